@@ -1,16 +1,17 @@
-//! Tests the architecture: which part of `src/` may use which other part, and that no files use one another in a circle.
+//! Tests the architecture: which part of `src/` may use which other part, and that files do not use one another in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Every part, and the paths that it may use, with all that is in them. A module belongs to the longest entry that its
-/// path begins with. If a part does not list itself, its children may not use one another.
+/// Every part, and the paths that it may use. A path includes everything below it. If several entries are the beginning
+/// of a module's path, the longest one is the module's part. If a part is not in its own list, its children may not use
+/// one another.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("catalog", &["catalog", "model"]),
     ("formats", &["model"]),
-    // A door without an entry of its own may use nothing.
+    // A door that has no entry of its own may use nothing.
     ("outside", &[]),
     ("outside/app_files", &["outside/app_files", "formats", "model"]),
     (
@@ -65,12 +66,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "pipeline",
             "catalog",
             "model",
-            // The command line passes the world to the pipeline. It does not use the doors in it.
+            // The command line only passes the world to the pipeline. It does not use the doors in the world.
             "outside/world/World",
-            // Settings are read before there is a world.
+            // Settings must be read before the world exists.
             "outside/config_files",
             "outside/similar",
-            // Before and after a command, for the whole process.
+            // These are called before and after a command, and affect the whole process.
             "outside/sandbox/serve_warden",
             "outside/threads/HINT",
             "outside/threads/is_thread_panic",
@@ -83,10 +84,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lib", &["cli"]),
 ];
 
-/// A module of `src/` and its code, without comments and the contents of strings.
+/// A module of `src/`, and its code. Comments and the contents of strings were removed.
 #[derive(Debug)]
 struct Module {
-    /// `["outside", "store", "packs"]`, for a `mod.rs` the path of its folder.
+    /// The path, such as `["outside", "store", "packs"]`. For a `mod.rs` it is the path of the folder.
     path: Vec<String>,
     /// Whether it is a `mod.rs`.
     is_root: bool,
@@ -105,8 +106,8 @@ impl Module {
         part_of(&self.path)
     }
 
-    /// Returns what the module's own code names, without its tests, as full paths with their lines. In the tests,
-    /// `super` is the module itself.
+    /// Returns the full paths of everything that the module uses outside of its tests, with line numbers. Tests are
+    /// left out, because in them `super` means the module itself.
     fn names(&self) -> Vec<(usize, Vec<String>)> {
         let own = self.code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         let mut names = Vec::new();
@@ -122,13 +123,13 @@ impl Module {
     }
 }
 
-/// Returns the part that a path belongs to, `""` if the floor plan has none.
+/// Returns the part to which a path belongs, or `""` if the floor plan does not contain it.
 fn part_of(path: &[String]) -> &'static str {
     let parts = MAY_NAME.iter().map(|(part, _)| *part).filter(|part| is_within(path, part));
     parts.max_by_key(|part| part.len()).unwrap_or_default()
 }
 
-/// Whether `path` begins with the components of `place`.
+/// Whether `path` begins with all components of `place`.
 fn is_within(path: &[String], place: &str) -> bool {
     let mut components = path.iter();
     place.split('/').all(|component| components.next().is_some_and(|own| own == component))
@@ -139,7 +140,7 @@ fn depth(part: &str) -> usize {
     part.split('/').count()
 }
 
-/// Blanks comments and the contents of strings and characters. Lines and positions stay.
+/// Replaces comments and the contents of strings and characters by blanks. Line numbers and positions stay the same.
 fn code_of(text: &str) -> String {
     let mut code = String::new();
     let mut rest = text;
@@ -164,7 +165,7 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// Returns the length of the string whose contents begin at `start`.
+/// Returns the length of a string. `start` is the position of its contents.
 fn string(text: &str, start: usize) -> usize {
     let mut is_escaped = false;
     for (at, c) in text.char_indices().skip(start) {
@@ -176,7 +177,7 @@ fn string(text: &str, start: usize) -> usize {
     text.len()
 }
 
-/// Returns the length of the raw string at the beginning of `text`, if there is one.
+/// Returns the length of the raw string with which `text` begins, if there is one.
 fn raw_string(text: &str) -> Option<usize> {
     let opening = text.strip_prefix('b').unwrap_or(text).strip_prefix('r')?;
     let hashes = opening.len() - opening.trim_start_matches('#').len();
@@ -186,17 +187,19 @@ fn raw_string(text: &str) -> Option<usize> {
     Some(text[start..].find(&end).map_or(text.len(), |at| start + at + end.len()))
 }
 
-/// Returns the length of the character literal at the beginning of `text`, or of the quote of a lifetime.
+/// Returns the length of the character literal with which `text` begins. If the quote belongs to a lifetime, returns
+/// the length of the quote.
 fn character(text: &str) -> usize {
     let mut inside = text.char_indices().skip(1);
     match inside.next() {
-        // The character after the backslash is part of the escape, also if it is a quote.
+        // The character after a backslash belongs to the escape sequence, even if it is a quote.
         Some((_, '\\')) => text.get(3..).and_then(|rest| rest.find('\'')).map_or(1, |end| end + 4),
         _ => inside.next().filter(|(_, c)| *c == '\'').map_or(1, |(at, _)| at + 1),
     }
 }
 
-/// Returns all paths in `code` that begin with `crate`, `super` or `self`, with their positions. Groups are expanded.
+/// Returns all paths in `code` that begin with `crate`, `super` or `self`, and their positions. Groups such as `a::{b,
+/// c}` become several paths.
 fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
     let mut found = Vec::new();
     for first in ["crate", "super", "self"] {
@@ -212,7 +215,7 @@ fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
     found
 }
 
-/// Adds the paths at the beginning of `text`, each after `prefix`. Returns the text after them.
+/// Adds the paths with which `text` begins. `prefix` is put before each of them. Returns the rest of the text.
 fn expand<'a>(text: &'a str, prefix: &[String], found: &mut Vec<Vec<String>>) -> &'a str {
     let mut path = prefix.to_vec();
     let mut rest = text.trim_start();
@@ -225,7 +228,7 @@ fn expand<'a>(text: &'a str, prefix: &[String], found: &mut Vec<Vec<String>>) ->
                     let after = expand(rest, &path, found);
                     rest = after.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
                     if rest.len() == after.len() && !rest.starts_with('}') {
-                        // `name as other`: the new name is of no interest.
+                        // In `name as other`, the new name is not needed.
                         rest = &rest[rest.find([',', '}']).unwrap_or(rest.len())..];
                         rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
                     }
@@ -251,7 +254,7 @@ fn line_of(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-/// Returns the faults of a module: names that the floor plan does not allow, with their lines.
+/// Returns the faults of a module: uses that the floor plan does not allow, with line numbers.
 fn offences(module: &Module, modules: &[Module]) -> Vec<(usize, String)> {
     let part = module.part();
     let allowed = MAY_NAME.iter().find(|(name, _)| *name == part).map_or(&[][..], |(_, allowed)| allowed);
@@ -262,7 +265,7 @@ fn offences(module: &Module, modules: &[Module]) -> Vec<(usize, String)> {
     for (at, _) in module.code.match_indices("crate::{") {
         found.push((line_of(&module.code, at), "groups its imports".to_owned()));
     }
-    // Tests too: there, `super` is the module itself, but `crate` is the same.
+    // Tests are included here. In a test, `super` means the module itself, but `crate` has the same meaning everywhere.
     let absolute = paths(&module.code).into_iter().filter(|(_, path)| path[0] == "crate");
     let mut names = module.names();
     names.extend(absolute.map(|(at, path)| (line_of(&module.code, at), path[1..].to_vec())));
@@ -285,7 +288,8 @@ fn offences(module: &Module, modules: &[Module]) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns the re-exports of other parts. With them, a part that may not use the other part could use it nevertheless.
+/// Returns the re-exports of other parts. They are not allowed, because they would let a part use another part that the
+/// floor plan forbids.
 fn handed_on(module: &Module) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, path) in paths(&module.code).into_iter().filter(|(_, path)| path[0] == "crate") {
@@ -298,7 +302,7 @@ fn handed_on(module: &Module) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns the fault that a module names a sibling, if `path` is one: another child of the same part.
+/// Returns a fault if `path` is in a sibling of the module, which is another child of the same part.
 fn sibling(module: &Module, path: &[String], modules: &[Module]) -> Option<String> {
     let depth = depth(module.part());
     let (own, named) = (module.path.get(depth)?, path.get(depth)?);
@@ -306,7 +310,7 @@ fn sibling(module: &Module, path: &[String], modules: &[Module]) -> Option<Strin
     (is_sibling && named != own).then(|| format!("`{own}` may not name its sibling `{named}`"))
 }
 
-/// Returns the modules that each module uses. A `mod.rs` does not count: it and its children belong together.
+/// Returns the modules that each module uses. A `mod.rs` is not included, because it and its children belong together.
 fn uses(modules: &[Module]) -> BTreeMap<String, BTreeSet<String>> {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for module in modules.iter().filter(|module| !module.is_root) {
@@ -321,7 +325,7 @@ fn uses(modules: &[Module]) -> BTreeMap<String, BTreeSet<String>> {
     uses
 }
 
-/// Returns the children of a part that each child uses, whichever file of theirs it is.
+/// Returns for each child of a part the other children that it uses. All files of a child count.
 fn uses_of_children(modules: &[Module], part: &str) -> BTreeMap<String, BTreeSet<String>> {
     let depth = depth(part);
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -336,7 +340,7 @@ fn uses_of_children(modules: &[Module], part: &str) -> BTreeMap<String, BTreeSet
     uses
 }
 
-/// Returns a circle of `uses`, as the names on it, if there is one.
+/// Returns the names in a circle of `uses`, if there is one.
 fn circle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<&str>> {
     fn visit<'a>(
         name: &'a str,
@@ -427,11 +431,11 @@ fn every_format_of_the_cache_has_a_name_of_its_own() {
     assert!(names.is_empty(), "two formats have the same name: {names:?}");
 }
 
-/// Whether `word` is a name with a version, such as `parts-3`.
+/// Whether `word` is a name with a version number, such as `parts-3`.
 fn is_format(word: &str) -> bool {
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     let is_number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    // An encoding of text, in calls of Python.
+    // `utf-8` is excluded, because it is an encoding in calls of Python.
     word != "utf-8" && word.rsplit_once('-').is_some_and(|(name, number)| is_name(name) && is_number(number))
 }
 
@@ -515,14 +519,14 @@ fn a_circle_is_found_by_any_way_of_writing_it() {
     ] {
         assert_eq!(circle_of(&[one, ("outside/a/two.rs", text)]), expected, "{text}");
     }
-    // Doors count as a whole, with their `mod.rs`.
+    // A door is treated as one unit, including its `mod.rs`.
     let doors = [
         ("outside/a/mod.rs", "use crate::outside::b::B;"),
         ("outside/b/mod.rs", ""),
         ("outside/b/x.rs", "use crate::outside::a::A;"),
     ];
     assert_eq!(circle_of(&doors), Some("a > b > a".to_owned()));
-    // A folder and its own children belong together.
+    // A folder and its children belong together.
     assert_eq!(
         circle_of(&[("outside/a/mod.rs", "use self::one::One;"), ("outside/a/one.rs", "use super::Root;")]),
         None
@@ -530,8 +534,8 @@ fn a_circle_is_found_by_any_way_of_writing_it() {
     assert_eq!(circle_of(&[one, ("outside/a/two.rs", "// super::one")]), None);
 }
 
-/// Returns the errors of `modules` that may have hints, by name: each with its code and with the implementation of
-/// `Hints`, if there is one. Formats and plain values have no hints.
+/// Returns the errors of `modules` that can have hints, by name. The value is the error's code, and its implementation
+/// of `Hints` if there is one. Errors of formats and plain values have no hints.
 fn errors(modules: &[Module]) -> BTreeMap<&str, (&str, Option<&str>)> {
     let mut errors = BTreeMap::new();
     let has_hints = |module: &&Module| matches!(module.path[0].as_str(), "outside" | "steps" | "pipeline" | "rivals");
@@ -550,7 +554,7 @@ fn errors(modules: &[Module]) -> BTreeMap<&str, (&str, Option<&str>)> {
     errors
 }
 
-/// Returns the errors without `Hints`, and the variants that wrap an error and do not pass its hints on.
+/// Returns errors that do not implement `Hints`, and variants that wrap an error but do not pass on its hints.
 fn dropped_hints(modules: &[Module]) -> Vec<String> {
     let errors = errors(modules);
     let mut dropped = Vec::new();

@@ -1,4 +1,4 @@
-//! The needs of builds from source: compilers for kinds of code, and the Debian packages of programs, headers and libraries.
+//! What builds from source need: compilers for kinds of code, and the Debian packages of programs, headers and libraries.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -24,7 +24,7 @@ pub(super) struct Builds {
     pub(super) pkg_config: Names,
 }
 
-/// Returns the Debian packages of a group, with those of the groups that it builds on.
+/// Returns the Debian packages of a group, including those of the groups that it depends on.
 pub(crate) fn packages(group: &str) -> impl Iterator<Item = &'static str> {
     let needed = BUILDS.needs.get(group).into_iter().flatten().map(String::as_str);
     let groups: Vec<&str> = std::iter::once(group).chain(needed).collect();
@@ -33,24 +33,24 @@ pub(crate) fn packages(group: &str) -> impl Iterator<Item = &'static str> {
     packages.into_iter()
 }
 
-/// Returns each build requirement that indicates a kind of code, with the group for it.
+/// Returns the build requirements that indicate a kind of code, each with the group for that code.
 pub(crate) fn requirements() -> impl Iterator<Item = (&'static str, &'static str)> {
     BUILDS.requirements.iter().map(|(name, group)| (name.as_str(), group.as_str()))
 }
 
-/// Returns the group for source files with this extension.
+/// Returns the group for source files with this file extension.
 pub(crate) fn group_of_extension(extension: &str) -> Option<&'static str> {
     BUILDS.extensions.get(extension).map(String::as_str)
 }
 
-/// Returns the group that contains a compiler or another basic program. The program may have its full name
+/// Returns the group that contains a compiler or another basic program. `program` may be a full name
 /// (`x86_64-linux-gnu-gcc`).
 pub(crate) fn group_of_program(program: &str) -> Option<&'static str> {
     let program = program.split("-linux-gnu-").last().unwrap_or_default();
     BUILDS.compilers.get(program).map(String::as_str)
 }
 
-/// Returns the Debian package with a program that builds call.
+/// Returns the Debian package with a program that builds run.
 pub(crate) fn package_of_program(program: &str) -> Option<&'static str> {
     BUILDS.programs.get(program).map(String::as_str)
 }
@@ -60,7 +60,7 @@ pub(crate) fn package_of_header(header: &str, python: PythonVersion) -> Option<S
     BUILDS.headers.get(header).map(|package| package.replace("{python}", &python.to_string()))
 }
 
-/// Returns the Debian package with the description of a library for pkg-config.
+/// Returns the Debian package with the pkg-config file of a library.
 pub(crate) fn package_of_library(library: &str) -> Option<&'static str> {
     BUILDS.pkg_config.get(library).map(String::as_str)
 }

@@ -1,4 +1,4 @@
-//! The programs that maintainer scripts run and that need not run for an image.
+//! The programs that maintainer scripts run but that are not needed for an image.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,7 +16,8 @@ struct Silent {
     writes_needless_caches: BTreeSet<String>,
 }
 
-/// Returns whether `program` has no effect in an image, whatever its arguments are, or only effects that lath has too.
+/// Returns whether `program` can be skipped, because it has no effect in an image or only effects that lath itself has.
+/// Its arguments do not matter.
 pub(crate) fn is_silent(program: &str) -> bool {
     let Silent { prints_or_reads, serves_a_running_system, serves_the_package_manager, writes_needless_caches } =
         &*SILENT;

@@ -9,7 +9,7 @@ use crate::model::reason::Why;
 
 pub(super) static PACKAGES: LazyLock<Packages> = LazyLock::new(|| super::read(include_str!("packages.toml")));
 
-/// The packages of each package, by its name.
+/// For each package, a list of other packages.
 pub(super) type ByPackage = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug, Deserialize)]
@@ -26,7 +26,7 @@ pub(super) struct Packages {
     pub(super) skipped_by_trim: ByPackage,
 }
 
-/// Returns the packages of every image in addition to the interpreter, with their reasons.
+/// Returns the packages that every image contains in addition to the interpreter, with their reasons.
 pub(crate) fn always() -> &'static BTreeMap<String, Why> {
     &PACKAGES.always
 }
@@ -36,12 +36,13 @@ pub(crate) fn compilers() -> &'static [String] {
     &PACKAGES.compilers
 }
 
-/// Returns each package whose scripts run programs of packages that it does not depend on, with these packages.
+/// Returns packages whose scripts run programs of other packages, although they do not depend on these. The value is
+/// the set of these other packages.
 pub(crate) fn helpers() -> &'static BTreeMap<String, BTreeSet<String>> {
     &PACKAGES.helpers
 }
 
-/// Returns whether the `postinst` of `package` does nothing that an image needs and lath does not do.
+/// Returns whether the `postinst` of `package` can be skipped, because lath does the same or an image does not need it.
 pub(crate) fn has_idle_script(package: &str) -> bool {
     PACKAGES.idle_scripts.contains(package)
 }
@@ -51,7 +52,7 @@ pub(crate) fn is_in_every_base(package: &str) -> bool {
     PACKAGES.in_every_base.contains(package)
 }
 
-/// Returns whether `package` belongs to pip, which Dockerfiles install.
+/// Returns whether `package` is needed for pip, which Dockerfiles install.
 pub(crate) fn is_of_pip(package: &str) -> bool {
     PACKAGES.pip.contains(package)
 }
@@ -61,7 +62,8 @@ pub(crate) fn is_of_shell(package: &str) -> bool {
     PACKAGES.shell.contains(package)
 }
 
-/// Returns the dependencies that are skipped: the package that has the dependency (`*` for any), and the skipped one.
+/// Returns the dependencies that are skipped. The first package has the dependency (`*` means any package), and the
+/// second one is skipped.
 pub(crate) fn skipped() -> impl Iterator<Item = (&'static str, &'static str)> {
     pairs(&PACKAGES.skipped)
 }

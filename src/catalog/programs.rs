@@ -1,5 +1,5 @@
-//! Programs and modules that are missing because no metadata declares them: who uses them, and which Debian package or
-//! distribution contains them.
+//! Programs and modules that may be missing because no metadata declares them. The catalogue contains the distributions
+//! that use them, and the Debian package or distribution that provides them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -14,7 +14,7 @@ pub(super) static PROGRAMS: LazyLock<Programs> = LazyLock::new(|| super::read(in
 
 /// The package that `--shell` adds.
 const SHELL: &str = "dash";
-/// The package of the programs in the vocabulary.
+/// The package that contains the programs of the vocabulary.
 const COREUTILS: &str = "coreutils";
 
 #[derive(Debug, Deserialize)]
@@ -31,9 +31,9 @@ pub(super) struct Programs {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RemovedModule {
-    /// The first minor version without the module.
+    /// The first minor version of Python without the module.
     since: u8,
-    /// The Debian package of the module in earlier versions.
+    /// The Debian package that contains the module for earlier versions.
     pub(super) package: String,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct RemovedModule {
 pub(crate) struct Call {
     pub(crate) caller: String,
     pub(crate) called: String,
-    /// The Debian package of a library. `None` for a program.
+    /// The Debian package that contains the library. `None` if it is a program.
     pub(super) package: Option<String>,
     /// Distributions that contain their own copy.
     #[serde(default)]
@@ -57,7 +57,7 @@ impl Call {
     }
 }
 
-/// Returns the programs and libraries that well-known distributions use but that no wheel contains.
+/// Returns the programs and libraries that well-known distributions use but that are not in any wheel.
 pub(crate) fn calls() -> &'static [Call] {
     &PROGRAMS.calls
 }
@@ -72,12 +72,12 @@ pub(crate) fn distributions() -> impl Iterator<Item = &'static str> {
     of_calls.chain(of_modules)
 }
 
-/// Returns whether the name of `program` is also a common name of files and other things.
+/// Returns whether the name of `program` is also a common name for other things, such as files.
 pub(crate) fn is_everyday(program: &str) -> bool {
     PROGRAMS.everyday.contains(program)
 }
 
-/// Returns every program whose package is known, with that package.
+/// Returns every program whose package is known, with its package.
 pub(crate) fn programs() -> impl Iterator<Item = (&'static str, &'static str)> {
     let others = PROGRAMS.packages.iter();
     let others =
@@ -90,7 +90,7 @@ fn package_of(program: &str) -> Option<&'static str> {
     programs().find(|(known, _)| *known == program).map(|(_, package)| package)
 }
 
-/// Returns the addition that contains a Debian package.
+/// Returns the addition to an image that contains a Debian package.
 pub(crate) fn of_package(package: &str) -> Addition {
     match package {
         SHELL => Addition::Shell,
@@ -98,12 +98,12 @@ pub(crate) fn of_package(package: &str) -> Addition {
     }
 }
 
-/// Returns the addition that contains `program`, if its package is known.
+/// Returns the addition to an image that contains `program`, if its package is known.
 pub(crate) fn of_program(program: &str) -> Option<Addition> {
     package_of(program).map(of_package)
 }
 
-/// Returns the addition that contains `module` for that Python, if known.
+/// Returns the addition to an image that contains `module` for this version of Python, if it is known.
 pub(crate) fn of_module(module: &str, python: PythonVersion) -> Option<Addition> {
     let name = module.split('.').next()?;
     let old = PROGRAMS.removed_modules.get(name).filter(|removed| python.minor < removed.since);

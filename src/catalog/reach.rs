@@ -1,4 +1,4 @@
-//! The names that `--trim reach` needs: modules of the interpreter, and distributions that run code of their users.
+//! The names that `--trim reach` needs: modules of the interpreter, and distributions that run code of the user.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -25,17 +25,17 @@ pub(crate) fn core() -> impl Iterator<Item = &'static str> {
     REACH.core.iter().map(String::as_str)
 }
 
-/// Returns the packages of which all modules are needed as soon as one is.
+/// Returns packages that are needed as a whole: if one of their modules is needed, all are.
 pub(crate) fn whole() -> impl Iterator<Item = &'static str> {
     REACH.whole.iter().map(String::as_str)
 }
 
-/// Returns the modules that each module of the standard library names without a need.
+/// Returns, for some modules of the standard library, the modules that they mention but do not need.
 pub(crate) fn cuts() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.cuts.iter().map(|(module, cuts)| (module.as_str(), cuts.iter().map(String::as_str)))
 }
 
-/// Returns the modules that a program gets if it imports each of these modules.
+/// Returns modules that are replaced: a program that imports one of them gets other modules.
 pub(crate) fn in_place_of() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.in_place_of.iter().map(|(module, others)| (module.as_str(), others.iter().map(String::as_str)))
 }
@@ -45,13 +45,14 @@ pub(crate) fn reads_sources(distribution: &str) -> bool {
     REACH.source_readers.iter().any(|reader| distribution.starts_with(reader))
 }
 
-/// Returns whether a distribution runs code of its users. `is_requested` is true if its own programs are in the image.
+/// Returns whether a distribution runs code of the user. `is_requested` is true if the image contains the programs of
+/// this distribution.
 pub(crate) fn is_host(distribution: &str, is_requested: bool) -> bool {
     let is_in = |list: &[String]| list.iter().any(|host| host == distribution);
     is_in(&REACH.hosts) || is_requested && is_in(&REACH.requested_hosts)
 }
 
-/// Returns whether a distribution reads type stubs.
+/// Returns whether a distribution reads type stubs while it runs.
 pub(crate) fn reads_stubs(distribution: &str) -> bool {
     REACH.stub_readers.iter().any(|reader| reader == distribution)
 }

@@ -1,16 +1,16 @@
-//! Registries whose names differ from their hosts, and registries on this machine.
+//! Registries whose name is not the name of their host, and registries on this machine.
 
 use std::net::Ipv4Addr;
 
-/// The registry of names without one, as Docker has it.
+/// The registry of an image name that contains no registry, like in Docker.
 pub(crate) const DOCKER_HUB: &str = "docker.io";
 /// The host that serves the API of Docker Hub.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
-/// The name of Docker Hub in Docker's configuration, and for its programs for credentials.
+/// The name of Docker Hub in Docker's configuration, and for the programs that keep credentials.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 /// Other names of Docker Hub in the configuration of Docker and Podman.
 const DOCKER_HUB_NAMES: [&str; 2] = ["index.docker.io", DOCKER_HUB_HOST];
-/// The registry that accepts the tokens of GitHub.
+/// The registry that accepts tokens of GitHub.
 pub(crate) const GITHUB: &str = "ghcr.io";
 
 /// Returns the host of a registry.
@@ -23,8 +23,8 @@ pub(crate) fn docker_key(registry: &str) -> &str {
     if registry == DOCKER_HUB { DOCKER_HUB_KEY } else { registry }
 }
 
-/// Returns the registry that a name in a configuration of Docker or Podman means, with the namespace after it if there
-/// is one: `https://index.docker.io/v1/` is `docker.io`, and `host.example/team` stays.
+/// Returns the registry that a name in the configuration of Docker or Podman means. A namespace after it is kept. For
+/// example, `https://index.docker.io/v1/` is `docker.io`, and `host.example/team` stays the same.
 pub(crate) fn of_key(key: &str) -> String {
     let place = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let place = place.trim_end_matches('/');

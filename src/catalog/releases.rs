@@ -1,4 +1,4 @@
-//! The releases of Debian and Ubuntu, and the archives that they come from.
+//! The releases of Debian and Ubuntu, and their archives.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use crate::model::request::Distribution;
 
 static RELEASES: LazyLock<Releases> = LazyLock::new(|| super::read(include_str!("releases.toml")));
 
-/// The keyrings that the table may name, from the packages `debian-archive-keyring` and `ubuntu-keyring`.
+/// The keyrings that the table may name. They come from the packages `debian-archive-keyring` and `ubuntu-keyring`.
 const KEYRINGS: [(&str, &[u8]); 2] = [
     ("debian-archive-keyring.gpg", include_bytes!("../../keyrings/debian-archive-keyring.gpg")),
     ("ubuntu-archive-keyring.gpg", include_bytes!("../../keyrings/ubuntu-archive-keyring.gpg")),
@@ -20,7 +20,7 @@ const KEYRINGS: [(&str, &[u8]); 2] = [
 struct Releases {
     default: String,
     archives: Archives,
-    /// Of each distribution from the oldest to the newest.
+    /// The releases of each distribution, from the oldest to the newest.
     releases: Vec<Release>,
 }
 
@@ -51,12 +51,13 @@ impl Archive {
         KEYRINGS.iter().find(|(name, _)| *name == self.keyring).map_or(&[], |(_, keys)| keys)
     }
 
-    /// Returns the URL of the archive of old packages. It has a folder for each archive, and in it one for each time.
+    /// Returns the URL of the archive of old packages. It has a folder for each archive, which contains a folder for
+    /// each time.
     pub(crate) fn snapshot(&self) -> &str {
         &self.snapshot
     }
 
-    /// Returns the name of the folder with the main archive, or with that of security updates.
+    /// Returns the folder name of the main archive, or of the archive of security updates.
     pub(crate) fn snapshot_name(&self, is_security: bool) -> &str {
         if is_security { &self.security_snapshot_name } else { &self.snapshot_name }
     }
@@ -91,39 +92,39 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Returns the name that its os-release(5) has as `VERSION_CODENAME`.
+    /// Returns the name that is `VERSION_CODENAME` in its os-release(5).
     pub(crate) fn codename(&self) -> &str {
         self.codename.as_deref().unwrap_or(&self.suite)
     }
 
-    /// Returns every name under which users know it.
+    /// Returns every name that users may use for it.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         [&self.suite].into_iter().chain(&self.number).chain(&self.aliases).map(String::as_str)
     }
 
-    /// Returns the version of its Python with the last number, such as `3.13.5`, if it never changes.
+    /// Returns the full version of its Python, such as `3.13.5`, if this version never changes.
     pub(crate) fn full_python(&self) -> Option<String> {
         self.patch.map(|patch| format!("{}.{patch}", self.python))
     }
 }
 
-/// Returns all releases, of each distribution from the oldest to the newest.
+/// Returns all releases. Those of a distribution are sorted from the oldest to the newest.
 pub(crate) fn all() -> &'static [Release] {
     &RELEASES.releases
 }
 
-/// Returns the release of `distribution` that has the suite, the number or the alias `name`.
+/// Returns the release of `distribution` whose suite, number or alias is `name`.
 pub(crate) fn find(distribution: Distribution, name: &str) -> Option<&'static Release> {
     all().iter().find(|release| release.distribution == distribution && release.names().any(|known| known == name))
 }
 
-/// Returns the release that lath takes if the user names neither a release nor a Python.
+/// Returns the release that is used if the user names neither a release nor a Python.
 pub(crate) fn default() -> &'static Release {
     let default = all().iter().find(|release| release.suite == RELEASES.default);
     default.unwrap_or_else(|| panic!("cannot find the default release in the catalogue"))
 }
 
-/// Returns the releases that lath takes if the user names only a Python, by their Pythons.
+/// Returns the releases that are used if the user names only a Python, sorted by their Python.
 pub(crate) fn for_python() -> Vec<&'static Release> {
     let mut releases: Vec<_> = all().iter().filter(|release| release.for_python).collect();
     releases.sort_by_key(|release| release.python);

@@ -16,19 +16,20 @@ pub(super) struct Sonames {
     pub(super) packages: BTreeMap<String, String>,
 }
 
-/// Returns the Debian package of a library whose package does not follow the naming rule. The package may have `t64` at
-/// the end of its name instead.
+/// Returns the Debian package of a library, if the package does not follow the naming rule. The real name of the
+/// package may have `t64` at its end.
 pub(crate) fn package_of(soname: &str) -> Option<&'static str> {
     SONAMES.packages.get(soname).map(String::as_str)
 }
 
-/// Returns whether `soname` belongs to the driver of a GPU. The host provides it, so no package belongs into the image.
+/// Returns whether `soname` belongs to the driver of a GPU. The host provides the driver, so the image needs no package
+/// for it.
 pub(crate) fn is_of_driver(soname: &str) -> bool {
     let stem = stem(soname);
     SONAMES.driver.iter().any(|known| if known.ends_with('-') { stem.starts_with(known) } else { stem == known })
 }
 
-/// Returns whether `soname` belongs to NVIDIA's CUDA, which is on PyPI and not in the archives.
+/// Returns whether `soname` belongs to NVIDIA's CUDA. CUDA is on PyPI and not in the archives.
 pub(crate) fn is_of_cuda(soname: &str) -> bool {
     SONAMES.cuda.contains(stem(soname))
 }
@@ -37,7 +38,7 @@ fn stem(soname: &str) -> &str {
     soname.split_once(".so").map_or(soname, |(stem, _)| stem)
 }
 
-/// Returns whether manylinux lets a wheel use `soname` from the system.
+/// Returns whether manylinux allows a wheel to use `soname` from the system.
 pub(crate) fn is_of_manylinux(soname: &str) -> bool {
     SONAMES.manylinux.contains(soname)
 }

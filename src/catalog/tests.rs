@@ -1,4 +1,4 @@
-//! The whole catalogue is consistent: every name is valid and sorted, and no name has two answers.
+//! Checks the whole catalogue: names are valid and sorted, and no name occurs with two different results.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::model::hint::Addition;
 use crate::model::platform::Architecture;
 use crate::model::request::Distribution;
 
-/// The files, with their names.
+/// The names and contents of all files.
 const FILES: [(&str, &str); 8] = [
     ("accounts.toml", include_str!("accounts.toml")),
     ("builds.toml", include_str!("builds.toml")),
@@ -43,7 +43,7 @@ fn is_library(name: &str) -> bool {
     name.starts_with("lib") && name.contains(".so") && !name.contains(|c: char| c == '/' || c.is_whitespace())
 }
 
-/// Returns the lists of strings and the keys of each table in `table` whose place in the file is not their order.
+/// Returns the lists and the keys of tables in `table` that are not sorted.
 fn unsorted(name: &str, table: &DeTable<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in table {
@@ -100,7 +100,7 @@ fn every_release_has_names_of_its_own_and_a_keyring() {
             let (main, security) = archive.mirrors(architecture);
             assert!([main, security].iter().all(|url| url.starts_with("http") && !url.ends_with('/')));
         }
-        // Only a released one never changes.
+        // A release without a number is not published yet, so its versions may still change.
         assert!(
             number.is_some() || release.full_python().or(release.glibc.map(|_| String::new())).is_none(),
             "{suite}"
@@ -126,7 +126,7 @@ fn each_python_has_one_release_and_the_default_is_among_them() {
     assert!(releases.is_sorted_by(|one, other| one.python < other.python), "{releases:?}");
     let known: Vec<String> = releases.iter().map(|one| format!("{} {}", one.python, one.suite)).collect();
     assert_eq!(known, ["3.10 jammy", "3.11 bookworm", "3.12 noble", "3.13 trixie", "3.14 resolute"]);
-    // A release that is not out yet is not for production.
+    // A release that is not published yet has no number, and lath does not choose it.
     assert!(releases.iter().all(|release| release.number.is_some()));
     assert_eq!(releases::default().suite, "trixie");
 }
@@ -139,7 +139,7 @@ fn every_program_has_one_package() {
         assert!(is_package(package), "{package}");
         assert!(!program.is_empty() && !program.contains(|c: char| c == '/' || c.is_whitespace()), "{program}");
     }
-    // The vocabulary contains the programs of this package.
+    // The programs of this package are in the vocabulary.
     assert!(!PROGRAMS.packages.contains_key("coreutils"));
 }
 
@@ -153,7 +153,7 @@ fn every_call_has_one_package_and_is_there_once() {
         let package = call.package().unwrap_or_else(|| panic!("{call:?}"));
         assert!(is_package(package), "{call:?}");
         assert_eq!(*packages.entry(&call.called).or_insert(package), package, "{call:?}");
-        // The package of a program is only in the table of programs, and the package of a library only in the other one.
+        // The package of a program is only in the table of programs. The package of a library is only in the table of calls.
         assert_eq!(call.package.is_some(), is_library(&call.called), "{call:?}");
         assert!(sonames::package_of(&call.called).is_none_or(|other| other == package), "{call:?}");
     }

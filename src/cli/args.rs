@@ -1,6 +1,6 @@
 //! The options of the command line, as clap reads them, in groups that commands are composed of. Doc comments of the
-//! fields are the help texts. No option has a default here, so that an option that was given can be told from one that
-//! was not; the help gets the defaults from `defaults`.
+//! fields are the help texts. No option has a default here, so that lath can see which options the user gave. The help
+//! gets the defaults from `defaults`.
 
 use std::path::PathBuf;
 
@@ -239,9 +239,8 @@ pub(super) struct Size {
     /// A record of `lath trace`, for `--trim trace`; may repeat
     #[arg(long, value_name = "FILE")]
     trace: Vec<PathBuf>,
-    /// Add `/bin/sh` and its tools
-    #[arg(long)]
-    shell: bool,
+    #[command(flatten)]
+    shell: Shell,
 }
 
 impl Typed for Size {
@@ -252,9 +251,22 @@ impl Typed for Size {
             keep_module: list(&self.keep_module),
             only_scripts: flag(self.only_scripts),
             trace: list(&self.trace),
-            shell: flag(self.shell),
-            ..Settings::default()
+            ..self.shell.typed()
         }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How small")]
+pub(super) struct Shell {
+    /// Add `/bin/sh` and its tools
+    #[arg(long)]
+    shell: bool,
+}
+
+impl Typed for Shell {
+    fn typed(&self) -> Settings {
+        Settings { shell: flag(self.shell), ..Settings::default() }
     }
 }
 
@@ -285,7 +297,7 @@ pub(super) struct Program {
     /// The folder for the packages in the image, which is its `PYTHONUSERBASE`
     #[arg(long, value_name = "PATH")]
     user_base: Option<String>,
-    /// Whether arguments go to the program, or are a line for a shell
+    /// How the image starts: `exec` passes arguments to the program, `shell` runs them with `/bin/sh -c`
     #[arg(long, value_name = "FORM")]
     entrypoint: Option<Entrypoint>,
     /// Default argument, used if the container is started without any

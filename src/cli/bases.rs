@@ -7,7 +7,7 @@ use crate::cli::values::usage;
 use crate::model::image_source::ImageSource;
 use crate::model::request::{BaseImageRequest, Distribution};
 
-/// The schemes of the places of images.
+/// The schemes with which the place of an image can begin.
 const SCHEMES: [&str; 5] = ["docker", "oci", "oci-archive", "docker-archive", "docker-daemon"];
 
 /// A release, by a name that may be unknown to lath.
@@ -19,7 +19,7 @@ pub(super) struct ReleaseName<'a> {
 }
 
 impl<'a> ReleaseName<'a> {
-    /// Reads `debian:trixie`, or the name of a known release alone.
+    /// Reads `debian:trixie`, or only the name of a known release, such as `trixie`.
     pub(super) fn parse(text: &'a str) -> Result<Self, Failure> {
         let of = |distribution, name| Self { distribution, name };
         let known = || {
@@ -37,8 +37,8 @@ impl<'a> ReleaseName<'a> {
         }
     }
 
-    /// Reads a value of `--base`. `None` if it names an image: the tags of images have more than the name of a release,
-    /// such as `debian:trixie-slim` and `debian:12.11`.
+    /// Reads a value of `--base`. `None` if it names an image, because its tag is more than the name of a release:
+    /// `debian:trixie-slim`, `debian:12.11`.
     fn of_base(text: &'a str) -> Option<Self> {
         let release = Self::parse(text).ok()?;
         let is_known = releases::find(release.distribution, release.name).is_some();
@@ -47,7 +47,7 @@ impl<'a> ReleaseName<'a> {
     }
 }
 
-/// Returns the settings with the release in `release`, if `base` names one. `base` then only names images.
+/// If `base` names a release, moves it to `release`. Afterwards, `base` can only name an image.
 pub(super) fn with_release(settings: Settings) -> Settings {
     match settings.base.as_deref().and_then(ReleaseName::of_base) {
         None => settings,

@@ -79,7 +79,7 @@ impl Typed for Build {
 }
 
 impl Command for Build {
-    /// Builds one image after the other. The first error ends the run, and images that are written stay.
+    /// Builds one image after the other. The first error ends the run. Images that were already written stay.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let requests = call.images.iter().map(|settings| call.request(settings)).collect::<Result<Vec<_>, _>>()?;
         refuse_same_places(&requests)?;
@@ -120,7 +120,7 @@ fn refuse_same_places(requests: &[Request]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns a hint about images that are written.
+/// Returns a hint about images that were already written.
 fn written(receipts: &[Receipt]) -> Vec<String> {
     let destinations = receipts.iter().flat_map(|receipt| &receipt.destinations);
     destinations.map(|destination| format!("the image is written: `{destination}`")).collect()

@@ -1,21 +1,21 @@
-//! Cleans foreign text before it is shown, because a terminal interprets some characters instead of showing them, and
-//! others hide the text around them.
+//! Cleans foreign text before it is shown. A terminal interprets some characters instead of showing them, and some
+//! characters hide the text around them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A longer line is cut to this many characters, unless it has only a few more.
+/// A line is cut to this many characters, unless it is only a little longer.
 const LINE_CHARACTERS: usize = 4096;
 const MORE_CHARACTERS: usize = 64;
 
-/// Returns `text` with every character that a terminal interprets replaced by an escape, and with long lines cut. Line
-/// breaks and tabs are kept.
+/// Cuts long lines, and writes each character that a terminal would interpret as an escape. Line breaks and tabs are
+/// kept.
 pub(super) fn clean(text: &str) -> String {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| cut(line.strip_suffix('\r').unwrap_or(line))).collect();
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// The same for text that scripts may read as well: no line is cut.
+/// Replaces the same characters as [`clean`], but cuts no line, because scripts may read the text as well.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);

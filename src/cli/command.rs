@@ -16,7 +16,7 @@ use crate::model::request::Request;
 use crate::outside::world::World;
 use crate::pipeline;
 
-/// The arguments of a command, and its work.
+/// The arguments of a command, and the function that runs it.
 pub(super) trait Command: Typed {
     /// The configuration files that it reads.
     const FILES: Files = Files::OfImages;
@@ -26,13 +26,13 @@ pub(super) trait Command: Typed {
         layers::of_variables::<Self>(environment)
     }
 
-    /// Does the work, and returns the exit code.
+    /// Runs the command, and returns the exit code.
     fn main(&self, call: &Call) -> Result<u8, Failure>;
 }
 
-/// One call of lath.
+/// One run of lath.
 pub(super) struct Call {
-    /// All layers except the defaults. If the command works on several images, they are those of the first.
+    /// All layers except the defaults. If the command works on several images, these are the settings of the first one.
     pub(super) settings: Settings,
     /// The settings of each image.
     pub(super) images: Vec<Settings>,

@@ -103,7 +103,7 @@ fn show_settings(show: &Show, call: &Call) -> Result<(), Failure> {
         return call.screen.print(json);
     }
     let lines: Vec<String> = shown.iter().map(|one| format!("{} = {}", one.option, toml_of(&one.value))).collect();
-    // A value that is longer than this is followed by its source without a column of its own.
+    // If a value is longer than this, its source follows directly and is not aligned with the others.
     let width = lines.iter().map(|line| line.chars().count()).filter(|width| *width <= 50).max().unwrap_or(0);
     for (line, one) in lines.iter().zip(&shown) {
         call.screen.print(format!("{line:width$}  # {}", one.sources.join(", ")))?;
@@ -123,7 +123,7 @@ fn image(call: &Call) -> Result<Option<&Image>, Failure> {
     Ok(call.stack.chosen()?.first().copied())
 }
 
-/// Returns each option of `settings`, which are those of all layers, with the layers that set it.
+/// Returns each option with the layers that set it. `settings` are the settings of all layers.
 fn shown(settings: &Settings, layers: &[Layer]) -> Vec<Shown> {
     let of = |settings: &Settings| match serde_json::to_value(settings) {
         Ok(Value::Object(options)) => options,
@@ -165,7 +165,7 @@ fn source_of(source: &Source, option: &str) -> String {
     }
 }
 
-/// Returns a value without the names and passwords of URLs in it.
+/// Removes the names and passwords from the URLs in a value.
 fn without_secrets(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(public(&text)),

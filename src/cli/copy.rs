@@ -48,7 +48,7 @@ impl Typed for Transfers {
 
 impl Typed for Copy {
     fn typed(&self) -> Settings {
-        // The destination decides for which registry `LATH_REGISTRY_USER` holds.
+        // `LATH_REGISTRY_USER` is for the registry of the destination.
         let output = Some(vec![self.destination.clone()]);
         Settings { output, ..self.transfers.typed() }
     }

@@ -21,7 +21,7 @@ use crate::rivals::model::dockerfile::{
 };
 use crate::rivals::{self, RivalError};
 
-/// Base images that have another package manager than apt, or none.
+/// Base images without apt. They have another package manager, or none.
 const WITHOUT_APT: [&str; 16] = [
     "alpine",
     "almalinux",
@@ -41,7 +41,7 @@ const WITHOUT_APT: [&str; 16] = [
     "wolfi",
 ];
 
-/// The beginnings of words in the names of images that have a Python besides the release's own.
+/// Images whose names contain a word with one of these beginnings have another Python besides the release's own.
 const WITH_PYTHON: [&str; 6] = ["python", "pypy", "miniconda", "anaconda", "miniforge", "micromamba"];
 
 /// Write a Dockerfile for the same image, and with `--build` build it
@@ -253,7 +253,7 @@ pub(super) fn engine_request(settings: &Settings, request: &Request) -> Result<E
     })
 }
 
-/// Refuses a text that is no name of an image and that could continue as another instruction.
+/// Refuses a text that is not the name of an image, because it could add another instruction to the Dockerfile.
 fn refuse_no_name(from: &str) -> Result<(), Failure> {
     if from.is_empty() || from.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'$\\".contains(c)) {
         return Err(usage(format!("cannot start from `{from}`: it is not the name of an image")));
@@ -262,8 +262,8 @@ fn refuse_no_name(from: &str) -> Result<(), Failure> {
 }
 
 /// Returns the release that the name of a base image contains: `ubuntu:22.04`,
-/// `mirror.example/library/debian:bookworm-slim`. `is_given` means that the user has given it with `--release`; then the
-/// result is `None`.
+/// `mirror.example/library/debian:bookworm-slim`. If `is_given` is set, the user has named the release with `--release`,
+/// and the result is `None`.
 fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     let name = from.split('@').next().unwrap_or_default();
     let (path, tag) = match name.rsplit_once(':') {
@@ -303,13 +303,15 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Whether the name of an image shows that it has another Python than its release, such as `python:3.12-slim-bookworm`.
+/// Whether the name of an image shows that its Python is not the one of its release. An example is
+/// `python:3.12-slim-bookworm`.
 fn has_own_python(last: &str, tag: &str) -> bool {
     let is_python = |word: &str| WITH_PYTHON.iter().any(|known| word.starts_with(known));
     last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
 }
 
-/// The refusal of such an image. Its `python3` is not the one that apt installs, for which lath chose the wheels.
+/// Returns the error for such an image. Its `python3` is not the one that apt installs, for which lath chose the
+/// wheels.
 fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
     let named = release.unwrap_or("RELEASE");
@@ -328,8 +330,8 @@ fn as_base(from: &str) -> String {
     format!("`--base {from}` reads the image, and uses the Python in it if there is one")
 }
 
-/// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is
-/// for.
+/// Refuses a Python that is not the release's own `python3`, because apt would install a different Python than the one
+/// of the lock.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     let suite = &request.release.suite;
     let Some(release) = releases::find(request.release.distribution, suite) else { return Ok(()) };

@@ -38,7 +38,7 @@ impl Environment {
         self.variables.get(OsStr::new(name))?.to_str()
     }
 
-    /// Returns the value of a variable. If it is empty, this is the same as if it were not set.
+    /// Returns the value of a variable. An empty variable counts as not set.
     pub(super) fn filled(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }

@@ -50,7 +50,7 @@ impl Typed for Explain {
 impl Command for Explain {
     const FILES: Files = Files::User;
 
-    /// The other options have no variables, because they belong to one question.
+    /// The other options have no variables, because they belong to a single call.
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         layers::of_variables::<Registries>(environment)
     }

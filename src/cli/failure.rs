@@ -25,7 +25,7 @@ impl Failure {
         Self { exit_code: 2, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// A failure of something outside for which there is only text.
+    /// A failure outside of lath that is only known as text.
     pub(super) fn outside(message: impl Into<String>, causes: Vec<String>) -> Self {
         Self { exit_code: 1, message: message.into(), causes, hints: Vec::new() }
     }
@@ -45,7 +45,7 @@ impl Failure {
         Self::at(error, &Full::Cache)
     }
 
-    /// The same. `full` is the disk that may be full.
+    /// Returns the same failure as [`Self::of`]. `full` is the disk that may be full.
     fn at(error: &(impl Hints + 'static), full: &Full) -> Self {
         let mut causes: Vec<String> = Vec::new();
         let mut hints = Vec::new();
@@ -144,7 +144,7 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
 /// backticks are never broken.
 fn wrapped(label: &str, text: &str, columns: Option<usize>) -> String {
     let indent = " ".repeat(label.len());
-    // If fewer columns are left, broken lines are not easier to read.
+    // If fewer columns than this are left, lines are not broken, because this would not make them easier to read.
     let width = columns.map(|columns| columns.saturating_sub(label.len() + 1)).filter(|width| *width >= 30);
     let mut lines: Vec<String> = Vec::new();
     for line in text.split('\n') {

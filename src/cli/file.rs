@@ -1,4 +1,4 @@
-//! The text of a configuration file -> layers of settings. Every error has the place in the file.
+//! The text of a configuration file -> layers of settings. Every error contains the place in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -28,7 +28,7 @@ const NAME: &str = "name";
 /// Options that hold for all images of a run, because they are about the run itself.
 pub(super) const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
 
-/// The reasons why a text is no command.
+/// The reasons why a text is not a command.
 const UNREADABLE: &str = "a quote is not closed, or there is no command";
 
 /// The settings of a table of a file, with the line of each.
@@ -56,12 +56,12 @@ pub(super) struct Contents {
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     pub(super) options: &'a Options,
-    /// The options that the command has. Others are checked, and then not used.
+    /// The options that the command has. Other options are checked, but not used.
     pub(super) used: BTreeSet<String>,
 }
 
 impl Reader<'_> {
-    /// Reads the settings in `file`. Its author may be somebody whom `trust` limits.
+    /// Reads the settings in `file`. `trust` limits the options that the file may set.
     pub(super) fn read(&self, file: &ConfigFile, trust: &Trust) -> Result<Contents, Failure> {
         let of_file = OneFile { reader: self, file, trust };
         let document = DeTable::parse(&file.text)
@@ -149,7 +149,7 @@ impl OneFile<'_> {
         Ok(Image { name: text.to_owned(), table })
     }
 
-    /// Reads the options of a table. `others` are keys that are no options.
+    /// Reads the options of a table. `others` are keys that are not options.
     fn table(&self, table: &DeTable<'_>, others: &[&str]) -> Result<Table, Failure> {
         let (mut values, mut lines) = (Map::new(), BTreeMap::new());
         for (key, value) in table.iter().filter(|(key, _)| !others.contains(&key.get_ref().as_ref())) {
@@ -163,7 +163,7 @@ impl OneFile<'_> {
         }
         values.retain(|name, _| self.reader.used.contains(name));
         lines.retain(|name, _| self.reader.used.contains(name));
-        // All values have the types that their fields have, so this is not reached by an input.
+        // All values have the types of their fields, so no input leads to this error.
         let settings = Settings::deserialize(Value::Object(values))
             .map_err(|error| Failure::usage(format!("cannot use `{}`: {error}", self.file.path.display())))?;
         Ok(Table { settings, lines })

@@ -1,5 +1,5 @@
-//! The paths in a configuration file, and the limits of a file that may come from somebody else: the file of a project
-//! is part of its repository.
+//! The paths in a configuration file, and the limits for files that the user may not have written. For example, the
+//! file of a project is part of its repository.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub(super) struct Placed {
     path: Option<PathBuf>,
     /// Whether a program of the image could read or change the files at the path, because it is mounted.
     is_mount: bool,
-    /// Whether it is the name of an image in a registry that is written.
+    /// Whether the value is the name of an image that is pushed to a registry.
     is_push: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The environment variables of uv and of pip that are about indexes. uv's are a layer of settings below lath's own
-//! variables. pip's are not used, and a warning says so.
+//! The environment variables of uv and of pip that are about indexes. uv's variables are a layer of settings below
+//! lath's own variables. pip's variables are not used, and a warning says so.
 
 use crate::cli::args::Sources;
 use crate::cli::environment::Environment;
@@ -22,7 +22,7 @@ const fn list(name: &'static str, option: &'static str, separator: char) -> Vari
     Variable { name, option, separator: Some(separator) }
 }
 
-/// If several variables have the same option of one value, the first one counts. The values of lists are joined.
+/// If several variables set the same option, the first one counts. If the option is a list, their values are joined.
 const OF_UV: [Variable; 9] = [
     list("UV_INDEX", "index", ' '),
     list("UV_EXTRA_INDEX_URL", "index", ' '),
@@ -38,7 +38,7 @@ const OF_UV: [Variable; 9] = [
 /// The variables with which pip's users set indexes.
 const OF_PIP: [&str; 3] = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"];
 
-/// The settings in uv's variables, and the names of those that are set.
+/// The settings in uv's variables, and the names of the variables that are set.
 #[derive(Debug, Default)]
 pub(super) struct OfUv {
     pub(super) settings: Settings,
@@ -70,15 +70,15 @@ pub(super) fn of_uv<T: Typed>(environment: &Environment) -> Result<OfUv, clap::E
     Ok(of_uv)
 }
 
-/// Returns `first` over `second`, with both lists of indexes.
+/// Combines both settings. Values of `first` have priority, but the lists of indexes are joined.
 fn with_lists_joined(first: Settings, second: Settings) -> Settings {
     let index: Vec<_> = first.index.iter().chain(&second.index).flatten().cloned().collect();
     let index = (!index.is_empty()).then_some(index);
     Settings { index, ..first.over(second) }
 }
 
-/// Returns a warning if pip's variables name indexes and no setting does. Without the warning, a private package could
-/// be missing, or come from the public index, and the user would not see why.
+/// Returns a warning if pip's variables name indexes, but no setting of lath does. Without the warning, a private
+/// package could be missing, or come from the public index, and the user would not see why.
 pub(super) fn warning_about_pip<T: Typed>(environment: &Environment, settings: &Settings) -> Option<String> {
     let Settings { index, default_index, find_links, no_index, .. } = settings;
     if index.is_some() || default_index.is_some() || find_links.is_some() || no_index.is_some() || !has_indexes::<T>() {

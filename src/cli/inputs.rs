@@ -1,5 +1,5 @@
-//! The inputs without an option: which kind each is, and what follows from it. The metadata of a script are a layer of
-//! settings below all others.
+//! The inputs that are given without an option: the kind of each, and the values of the request that depend on it. The
+//! metadata of a script are a layer of settings below all others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ enum Kind {
     Script(PathBuf),
 }
 
-/// Returns the kind of an input. As for pip, a word is a path only if it contains a slash, because each other word could
+/// Returns the kind of an input. As for pip, a word is a path only if it contains a slash, because any other word could
 /// also be a distribution.
 fn kind(word: &str) -> Kind {
     let path = PathBuf::from(word);
@@ -87,7 +87,7 @@ pub(super) fn read(settings: &Settings) -> Result<Inputs, Failure> {
         let source = match kind {
             Kind::Folder(path) if folders == 1 || !projects::may_be_project(&path) => Source::Folder(path),
             Kind::Script(path) => Source::Script(path),
-            // Of several packages, none is the project.
+            // If there are several packages, none of them is the project.
             Kind::Requirement | Kind::Folder(_) => {
                 inputs.requirements.push(word.clone());
                 continue;
@@ -118,8 +118,8 @@ impl Inputs {
         self.requirements.is_empty() && self.requirement_files.is_empty() && self.source.is_none()
     }
 
-    /// Whether there is a folder or a script, whose files go into the work directory. The files of a package are those
-    /// that its wheel contains.
+    /// Whether there is a folder or a script whose files go into the work directory. A package does not count, because
+    /// its files come from its wheel.
     pub(super) fn has_application(&self) -> bool {
         self.source.is_some() && !self.project.as_ref().is_some_and(|project| project.is_package)
     }
@@ -171,8 +171,8 @@ impl Inputs {
         Ok(())
     }
 
-    /// Adds the settings of uv in the project's file. The project works without those that lath does not follow, so they are
-    /// only a warning.
+    /// Adds the settings of uv in the project's file. If lath does not follow a setting, it only prints a warning, because
+    /// the project works without that setting.
     fn add_tool_uv(&mut self, project: &Project) -> Result<(), Failure> {
         let file = project.settings_folder.join("pyproject.toml");
         let ToolUv { settings, others } =
@@ -186,7 +186,7 @@ impl Inputs {
         Ok(())
     }
 
-    /// Adds requirements for builds, which `of` names.
+    /// Adds requirements for builds. `of` is the name of the file that contains them.
     fn add_extra_requires(&mut self, extra: ExtraRequires, of: &str) -> Result<(), Failure> {
         if let Some(requirement) = extra.matching {
             return Err(usage(format!("cannot follow `match-runtime` of `{requirement}` in `{of}`")));

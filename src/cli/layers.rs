@@ -380,7 +380,7 @@ pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settin
             off.insert(option.to_owned(), false.into());
         }
     }
-    // A flag cannot be typed as false, so a variable that turns it off is not read by clap.
+    // clap cannot read a variable that turns a flag off, because a flag cannot be typed as false.
     let off = Settings::deserialize(Value::Object(off)).unwrap_or_default();
     Ok(of_words::<T>(words, variable)?.or(off))
 }
@@ -403,7 +403,8 @@ fn without_relations(arg: &Arg) -> Arg {
     const OF_ONE_VALUE: [&str; 2] = ["check", "cmd"];
     let mut copy = Arg::new(arg.get_id().clone()).action(arg.get_action().clone());
     copy = copy.value_parser(arg.get_value_parser().clone()).value_names(arg.get_value_names().unwrap_or_default());
-    // A positional argument has no variable. As an option it does not depend on its place among others.
+    // A positional argument cannot have a variable. Here it becomes an option, so its position among others does not
+    // matter.
     let Some(option) = arg.get_long() else { return copy.long(arg.get_id().to_string()) };
     let is_list = matches!(arg.get_action(), ArgAction::Append) && !OF_ONE_VALUE.contains(&option);
     let delimiter = arg.get_value_delimiter().or(is_list.then_some('\n'));
@@ -531,7 +532,7 @@ mod tests {
         assert_eq!((loud.quiet, loud.verbose), (Some(false), Some(true)));
         let quiet = over(typed::<Global>("--quiet"), "verbose = true");
         assert_eq!((quiet.quiet, quiet.verbose), (Some(true), Some(false)));
-        // It is the same between two files.
+        // Two files behave in the same way.
         assert_eq!(over(file("style = 'uv'"), "fat = true").fat, Some(false));
         assert_eq!(over(file("older-than = 3"), "all = true").all, Some(false));
     }
@@ -557,7 +558,7 @@ mod tests {
         let settings = variables::<Run>(&environment).unwrap();
         assert_eq!((settings.tag, settings.load), (None, None));
         assert_eq!((settings.offline, settings.mount), (Some(true), Some(vec!["a:/a".to_owned()])));
-        // An engine that is set for all commands does not start a build.
+        // If an engine is set for all commands, this alone does not start a build.
         let settings = variables::<Dockerfile>(&[("LATH_ENGINE", "podman")]).unwrap();
         assert_eq!((settings.engine, settings.build), (Some(EngineProgram::Podman), None));
     }

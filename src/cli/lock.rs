@@ -66,7 +66,7 @@ impl Command for Lock {
     }
 
     fn main(&self, call: &Call) -> Result<u8, Failure> {
-        // The lock has no image, so no requirement has to be a good name for one.
+        // A lock has no image. With this tag, no requirement has to be a valid name of an image.
         let settings = Settings { tag: Some(vec!["lock".to_owned()]), ..call.settings.clone() };
         let path = settings.lock_output.clone().unwrap_or_else(|| Path::new(DEFAULT_LOCK).to_owned());
         if settings.check_lock == Some(true) {
@@ -100,7 +100,7 @@ fn request(path: &Path, settings: &Settings, call: &Call) -> Result<Request, Fai
     locked::foreign(&input, settings, &call.environment)
 }
 
-/// Compares the lock with the inputs, and prints what is newer or gone.
+/// Compares the lock with the inputs. Prints newer versions, and files that no longer exist.
 fn check(path: &Path, settings: &Settings, call: &Call) -> Result<u8, Failure> {
     let failed = |error: pipeline::BuildError| Failure::of_build(&error);
     let file = pipeline::read_lock(path).map_err(failed)?;

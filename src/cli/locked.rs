@@ -1,4 +1,5 @@
-//! The request of settings that name a lock. The request that the lock was made for is a layer of settings.
+//! Settings that name a lock -> request. The lock contains the options of the request for which it was made. These are
+//! a layer of settings.
 
 use std::path::{Path, PathBuf};
 

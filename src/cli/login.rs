@@ -15,7 +15,7 @@ use crate::cli::stack::Files;
 use crate::model::secret::Secret;
 use crate::pipeline::login::{self, LoginRequest, Place};
 
-/// A password or a token is never so long.
+/// No password or token is longer than this.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
 /// Check the credentials for a registry of images, and save them as Docker does
@@ -50,7 +50,7 @@ impl Command for Login {
     /// A project cannot choose a server that gets passwords.
     const FILES: Files = Files::User;
 
-    /// A login is not part of a run that variables describe.
+    /// The options have no variables, because variables are for builds.
     fn of_variables(&self, _: &Environment) -> Result<Settings, clap::Error> {
         Ok(Settings::default())
     }

@@ -120,18 +120,19 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// Reads the arguments, starts the command, and returns its exit code.
 fn obey(arguments: Vec<OsString>, environment: Environment) -> Result<u8, clap::Error> {
     let mut command_line = described();
+    let is_dockerfile = arguments.get(1).is_some_and(|command| command == "dockerfile");
     let matches = command_line.try_get_matches_from_mut(arguments);
-    let matches = matches.map_err(|error| usage::with_owners(error, &command_line))?;
+    let matches = matches.map_err(|error| usage::with_owners(error, &command_line, is_dockerfile))?;
     let chosen = matches.subcommand().and_then(|(name, matches)| {
         let entry = COMMANDS.iter().find(|entry| entry.name == name)?;
         Some((entry, matches))
     });
-    // clap has refused an unknown command, and none.
+    // clap has already refused an unknown command and a missing one.
     let Some((entry, matches)) = chosen else { return Ok(2) };
     (entry.start)(matches, environment).map_err(|error| error.format(&mut command_line))
 }
 
-/// Puts the layers of settings over one another, and starts the command.
+/// Combines the layers of settings, and starts the command.
 fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u8, clap::Error> {
     let (command, global) = (C::from_arg_matches(matches)?, Global::from_arg_matches(matches)?);
     let typed = command.typed().or(global.typed());
@@ -155,7 +156,7 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
     }
 }
 
-/// Says which variables of uv are used, and that those of pip are not.
+/// Reports which variables of uv are used, and that pip's variables are not used.
 fn tell_of_foreign_variables<C: Command>(call: &Call, of_uv: &[&str]) {
     of_uv.iter().for_each(|name| call.screen.hear(Event::Detail(format!("using the variable `{name}` of uv"))));
     if let Some(warning) = foreign_variables::warning_about_pip::<C>(&call.environment, &call.settings) {
@@ -173,7 +174,7 @@ fn all_variables(environment: &Environment) -> Result<Settings, clap::Error> {
     Ok(all)
 }
 
-/// Reads the configuration files, and puts the layers of settings over one another.
+/// Reads the configuration files, and combines the layers of settings.
 fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, Failure> {
     let command_line = described();
     let options = file_options(&command_line);
@@ -239,7 +240,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @"
         build: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image all lock locked frozen vendor snapshot trim keep keep-module only-scripts trace shell bytecode script module user-base entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output load push repo metadata-file explanation attach-explanation check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror compression layers max-layers
         run: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot trim keep keep-module only-scripts trace shell bytecode script module user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror volume
-        trace: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot trim keep keep-module only-scripts trace shell script module user-base entrypoint cmd env user workdir output append offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror volume
+        trace: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot shell script module user-base entrypoint cmd env user workdir output append offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror volume
         lock: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep keep-module only-scripts trace shell output vendor upgrade upgrade-package check offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror
         dockerfile: style fat from ca builder build engine no-cache requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy image bytecode script module entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output check no-verify lock locked frozen vendor snapshot offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror user-base
         compare: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy image lock locked frozen vendor snapshot trim keep keep-module only-scripts trace shell bytecode script module user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror compression layers max-layers measure from ca engine json svg apt
@@ -278,7 +279,8 @@ mod tests {
         }
     }
 
-    /// Returns the faults of a value, with their places. Only the parts of JSON schema that lath's schema has are known.
+    /// Returns the faults of a value, with their places. This supports only those parts of JSON schema that lath's
+    /// schema uses.
     fn faults(place: &str, value: &Value, schema: &Value) -> Vec<String> {
         let fault = |rule: &str| vec![format!("{place}: {rule}")];
         let kind = match value {
@@ -423,7 +425,15 @@ mod tests {
             ("dockerfile x --metadata-file y", "tip: `--metadata-file` is an option of `lath build`"),
             (
                 "dockerfile x --keep /a",
-                "tip: `--keep` is an option of `lath build`, `lath run`, `lath trace`, `lath lock` and `lath compare`",
+                "tip: `--keep` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`; a Dockerfile installs whole packages",
+            ),
+            (
+                "trace x --trim none",
+                "tip: `--trim` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`",
+            ),
+            (
+                "dockerfile x --trim reach",
+                "tip: `--trim` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`; a Dockerfile installs whole packages",
             ),
             ("build x --lod", "tip: a similar argument exists: '--load'"),
         ];

@@ -14,7 +14,7 @@ pub(super) const RUN: &str = "run";
 /// Options that only make sense on the command line, because they choose the files, or an image in a file.
 const ONLY_TYPED: [&str; 6] = ["help", "version", "config", "no-config", "image", "all"];
 
-/// Lists that a file may also write as one text, because most images have only one value.
+/// Lists that may be a single text in a file, because most images have only one value.
 const MOSTLY_ONE: [&str; 1] = ["tag"];
 
 /// The type of an option's values in a file.

@@ -43,7 +43,8 @@ fn names(settings: &Settings, derived: Option<&str>) -> Result<Vec<String>, Fail
     Ok(names)
 }
 
-/// Returns the destinations of the image. If there are none, it is written into the current folder.
+/// Returns the destinations of the image. If the settings name no destination, the image is written into the current
+/// folder.
 fn destinations(settings: &Settings, names: &[String]) -> Result<Vec<Destination>, Failure> {
     let mut destinations = Vec::new();
     for output in all(&settings.output) {
@@ -67,7 +68,7 @@ fn destinations(settings: &Settings, names: &[String]) -> Result<Vec<Destination
     Ok(destinations)
 }
 
-/// Returns the registries of the names that are pushed. A name that is no name is refused elsewhere.
+/// Returns the registries of the names that are pushed. An invalid name is refused elsewhere.
 pub(super) fn pushed_registries(settings: &Settings) -> Vec<String> {
     if !settings.push.unwrap_or(false) {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! A project folder as the input: which one it is, which Python it gets, and which lock counts.
+//! A project as the input: its folder, the Python that it gets, and the lock that is used.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::model::platform::PythonVersion;
 use crate::model::project::{Extras, LockKind, Project, ProjectRequest};
 use crate::pipeline;
 
-/// The files of which a project has at least one.
+/// A project has at least one of these files.
 const FILES: [&str; 4] = ["pyproject.toml", "Pipfile.lock", "setup.py", "setup.cfg"];
 
-/// Returns whether a folder has a file that projects have.
+/// Returns whether a folder contains one of these files.
 pub(super) fn may_be_project(folder: &Path) -> bool {
     FILES.iter().any(|name| folder.join(name).is_file())
 }
@@ -56,8 +56,8 @@ pub(super) fn refuse_options(settings: &Settings) -> Result<(), Failure> {
     }
 }
 
-/// Returns the release of a project's image, and a sentence with the reason: the Python of `.python-version`, otherwise
-/// the default if the project supports it, otherwise the nearest that it supports.
+/// Returns the release of a project's image, and a sentence with the reason. Its Python is the one in
+/// `.python-version`, otherwise the default if the project supports it, otherwise the nearest that it supports.
 pub(super) fn python(project: &Project) -> Result<(&'static Release, String), Failure> {
     let limits = project.requires_python.as_deref().unwrap_or_default();
     let pinned = project.pinned_python.as_deref().and_then(|text| {

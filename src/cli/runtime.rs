@@ -12,13 +12,13 @@ use crate::model::request::{Copied, Healthcheck, Owner, RuntimeRequest, Volume, 
 /// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
 const MAX_ID: u64 = 2_147_483_647;
 
-/// The signals of Linux by their names (signal(7)), without those of real time.
+/// The signals of Linux by their names (signal(7)), without real-time signals.
 const SIGNALS: [&str; 31] = [
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
     "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
     "PWR", "SYS",
 ];
-/// The highest number of a signal, which is one of real time.
+/// The highest number of a signal. It is a real-time signal.
 const MAX_SIGNAL: u8 = 64;
 
 fn is_digits(text: &str) -> bool {
@@ -62,7 +62,7 @@ pub(super) fn runtime(settings: &Settings, default_workdir: Option<&str>) -> Res
     })
 }
 
-/// Refuses several ways to name the command in the same layer, such as in a file.
+/// Refuses a layer, such as a file, that names the command in several ways.
 pub(super) fn refuse_two_commands(settings: &Settings) -> Result<(), Failure> {
     let ways = [settings.run.is_some(), settings.module.is_some(), settings.script.is_some()];
     if ways.into_iter().filter(|is_named| *is_named).count() > 1 {
@@ -246,7 +246,7 @@ struct Written<'a> {
 fn copied(text: &str) -> Option<Written<'_>> {
     let mut pair = text;
     let mut numbers = Vec::new();
-    // The part after the last colon is a number, until it is the path.
+    // Removes numbers from the end until the last part is the path.
     while let Some((rest, last)) = pair.rsplit_once(':').filter(|(_, last)| last.is_empty() || is_digits(last)) {
         numbers.insert(0, last);
         pair = rest;

@@ -60,7 +60,7 @@ impl Screen {
         }
     }
 
-    /// A screen without progress bars, for a failure before or after everything else.
+    /// A screen without progress bars, for a failure when there is no other screen.
     pub(super) fn plain() -> Self {
         Self {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),

@@ -152,7 +152,8 @@ fn indexes(settings: &Settings) -> Result<Indexes, Failure> {
     })
 }
 
-/// Returns the Python, whether it is only expected, and the release. A base image has others.
+/// Returns the version of Python, whether this version may still change, and the release. If there is a base image, it
+/// replaces these later.
 fn release(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest), Failure> {
     let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
     let named = settings.release.as_deref().map(ReleaseName::parse).transpose()?;
@@ -181,7 +182,7 @@ fn release(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest),
     };
     let (version, is_expected) = match (wanted, release) {
         (Some(version), _) => (version, false),
-        // A release that is out keeps its Python. Another one may change it.
+        // A published release keeps its Python. A release that is not published yet may change it.
         (None, Some(release)) => (release.python, release.number.is_none()),
         (None, None) => (releases::default().python, true),
     };
@@ -286,7 +287,8 @@ pub(super) fn world(
     })
 }
 
-/// Five minutes for lath's own checks, and for each `--check` its own time limit twice, because it runs in both trees.
+/// Returns five minutes for lath's own checks, plus twice the time limit of each `--check`, because it runs in both
+/// trees.
 fn default_proof_secs(checks: usize) -> u64 {
     300 + 240 * checks as u64
 }
@@ -413,7 +415,7 @@ mod tests {
             ("x --release ubuntu:26.04", "ubuntu:resolute 3.14 certain"),
             ("x --release debian:12", "debian:bookworm 3.11 certain"),
             ("x --release debian:stable --python 3.13", "debian:trixie 3.13 certain"),
-            // Their archives have the answer.
+            // The archives of these releases decide.
             ("x --release debian:testing", "debian:forky 3.14 expected"),
             ("x --release debian:unstable --python 3.14", "debian:sid 3.14 certain"),
             ("x --release debian:duke", "debian:duke 3.13 expected"),

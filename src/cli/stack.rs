@@ -1,4 +1,4 @@
-//! All layers of a call, in their order, and the configuration files that they come from.
+//! All layers of a call, in their order, and the configuration files from which they come.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,9 +102,10 @@ impl Stack {
         self.files.push(Layer { source, settings: contents.table.settings });
     }
 
-    /// Returns all layers of an image, the upper one first. Without an image, only its options are missing.
+    /// Returns all layers of an image, the upper one first. If no image is given, all layers except those of an image
+    /// are returned.
     pub(super) fn layers(&self, image: Option<&Image>) -> Vec<Layer> {
-        // Only the upper file can describe images.
+        // Only the file of the highest layer can describe images.
         let file = self.files.first().and_then(|file| file.source.path());
         let image = image.zip(file).map(|(image, path)| {
             let source = Source::File { path: path.to_owned(), lines: image.table.lines.clone() };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::args::{FromFile, Inputs, Locking, Program, Size, SourceBuilds, Sources};
+use crate::cli::args::{FromFile, Inputs, Locking, Program, Shell, SourceBuilds, Sources};
 use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
@@ -28,7 +28,7 @@ pub(super) struct Trace {
     #[command(flatten)]
     locking: Locking,
     #[command(flatten)]
-    size: Size,
+    shell: Shell,
     #[command(flatten)]
     program: Program,
     /// The file for the record [default: lath.trace]
@@ -50,7 +50,7 @@ impl Typed for Trace {
             self.source_builds.typed(),
             self.from_file.typed(),
             self.locking.typed(),
-            self.size.typed(),
+            self.shell.typed(),
             self.program.typed(),
             self.sources.typed(),
             self.running.typed(),

@@ -38,8 +38,11 @@ fn add_defaults(command: clap::Command, defaults: &Value) -> clap::Command {
     command.mut_args(with_default).mut_subcommands(|command| add_defaults(command, defaults))
 }
 
+/// The options of images from which files are removed.
+const OF_TRIM: [&str; 5] = ["--trim", "--keep", "--keep-module", "--only-scripts", "--trace"];
+
 /// If an unknown option is an option of other commands, the error names them.
-pub(super) fn with_owners(mut error: clap::Error, command_line: &clap::Command) -> clap::Error {
+pub(super) fn with_owners(mut error: clap::Error, command_line: &clap::Command, is_dockerfile: bool) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
@@ -53,13 +56,18 @@ pub(super) fn with_owners(mut error: clap::Error, command_line: &clap::Command) 
     let owners: Vec<String> = owners.map(|command| format!("`lath {}`", command.get_name())).collect();
     if let Some((last, others)) = owners.split_last() {
         let owners = if others.is_empty() { last.clone() } else { format!("{} and {last}", others.join(", ")) };
-        let tip = StyledStr::from(format!("`{option}` is an option of {owners}"));
+        let why = if is_dockerfile && OF_TRIM.contains(&option.as_str()) {
+            "; a Dockerfile installs whole packages"
+        } else {
+            ""
+        };
+        let tip = StyledStr::from(format!("`{option}` is an option of {owners}{why}"));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
         // clap's own suggestion is an option of a similar name.
         error.remove(ContextKind::SuggestedArg);
         error.remove(ContextKind::Usage);
     } else if error.get(ContextKind::SuggestedArg).is_some() {
-        // The option is more probably misspelled than a word of the image's command.
+        // The option is probably misspelled, and not a word of the image's command.
         error.remove(ContextKind::Suggested);
     }
     error

@@ -1,4 +1,4 @@
-//! Values of options, as all files that turn settings into a request read them.
+//! Reads values of options. All files that turn settings into a request use these functions.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -23,7 +23,7 @@ pub(super) fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, S
     Ok(pairs)
 }
 
-/// Returns the values of a list. One that no layer contains is empty.
+/// Returns the values of a list. If no layer contains the list, it is empty.
 pub(super) fn all<T: Clone>(list: &Option<Vec<T>>) -> Vec<T> {
     list.clone().unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Compressed data. Its format is recognised by the first bytes, as engines do, because names and media types are
-//! sometimes wrong.
+//! Detects how data is compressed, and decompresses it. The first bytes show the format. Engines do the same, because
+//! names and media types are sometimes wrong.
 
 use std::io::{self, BufReader, Read};
 
@@ -7,20 +7,21 @@ use flate2::read::MultiGzDecoder;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// The last three bytes of the magic of a skippable frame (RFC 8878, section 3.1.2). The first one is 0x50 to 0x5f.
+/// The last three bytes of the magic number of a skippable frame (RFC 8878, section 3.1.2). The first one is 0x50 to
+/// 0x5f.
 const SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
-/// How some bytes are compressed.
+/// The format of compressed data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Plain,
     Gzip,
-    /// Also if the first frame is skippable.
+    /// The first frame may be a skippable one.
     Zstd,
 }
 
 impl Format {
-    /// The number of bytes by which a format is recognised.
+    /// The number of bytes that are needed to detect a format.
     pub(crate) const START: u64 = ZSTD.len() as u64;
 
     /// Returns the format of data that begins with these bytes.
@@ -34,7 +35,7 @@ impl Format {
     }
 }
 
-/// Reads the first bytes of `reader`. Returns the format, and a reader of all bytes.
+/// Reads the first bytes of `reader`. Returns the format, and a reader that starts again at the first byte.
 pub(crate) fn recognised<R: Read>(mut reader: R) -> io::Result<(Format, impl Read)> {
     let mut start = Vec::new();
     reader.by_ref().take(Format::START).read_to_end(&mut start)?;

@@ -6,18 +6,19 @@ use thiserror::Error;
 
 use super::{Headers, each_entry};
 
-/// The most bytes that a data member may unpack to.
+/// The maximum unpacked size of a data member.
 const MAX_DATA_BYTES: u64 = 8 << 30;
-/// How many times its packed size a data member may unpack to. Even the densest honest packages stay below 100.
+/// The maximum ratio between the unpacked size and the compressed size of a data member. Even packages that compress
+/// very well stay below 100.
 const MAX_RATIO: u64 = 500;
-/// A data member may unpack to this many bytes at any ratio.
+/// Up to this unpacked size, the ratio is not checked.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
-/// The most bytes that the control member may unpack to. It is limited because it is held in memory.
+/// The maximum unpacked size of the control member. It is limited because it is held in memory.
 const MAX_CONTROL_BYTES: u64 = 64 << 20;
-/// The memory that xz may use to unpack. `xz -9`, the highest level that Debian's tools use, needs 65 MiB.
+/// The memory limit for unpacking xz. `xz -9`, the highest level that Debian's tools use, needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
-/// A tar consists of blocks of this size and ends with two blocks of zeros (POSIX, pax, "ustar Interchange Format").
-/// One block is accepted too.
+/// A tar file consists of blocks of this size, and ends with two blocks of zeros (POSIX, pax, "ustar Interchange
+/// Format"). One block at the end is accepted too.
 const TAR_BLOCK_BYTES: u64 = 512;
 
 #[derive(Debug, Error)]
@@ -42,7 +43,7 @@ pub(crate) enum DebError {
     Target { path: String },
 }
 
-/// One path of `data.tar`, spelled like in the archive.
+/// One path of `data.tar`, written as in the archive.
 pub(crate) enum DebEntry<'a> {
     Directory,
     File(&'a mut dyn Read),
@@ -51,9 +52,9 @@ pub(crate) enum DebEntry<'a> {
     HardLink(String),
 }
 
-/// Reads the package: returns the control files by name, and passes each path of the data to `take` with its mode.
+/// Reads the package. Returns the control files by name, and calls `take` for each path of the data with its mode.
 ///
-/// `E` also carries the errors of `take`.
+/// The type `E` also contains the errors of `take`.
 pub(crate) fn read<E: From<DebError>>(
     reader: impl Read,
     mut take: impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
@@ -84,9 +85,9 @@ pub(crate) fn read<E: From<DebError>>(
 
 /// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) has no others.
 ///
-/// The extensions for long names make a reader reserve as much memory as a header claims, and no package needs them.
+/// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs them.
 struct Members<R> {
-    /// The bytes of the current member.
+    /// The remaining bytes of the current member.
     current: io::Take<R>,
     /// Whether a byte of padding follows the current member.
     is_padded: bool,
@@ -102,7 +103,7 @@ impl<R: Read> Members<R> {
         Ok(members)
     }
 
-    /// Goes to the next member and returns its name and its size. `None` at the end.
+    /// Goes to the next member and returns its name and its size. Returns `None` at the end.
     fn next(&mut self) -> io::Result<Option<(String, u64)>> {
         const HEADER_BYTES: usize = 60;
         const NAME_BYTES: usize = 16;
@@ -128,7 +129,7 @@ impl<R: Read> Members<R> {
         Ok(Some((name, size_bytes)))
     }
 
-    /// Reads the next `most` bytes, or fewer if the archive ends before.
+    /// Reads the next `most` bytes, or fewer if the archive ends earlier.
     fn read(&mut self, most: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.current.set_limit(most);
@@ -137,7 +138,8 @@ impl<R: Read> Members<R> {
     }
 }
 
-/// An unpacked member. Reading fails if it grows beyond its limit. [`Self::finish`] checks that its tar is complete.
+/// The unpacked data of a member. If it exceeds its limit, reading fails. [`Self::finish`] checks that its tar is
+/// complete.
 struct Unpacked<'a> {
     inner: Box<dyn Read + 'a>,
     limit_bytes: u64,
@@ -161,8 +163,8 @@ impl<'a> Unpacked<'a> {
         Ok(Self { inner, limit_bytes, read_bytes: 0 })
     }
 
-    /// Reads to the end and returns whether the tar has an end marker after `end`, the offset at which its last entry
-    /// ends. Reading to the end also verifies the checksums, because they come last.
+    /// Reads to the end. Returns whether the tar file has an end marker at or after `end`. `end` is the offset after
+    /// the last entry. Reading to the end also checks the checksums, because these come last.
     fn finish(mut self, end: u64) -> io::Result<bool> {
         io::copy(&mut self, &mut io::sink())?;
         let is_whole = self.read_bytes.is_multiple_of(TAR_BLOCK_BYTES);
@@ -235,16 +237,17 @@ fn read_data<E: From<DebError>>(
     Ok(())
 }
 
-/// Returns whether a link can have this target (symlink(2); limits.h(0p), `PATH_MAX` of Linux with its NUL).
+/// Returns whether this is possible as the target of a link (symlink(2); limits.h(0p), `PATH_MAX` of Linux, which
+/// includes the NUL).
 fn is_target(target: &str) -> bool {
     const MAX_PATH_BYTES: usize = 4096;
     (1..MAX_PATH_BYTES).contains(&target.len()) && !target.contains('\0')
 }
 
-/// Returns the offset from the beginning of the tar at which the blocks of an entry end.
+/// Returns the offset in the tar file at which the blocks of an entry end.
 fn end_of<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<u64> {
-    // A pax record may declare another size than the header. The size of a sparse file includes its holes, so only
-    // the header has its size in the tar.
+    // A pax record may contain another size than the header. For a sparse file, the size in the record includes holes.
+    // Only the header contains the size in the tar file.
     let is_sparse = entry.header().entry_type().is_gnu_sparse();
     let size_bytes = if is_sparse { entry.header().entry_size()? } else { entry.size() };
     let end = entry.raw_file_position().checked_add(size_bytes);
@@ -289,7 +292,7 @@ fn read_entry<E: From<DebError>>(
     match kind {
         EntryType::Directory => take(path, mode, DebEntry::Directory)?,
         EntryType::Regular | EntryType::Continuous => take(path, mode, DebEntry::File(entry))?,
-        // Its holes take no space in the package, but can take any space on the disk. dpkg refuses such files too.
+        // Holes take no space in the package, but they may use much space on the disk. dpkg refuses such files too.
         EntryType::GNUSparse => return Err(special("sparse file").into()),
         EntryType::Symlink => {
             let target = target()?;
@@ -301,7 +304,7 @@ fn read_entry<E: From<DebError>>(
         }
         EntryType::Char | EntryType::Block => return Err(special("device").into()),
         EntryType::Fifo => return Err(special("pipe").into()),
-        // Global pax headers contain nothing that an image needs.
+        // The other types, such as global pax headers, contain nothing that an image needs.
         _ => {}
     }
     Ok(())
@@ -313,7 +316,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that returns at most three bytes at a time.
+    /// A reader that returns at most three bytes per read.
     struct Sips<'a>(&'a [u8]);
 
     impl Read for Sips<'_> {
@@ -405,7 +408,7 @@ mod tests {
         [header.as_bytes(), bytes, padding].concat()
     }
 
-    /// Returns an entry of a tar: its header, to which `change` is applied, and its contents.
+    /// Returns an entry of a tar file: a header that `change` has modified, and the contents.
     fn entry(path: &str, kind: tar::EntryType, contents: &[u8], change: impl Fn(&mut tar::GnuHeader)) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_path(path).unwrap();
@@ -419,7 +422,7 @@ mod tests {
         bytes
     }
 
-    /// Returns a package whose data member consists of these entries of a tar.
+    /// Returns a package whose data member consists of these tar entries.
     fn package_of(entries: &[Vec<u8>]) -> Vec<u8> {
         let control = [entry("control", tar::EntryType::Regular, b"Package: demo\n", |_| {}), vec![0; 1024]].concat();
         let data = [entries.concat(), vec![0; 1024]].concat();
@@ -488,7 +491,7 @@ mod tests {
             bytes[at..at + text.len()].copy_from_slice(text);
             refusal(&bytes, "damaged")
         };
-        // The first header is in bytes 8 to 68, its size in 56 to 66; the next one begins at 72.
+        // The first header is in bytes 8 to 68, and its size in bytes 56 to 66. The next header begins at byte 72.
         assert!(patched(66, b"??").contains("a header of a member is damaged"));
         assert!(patched(56, b"+4").contains("the size of a member is not a number"));
         assert!(patched(56, b"-4").contains("the size of a member is not a number"));
@@ -513,14 +516,15 @@ mod tests {
     fn what_was_cut_or_altered_never_panics_and_what_was_cut_is_refused() {
         for compression in [Compression::Xz, Compression::Zstd, Compression::Gzip] {
             let whole = demo().compression(compression).build();
-            // The last byte may be the padding that gives the member an even size.
+            // The last byte may be the padding of a member with an odd size. The package is complete without it.
             for length in 0..whole.len() - 1 {
                 assert!(listing(&whole[..length]).is_err(), "{compression:?} cut after {length} bytes");
             }
             for position in 0..whole.len() {
                 let mut altered = whole.clone();
                 altered[position] ^= 1 << (position % 8);
-                // A byte that is never read may change without harm. This test only checks that the call returns.
+                // If a byte is never read, it may be changed without an error. So this test only checks that the call
+                // returns.
                 let _ = listing(altered.as_slice());
             }
         }

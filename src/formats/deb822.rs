@@ -1,20 +1,20 @@
-//! Paragraphs of Debian control files: `Field: value` lines. Lines that begin with a blank continue the field
+//! Paragraphs of Debian control files: `Field: value` lines. If a line begins with a blank, it continues the field
 //! (deb822(5)).
 
 use std::io::{self, BufRead};
 
-/// The unchanged text of one paragraph, without the empty line that ends it.
+/// The unchanged text of one paragraph, without the empty line at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Paragraph(String);
 
 impl Paragraph {
-    /// Returns the value of a field, with its continuation lines unchanged. The case of `name` does not matter. `None`
-    /// if the field is missing.
+    /// Returns the value of a field, with its continuation lines unchanged. `name` may be in upper or lower case.
+    /// Returns `None` if the field is missing.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields([name])[0]
     }
 
-    /// Returns the values of several fields, found in one pass.
+    /// Returns the values of several fields. The text is read only once.
     pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
         let mut values = [None; N];
         let mut missing = N;
@@ -37,7 +37,7 @@ impl Paragraph {
         values
     }
 
-    /// Returns the offset after the line break of the line that begins at `start`.
+    /// Returns the offset after the end of the line that begins at `start`.
     fn line_end(&self, start: usize) -> usize {
         memchr::memchr(b'\n', &self.0.as_bytes()[start..]).map_or(self.0.len(), |length| start + length + 1)
     }

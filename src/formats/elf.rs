@@ -1,4 +1,4 @@
-//! ELF files as the dynamic loader sees them: machine, SONAME, needed libraries and their search paths.
+//! ELF files as the dynamic loader uses them: machine, SONAME, needed libraries and their search paths.
 //!
 //! Source: System V ABI, chapters 4 and 5 (generic edition), read with the `object` crate.
 
@@ -25,17 +25,19 @@ pub(crate) enum ElfError {
     Names,
 }
 
-/// No table of a file may be larger than this, because it is held in memory. Those of the largest libraries have 20 MB.
+/// The maximum size of a table in a file. It is limited because it is held in memory. The tables of the largest
+/// libraries have 20 MB.
 const MAX_TABLE_BYTES: u64 = 256 << 20;
 
-/// The most bytes that all names of a file may have together. All entries may point to the same long text, so without
-/// this limit a small file could fill the memory. Honest files name a few dozen libraries.
+/// The maximum size of all names in a file together. All entries may refer to the same long text, so without this
+/// limit, a small file could fill the memory. Usual files contain the names of a few dozen libraries.
 const MAX_NAMES_BYTES: usize = 1 << 20;
 
-/// Where `e_machine` ends.
+/// The offset after `e_machine`.
 pub(crate) const MACHINE_END: u64 = 20;
 
-/// Returns `e_machine` of the file that begins with `header`. `None` if `header` is too short or not from an ELF file.
+/// Returns `e_machine` from the first bytes of a file. Returns `None` if `header` is too short or does not belong to an
+/// ELF file.
 pub(crate) fn machine(header: &[u8]) -> Option<u16> {
     const BIG_ENDIAN: u8 = 2;
     let field: [u8; 2] = header.get(18..20)?.try_into().ok()?;
@@ -43,7 +45,7 @@ pub(crate) fn machine(header: &[u8]) -> Option<u16> {
     is_elf.then(|| if header[5] == BIG_ENDIAN { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) })
 }
 
-/// Reads the facts from `bytes`. `None` if they are not an ELF file.
+/// Reads the facts from `bytes`. Returns `None` if they are not an ELF file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Linkage>, ElfError> {
     if !is_wide(bytes)? {
         return Ok(None);
@@ -51,7 +53,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Linkage>, ElfError> {
     parse_wide(bytes).map(Some)
 }
 
-/// The same for a file of any size: only its headers and the dynamic section are read.
+/// Does the same for a file of any size. Only its headers and the dynamic section are read.
 pub(crate) fn parse_file(mut file: impl Read + Seek) -> Result<Option<Linkage>, ElfError> {
     let mut start = Vec::new();
     let read = file.rewind().and_then(|()| file.by_ref().take(MACHINE_END).read_to_end(&mut start));
@@ -62,7 +64,7 @@ pub(crate) fn parse_file(mut file: impl Read + Seek) -> Result<Option<Linkage>, 
     parse_wide(&ReadCache::new(file)).map(Some)
 }
 
-/// Whether the file that begins with `start` is an ELF file; one of 32 bits is an error.
+/// Whether the first bytes of a file are those of a 64-bit ELF file. A 32-bit ELF file is an error.
 fn is_wide(start: &[u8]) -> Result<bool, ElfError> {
     const CLASS: usize = 4;
     const CLASS_32: u8 = 1;
@@ -73,7 +75,8 @@ fn is_wide(start: &[u8]) -> Result<bool, ElfError> {
 }
 
 fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<Linkage, ElfError> {
-    /// `e_phnum` of a file with so many segments that their number is elsewhere.
+    /// This value in `e_phnum` means that there are more segments than fit into the field. Their number is then in
+    /// another field.
     const MANY_SEGMENTS: u16 = 0xffff;
     let header = FileHeader64::<Endianness>::parse(data)?;
     let endian = header.endian()?;
@@ -132,14 +135,14 @@ fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<Linkage, ElfError> {
 }
 
 fn object_error(message: &'static str) -> object::Error {
-    // Only the readers of the `object` crate can create its error, so this reads from an empty slice to get one.
+    // Only the readers of the `object` crate can create its error type, so this code makes a reader fail.
     match FileHeader64::<Endianness>::parse(b"".as_slice()) {
         Err(error) => error,
         Ok(_) => unreachable!("{message}"),
     }
 }
 
-/// Finds the string table that the dynamic section gives by address. The loaded segments map the address to an offset.
+/// Finds the string table. The dynamic section contains its address. The loaded segments map the address to an offset.
 fn dynamic_strings<'data>(
     entries: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::Dyn],
     segments: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::ProgramHeader],
@@ -159,7 +162,7 @@ fn dynamic_strings<'data>(
     table.map_or_else(StringTable::default, |table| StringTable::new(table, 0, table.len() as u64))
 }
 
-/// Sections that no loader maps and no program reads: symbols and debug information.
+/// Sections that the loader does not map and that programs do not read: symbols and debug information.
 const DEAD_SECTIONS: &[&str] = &[
     ".symtab",
     ".strtab",
@@ -171,7 +174,7 @@ const DEAD_SECTIONS: &[&str] = &[
     ".gnu.build.attributes",
 ];
 
-/// A section header of the 64-bit class, little-endian.
+/// A section header of a 64-bit, little-endian file.
 #[derive(Debug, Clone, Copy)]
 struct Section {
     name: u64,
@@ -188,15 +191,16 @@ const SECTION_BYTES: usize = 64;
 const SEGMENT_BYTES: usize = 56;
 const HEADER_BYTES: usize = 64;
 
-/// Returns a program or library without the sections that are not needed to run it, like `strip --strip-unneeded`.
+/// Returns a program or library without the sections that are needed only for debugging or linking, like `strip
+/// --strip-unneeded`.
 ///
-/// Only the end of the file is cut. Every byte of a segment or an allocated section stays at its offset. `None` if
-/// nothing would be gained, or if the file contains anything that lath cannot identify as unused.
+/// The result is the beginning of the file, with new headers. Every byte of a segment or an allocated section keeps its
+/// offset. Returns `None` if the file would not become smaller, or if it contains data that may be in use.
 pub(crate) fn strip_debug(bytes: &[u8]) -> Option<Vec<u8>> {
     const LEAST_GAIN_BYTES: usize = 4096;
     const TYPE_EXEC: u64 = 2;
     const TYPE_DYN: u64 = 3;
-    // 64 bits, little-endian, version 1.
+    // Only 64-bit, little-endian files of version 1 are supported.
     if !bytes.starts_with(b"\x7fELF\x02\x01\x01") || !matches!(number(bytes, 16, 2)?, TYPE_EXEC | TYPE_DYN) {
         return None;
     }
@@ -232,13 +236,13 @@ impl Section {
         self.flags & 2 != 0
     }
 
-    /// Returns the offset after the section's last byte in the file.
+    /// Returns the offset after the last byte of the section in the file.
     fn end(&self) -> Option<u64> {
         if self.kind == Self::KIND_NOBITS { Some(0) } else { self.offset.checked_add(self.size) }
     }
 }
 
-/// Reads a little-endian number of `size` bytes. `None` if the file ends before.
+/// Reads a little-endian number of `size` bytes. Returns `None` if the file ends earlier.
 fn number(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
     let field = bytes.get(offset..offset.checked_add(size)?)?;
     Some(field.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
@@ -268,14 +272,14 @@ fn sections(bytes: &[u8]) -> Option<Vec<Section>> {
         .collect()
 }
 
-/// Returns the offset after the last byte of the program headers, the segments and the allocated sections.
+/// Returns the offset after the program headers, the segments and the allocated sections.
 fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
     let start = number(bytes, 32, 8)?;
     let count = number(bytes, 56, 2)?;
     if number(bytes, 54, 2)? != SEGMENT_BYTES as u64 || count == 0 {
         return None;
     }
-    // The header is rewritten, so it must not contain the table of segments.
+    // The ELF header is rewritten, so the table of segments must not overlap it.
     if start < HEADER_BYTES as u64 {
         return None;
     }
@@ -290,8 +294,8 @@ fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
     usize::try_from(end).ok().filter(|&end| end <= bytes.len())
 }
 
-/// Returns whether everything after `end` is part of a section or of the section table. If not, other data was appended
-/// to the file.
+/// Returns whether all bytes after `end` belong to sections or to the section table. If not, other data was appended to
+/// the file.
 fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool> {
     let table = number(bytes, 40, 8)?;
     let mut spans = vec![(table, table.checked_add((sections.len() * SECTION_BYTES) as u64)?)];
@@ -302,7 +306,7 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
     let mut known = end;
     for (start, stop) in spans {
         let (start, stop) = (usize::try_from(start).ok()?, usize::try_from(stop).ok()?);
-        // Between sections there is only alignment padding.
+        // The only bytes between sections should be zeros, which align the next section.
         if start > known && bytes.get(known..start)?.iter().any(|&byte| byte != 0) {
             return Some(false);
         }
@@ -311,8 +315,8 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
     Some(bytes.get(known..)?.is_empty())
 }
 
-/// Builds the new file: the old one up to `end`, a new table of names, and the headers of the `live` sections with
-/// their links renumbered.
+/// Builds the new file. It consists of the old file up to `end`, a new table of names, and the headers of the `live`
+/// sections. Links between sections get new numbers.
 fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usize) -> Option<Vec<u8>> {
     const OWN_NAME: &str = ".shstrtab";
     const KIND_STRTAB: u32 = 3;
@@ -330,7 +334,7 @@ fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usiz
             names.push(0);
         }
         raw[0..4].copy_from_slice(&position.to_le_bytes());
-        // If a live section depends on a dead one, lath does not know this layout.
+        // If a live section refers to a dead one, the file is unusual and is not changed.
         raw[40..44].copy_from_slice(&renumbered(section.link)?.to_le_bytes());
         let names_section = KINDS_WITH_SECTION_INFO.contains(&section.kind) || section.flags & FLAG_INFO_LINK != 0;
         if names_section {
@@ -380,7 +384,7 @@ mod tests {
         assert!(matches!(parse(b"\x7fELF\x01\x01"), Err(ElfError::NarrowClass)));
     }
 
-    /// Returns a library whose `count` needed libraries all have the same name of `length` letters.
+    /// Returns a library that needs `count` libraries, all with the same name of `length` letters.
     fn library_that_needs(count: u64, length: usize) -> Vec<u8> {
         const STRINGS: u64 = 64 + 2 * 56;
         let strings = [&[0], vec![b'n'; length].as_slice(), &[0]].concat();
@@ -419,7 +423,7 @@ mod tests {
         assert_eq!(strip_debug(&bytes), None);
     }
 
-    /// Counts the bytes that are read.
+    /// Counts the bytes that are read from a file.
     struct Counting(std::fs::File, u64);
 
     impl Read for Counting {
@@ -450,7 +454,7 @@ mod tests {
         assert!(matches!(parse_file(io::Cursor::new(b"\x7fELF\x01\x01")), Err(ElfError::NarrowClass)));
     }
 
-    /// The test's own program is linked with its symbols and line tables.
+    /// Returns the program of this test, which contains symbols and line tables.
     fn unstripped() -> Vec<u8> {
         std::fs::read(std::env::current_exe().unwrap()).unwrap()
     }

@@ -1,12 +1,13 @@
-//! The index of a git repository: the paths that git tracks. Versions 2, 3 and 4.
+//! The index of a git repository, which contains the paths that git tracks. Versions 2, 3 and 4 are supported.
 //!
 //! [gitformat-index](https://git-scm.com/docs/gitformat-index)
 
 use thiserror::Error;
 
-/// The times, numbers and IDs before the hash of an entry.
+/// The size of the times, numbers and IDs that come before the hash of an entry.
 const STAT_BYTES: usize = 40;
-/// The longest path. Without this limit, an index whose entries share long beginnings could fill the memory.
+/// The maximum length of a path. In version 4, entries share the beginnings of paths. Without this limit, a small index
+/// could fill the memory.
 const MAX_PATH_BYTES: usize = 4096;
 const EXTENDED: u16 = 1 << 14;
 
@@ -20,10 +21,12 @@ pub(crate) enum GitIndexError {
     Short,
     #[error("one of its paths is too long")]
     LongPath,
+    #[error("it is a split index, which lath cannot read; make it whole with `git update-index --no-split-index`")]
+    Split,
 }
 
-/// Calls `on_path` with each path, relative to the top of the repository. `hash_bytes` is the length of the repository's
-/// hashes: 20 for SHA-1, 32 for SHA-256.
+/// Calls `on_path` with each path, relative to the top of the repository. `hash_bytes` is the length of a hash in the repository: 20 for
+/// SHA-1, and 32 for SHA-256.
 pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut(&[u8])) -> Result<(), GitIndexError> {
     let mut reader = Reader { bytes, position: 0 };
     if reader.take(4).ok() != Some(b"DIRC") {
@@ -42,7 +45,7 @@ pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut
         if version >= 3 && flags & EXTENDED != 0 {
             reader.take(2)?;
         }
-        // From version 4, a path has only the part that differs from the path before.
+        // Since version 4, an entry contains only the part of its path that differs from the previous path.
         let kept =
             if version == 4 { path.len().checked_sub(reader.offset()?).ok_or(GitIndexError::Short)? } else { 0 };
         path.truncate(kept);
@@ -51,13 +54,27 @@ pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut
             return Err(GitIndexError::LongPath);
         }
         if version < 4 {
-            // One zero has ended the text. More zeros fill the entry up to a multiple of 8.
+            // One zero ends the path. Further zeros fill the entry, so that its length is a multiple of 8.
             let length = reader.position - start;
             reader.take(length.next_multiple_of(8) - length)?;
         }
         on_path(&path);
     }
-    Ok(())
+    if has_extension(&mut reader, hash_bytes, *b"link") { Err(GitIndexError::Split) } else { Ok(()) }
+}
+
+/// Whether the index has an extension with this signature. The extensions are between the entries and the hash.
+fn has_extension(reader: &mut Reader<'_>, hash_bytes: usize, signature: [u8; 4]) -> bool {
+    while reader.bytes.len() - reader.position > hash_bytes {
+        let (Ok(found), Ok(length)) = (reader.take(4), reader.number()) else { return false };
+        if found == signature {
+            return true;
+        }
+        if usize::try_from(length).is_ok_and(|length| reader.take(length).is_err()) {
+            return false;
+        }
+    }
+    false
 }
 
 struct Reader<'a> {
@@ -80,7 +97,7 @@ impl<'a> Reader<'a> {
         Ok(self.take(2)?.iter().fold(0, |number, byte| (number << 8) | u16::from(*byte)))
     }
 
-    /// Reads a number of any length ("gitformat-pack", "offset encoding").
+    /// Reads a number of variable length ("gitformat-pack", "offset encoding").
     fn offset(&mut self) -> Result<usize, GitIndexError> {
         let mut number = 0usize;
         loop {
@@ -93,7 +110,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads up to a zero, which is not part of the result.
+    /// Reads up to the next zero, which is not in the result.
     fn text(&mut self) -> Result<&'a [u8], GitIndexError> {
         let rest = &self.bytes[self.position..];
         let length = rest.iter().position(|byte| *byte == 0).ok_or(GitIndexError::Short)?;
@@ -112,7 +129,7 @@ mod tests {
         Ok(paths)
     }
 
-    /// Returns an index of version 2 or 3. An entry of version 3 has more flags.
+    /// Returns an index of version 2 or 3. In version 3, an entry has additional flags.
     fn padded(version: u8, names: &[&str]) -> Vec<u8> {
         let mut bytes = [b"DIRC", &[0, 0, 0, version], &u32::try_from(names.len()).unwrap().to_be_bytes()[..]].concat();
         for name in names {
@@ -136,6 +153,20 @@ mod tests {
             bytes.extend([&[7; 60][..], &[0, 0, removed], rest.as_bytes(), &[0]].concat());
         }
         assert_eq!(paths(&bytes).unwrap(), ["data/big.bin", "data/bigger.bin", "main.py"]);
+    }
+
+    #[test]
+    fn an_index_with_a_shared_part_is_refused_and_other_extensions_are_not() {
+        let with = |extensions: &[&[u8]]| {
+            let mut bytes = padded(2, &["a"]);
+            bytes.truncate(bytes.len() - 20);
+            extensions.iter().for_each(|extension| bytes.extend(*extension));
+            bytes.extend([9; 20]);
+            paths(&bytes)
+        };
+        assert_eq!(with(&[b"TREE\0\0\0\x02ab", b"link\0\0\0\x14shared index's name"]), Err(GitIndexError::Split));
+        assert_eq!(with(&[b"TREE\0\0\0\x04link"]).unwrap(), ["a"]);
+        assert_eq!(with(&[b"TREE\xff\xff\xff\xfflink"]).unwrap(), ["a"]);
     }
 
     #[test]

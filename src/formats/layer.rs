@@ -1,4 +1,4 @@
-//! A layer of an image: a tar with changes of a file system (image-spec, layer.md).
+//! A layer of an image: a tar file with the changes of a file system (image-spec, layer.md).
 
 use std::io::{self, Read};
 
@@ -6,16 +6,17 @@ use thiserror::Error;
 
 use super::{Headers, each_entry};
 
-/// Prefix of the file that marks a path as removed (layer.md, "Whiteouts").
+/// The name of a file begins with this prefix if it marks a path as removed (layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
-/// The file that hides everything that lower layers have in its directory (layer.md, "Opaque Whiteout").
+/// The file that hides everything in its directory that comes from lower layers (layer.md, "Opaque Whiteout").
 const OPAQUE: &str = ".wh..wh..opq";
-/// Prefix of files that aufs needed. They mean nothing in a layer.
+/// The prefix of files that aufs needed. They have no meaning in a layer.
 const AUFS: &str = ".wh..wh.";
-/// Prefix of the pax records with extended attributes.
+/// The prefix of pax records that contain extended attributes.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
 
-/// The most bytes of a name, and of a path with the NUL that ends it (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
+/// The maximum length of a name. The next constant is the maximum length of a path, including the NUL at its end (limits.h(0p), `NAME_MAX`
+/// and `PATH_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
 
@@ -37,7 +38,7 @@ pub(crate) enum LayerError {
 
 /// One entry of a layer.
 pub(crate) struct LayerEntry<'a> {
-    /// The path without a leading slash, `.` and `..`. Empty for the root.
+    /// The path without a leading slash, `.` and `..`. The path of the root is empty.
     pub(crate) path: String,
     pub(crate) change: EntryChange<'a>,
     /// Permission bits, including setuid, setgid and sticky.
@@ -53,19 +54,19 @@ pub(crate) enum EntryChange<'a> {
     Directory,
     File(&'a mut dyn Read),
     Link(String),
-    /// A hard link to this path, which has the same form as the entry's own.
+    /// A hard link to this path. It is written in the same form as `path`.
     HardLink(String),
     Device,
     Pipe,
-    /// The path of lower layers is removed.
+    /// This path is removed if lower layers have it.
     Removed,
-    /// Everything that lower layers have below this directory is removed.
+    /// Everything below this directory that comes from lower layers is removed.
     Opaque,
-    /// The path, or the target of the link, has a name that lath cannot use. Its contents are not read.
+    /// lath cannot use the path, or the target of the link. The contents of the file are not read.
     Unusable,
 }
 
-/// Passes each entry of the tar in `reader` to `take`, and returns the reader.
+/// Calls `take` for each entry of the tar file in `reader`, and then returns the reader.
 pub(crate) fn read<R: Read, E: From<LayerError>>(
     reader: R,
     mut take: impl FnMut(LayerEntry<'_>) -> Result<(), E>,
@@ -82,7 +83,7 @@ pub(crate) fn read<R: Read, E: From<LayerError>>(
     )
 }
 
-/// Returns `None` for the files that only aufs used.
+/// Returns `None` for a file that only aufs used.
 fn layer_entry<'a, R: Read>(entry: &'a mut tar::Entry<'_, Headers<R>>) -> Result<Option<LayerEntry<'a>>, LayerError> {
     let (path, is_usable) = clean(&entry.path_bytes())?;
     let (attributes, is_sparse) = records(entry)?;
@@ -94,7 +95,7 @@ fn layer_entry<'a, R: Read>(entry: &'a mut tar::Entry<'_, Headers<R>>) -> Result
     let number = |number: u64| u32::try_from(number).map_err(|_| LayerError::Owner { path: path.clone(), number });
     let (owner, group) = (number(header.uid()?)?, number(header.gid()?)?);
     let mode = header.mode()? & 0o7777;
-    // Before POSIX, the type of a directory was only in the slash at the end of its name.
+    // Before POSIX, a directory was recognised only by the slash at the end of its name.
     let is_old_directory = kind.as_byte() == 0 && entry.path_bytes().ends_with(b"/");
     let target = String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned();
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
@@ -132,7 +133,7 @@ fn layer_entry<'a, R: Read>(entry: &'a mut tar::Entry<'_, Headers<R>>) -> Result
     Ok(Some(LayerEntry { path, change, mode, owner, group, attributes }))
 }
 
-/// Whether a symbolic link can have this target (symlink(2)), and a tree can contain it.
+/// Whether a symbolic link in a tree can have this target (symlink(2)).
 fn is_possible_target(target: &[u8]) -> bool {
     !target.is_empty() && target.len() < MAX_PATH_BYTES && !target.contains(&0) && std::str::from_utf8(target).is_ok()
 }
@@ -150,7 +151,7 @@ fn records<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<(Vec<String>, b
     Ok((attributes, is_sparse))
 }
 
-/// Returns a path without a leading slash, `.` and `..`, and whether a tree can have it.
+/// Returns a path without a leading slash, `.` and `..`, and whether a tree can contain this path.
 fn clean(path: &[u8]) -> Result<(String, bool), LayerError> {
     let text = String::from_utf8_lossy(path);
     let mut is_usable = std::str::from_utf8(path).is_ok() && !text.contains(['\0', '\n', '\r']);
@@ -167,7 +168,7 @@ fn clean(path: &[u8]) -> Result<(String, bool), LayerError> {
     is_usable &= components.iter().all(|component| component.len() <= MAX_NAME_BYTES);
     is_usable &= components[..folders].iter().all(|component| !component.starts_with(WHITEOUT));
     let path = components.join("/");
-    // With the slash at the beginning.
+    // The leading slash counts too.
     is_usable &= path.len() + 1 < MAX_PATH_BYTES;
     Ok((path, is_usable))
 }

@@ -1,7 +1,7 @@
 //! `/etc/ld.so.cache`: maps each SONAME to the file that the dynamic loader opens for it.
 //!
-//! Source: glibc, `sysdeps/generic/dl-cache.h` (`struct cache_file_new`), the format `glibc-ld.so.cache1.1`. Entries
-//! are in the order of `_dl_cache_libcmp`, descending, because the loader uses binary search.
+//! Source: glibc, `sysdeps/generic/dl-cache.h` (`struct cache_file_new`), format `glibc-ld.so.cache1.1`. Entries must
+//! be in the descending order of `_dl_cache_libcmp`, because the loader uses binary search.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -9,26 +9,28 @@ use std::collections::BTreeSet;
 use crate::model::platform::Architecture;
 
 const MAGIC: &[u8; 20] = b"glibc-ld.so.cache1.1";
-/// The size of the header: magic, two 32-bit counts, flags with padding, the extension's offset, three unused words.
+/// The size of the header. It has a magic number, two 32-bit counts, flags with padding, the offset of the extension,
+/// and three unused words.
 const HEADER_BYTES: usize = 48;
 const ENTRY_BYTES: usize = 24;
-/// The most bytes that all names of a cache may have together. All entries may point to the same text, so without this
-/// limit a small file could fill the memory.
+/// The maximum size of all names in a cache together. All entries may refer to the same text, so without this limit, a
+/// small file could fill the memory.
 const MAX_NAMES_BYTES: usize = 16 << 20;
-/// `cache_file_new_flags_endian_little`.
+/// The value of `cache_file_new_flags_endian_little`.
 const LITTLE_ENDIAN: u8 = 2;
 
 /// One library of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Library {
     pub(crate) soname: String,
-    /// Absolute.
+    /// The absolute path of the library.
     pub(crate) path: String,
 }
 
-/// Writes the cache of `libraries` for `architecture`. If two libraries have the same SONAME, the first one wins.
+/// Writes the cache of `libraries` for `architecture`. If two libraries have the same SONAME, the first one is used.
 pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8> {
-    // Different names may compare as equal, such as `liba1` and `liba01`, so the sort alone does not find duplicates.
+    // Duplicates cannot be found by sorting, because two different names may compare as equal. Examples are `liba1` and
+    // `liba01`.
     let mut known = BTreeSet::new();
     let mut sorted: Vec<&Library> = libraries.iter().filter(|library| known.insert(&library.soname)).collect();
     sorted.sort_by(|one, other| compare(&other.soname, &one.soname));
@@ -61,7 +63,8 @@ pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8
     bytes
 }
 
-/// Returns the libraries of a cache that [`write`] made, in its order. `None` if `bytes` are not such a cache.
+/// Returns the libraries in a cache that was written by [`write`], in the order of the cache. Returns `None` if `bytes`
+/// are not such a cache.
 pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Library>> {
     let number = |at: usize| {
         let word = bytes.get(at..at.checked_add(4)?)?;
@@ -83,8 +86,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Library>> {
         .collect()
 }
 
-/// Returns the output of `ldconfig -p` for a cache of `libraries` for `architecture`, without the line that names the
-/// version of ldconfig.
+/// Returns the output of `ldconfig -p` for a cache of `libraries`. The line with the version of ldconfig is missing.
 ///
 /// Source: glibc, `elf/cache.c`, `print_cache` and `print_entry`.
 pub(crate) fn listing(libraries: &[Library], architecture: Architecture) -> String {
@@ -96,12 +98,12 @@ pub(crate) fn listing(libraries: &[Library], architecture: Architecture) -> Stri
     format!("{} libs found in cache `/etc/ld.so.cache'\n{}", libraries.len(), entries.collect::<String>())
 }
 
-/// Encodes an offset or a count. An image has a few hundred libraries, so its cache stays far below 4 GiB.
+/// Encodes an offset or a count. An image has a few hundred libraries, so its cache is much smaller than 4 GiB.
 fn word(value: usize) -> [u8; 4] {
     u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-/// `FLAG_ELF_LIBC6` (3) combined with the architecture's own bits.
+/// `FLAG_ELF_LIBC6` (3), combined with the bits of the architecture.
 fn flags(architecture: Architecture) -> u32 {
     match architecture {
         Architecture::Amd64 => 0x0303,
@@ -109,7 +111,8 @@ fn flags(architecture: Architecture) -> u32 {
     }
 }
 
-/// glibc's `_dl_cache_libcmp`: numbers inside names compare as numbers, and a digit sorts after any other character.
+/// Compares like `_dl_cache_libcmp` in glibc. Numbers in names are compared as numbers, and a digit is greater than any
+/// other character.
 fn compare(one: &str, other: &str) -> Ordering {
     let (mut left, mut right) = (one.as_bytes(), other.as_bytes());
     while let Some(&first) = left.first() {
@@ -148,7 +151,7 @@ mod tests {
         Library { soname: soname.to_owned(), path: path.to_owned() }
     }
 
-    /// Returns the entries as a loader sees them: SONAME and path.
+    /// Returns the entries as the loader reads them: SONAME and path.
     fn shown(bytes: &[u8]) -> Vec<String> {
         read(bytes).unwrap().into_iter().map(|library| format!("{} {}", library.soname, library.path)).collect()
     }

@@ -1,4 +1,4 @@
-//! Names of libraries, programs and symbols that occur in the bytes of any file.
+//! Finds names of libraries, programs and symbols in the bytes of any file.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,30 @@ use memchr::memmem;
 use crate::model::vocabulary::{NAMES, STRINGS, is_program};
 use crate::model::zeros::is_zero;
 
-/// The largest part of a file that is in memory. A longer file is read piece by piece, and is not taken for a script.
+/// The maximum size of a piece of a file that is in memory. A longer file is read piece by piece, and is not treated as
+/// a script.
 const PIECE_BYTES: usize = 8 << 20;
-/// The same if the first bytes of this number contain a zero. Such a file cannot be a script, so smaller pieces suffice.
+/// If one of the first bytes of a file is zero, the file cannot be a script. This is the number of bytes that are checked for that. It is
+/// also the size of the pieces of such a file. Smaller pieces are enough for it.
 const BINARY_PIECE_BYTES: usize = 256 << 10;
-/// The end of a piece that is read again with the next one, because a name may begin in one
-/// and end in the other. A name that is cut can be mistaken for a shorter one. This keeps more files, never fewer.
+/// This number of bytes at the end of a piece is read again with the next piece. This is necessary because a name may
+/// begin in one piece and end in the next piece. A name that is cut may be mistaken for a shorter name. The only effect
+/// is that more files are kept in the image.
 const OVERLAP_BYTES: usize = 256;
 
-/// The longest name of a library.
+/// The maximum length of a library's name.
 const LONGEST_NAME: usize = 64;
 
-/// The texts that a shell could read.
+/// Decides which texts may be read by a shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Texts {
-    /// Any text, because a script of the same package may read it.
+    /// Any text may be, because a script of the same package may read it.
     All,
-    /// Texts that contain a script.
+    /// Only texts that contain a script.
     Scripts,
 }
 
-/// Finds the names in a file that is added in parts of any length.
+/// Finds the names in a file. The file can be added in parts of any length.
 #[derive(Debug)]
 pub(crate) struct Scan {
     texts: Texts,
@@ -41,7 +44,7 @@ pub(crate) struct Scan {
 /// The names in a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mentions {
-    /// Libraries, without the part after `.so`.
+    /// Names of libraries, without the part after `.so`.
     pub(crate) libraries: BTreeSet<String>,
     /// Words of the vocabulary.
     pub(crate) words: BTreeSet<String>,
@@ -69,7 +72,7 @@ impl Scan {
         }
     }
 
-    /// Returns the whole file. `None` if it is longer than a piece.
+    /// Returns the whole file. Returns `None` if it is longer than a piece.
     pub(crate) fn whole(&self) -> Option<&[u8]> {
         (self.is_first && self.piece.len() < PIECE_BYTES).then_some(&self.piece)
     }
@@ -79,7 +82,7 @@ impl Scan {
         self.is_elf || self.is_first && self.piece.starts_with(b"\x7fELF")
     }
 
-    /// Returns the names, after the last bytes were added.
+    /// Returns the names. This must be called after all bytes were added.
     pub(crate) fn finish(mut self) -> Mentions {
         self.search_piece();
         let programs = self.whole().filter(|bytes| !self.is_elf && self.is_script(bytes)).map(programs);
@@ -89,7 +92,7 @@ impl Scan {
 
     fn search_piece(&mut self) {
         self.is_elf = self.is_elf();
-        // The holes of sparse files are large.
+        // Sparse files have large holes, so pieces with only zeros are skipped.
         if is_zero(&self.piece) {
             return;
         }
@@ -105,7 +108,8 @@ impl Scan {
     }
 }
 
-/// Adds the libraries that a file names in any form that leads to `dlopen`, without the part after `.so`.
+/// Adds the libraries that a file may open with `dlopen`, without the part after `.so`. All ways of writing such a name
+/// are found.
 fn add_libraries(bytes: &[u8], names: &mut BTreeSet<String>) {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
     for end in memmem::find_iter(bytes, b".so") {
@@ -131,7 +135,7 @@ fn add_libraries(bytes: &[u8], names: &mut BTreeSet<String>) {
     }
 }
 
-/// Returns whether `word` occurs in `bytes` as a whole name. For example, `find_library_file` does not mention
+/// Returns whether `word` occurs in `bytes` as a whole name. For example, `find_library_file` does not count as
 /// `find_library`.
 fn mentions(bytes: &[u8], word: &str) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -141,7 +145,7 @@ fn mentions(bytes: &[u8], word: &str) -> bool {
     })
 }
 
-/// Returns whether `text` occurs in `bytes` between two zeros, as in a table of strings.
+/// Returns whether `text` occurs in `bytes` between two zeros, like in a string table.
 fn has_string(bytes: &[u8], text: &str) -> bool {
     memmem::find_iter(bytes, text).any(|start| {
         let before = start.checked_sub(1).and_then(|at| bytes.get(at));
@@ -156,7 +160,7 @@ fn programs(bytes: &[u8]) -> BTreeSet<String> {
     programs.into_iter().map(|program| String::from_utf8_lossy(program).into_owned()).collect()
 }
 
-/// The bytes that a name of a program can contain.
+/// For each byte, whether the name of a program can contain it.
 const IS_WORD: [bool; 256] = {
     let mut is_word = [false; 256];
     let mut byte = 0;

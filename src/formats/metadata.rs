@@ -1,7 +1,7 @@
-//! Core metadata of a distribution (packaging.python.org, "Core metadata specifications").
+//! The core metadata of a distribution (packaging.python.org, "Core metadata specifications").
 
-/// SPDX identifiers that an old `License` field may contain, each with the classifier that means exactly this license.
-/// `BSD License` and `Apache Software License` are not listed because they do not give the version.
+/// SPDX identifiers that may be in the old field `License`. Each has the classifier with exactly the same meaning. `BSD
+/// License` and `Apache Software License` are not listed, because they do not include a version.
 const LICENSES: [(&str, &str); 19] = [
     ("0BSD", "Zero-Clause BSD (0BSD)"),
     ("AGPL-3.0-only", "GNU Affero General Public License v3"),
@@ -24,24 +24,24 @@ const LICENSES: [(&str, &str); 19] = [
     ("Zlib", ""),
 ];
 
-/// The metadata fields that lath passes on to the user.
+/// The metadata fields that are shown to the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     pub(crate) summary: Option<String>,
-    /// An SPDX expression, if the license is unambiguous.
+    /// The license as an SPDX expression, if it is unambiguous.
     pub(crate) licenses: Option<String>,
     pub(crate) homepage: Option<String>,
     pub(crate) source: Option<String>,
     pub(crate) documentation: Option<String>,
 }
 
-/// Returns the first field `name` before the description. `name` is in lower case.
+/// Returns the first field called `name` that comes before the description. `name` is in lower case.
 pub(crate) fn field(text: &str, name: &str) -> Option<String> {
     fields(text).into_iter().find(|(field, _)| field.to_ascii_lowercase() == name).map(|(_, value)| value)
 }
 
-/// Reads the fields before the description. Fields that cannot be read are left out, because no program depends on
-/// them.
+/// Reads the fields that come before the description. Fields that cannot be read are left out, because no program
+/// depends on them.
 pub(crate) fn read(text: &str) -> Metadata {
     let mut metadata = Metadata::default();
     let (mut license, mut classified) = (None, Vec::new());
@@ -66,13 +66,13 @@ pub(crate) fn read(text: &str) -> Metadata {
             _ => {}
         }
     }
-    // Several classifiers may mean "and" as well as "or".
+    // If there are several classifiers, it is unclear whether they mean "and" or "or".
     let classified = if let [Some(one)] = classified.as_slice() { Some(*one) } else { None };
     metadata.licenses = metadata.licenses.or_else(|| license.or(classified).map(str::to_owned));
     metadata
 }
 
-/// Returns the requirements, each as in PEP 508, and the names of all extras.
+/// Returns the requirements in the form of PEP 508, and the names of all extras.
 pub(crate) fn requirements(text: &str) -> (Vec<String>, Vec<String>) {
     let (mut requirements, mut extras) = (Vec::new(), Vec::new());
     for (name, value) in fields(text) {
@@ -85,8 +85,8 @@ pub(crate) fn requirements(text: &str) -> (Vec<String>, Vec<String>) {
     (requirements, extras)
 }
 
-/// Reads `Name: value` lines up to the first empty line and joins continuation lines by spaces. Leaves out empty and
-/// `UNKNOWN` values.
+/// Reads `Name: value` lines up to the first empty line, and joins continuation lines with spaces. Skips values that
+/// are empty or `UNKNOWN`.
 fn fields(text: &str) -> Vec<(&str, String)> {
     let mut fields: Vec<(&str, String)> = Vec::new();
     for line in text.lines().take_while(|line| !line.trim_end().is_empty()) {
@@ -103,7 +103,7 @@ fn fields(text: &str) -> Vec<(&str, String)> {
     fields
 }
 
-/// Returns the field that stores the URL with this label (packaging.python.org, "Well-known Project URLs in Metadata").
+/// Returns the field for the URL with this label (packaging.python.org, "Well-known Project URLs in Metadata").
 fn place<'a>(metadata: &'a mut Metadata, label: &str) -> Option<&'a mut Option<String>> {
     let plain: String =
         label.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();

@@ -1,5 +1,5 @@
-//! File formats that others defined: bytes to values and back, without I/O of their own. This file contains the code that
-//! the formats that consist of tars share.
+//! File formats that others have defined. Modules here convert bytes to values and back, and do no I/O themselves. This file contains code
+//! that is shared by the formats which use tar files.
 
 pub(crate) mod compressed;
 pub(crate) mod deb;
@@ -31,14 +31,14 @@ use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-/// The most bytes that the headers of one entry may have. They are limited because the `tar` crate holds long names and
-/// pax records in memory.
+/// The maximum size of the headers of one entry. They are limited because the `tar` crate holds long names and pax
+/// records in memory.
 const MAX_HEADERS_BYTES: u64 = 1 << 20;
 
-/// Passes each entry of the tar in `reader` to `take`, and returns the reader.
+/// Calls `take` for each entry of the tar file in `reader`, and then returns the reader.
 ///
-/// Fails if the headers of an entry are larger than those of any honest tar, because a name of a gigabyte takes little
-/// space if it is compressed.
+/// Fails if the headers of an entry are larger than those of any usual tar file. Without this limit, a compressed file
+/// could be small but contain a name of a gigabyte.
 fn each_entry<R: Read, E>(
     reader: R,
     failed: impl Fn(io::Error) -> E,
@@ -50,7 +50,8 @@ fn each_entry<R: Read, E>(
         let mut entry = entry.map_err(&failed)?;
         left_bytes.set(u64::MAX);
         take(&mut entry)?;
-        // The tar does not contain the holes of a sparse file, so the file is skipped by its size in the tar.
+        // The holes of a sparse file are not in the tar file. So the number of bytes to skip is the size that the file
+        // has in the tar file.
         let unread_bytes = if entry.header().entry_type().is_gnu_sparse() {
             entry.header().entry_size().map_err(&failed)?
         } else {
@@ -62,7 +63,7 @@ fn each_entry<R: Read, E>(
     Ok(archive.into_inner().inner)
 }
 
-/// A reader that fails if the headers of an entry are larger than their limit.
+/// A reader that fails if the headers of an entry exceed their limit.
 struct Headers<R> {
     inner: R,
     left_bytes: Rc<Cell<u64>>,
@@ -84,7 +85,7 @@ impl<R: Seek> Seek for Headers<R> {
     }
 }
 
-/// Returns a name of a tar without a leading slash or `./`.
+/// Returns a name from a tar file without a leading slash or `./`.
 fn tar_name(name: &[u8]) -> String {
     String::from_utf8_lossy(name).trim_start_matches("./").trim_start_matches('/').to_owned()
 }

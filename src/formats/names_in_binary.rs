@@ -1,8 +1,8 @@
-//! The names of modules in a compiled file: an extension module imports other modules by names that it contains as texts.
+//! Finds the names of modules in a compiled file. An extension module contains the names of the modules that it imports as texts.
 //!
-//! Most files contain each text as a word of its own, with a zero at its end. Files of Cython contain all texts in one row,
-//! which Cython 3.3 compresses: a byte of flags, then eight items, each of which is a byte or a reference to bytes before
-//! it (function `__pyx_lzss_decompress` in the C files that it writes).
+//! In most files, each text is separate and ends with a zero. In files of Cython, all texts follow each other without separators. Since
+//! Cython 3.3, such a row of texts is compressed. After a byte of flags there are eight items. Each item is a byte or a reference to
+//! earlier bytes (function `__pyx_lzss_decompress` in the C files that Cython writes).
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use memchr::memmem;
 
 use crate::model::binary_texts::BinaryTexts;
 
-/// A row of texts has at least so many characters. Shorter ones are words.
+/// The minimum length of a row of texts. Shorter texts are single words.
 const SHORTEST_ROW: usize = 200;
-/// No row of texts is longer.
+/// The maximum length of a row of texts.
 const MOST_BYTES: usize = 16 << 20;
-/// Unpacking ends if the last bytes of a row, this number of them, are no text.
+/// If the last bytes of the result are not text, unpacking ends. This is the number of bytes that are checked.
 const WINDOW: usize = 64;
-/// Texts that Cython's own functions contain.
+/// Texts in the functions that Cython adds to each file.
 const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];
 const COMPRESSED_MARK: &str = "LZSS string data decompression failed";
-/// The name of the function that other kinds of compression use.
+/// The name of the function that is used by the other ways of compression.
 const OTHER_COMPRESSION: &[u8] = b"\0decompress\0";
 
 /// Reads the texts of a compiled file.
@@ -38,7 +38,7 @@ pub(crate) fn texts(bytes: &[u8]) -> BinaryTexts {
     texts
 }
 
-/// Reads the texts of a file with bytecode. There are no separators between them.
+/// Reads the texts of a file with bytecode. There are no separators between the texts.
 pub(crate) fn texts_of_bytecode(bytes: &[u8]) -> BinaryTexts {
     let rows = bytes.split(|byte| !is_text(*byte)).filter(|row| row.len() > 1);
     let rows = rows.map(|row| String::from_utf8_lossy(row).into_owned()).collect();
@@ -50,7 +50,7 @@ fn words(bytes: &[u8]) -> BTreeSet<String> {
     texts.filter(|text| is_name(text)).map(|text| String::from_utf8_lossy(text).into_owned()).collect()
 }
 
-/// Whether a text may be the name of a module. Functions in C++ have names with `_Z`.
+/// Whether a text can be the name of a module. The names of C++ functions begin with `_Z`.
 fn is_name(text: &[u8]) -> bool {
     let is_begin = text[0].is_ascii_alphabetic() || text[0] == b'_';
     let is_name = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
@@ -61,7 +61,8 @@ fn is_text(byte: u8) -> bool {
     byte.is_ascii_graphic() || byte.is_ascii_whitespace()
 }
 
-/// Returns the compressed rows of texts. Each begins with flags for eight bytes as they are, and with these bytes.
+/// Returns the compressed rows of texts. Each begins with a byte of flags which means that eight uncompressed bytes
+/// follow.
 fn unpacked_rows(bytes: &[u8]) -> Vec<Vec<u8>> {
     let (mut rows, mut end) = (Vec::new(), 0);
     for begin in memchr::memchr_iter(0xff, bytes) {
@@ -78,14 +79,14 @@ fn unpacked_rows(bytes: &[u8]) -> Vec<Vec<u8>> {
     rows
 }
 
-/// A row of texts that was compressed.
+/// A row of texts after it was unpacked.
 #[derive(Default)]
 struct Unpacked {
     texts: Vec<u8>,
     packed_bytes: usize,
 }
 
-/// Unpacks bytes until there is no more input, a reference leads before the beginning, or the result is no text.
+/// Unpacks bytes until the input ends, a reference is invalid, or the result is not text.
 fn unpacked(bytes: &[u8]) -> Unpacked {
     let mut input = bytes.iter().copied();
     let mut texts = Vec::new();
@@ -108,9 +109,9 @@ fn unpacked(bytes: &[u8]) -> Unpacked {
     Unpacked { texts, packed_bytes: bytes.len() - input.len() }
 }
 
-/// Whether bytes from the middle of a row are UTF-8 with few control characters.
+/// Whether these bytes from the middle of a row are UTF-8 text with few control characters.
 fn may_be_text(bytes: &[u8; WINDOW]) -> bool {
-    // The first character may have begun before.
+    // The first character may have begun before these bytes.
     let begin = bytes.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
     let is_utf8 = match std::str::from_utf8(&bytes[begin..]) {
         Ok(_) => true,
@@ -119,7 +120,8 @@ fn may_be_text(bytes: &[u8; WINDOW]) -> bool {
     is_utf8 && bytes.iter().filter(|byte| **byte < b' ' && !byte.is_ascii_whitespace()).count() < WINDOW / 2
 }
 
-/// Reads a reference: how far before the end of the output the bytes end, and how many they are.
+/// Reads a reference to earlier output. Returns the distance from the end of the output to the end of the referenced
+/// bytes, and the number of these bytes.
 fn reference(input: &mut impl Iterator<Item = u8>) -> Option<(usize, usize)> {
     let low = usize::from(input.next()?);
     let high = usize::from(input.next()?);
@@ -169,7 +171,7 @@ mod tests {
         assert_eq!(found(row.as_bytes()), ["decimal", "json"]);
     }
 
-    /// Packs bytes without references, and then the last `length` bytes once more.
+    /// Returns compressed data: `text` without references, and then a reference to its last `length` bytes.
     fn packed(text: &[u8], length: u8) -> Vec<u8> {
         assert_eq!(text.len() % 8, 0);
         let whole = text.chunks(8).flat_map(|bytes| std::iter::once(0xff).chain(bytes.iter().copied()));
@@ -187,7 +189,7 @@ mod tests {
         );
         let file = [b"__pyx_\0", COMPRESSED_MARK.as_bytes(), b"\0", &row].concat();
         assert_eq!(found(&file), ["decimal", "json"]);
-        // A row ends if its bytes are no texts, and is read once.
+        // A row ends if the bytes are not text. Each row is read only once.
         let umlauts = "\u{e4}\u{f6}\u{fc}\u{20ac}".repeat(64);
         let text = [text.as_bytes(), umlauts.as_bytes(), b"\x1b", &b"x".repeat(7), b"decimal.", &[0x80; 4096]].concat();
         let rows = unpacked_rows(&packed(&text[..text.len() / 8 * 8], 8));

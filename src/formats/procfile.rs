@@ -1,13 +1,13 @@
-//! `Procfile`: the processes of an application, one per line, each `NAME: COMMAND`
+//! `Procfile`: the processes of an application, one per line, in the form `NAME: COMMAND`
 //! (devcenter.heroku.com/articles/procfile).
 
 /// The command of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Its words. No shell is needed.
+    /// The words of the command. No shell is needed.
     Words(Vec<String>),
-    /// The line contains syntax of a shell, such as `$PORT`. If it is one simple command, it begins with `exec`, so that
-    /// the program gets the signals, and not the shell.
+    /// The line uses features of a shell, such as `$PORT`. If it is one simple command, `exec` is put before it. Then signals reach the
+    /// program itself and not the shell.
     Shell(String),
 }
 
@@ -16,16 +16,18 @@ pub(crate) fn names(text: &str) -> Vec<&str> {
     lines(text).map(|(name, _)| name).collect()
 }
 
-/// Returns the command of the process `wanted`. `None` if the file does not have it, or if its line is empty.
+/// Returns the command of the process `wanted`. Returns `None` if the file does not contain it, or if its line is
+/// empty.
 pub(crate) fn command(text: &str, wanted: &str) -> Option<Command> {
     let (_, line) = lines(text).find(|(name, line)| *name == wanted && !line.is_empty())?;
     let words = shlex::split(line).filter(|words| !words.is_empty() && !needs_shell(line));
-    // In the first word, `=` sets a variable.
+    // If the first word contains `=`, it sets a variable.
     let words = words.filter(|words| !words[0].contains('='));
     Some(words.map_or_else(|| Command::Shell(for_shell(line)), Command::Words))
 }
 
-/// Returns the line as a shell has to run it. After `exec`, there can be neither a variable nor a second command.
+/// Returns the line in the form in which a shell must run it. `exec` is added only if the line is a single command that
+/// does not begin with a variable.
 fn for_shell(line: &str) -> String {
     let first = line.split_whitespace().next().unwrap_or_default();
     let is_simple = !line.contains([';', '&', '|', '(', ')']) && !first.contains('=') && first != "exec";
@@ -42,7 +44,7 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Returns whether a shell would do more with the line than to split it into words (POSIX, "Shell Command Language",
+/// Returns whether a shell would do more with the line than split it into words (POSIX, "Shell Command Language",
 /// sections 2.2 and 2.6).
 fn needs_shell(line: &str) -> bool {
     let mut quote = None;

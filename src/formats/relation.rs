@@ -9,16 +9,16 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alternatives(pub(crate) Vec<Relation>);
 
-/// A package name and the versions of it that are allowed.
+/// The name of a package, and the versions of it that are allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) name: String,
-    /// `any` in `python3:any`, or an architecture.
+    /// The part after the colon, such as `any` in `python3:any`. It may also be an architecture.
     pub(crate) qualifier: Option<String>,
     pub(crate) version: Option<(Operator, String)>,
 }
 
-/// Debian Policy, section 7.1.
+/// The operators of Debian Policy, section 7.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
     Earlier,
@@ -68,7 +68,7 @@ impl fmt::Display for Relation {
     }
 }
 
-/// Orders two versions like dpkg (deb-version(7)).
+/// Compares two versions like dpkg (deb-version(7)).
 pub(crate) fn compare(one: &str, other: &str) -> Result<Ordering, RelationError> {
     let split = |text| split_version(text).ok_or_else(|| RelationError::Version(String::from(text)));
     let (one, other) = (split(one)?, split(other)?);
@@ -80,11 +80,11 @@ pub(crate) fn compare(one: &str, other: &str) -> Result<Ordering, RelationError>
 struct Version<'a> {
     epoch: u32,
     upstream: &'a str,
-    /// Empty if the version has no revision, which is equal to the revision `0`.
+    /// It is empty if the version has no revision. That is equal to the revision `0`.
     revision: &'a str,
 }
 
-/// Splits `[EPOCH:]UPSTREAM[-REVISION]`. `None` if dpkg would refuse the version.
+/// Splits `[EPOCH:]UPSTREAM[-REVISION]`. Returns `None` if dpkg would refuse the version.
 fn split_version(text: &str) -> Option<Version<'_>> {
     const MARKS: &[u8] = b".+~-:";
     let is_valid = |part: &str, marks: &[u8]| {
@@ -99,7 +99,7 @@ fn split_version(text: &str) -> Option<Version<'_>> {
     is_whole.then(|| Version { epoch, upstream, revision: revision.unwrap_or_default() })
 }
 
-/// Compares words and numbers in turn. Numbers may have any length, and a missing number is equal to zero.
+/// Compares words and numbers alternately. Numbers may have any length, and a missing number is equal to zero.
 fn compare_parts(mut one: &str, mut other: &str) -> Ordering {
     while !one.is_empty() || !other.is_empty() {
         let (word, number, rest) = take_part(one);
@@ -123,8 +123,8 @@ fn take_part(text: &str) -> (&str, &str, &str) {
     (word, number.trim_start_matches('0'), rest)
 }
 
-/// Compares two words: `~` sorts before the end of a word, the end before letters, and letters before all other
-/// characters.
+/// Compares two words. `~` sorts before the end of a word, the end sorts before letters, and letters sort before all
+/// other characters.
 fn compare_words(one: &str, other: &str) -> Ordering {
     let weight = |letter: Option<&u8>| match letter {
         Some(b'~') => -1,
@@ -168,8 +168,8 @@ fn parse_one(text: &str) -> Result<Relation, RelationError> {
 }
 
 fn parse_version(text: &str) -> Option<(Operator, String)> {
-    // The two-letter signs come first because `<` and `>` are prefixes of them. A single `<` or `>` is obsolete and
-    // means `<=` or `>=`.
+    // The two-letter signs come first because `<` and `>` are prefixes of them. `<` and `>` alone are obsolete and mean
+    // `<=` and `>=`.
     const SIGNS: &[(&str, Operator)] = &[
         ("<<", Operator::Earlier),
         ("<=", Operator::EarlierOrEqual),

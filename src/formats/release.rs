@@ -1,5 +1,5 @@
-//! `Release` files of Debian archives: the names of a suite, how long the file is valid, and the digests of its
-//! indexes.
+//! `Release` files of Debian archives. They contain the names of a suite, the time until which the file is valid, and
+//! the digests of the indexes.
 //!
 //! Source: the Debian wiki's "DebianRepository/Format", section "Release files".
 
@@ -15,15 +15,16 @@ use crate::model::digest::Digest;
 pub(crate) struct Release {
     pub(crate) suite: String,
     pub(crate) codename: String,
-    /// When the file was made, in seconds since 1970. `None` if the file has no date.
+    /// The time at which the file was created, in seconds since 1970. `None` if the file has no date.
     pub(crate) date_secs: Option<i64>,
-    /// Seconds since 1970. `None` if the archive sets no expiry, like Ubuntu's.
+    /// The time until which the file is valid, in seconds since 1970. It is `None` if the archive sets no such time,
+    /// like Ubuntu's.
     pub(crate) valid_until_secs: Option<i64>,
     pub(crate) architectures: Vec<String>,
     pub(crate) components: Vec<String>,
-    /// Whether each index is also served under a path that contains its digest.
+    /// Whether each index can also be fetched by its digest.
     pub(crate) acquires_by_hash: bool,
-    /// By path below the suite's directory: `main/binary-amd64/Packages.xz`.
+    /// The indexes by path below the suite's directory, such as `main/binary-amd64/Packages.xz`.
     pub(crate) indexes: BTreeMap<String, IndexFile>,
 }
 
@@ -44,7 +45,7 @@ pub(crate) enum ReleaseError {
 }
 
 impl Release {
-    /// Reads the text of a Release file. Only SHA256 digests are used; the sections of other digests are skipped.
+    /// Reads the text of a Release file. Only SHA256 digests are used. Sections with other digests are skipped.
     pub(crate) fn parse(text: &str) -> Result<Self, ReleaseError> {
         let mut fields: BTreeMap<&str, &str> = BTreeMap::new();
         let mut indexes = BTreeMap::new();
@@ -91,7 +92,8 @@ fn parse_index(line: &str) -> Option<(String, IndexFile)> {
     words.next().is_none().then_some((path, IndexFile { digest, size_bytes }))
 }
 
-/// Reads `Mon, 30 Nov 2026 02:09:33 UTC`, the only form that archives write. `GMT` and `+0000` mean the same as `UTC`.
+/// Reads a date such as `Mon, 30 Nov 2026 02:09:33 UTC`. Archives use no other form. `GMT` and `+0000` mean the same as
+/// `UTC`.
 fn parse_date(text: &str) -> Result<i64, ReleaseError> {
     let refuse = || ReleaseError::Date(text.to_owned());
     let zoneless = ["UTC", "GMT", "+0000"].iter().find_map(|zone| text.strip_suffix(zone)).ok_or_else(refuse)?;

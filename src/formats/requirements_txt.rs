@@ -1,18 +1,18 @@
-//! Requirements files as people have them, brought into the form that uv's parser reads (pip's documentation,
-//! "Requirements File Format"). Every line keeps its number, so that an error can name it.
+//! Converts requirements files to the form that uv's parser accepts (pip's documentation, "Requirements File Format").
+//! The line numbers stay the same, because errors contain them.
 
 use std::borrow::Cow;
 
 use thiserror::Error;
 
-/// A file in the form that uv's parser reads, and what that parser would pass over.
+/// A file in the form that uv's parser accepts, and the parts that this parser would ignore.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Prepared {
     pub(crate) text: String,
-    /// Other files that it includes, as they are written in it.
+    /// The other files that it includes, as they are written in it.
     pub(crate) includes: Vec<String>,
     pub(crate) options: Vec<FileOption>,
-    /// Requirements that are paths of files which uv's parser would misread. They are removed from the text.
+    /// Requirements that are paths which uv's parser would misread. They are removed from the text.
     pub(crate) odd_paths: Vec<String>,
 }
 
@@ -32,12 +32,12 @@ pub(crate) enum RequirementsTxtError {
     Encoding { line: usize },
 }
 
-/// Options that pip accepts on a line of their own and that uv's parser does not support.
+/// Options that pip accepts on a separate line, but that uv's parser does not support.
 const PASSED_OVER: [&str; 6] =
     ["--pre", "--prefer-binary", "--trusted-host", "--use-feature", "--no-binary", "--only-binary"];
-/// Options after a requirement. They change how it is built.
+/// Options that may follow a requirement. They change how the distribution is built.
 const OF_BUILDS: [&str; 5] = ["--config-settings", "--config-setting", "-C", "--global-option", "--install-option"];
-/// Options that uv's parser supports. uv expands variables in their values itself.
+/// Options that uv's parser supports. uv itself replaces variables in their values.
 const SUPPORTED: [&str; 13] = [
     "-r",
     "--requirement",
@@ -54,8 +54,8 @@ const SUPPORTED: [&str; 13] = [
     "--require-hashes",
 ];
 
-/// Reads a file. `variable` returns the value of an environment variable. `is_odd_path` is whether a requirement is the path
-/// of a file that uv's parser would misread.
+/// Reads a file. `variable` returns the value of an environment variable. `is_odd_path` decides whether a requirement is a path that uv's
+/// parser would misread.
 pub(crate) fn prepare(
     bytes: &[u8],
     variable: impl Fn(&str) -> Option<String>,
@@ -78,7 +78,7 @@ pub(crate) fn prepare(
             if matches!(option.as_str(), "-r" | "--requirement" | "-c" | "--constraint") {
                 prepared.includes.push(value);
             } else if matches!(option.as_str(), "-i" | "--index-url") {
-                // As in pip, the last one counts.
+                // Like in pip, the last one is used.
                 if let Some((start, end)) = index_url.replace((prepared.text.len(), prepared.text.len() + kept.len())) {
                     prepared.text.replace_range(start..end, &" ".repeat(end - start));
                 }
@@ -102,7 +102,7 @@ fn is_any(names: &[&str], option: &str) -> bool {
     names.contains(&option)
 }
 
-/// Decodes a file as pip does: by its byte order mark, otherwise as UTF-8.
+/// Decodes a file like pip: by its byte order mark if it has one, or else as UTF-8.
 fn decoded(bytes: &[u8]) -> Result<String, RequirementsTxtError> {
     let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]]));
@@ -119,16 +119,16 @@ fn decoded(bytes: &[u8]) -> Result<String, RequirementsTxtError> {
     }
 }
 
-/// One line after continued lines are joined.
+/// A line, after continued lines were joined.
 struct Logical {
-    /// The number of its first line, from 1.
+    /// The number of its first line. Numbers begin at 1.
     number: usize,
-    /// How many lines it consists of.
+    /// The number of lines that were joined.
     lines: usize,
     text: String,
 }
 
-/// Joins lines that end with a backslash. As in pip, a comment line ends the joined line.
+/// Joins lines that end with a backslash. Like in pip, a comment line ends the joined line.
 fn logical_lines(text: &str) -> Vec<Logical> {
     let mut all = Vec::new();
     let mut open: Option<Logical> = None;
@@ -152,14 +152,14 @@ fn logical_lines(text: &str) -> Vec<Logical> {
     all
 }
 
-/// A comment begins at the start of the line or after a blank, because URLs may contain `#`.
+/// A comment begins at the start of the line or after a blank. Otherwise `#` may be a part of a URL.
 fn without_comment(line: &str) -> &str {
     let is_start = |(at, _): &(usize, &str)| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
     let comment = line.match_indices('#').find(is_start);
     comment.map_or(line, |(at, _)| &line[..at])
 }
 
-/// Splits `--name=value` and `--name value`; and `-rfile`, since the short options of pip need no blank.
+/// Splits `--name=value`, `--name value` and `-rfile`. The last form exists because pip's short options need no blank.
 fn option_of(line: &str) -> (String, String) {
     let is_short = line.starts_with('-') && !line.starts_with("--");
     let end = line.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(line.len());
@@ -169,7 +169,7 @@ fn option_of(line: &str) -> (String, String) {
     (name.to_owned(), value.trim_matches(['"', '\'']).to_owned())
 }
 
-/// Replaces `${NAME}` by the variable's value. As in pip, an unknown variable stays as it is written.
+/// Replaces `${NAME}` by the variable's value. Like in pip, the text stays as it is if the variable is unknown.
 fn expanded(line: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let is_name =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
@@ -193,7 +193,7 @@ fn expanded(line: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     done + rest
 }
 
-/// Returns a requirement without the options that change how it is built, and these options.
+/// Splits a requirement: returns it without the options that change how it is built, and returns these options.
 fn without_build_options(line: &str) -> (String, Vec<(String, String)>) {
     let is_start = |at: usize| line[..at].ends_with(char::is_whitespace);
     let found = OF_BUILDS.iter().flat_map(|option| line.match_indices(option)).map(|(at, _)| at);
@@ -203,7 +203,7 @@ fn without_build_options(line: &str) -> (String, Vec<(String, String)>) {
     let mut options = Vec::new();
     while !rest.trim().is_empty() {
         rest = rest.trim_start();
-        // The next option begins after a blank.
+        // A blank comes before the next option.
         let end = rest.match_indices(" -").map(|(at, _)| at).next().unwrap_or(rest.len());
         let (one, after) = rest.split_at(end);
         let (name, value) = option_of(one);

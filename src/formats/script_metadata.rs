@@ -1,4 +1,4 @@
-//! The metadata inside a script: a block of comments that contains TOML (PEP 723; packaging.python.org, "Inline script
+//! The metadata in a script: a block of comments that contains TOML (PEP 723; packaging.python.org, "Inline script
 //! metadata").
 
 use thiserror::Error;
@@ -15,14 +15,14 @@ pub(crate) enum ScriptMetadataError {
     Toml(#[source] Box<toml::de::Error>),
 }
 
-/// Reads the metadata. `None` if the script has none.
+/// Reads the metadata. Returns `None` if the script has none.
 pub(crate) fn read(text: &str) -> Result<Option<ScriptMetadata>, ScriptMetadataError> {
     let Some(block) = block(text)? else { return Ok(None) };
     toml::from_str(&block).map(Some).map_err(|error| ScriptMetadataError::Toml(Box::new(error)))
 }
 
-/// Returns the text of the block, without the signs of the comments. As in the specification, a block ends at its last
-/// line `# ///` before a line that is no comment.
+/// Returns the text of the block, without the comment signs. According to the specification, a block ends at the last
+/// line `# ///` before a line that is not a comment.
 fn block(text: &str) -> Result<Option<String>, ScriptMetadataError> {
     let lines: Vec<&str> = text.lines().collect();
     let mut blocks = Vec::new();
@@ -52,7 +52,7 @@ fn block(text: &str) -> Result<Option<String>, ScriptMetadataError> {
     Ok(blocks.pop())
 }
 
-/// Returns the kind of a block that begins with this line: `# /// script`.
+/// Returns the kind of a block if this line begins one, such as `# /// script`.
 fn kind(line: &str) -> Option<&str> {
     let kind = line.trim_end().strip_prefix("# /// ")?;
     (!kind.is_empty() && kind.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')).then_some(kind)

@@ -1,5 +1,5 @@
-//! Source distributions (packaging.python.org, "Source distribution format"): the names of their files, and the files
-//! that say how they are built. Nothing is unpacked here.
+//! Source distributions (packaging.python.org, "Source distribution format"). This module lists their files, and reads
+//! those files that decide how they are built. Nothing is written to the disk here.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -19,13 +19,13 @@ const MAX_TEXT_BYTES: u64 = 16 << 20;
 /// The parts of a source distribution that decide how it is built.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sdist {
-    /// The folder at the top of the archive, which contains everything else. Empty if there is none.
+    /// The folder at the top of the archive, which contains everything else. It is empty if there is no such folder.
     pub(crate) top: String,
-    /// The paths of all files of the project, relative to its folder.
+    /// The paths of all files of the project, relative to the project's folder.
     pub(crate) files: Vec<String>,
     pub(crate) pyproject: Option<String>,
     pub(crate) pkg_info: Option<String>,
-    /// The files that pin the crates of Rust code, by their paths.
+    /// The files that pin crates of Rust, with their paths.
     pub(crate) cargo_locks: Vec<(String, String)>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum SdistError {
     NoSubdirectory(String),
 }
 
-/// Reads an archive. If the project is not at the top, it is in `subdirectory`.
+/// Reads an archive. `subdirectory` is the folder of the project, if that is not the top folder.
 pub(crate) fn read(mut archive: impl Read + Seek, subdirectory: Option<&str>) -> Result<Sdist, SdistError> {
     let mut start = [0; 6];
     let mut length = 0;
@@ -75,7 +75,7 @@ pub(crate) fn read(mut archive: impl Read + Seek, subdirectory: Option<&str>) ->
     reading.finish(subdirectory)
 }
 
-/// The files that were read so far.
+/// The files that were read until now.
 #[derive(Default)]
 struct Reading {
     names: Vec<String>,
@@ -85,7 +85,7 @@ struct Reading {
 
 impl Reading {
     fn tar(&mut self, archive: impl Read) -> Result<(), SdistError> {
-        // A small archive must not keep this process busy for long.
+        // A small archive may unpack to very much data, which would take long to read.
         let mut archive = tar::Archive::new(archive.take(MAX_BYTES));
         for entry in archive.entries()? {
             let mut entry = entry?;

@@ -1,4 +1,4 @@
-//! The members of a tar that is a file: their names and the places of their bytes, so that each can be read on its own.
+//! Lists the members of a tar file: their names and the positions of their bytes, so that each can be read separately.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -7,22 +7,22 @@ use std::rc::Rc;
 
 use super::{Headers, MAX_HEADERS_BYTES};
 
-/// The most members of an archive with an image. Real ones have three for each layer.
+/// The maximum number of members in an archive with an image. Real archives have three for each layer.
 const MAX_MEMBERS: usize = 100_000;
-/// Longer names, and links with longer targets, are left out, because nothing refers to them.
+/// Members with longer names and links with longer targets are ignored, because nothing refers to them.
 const MAX_NAME_BYTES: usize = 4096;
 
 /// A member of a tar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Member {
-    /// The place of the bytes of a file.
+    /// The position of a file's bytes.
     File { offset: u64, size_bytes: u64 },
     /// The target of a symbolic or hard link.
     Link { target: String, is_hard: bool },
 }
 
-/// Returns the files and links, by their names without a leading slash or `./`. If a name occurs several times, the last
-/// one counts, as if the tar was unpacked.
+/// Returns the files and links by name. The names have no leading slash or `./`. If a name occurs several times, the last member is used,
+/// as if the tar file was unpacked.
 pub(crate) fn list(reader: impl Read + Seek) -> io::Result<BTreeMap<String, Member>> {
     let invalid = |text| io::Error::new(io::ErrorKind::InvalidData, text);
     let left_bytes = Rc::new(Cell::new(MAX_HEADERS_BYTES));
@@ -53,7 +53,7 @@ pub(crate) fn list(reader: impl Read + Seek) -> io::Result<BTreeMap<String, Memb
     Ok(members)
 }
 
-/// Returns the place of the file with this name, after links.
+/// Finds the file with this name, and follows links. Returns its position.
 pub(crate) fn find<'a>(members: &'a BTreeMap<String, Member>, name: &str) -> Option<&'a Member> {
     const MAX_LINKS: usize = 8;
     let mut name = name.to_owned();

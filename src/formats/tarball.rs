@@ -1,5 +1,5 @@
-//! Deterministic tar: ustar headers (POSIX.1-2017, pax, "ustar Interchange Format"), with a pax record if a path, a
-//! link or a number does not fit.
+//! Writes deterministic tar files with ustar headers (POSIX.1-2017, pax, "ustar Interchange Format"). If a path, a link
+//! or a number does not fit into a header, a pax record is added.
 
 use std::io::{self, Read, Write};
 
@@ -8,10 +8,10 @@ use crate::model::tree::{Kind, Node};
 
 const BLOCK: usize = 512;
 
-/// The end of an archive: two blocks of zeros.
+/// The end of a tar file: two blocks of zeros.
 pub(crate) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
-/// Writes one path. `contents` is read only for files and must return exactly as many bytes as the node's size.
+/// Writes one path. `contents` is read only for files, and must return exactly as many bytes as the node's size.
 pub(crate) fn write_node(
     writer: &mut dyn Write,
     path: &ImagePath,
@@ -33,7 +33,7 @@ pub(crate) fn name(path: &ImagePath, node: &Node) -> String {
     format!("{}{slash}", path.relative())
 }
 
-/// Writes one path without the contents that a file has.
+/// Writes the headers of one path, without the contents of a file.
 pub(crate) fn write_header(writer: &mut dyn Write, path: &ImagePath, node: &Node, epoch_secs: u64) -> io::Result<()> {
     let name = name(path, node);
     let (flag, size_bytes, link) = match &node.kind {
@@ -85,7 +85,7 @@ struct Entry<'a> {
     flag: u8,
 }
 
-/// Copies the contents of a file, which must have this size.
+/// Copies the contents of a file. They must have exactly this size.
 pub(crate) fn write_bytes(
     writer: &mut dyn Write,
     name: &str,
@@ -99,16 +99,16 @@ pub(crate) fn write_bytes(
     Ok(())
 }
 
-/// Fills the last block of a file of this size.
+/// Writes zeros to fill the last block of a file with this size.
 pub(crate) fn pad(writer: &mut dyn Write, size_bytes: u64) -> io::Result<()> {
     let rest = (size_bytes % BLOCK as u64) as usize;
     if rest == 0 { Ok(()) } else { writer.write_all(&END[..BLOCK - rest]) }
 }
 
 fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
-    /// The largest number in the header's fields of seven octal digits.
+    /// The largest number that fits into the header's fields with seven octal digits.
     const MAX_OWNER: u32 = 0o7_777_777;
-    /// The largest number in the header's fields of eleven octal digits.
+    /// The largest number that fits into the header's fields with eleven octal digits.
     const MAX_NUMBER: u64 = 0o77_777_777_777;
     let mut records = Vec::new();
     if entry.name.len() > 100 || !entry.name.is_ascii() {
@@ -166,7 +166,7 @@ fn header(entry: &Entry<'_>) -> [u8; BLOCK] {
     block
 }
 
-/// Writes as much of `value` as fits. If it does not fit, a preceding pax record contains the whole value.
+/// Writes as much of `value` as fits. If it does not fit, a pax record before the header contains the whole value.
 fn text(field: &mut [u8], value: &str) {
     let length = value.len().min(field.len());
     field[..length].copy_from_slice(&value.as_bytes()[..length]);
@@ -175,7 +175,7 @@ fn text(field: &mut [u8], value: &str) {
 fn octal(field: &mut [u8], value: u64) {
     let digits = field.len() - 1;
     let wide = format!("{value:0digits$o}");
-    // If a number does not fit, a preceding pax record contains the whole value.
+    // If a number does not fit, a pax record before the header contains the whole value.
     field[..digits].copy_from_slice(&wide.as_bytes()[wide.len() - digits..]);
 }
 
@@ -237,7 +237,7 @@ mod tests {
         write_file(&mut bytes, "x", 0, last, &mut io::empty()).unwrap();
         let header = tar::Archive::new(bytes.as_slice()).entries().unwrap().next().unwrap().unwrap().header().clone();
         assert_eq!(header.mtime().unwrap(), last);
-        // One second more needs a record, which is one more block with its own header.
+        // One second more does not fit. So a pax record is needed, which has one header and one block.
         let mut later = Vec::new();
         write_file(&mut later, "x", 0, last + 1, &mut io::empty()).unwrap();
         assert_eq!(later.len(), bytes.len() + 2 * BLOCK);

@@ -1,10 +1,10 @@
-//! zstd:chunked: a layer whose files can be fetched alone, as Podman, CRI-O and Buildah read it
+//! zstd:chunked: a layer from which single files can be fetched. Podman, CRI-O and Buildah support it
 //! (`docs/containers-storage-zstd-chunked.md` of containers/storage).
 //!
-//! The layer is a tar that is compressed with zstd. The contents of each file are frames of their own. After the end of
-//! the tar, there are skippable frames (RFC 8878, section 3.1.2), which every other reader ignores: the table of
-//! contents, a second table from which the tar can be restored byte by byte (`tar-split`), and a footer with the places
-//! of both. The annotations of the layer contain the same places.
+//! The layer is a tar file that is compressed with zstd. The contents of each file are in separate frames. After the
+//! end of the tar file, there are skippable frames (RFC 8878, section 3.1.2), which other readers ignore. They contain
+//! the table of contents, a second table called `tar-split`, and a footer with the positions of both tables. With
+//! `tar-split`, the tar file can be restored byte by byte. The annotations of the layer contain these positions too.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,9 +19,9 @@ const CHECKSUM: &str = "io.github.containers.zstd-chunked.manifest-checksum";
 const POSITION: &str = "io.github.containers.zstd-chunked.manifest-position";
 const TAR_SPLIT_POSITION: &str = "io.github.containers.zstd-chunked.tarsplit-position";
 
-/// The type of the table of contents. There is only this one.
+/// The type of the table of contents. There is no other type.
 const TABLE_TYPE: u64 = 1;
-/// The magic number and the length of a skippable frame.
+/// The magic number of a skippable frame.
 const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 const FRAME_HEADER_BYTES: u64 = 8;
 /// The last bytes of a footer.
@@ -57,10 +57,10 @@ pub(crate) struct Entry {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) modtime: String,
-    /// Absent if the file is empty.
+    /// It is missing if the file is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
-    /// The place of the contents in the layer. Both are 0 if there are none.
+    /// The positions in the layer at which the contents begin and end. Both are 0 if the file is empty.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) offset: u64,
     #[serde(rename = "endOffset", skip_serializing_if = "is_zero")]
@@ -79,7 +79,7 @@ struct Toc<'a> {
     tar_split_digest: String,
 }
 
-/// A line of `tar-split`: bytes of the tar, or a file whose contents follow here.
+/// A line of `tar-split`. It contains bytes of the tar file, or means that the contents of a file follow here.
 #[derive(Serialize)]
 struct TarSplitLine<'a> {
     #[serde(rename = "type")]
@@ -98,11 +98,12 @@ pub(crate) struct Table {
     entries: Vec<Entry>,
     tar_split: Vec<u8>,
     lines: usize,
-    /// The bytes that fill the last block of the previous file. They belong to the next bytes of the tar.
+    /// The number of bytes that fill the last block of the previous file. They belong to the next bytes of the tar
+    /// file.
     padding: usize,
 }
 
-/// The skippable frames at the end of a layer, and the annotations that the layer must have.
+/// The skippable frames at the end of a layer, and the annotations that the layer needs.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) frames: Vec<u8>,
@@ -110,7 +111,8 @@ pub(crate) struct Finished {
 }
 
 impl Table {
-    /// Adds the next file of the tar. `header` are its headers, and `crc64` is the checksum of its contents.
+    /// Adds the next file of the tar file. `header` contains the file's headers, and `crc64` is the checksum of its
+    /// contents.
     pub(crate) fn add(&mut self, entry: Entry, header: &[u8], crc64: u64) -> io::Result<()> {
         self.add_bytes(header)?;
         let checksum = (entry.size > 0).then(|| STANDARD.encode(crc64.to_be_bytes()));
@@ -120,7 +122,8 @@ impl Table {
         Ok(())
     }
 
-    /// Returns the frames that follow the tar. `end` are its last bytes, `offset` is the size of the compressed tar.
+    /// Returns the frames that follow the tar file. `end` contains the last bytes of the tar file, and `offset` is its
+    /// compressed size.
     pub(crate) fn finish(
         mut self,
         end: &[u8],
@@ -164,7 +167,7 @@ impl Table {
     }
 }
 
-/// The place of a table in the layer, and its size before compression.
+/// The position of a table in the layer, and its uncompressed size.
 struct Place {
     offset: u64,
     packed: u64,
@@ -176,7 +179,7 @@ fn footer(toc: &Place, split: &Place) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).chain(*FOOTER_MAGIC).collect()
 }
 
-/// The CRC-64 of ISO 3309 in the form of Go's `crc64.ISO`, which `tar-split` uses.
+/// The CRC-64 of ISO 3309, in the variant of Go's `crc64.ISO`. `tar-split` uses it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Crc64(u64);
 
@@ -225,7 +228,7 @@ mod tests {
         assert_eq!(crc.value(), 0);
         crc.update(b"1234");
         crc.update(b"56789");
-        // CRC-64/GO-ISO in the catalogue of CRCs.
+        // This is the value for CRC-64/GO-ISO in the catalogue of CRCs.
         assert_eq!(crc.value(), 0xb909_56c7_75a4_1001);
     }
 

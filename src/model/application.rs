@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::image_path::ImagePath;
 
-/// An application, and its place in the image.
+/// An application, and its path in the image.
 #[derive(Debug, Clone)]
 pub(crate) struct AppRequest {
     /// The folder of the application.
@@ -25,7 +25,7 @@ impl AppRequest {
         self.script.as_ref().map(|name| format!("{}/{name}", self.target.as_str().trim_end_matches('/')))
     }
 
-    /// Returns the number and the size of the files, and the largest of them.
+    /// Returns the number and size of the files, and which of them are the largest.
     pub(crate) fn extent(&self) -> AppExtent {
         let mut sizes: Vec<(String, u64)> =
             self.files.files.iter().map(|(path, file)| (path.clone(), file.size_bytes())).collect();
@@ -36,12 +36,12 @@ impl AppRequest {
     }
 }
 
-/// The number and the size of an application's files.
+/// The number and size of an application's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AppExtent {
     pub(crate) files: usize,
     pub(crate) bytes: u64,
-    /// The largest files and their sizes, the largest first.
+    /// The largest files with their sizes. The largest one comes first.
     pub(crate) largest: Vec<(String, u64)>,
 }
 
@@ -52,9 +52,9 @@ impl AppExtent {
 /// The files of an application that go into the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AppFiles {
-    /// By their paths relative to the folder, with slashes.
+    /// The files by path. The paths are relative to the folder, with slashes.
     pub(crate) files: BTreeMap<String, AppFile>,
-    /// The text of the file `Procfile`.
+    /// The text of the `Procfile`.
     pub(crate) procfile: Option<String>,
     /// Files that do not go into the image, because they may contain secrets.
     pub(crate) secrets: Vec<String>,
@@ -66,7 +66,7 @@ pub(crate) struct AppFiles {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AppFile {
     File {
-        /// The path on the host.
+        /// The path of the file on the host.
         source: PathBuf,
         size_bytes: u64,
         is_executable: bool,

@@ -1,4 +1,4 @@
-//! The result of assemble: the whole tree, and the programs in it.
+//! The result of the step assemble: the untrimmed tree, and the programs in it.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub(crate) struct Assembly {
     /// The facts about the files of the tree.
     #[serde(skip)]
     pub(crate) facts: TreeFacts,
-    /// Sorted by name.
+    /// The scripts, sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
     /// The distributions that the user named, sorted by name.
     pub(crate) programs: Vec<Program>,
@@ -22,11 +22,11 @@ pub(crate) struct Assembly {
 /// A requested distribution and its metadata.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Program {
-    /// Normalised.
+    /// The normalised name.
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) summary: Option<String>,
-    /// An SPDX expression.
+    /// The licenses as an SPDX expression.
     pub(crate) licenses: Option<String>,
     pub(crate) homepage: Option<String>,
     pub(crate) source: Option<String>,
@@ -39,9 +39,9 @@ pub(crate) struct InstalledScript {
     pub(crate) name: String,
     /// The normalised name of its distribution.
     pub(crate) distribution: String,
-    /// The entry point's module. `None` if the wheel contains the script as a file.
+    /// The module of the entry point. `None` if the wheel contains the script as a file.
     pub(crate) module: Option<String>,
     pub(crate) attribute: Option<String>,
-    /// Whether the user requested it: [`crate::model::lock::PlatformLock::requests_script`].
+    /// Whether the user requested this script, see [`crate::model::lock::PlatformLock::requests_script`].
     pub(crate) is_requested: bool,
 }

@@ -1,6 +1,7 @@
-//! An image that lath builds on: its layers as one tree, and the facts that decide how a Python program runs in it.
+//! An image that lath builds on. It has all layers as one tree, and the facts that decide how a Python program runs in
+//! the image.
 //!
-//! Everything is read from files. No program of the image runs.
+//! Everything is read from files. No program in the image is run.
 
 use std::collections::BTreeMap;
 
@@ -18,25 +19,26 @@ pub(crate) struct BaseImage {
     /// The digest of its manifest.
     pub(crate) digest: BlobDigest,
     pub(crate) platform: Platform,
-    /// The media type of its manifest: OCI's, or Docker's of schema 2.
+    /// The media type of its manifest. It is that of OCI, or that of Docker's schema 2.
     pub(crate) media_type: String,
     /// The exact text of its config.
     pub(crate) config: String,
-    /// The lowest first. Their contents are blobs.
+    /// The layers, from the lowest to the highest. Their contents are blobs.
     pub(crate) layers: Vec<Layer>,
-    /// Everything has the origin [`crate::model::tree::Origin::Base`].
+    /// The file system. All paths have the origin [`crate::model::tree::Origin::Base`].
     pub(crate) tree: Tree,
     /// The facts about the files of the tree.
     pub(crate) facts: FileFacts,
     pub(crate) found: Found,
-    /// Things in the layers that a tree cannot have, or that a reader should notice. In the order of their paths.
+    /// Things in the layers that a tree cannot contain, or that a user should know about. They are in the order of
+    /// their paths.
     pub(crate) oddities: Vec<Oddity>,
 }
 
 /// Something unusual in the layers of a base image. It stays in the image, because the layers are not changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Oddity {
-    /// As in the layer, without a leading slash. Bytes that are not UTF-8 are replaced.
+    /// The path in the layer, without a leading slash. Bytes that are not UTF-8 are replaced by other characters.
     pub(crate) path: String,
     pub(crate) kind: OddityKind,
 }
@@ -44,21 +46,21 @@ pub(crate) struct Oddity {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum OddityKind {
-    /// A program that runs as its owner or its group.
+    /// A program that runs with the rights of its owner or group (setuid, setgid).
     SetId,
-    /// Extended attributes, by name: `security.capability`.
+    /// The names of extended attributes, such as `security.capability`.
     Attributes(Vec<String>),
     /// A device node. It is not in the tree.
     Device,
     /// A named pipe. It is not in the tree.
     Pipe,
-    /// A name, or the target of a link, that lath cannot use: not UTF-8, with a line break, or too long. The path is not
-    /// in the tree.
+    /// lath cannot use the name, or the target of the link: it is not UTF-8, contains a line break or is too long. The path is not in the
+    /// tree.
     Name,
 }
 
 impl OddityKind {
-    /// Returns the words for several paths of this kind.
+    /// Returns a description of several paths of this kind.
     pub(crate) fn words(&self) -> &'static str {
         match self {
             Self::SetId => "programs that run as their owner (setuid or setgid)",
@@ -74,22 +76,23 @@ impl OddityKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) distribution: Option<OsRelease>,
-    /// `None` if there is no C library, so that only static programs run.
+    /// `None` means that there is no C library, so only static programs can run.
     pub(crate) libc: Option<Libc>,
-    /// The first one is the one that `PATH` finds, if it finds one. The others are sorted by path.
+    /// The Python interpreters. If `PATH` finds one, it comes first. The others are sorted by path.
     pub(crate) interpreters: Vec<Interpreter>,
-    /// The installed packages of Debian, sorted by name.
+    /// The Debian packages that are installed, sorted by name.
     pub(crate) debs: Vec<InstalledDeb>,
     pub(crate) user: ImageUser,
-    /// `NAME=VALUE`, in the order of the config. The last one of a name is valid.
+    /// The environment in the form `NAME=VALUE`, in the order of the config. If a name occurs several times, the last
+    /// one is used.
     pub(crate) env: Vec<String>,
-    /// `/` if the config has none.
+    /// The work directory. It is `/` if the config contains none.
     pub(crate) workdir: String,
     pub(crate) entrypoint: Vec<String>,
     pub(crate) cmd: Vec<String>,
-    /// The file with the certificates of authorities that OpenSSL finds.
+    /// The file in which OpenSSL finds the certificates of authorities.
     pub(crate) ca_bundle: Option<ImagePath>,
-    /// A shell that can run scripts: `/bin/sh`, or another one.
+    /// A shell that can run scripts, such as `/bin/sh`.
     pub(crate) shell: Option<ImagePath>,
     pub(crate) has_ld_cache: bool,
     /// The libraries that the dynamic loader finds, by SONAME.
@@ -102,7 +105,7 @@ impl Found {
         self.env.iter().rev().find_map(|entry| entry.split_once('=').filter(|(key, _)| *key == name)).map(|(_, v)| v)
     }
 
-    /// Returns the interpreter that the name `python3` or `python` starts, if there is one.
+    /// Returns the interpreter that is started by the name `python3` or `python`, if there is one.
     pub(crate) fn default_interpreter(&self) -> Option<&Interpreter> {
         self.interpreters.iter().find(|interpreter| interpreter.is_on_path)
     }
@@ -111,22 +114,22 @@ impl Found {
 /// The release of the operating system (os-release(5)).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OsRelease {
-    /// `debian`, `ubuntu`, `alpine`, `rhel`.
+    /// For example `debian`, `ubuntu`, `alpine` or `rhel`.
     pub(crate) id: String,
-    /// `12`, `24.04`.
+    /// For example `12` or `24.04`.
     pub(crate) version: Option<String>,
-    /// `bookworm`, `noble`.
+    /// For example `bookworm` or `noble`.
     pub(crate) codename: Option<String>,
-    /// `Debian GNU/Linux 12 (bookworm)`.
+    /// For example `Debian GNU/Linux 12 (bookworm)`.
     pub(crate) pretty_name: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Libc {
     pub(crate) family: LibcFamily,
-    /// `2.36`, `1.2.5`. `None` if the file does not contain a version.
+    /// For example `2.36` or `1.2.5`. `None` if the library does not contain a version.
     pub(crate) version: Option<String>,
-    /// The library, after links.
+    /// The path of the library, after links were followed.
     pub(crate) path: ImagePath,
 }
 
@@ -137,36 +140,37 @@ pub(crate) enum LibcFamily {
     Musl,
 }
 
-/// A CPython.
+/// An interpreter, which is CPython.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interpreter {
-    /// The path by which it was found: `/usr/local/bin/python3`.
+    /// The path at which it was found, such as `/usr/local/bin/python3`.
     pub(crate) path: ImagePath,
-    /// The program, after links.
+    /// The path of the program, after links were followed.
     pub(crate) program: ImagePath,
-    /// Whether the image's `PATH` finds it.
+    /// Whether it can be found by the image's `PATH`.
     pub(crate) is_on_path: bool,
     pub(crate) version: PythonVersion,
-    /// With the patch level: `3.12.4`, `3.14.0rc2`. `None` if no file contains it.
+    /// The version including the patch number, such as `3.12.4` or `3.14.0rc2`. `None` if no file contains the version.
     pub(crate) full_version: Option<String>,
-    /// `/usr/local`.
+    /// For example `/usr/local`.
     pub(crate) prefix: ImagePath,
-    /// The virtual environment that `path` belongs to.
+    /// The virtual environment that contains `path`, if there is one.
     pub(crate) environment: Option<ImagePath>,
-    /// `/usr/local/lib/python3.12`.
+    /// For example `/usr/local/lib/python3.12`.
     pub(crate) stdlib: ImagePath,
-    /// The folders of distributions, in the order of `sys.path`. They may be missing.
+    /// The folders with distributions, in the order of `sys.path`. A folder may not exist.
     pub(crate) site_packages: Vec<ImagePath>,
-    /// Whether `ensurepip` and its wheels are there.
+    /// Whether the image contains `ensurepip` and its wheels.
     pub(crate) has_ensurepip: bool,
-    /// The file that forbids installers to change the folders (packaging.python.org, "Externally Managed Environments").
+    /// If this file exists, installers must not change the folders (packaging.python.org, "Externally Managed Environments").
     pub(crate) externally_managed: Option<ImagePath>,
-    /// In the order of `site_packages`, so the first one of a name is the one that is imported.
+    /// The distributions, in the order of `site_packages`. If a name occurs several times, the first one is imported.
     pub(crate) distributions: Vec<InstalledDistribution>,
 }
 
 impl Interpreter {
-    /// Returns the path by which it is started. The program of a virtual environment finds it by this path.
+    /// Returns the path with which it must be started. The program of a virtual environment finds the environment by
+    /// this path.
     pub(crate) fn start(&self) -> &ImagePath {
         if self.environment.is_some() { &self.path } else { &self.program }
     }
@@ -175,12 +179,12 @@ impl Interpreter {
 /// A Python distribution that is in the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct InstalledDistribution {
-    /// Normalised: `charset-normalizer`.
+    /// The normalised name, such as `charset-normalizer`.
     pub(crate) name: String,
     pub(crate) version: String,
-    /// The folder that is on `sys.path`.
+    /// The folder in `sys.path` that contains it.
     pub(crate) folder: ImagePath,
-    /// Its metadata: the path of `NAME.dist-info`, or of an `.egg-info`.
+    /// The path of its metadata, which is `NAME.dist-info` or an `.egg-info`.
     pub(crate) metadata: ImagePath,
 }
 
@@ -190,14 +194,14 @@ pub(crate) struct InstalledDeb {
     pub(crate) version: String,
 }
 
-/// The user that the image starts as.
+/// The user that runs the image's program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageUser {
-    /// As in the config: `1000`, `app:app`. Empty means root.
+    /// The user as in the config, such as `1000` or `app:app`. An empty text means root.
     pub(crate) text: String,
-    /// `None` if it is a name that `/etc/passwd` lacks.
+    /// The numeric ID. `None` if `text` contains a name that is missing in `/etc/passwd`.
     pub(crate) uid: Option<u32>,
     pub(crate) gid: Option<u32>,
-    /// From `/etc/passwd`.
+    /// The home directory in `/etc/passwd`.
     pub(crate) home: Option<String>,
 }

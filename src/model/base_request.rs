@@ -1,4 +1,4 @@
-//! The request for an image that is built on another one.
+//! The request for an image that is built on a base image.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,27 +15,27 @@ use crate::model::platform::{Platform, PythonVersion};
 pub(crate) struct BaseImageRequest {
     #[serde(serialize_with = "as_text")]
     pub(crate) source: ImageSource,
-    /// Whether the Python distributions of the image are used if they satisfy the request.
+    /// Whether the base image's Python distributions are used if they satisfy the request.
     pub(crate) uses_packages: bool,
-    /// The Pythons that the inputs allow (PEP 440). `None` means any.
+    /// The Python versions that the inputs allow (PEP 440). `None` means any version.
     pub(crate) requires_python: Option<String>,
     /// The version of Python that the user named.
     pub(crate) python: Option<PythonVersion>,
-    /// Whether the user named a release. The image must be of this release.
+    /// Whether the user named a release. If so, the base image must be of this release.
     pub(crate) has_release: bool,
-    /// Whether the user named the user that runs the image.
+    /// Whether the user named the user that runs the image's program.
     pub(crate) has_user: bool,
-    /// The digest that the name of the image refers to: of an index, or of the manifest of the only platform. `None` if
-    /// the platforms come from several images.
+    /// The digest to which the name of the image refers. It is the digest of an index, or that of the manifest of the
+    /// only platform. `None` if the platforms come from several images.
     #[serde(skip)]
     pub(crate) root: Option<BlobDigest>,
-    /// The image of each platform, once it was opened.
+    /// The image of each platform. They are added after they were opened.
     #[serde(skip)]
     pub(crate) images: Vec<Arc<BaseImage>>,
 }
 
 impl BaseImageRequest {
-    /// Returns the name by which an engine finds the image. `None` if it is a file or a folder.
+    /// Returns the name with which an engine finds the image. `None` if it is a file or a folder.
     pub(crate) fn engine_name(&self) -> Option<String> {
         match &self.source {
             ImageSource::Registry(image) => Some(image.to_string()),
@@ -50,7 +50,7 @@ impl BaseImageRequest {
     }
 }
 
-/// The image of one platform that everything is added to.
+/// The base image for one platform.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OnBase<'a> {
     pub(crate) image: &'a BaseImage,
@@ -58,14 +58,15 @@ pub(crate) struct OnBase<'a> {
 }
 
 impl OnBase<'_> {
-    /// Returns the home directory of the image's user, if the image determines it.
+    /// Returns the home directory of the image's user, if the image defines it.
     pub(crate) fn home(&self) -> Option<String> {
         let found = &self.image.found;
         let of_user = || found.user.home.clone().filter(|_| self.keeps_user());
         found.variable("HOME").map(str::to_owned).or_else(of_user)
     }
 
-    /// Returns whether the program runs as the user of the image. Root is replaced.
+    /// Returns whether the program runs as the user of the image. This is not so if that user is root, because lath
+    /// replaces root.
     pub(crate) fn keeps_user(&self) -> bool {
         !self.request.has_user && self.image.found.user.uid.is_some_and(|uid| uid != 0)
     }

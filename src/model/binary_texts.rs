@@ -1,4 +1,4 @@
-//! The texts of a compiled file that may be names of modules, and the search for names in them.
+//! The texts of a compiled file that may be names of modules, and a search for module names in them.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 /// The texts of a compiled file that may be names of modules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BinaryTexts {
-    /// Texts with a zero at both ends that have the form of a name.
+    /// Texts that have the form of a name and are between two zeros.
     pub(crate) words: BTreeSet<String>,
-    /// Rows of texts without separators between them.
+    /// Rows of texts. There are no separators between the texts of a row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) rows: Vec<String>,
-    /// Whether the file has texts in a form that lath cannot read, so that it may name any module.
+    /// Whether the file contains texts that lath cannot read. Such a file may use any module.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_hidden: bool,
 }
 
 impl BinaryTexts {
-    /// Whether the file comes from Cython, so that it may import modules by names that are relative to its package.
+    /// Whether Cython has created the file. If so, it may import modules by names that are relative to its package.
     pub(crate) fn is_of_cython(&self) -> bool {
         let is_mark = |word: &String| word.starts_with("__pyx_") || word == "cython_runtime";
         self.is_hidden || !self.rows.is_empty() || self.words.iter().any(is_mark)
@@ -29,9 +29,9 @@ impl BinaryTexts {
 
 /// Finds the names of modules in texts.
 pub(crate) struct NameSearch<'a> {
-    /// Sorted.
+    /// The names, sorted.
     names: Vec<&'a str>,
-    /// Finds all names anywhere in a row. `None` if there are too many names.
+    /// A search for all names at any position of a row. `None` if there are too many names.
     anywhere: OnceCell<Option<AhoCorasick>>,
 }
 
@@ -54,13 +54,13 @@ impl<'a> NameSearch<'a> {
         self.names.iter().copied().collect()
     }
 
-    /// Returns the longest name that a dotted word begins with, because its last parts may be names of objects.
+    /// Returns the longest name with which a dotted word begins. The rest of the word may be the names of objects.
     fn longest(&self, word: &str) -> Option<&'a str> {
         let mut parts = std::iter::successors(Some(word), |name| name.rsplit_once('.').map(|(parent, _)| parent));
         parts.find_map(|name| self.names.binary_search(&name).ok()).map(|index| self.names[index])
     }
 
-    /// Returns the names that occur anywhere in a row of texts.
+    /// Returns the names that occur at any position of a row.
     fn anywhere(&self, row: &str) -> BTreeSet<&'a str> {
         match self.anywhere.get_or_init(|| AhoCorasick::new(&self.names).ok()) {
             Some(search) => search.find_overlapping_iter(row).map(|found| self.names[found.pattern()]).collect(),

@@ -9,22 +9,22 @@ use crate::model::platform::Platform;
 pub(crate) struct CopyRequest {
     pub(crate) source: ImageSource,
     pub(crate) destination: Destination,
-    /// The only platform to copy. Without it, all are copied if the destination can contain them.
+    /// The only platform that is copied. If it is `None`, all platforms that the destination can contain are copied.
     pub(crate) platform: Option<Platform>,
 }
 
 /// The result of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Copied {
-    /// The destination with the digest: `oci:layout@sha256:...`.
+    /// The destination with the digest, such as `oci:layout@sha256:...`.
     pub(crate) destination: String,
     pub(crate) digest: BlobDigest,
-    /// Of the source, if the digest of the copy is another one.
+    /// The digest of the source, if the digest of the copy is different.
     pub(crate) source_digest: Option<BlobDigest>,
-    /// The number of manifests, without those of attestations.
+    /// The number of manifests. Attestations do not count.
     pub(crate) images: usize,
     pub(crate) blobs: usize,
     pub(crate) bytes: u64,
-    /// The platform, if only one of several was copied.
+    /// The platform, if the source has several and only one was copied.
     pub(crate) platform: Option<Platform>,
 }

@@ -12,19 +12,19 @@ use crate::model::image_source::ImageSource;
 /// A destination of the image, in skopeo's syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// One tar that is both an OCI layout and a Docker archive.
+    /// A tar file that is both an OCI layout and a Docker archive.
     Archive(PathBuf),
     /// `oci:PATH[:REFERENCE]`: an OCI layout in a directory. Images with other names in this layout are kept.
     Oci { path: PathBuf, reference: Option<String> },
-    /// `oci-archive:PATH[:REFERENCE]`: an OCI layout in a tar.
+    /// `oci-archive:PATH[:REFERENCE]`: an OCI layout in a tar file.
     OciArchive { path: PathBuf, reference: Option<String> },
     /// `docker-archive:PATH[:NAME[:TAG]]`: the format of `docker save`.
     DockerArchive { path: PathBuf, name: Option<String> },
     /// `dir:PATH`: a plain root file system.
     Directory(PathBuf),
-    /// `docker-daemon:NAME`: Docker's or Podman's socket.
+    /// `docker-daemon:NAME`: an image of Docker or Podman, which is sent to its socket.
     Daemon(String),
-    /// `docker://HOST/NAME[:TAG]`: an image in a registry, which always has a tag here, and no digest.
+    /// `docker://HOST/NAME[:TAG]`: an image in a registry. Here, the reference always has a tag and never a digest.
     Registry(ImageReference),
 }
 
@@ -62,7 +62,8 @@ impl FromStr for Destination {
             "" => Ok(Self::Archive(rest.into())),
             "dir" => Ok(Self::Directory(rest.into())),
             _ => match text.parse().map_err(|_| refuse())? {
-                // The digest of an image is known only after it was made.
+                // A destination cannot contain the image's digest, because the digest is known only after the image was
+                // built.
                 ImageSource::Registry(image) if image.digest.is_some() => Err(refuse()),
                 place => Ok(place.into()),
             },
@@ -70,7 +71,7 @@ impl FromStr for Destination {
     }
 }
 
-/// An image is written in the same form in which it is read.
+/// An image can be written in each form in which it can be read.
 impl From<ImageSource> for Destination {
     fn from(place: ImageSource) -> Self {
         match place {

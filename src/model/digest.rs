@@ -1,4 +1,4 @@
-//! SHA-256 digests, and a writer that computes one while bytes pass through it.
+//! SHA-256 digests, and a writer that computes the digest of the bytes that it passes on.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-/// The SHA-256 of some bytes. Displays as 64 lower-case hexadecimal digits, without the `sha256:` prefix.
+/// The SHA-256 of some bytes. It is shown as 64 lower-case hexadecimal digits, without the prefix `sha256:`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Digest([u8; 32]);
@@ -27,8 +27,8 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Computes a key from several fields. Each field is prefixed by its length, so that no two lists of fields
-    /// collide.
+    /// Computes a key from several fields. The length is put before each field, so that different lists of fields never
+    /// have the same key.
     pub(crate) fn of_fields<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for field in fields {
@@ -38,21 +38,23 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
-    /// Computes a key from the JSON of `value`, which must have been written to be a key: it contains everything that a
-    /// result depends on, and no map whose keys are not texts.
+    /// Computes a key from the JSON of `value`. The type of `value` must be made for this. It contains everything on
+    /// which the result depends, and the keys of its maps are texts.
     pub(crate) fn of_key(value: &impl Serialize) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(json) => Self::of(&json),
+        // The JSON of a long record would need much memory.
+        let mut hasher = Sha256::new();
+        match serde_json::to_writer(&mut hasher, value) {
+            Ok(()) => Self(hasher.finalize().into()),
             Err(error) => unreachable!("a key that cannot be JSON: {error}"),
         }
     }
 
-    /// Reads the form used in OCI documents: `sha256:` and the digits.
+    /// Reads a digest as in OCI documents: `sha256:` and the digits.
     pub(crate) fn of_prefixed(text: &str) -> Option<Self> {
         if text.starts_with("sha256:") { text.parse().ok() } else { None }
     }
 
-    /// Returns the form used in OCI documents: `sha256:` and the digits.
+    /// Returns the digest as in OCI documents: `sha256:` and the digits.
     pub(crate) fn prefixed(&self) -> String {
         format!("sha256:{self}")
     }
@@ -108,7 +110,7 @@ impl<W: Write> DigestWriter<W> {
         Self { inner, hasher: Sha256::new(), size_bytes: 0 }
     }
 
-    /// Returns the inner writer, the digest and the number of bytes that passed.
+    /// Returns the inner writer, the digest, and the number of bytes.
     pub(crate) fn finish(self) -> (W, Digest, u64) {
         (self.inner, Digest(self.hasher.finalize().into()), self.size_bytes)
     }
@@ -127,7 +129,7 @@ impl<W: Write> Write for DigestWriter<W> {
     }
 }
 
-/// The digest of a blob as it is stored and sent. For a layer, that is the digest of the compressed bytes.
+/// The digest of a blob as it is stored and sent. For a layer, this is the digest of the compressed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct BlobDigest(pub(crate) Digest);

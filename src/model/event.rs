@@ -1,32 +1,32 @@
-//! Events of a build, reported to the code that displays them.
+//! Events of a build, which are reported to the code that shows them.
 
 /// One event.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
-    /// A step begins: a verb and its object, `resolving pre-commit`.
+    /// A step begins. The text is a verb and an object, such as `resolving pre-commit`.
     Step(String),
     /// This many bytes will be downloaded, in addition to those planned before.
     DownloadsPlanned {
         bytes: u64,
     },
-    /// All downloads of one plan are finished: their totals.
+    /// All planned downloads are finished. These are the totals.
     DownloadsFinished {
         files: usize,
         bytes: u64,
     },
-    /// A download begins. `total` is in bytes, if known.
+    /// A download begins. `total` is in bytes, if it is known.
     DownloadStarted {
         id: u64,
         name: String,
         total: Option<u64>,
     },
-    /// An upload begins. Its progress and its end are reported as those of downloads.
+    /// An upload begins. Its progress and end are reported like those of downloads.
     UploadStarted {
         id: u64,
         name: String,
         total: Option<u64>,
     },
-    /// The number of bytes transferred so far.
+    /// The number of bytes that were transferred until now.
     DownloadProgress {
         id: u64,
         bytes: u64,
@@ -34,20 +34,20 @@ pub(crate) enum Event {
     DownloadFinished {
         id: u64,
     },
-    /// So many of the checks have ended; `limit_secs` is 0 if there is no limit.
+    /// This number of checks has ended. `limit_secs` is 0 if there is no time limit.
     ProofProgress {
         ended: usize,
         checks: usize,
         elapsed_secs: u64,
         limit_secs: u64,
     },
-    /// A message for the user although nothing failed.
+    /// A message for the user that is not about a problem.
     Note(String),
-    /// Something may be wrong.
+    /// A message about a possible problem.
     Warning(String),
     /// One unchanged line of output from a program that lath runs.
     Output(String),
-    /// Shown only with `--verbose`.
+    /// A message that is shown only with `--verbose`.
     Detail(String),
 }
 

@@ -6,18 +6,18 @@ use toml::Value;
 
 use crate::model::distribution_name::normalised;
 
-/// The table, as far as lath follows it.
+/// The parts of the table that lath supports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExtraRequires {
-    /// The requirements by the normalised name of the distribution that is built.
+    /// The requirements, by the normalised name of the distribution that is built.
     pub(crate) requirements: BTreeMap<String, Vec<String>>,
-    /// The first requirement that must have the same version as in the image (`match-runtime`). lath builds before the image
-    /// is resolved, so it cannot follow that.
+    /// The first requirement that must have the same version in the build as in the image (`match-runtime`). lath cannot support this,
+    /// because it builds before it resolves the image.
     pub(crate) matching: Option<String>,
 }
 
 impl ExtraRequires {
-    /// Reads the value of the key. Entries of other forms are left out, because uv refuses them.
+    /// Reads the value of the key. Entries in another form are left out, because uv refuses them.
     pub(crate) fn of(value: Option<&Value>) -> Self {
         let mut extra = Self::default();
         for (name, entries) in value.and_then(Value::as_table).into_iter().flatten() {

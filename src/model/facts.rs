@@ -1,4 +1,5 @@
-//! Facts about the contents of files. Each file is read once, when its parcel is opened; all later steps use the facts.
+//! Facts about the contents of files. Each file is read once, when its parcel is opened. All later steps use these
+//! facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +9,14 @@ use thiserror::Error;
 use crate::model::digest::Digest;
 use crate::model::tree::{Node, Origin};
 
-/// The facts about one file. All are empty for most files.
+/// The facts about one file. Most files have none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) elf: Option<Elf>,
-    /// Libraries that the file names, without the part after `.so`: `libmagic`, for a text `libmagic.so.1` or a call
-    /// `find_library("magic")`.
+    /// The libraries that the file names, without the part after `.so`. For example, this contains `libmagic` if the
+    /// file contains the text `libmagic.so.1` or the call `find_library("magic")`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) libraries: BTreeSet<String>,
     /// The words of [`crate::model::vocabulary`] that occur in the file.
@@ -24,55 +25,57 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Returns how the dynamic loader sees the file. `None` if it is no ELF file, or cannot be loaded.
+    /// Returns the facts that the dynamic loader uses. Returns `None` if the file is not an ELF file, or if it cannot
+    /// be loaded.
     pub(crate) fn linkage(&self) -> Option<&Linkage> {
         self.elf.as_ref()?.linkage.as_ref().ok()
     }
 }
 
-/// A file that begins like an ELF file.
+/// A file that begins with the magic number of ELF.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Elf {
-    /// `e_machine`. `None` if the file ends before.
+    /// The field `e_machine`. `None` if the file ends before that field.
     pub(crate) machine: Option<u16>,
-    /// The dynamic section, or why it cannot be read.
+    /// The dynamic section, or the reason why it cannot be read.
     pub(crate) linkage: Result<Linkage, ElfFault>,
 }
 
-/// An ELF file as the dynamic loader sees it.
+/// The facts that the dynamic loader uses from an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Linkage {
-    /// `e_machine`.
+    /// The field `e_machine`.
     pub(crate) machine: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) soname: Option<String>,
-    /// `DT_NEEDED`, in the file's order.
+    /// The values of `DT_NEEDED`, in the order of the file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) needed: Vec<String>,
-    /// `DT_RUNPATH`, or `DT_RPATH` if there is no `DT_RUNPATH`. Split at colons; `$ORIGIN` is not expanded.
+    /// The folders in `DT_RUNPATH`, or in `DT_RPATH` if there is no `DT_RUNPATH`. They were split at colons. `$ORIGIN`
+    /// is not replaced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) search_paths: Vec<String>,
-    /// The path of the dynamic loader that a program names.
+    /// The path of the dynamic loader, if the file is a program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) interpreter: Option<String>,
     /// Whether the file has a dynamic section.
     pub(crate) is_dynamic: bool,
 }
 
-/// Why an ELF file cannot be read, as it was reported when the file was opened.
+/// The reason why an ELF file cannot be read. It is the error that occurred when the file was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[error("{0}")]
 pub(crate) struct ElfFault(pub(crate) String);
 
-/// The facts about the files of one origin, by the digest of their contents. Files without any facts are left out.
+/// The facts about the files of one origin, by digest of the contents. Files without any facts are left out.
 pub(crate) type FileFacts = BTreeMap<Digest, Facts>;
 
 /// The facts about all files of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TreeFacts {
     files: BTreeMap<Origin, FileFacts>,
-    /// The sha256 of the parcel of each origin.
+    /// For each origin, the sha256 of its parcel.
     parcels: BTreeMap<Origin, Digest>,
 }
 
@@ -91,7 +94,7 @@ impl TreeFacts {
         files.extend(facts.iter().map(|(digest, facts)| (*digest, facts.clone())));
     }
 
-    /// Returns the sha256 of the parcel that the files of an origin come from.
+    /// Returns the sha256 of the parcel that contains the files of an origin.
     pub(crate) fn parcel_of(&self, origin: &Origin) -> Option<Digest> {
         self.parcels.get(origin).copied()
     }
@@ -102,8 +105,8 @@ impl TreeFacts {
     }
 }
 
-/// Returns whether Python would import the file: `name.cpython-313-x86_64-linux-gnu.so`, `name.abi3.so`. The argument is
-/// its name, or its path.
+/// Returns whether this is the name of an extension module, such as `name.cpython-313-x86_64-linux-gnu.so` or `name.abi3.so`. The argument
+/// is a name or a path.
 pub(crate) fn is_extension_module(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."))

@@ -1,14 +1,14 @@
-//! Patterns for image paths, as used by `--keep`: `*` within a component, `**` across components, `?` for one
-//! character.
+//! Patterns for image paths, as in `--keep`: `*` matches within a component, `**` matches several components, and `?`
+//! matches one character.
 
-/// Whether `pattern` is one that can match: image paths are absolute. The signs of other programs (`[ab]`, `{a,b}`, `\`) are
-/// refused, because they would be taken literally; `?` stands for one such character.
+/// Whether `pattern` is valid. It must be absolute, because image paths are absolute. The special characters of other programs (`[ab]`,
+/// `{a,b}`, `\`) are refused, because here they would have no special meaning. A pattern can have a `?` at the place of such a character.
 pub(crate) fn is_pattern(pattern: &str) -> bool {
     let is_sign = |c: char| "[]{}\\".contains(c) || c.is_control();
     pattern.starts_with(['/', '*', '?']) && !pattern.contains(is_sign)
 }
 
-/// Says whether `pattern` matches the whole of `path`.
+/// Whether `pattern` matches the whole `path`.
 pub(crate) fn matches(pattern: &str, path: &str) -> bool {
     matches_bytes(pattern.as_bytes(), path.as_bytes())
 }

@@ -1,24 +1,24 @@
-//! Hints as values: what the user can do about an error, or add to an image. They contain no words, because each front
-//! end has its own names for its options; `cli/hints.rs` has those of the command line.
+//! Hints as values. A hint is something that the user can do about an error, or add to an image. Hints contain no
+//! texts, because each front end has its own names for options. The texts for the command line are in `cli/hints.rs`.
 
 use serde::{Deserialize, Serialize};
 
-/// What the user can do. The names of the variants are stable, because they are written to JSON.
+/// A hint. The names of the variants are stable, because they are written to JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Hint {
-    /// The distribution `caller` is known to use a program or a library that the image does not contain.
+    /// It is known that the distribution `caller` uses a program or library that is not in the image.
     Call { caller: String, called: String, add: Addition },
-    /// Libraries of `wheel` link against the libraries `sonames`, and no known package of `suite` contains these.
+    /// Libraries of `wheel` link against the libraries `sonames`, and no known package of `suite` contains these
+    /// libraries.
     Libraries { wheel: String, sonames: Vec<String>, suite: String },
-    /// Libraries of `wheel` link against the libraries `sonames`, which the base image lacks, and lath cannot add packages to
-    /// it.
+    /// Libraries of `wheel` link against the libraries `sonames`. These are missing in the base image, and lath cannot add packages to it.
     BaseLibraries { wheel: String, sonames: Vec<String> },
-    /// Libraries of `wheel` link against the libraries `sonames` of NVIDIA's CUDA, which no wheel of the image contains.
+    /// Libraries of `wheel` link against the libraries `sonames` of NVIDIA's CUDA, which are in no wheel of the image.
     CudaLibraries { wheel: String, sonames: Vec<String> },
     /// A program that ran in the image did not find the program or module `name`.
     Absent { name: String, add: Addition },
-    /// Add what the error says is missing.
+    /// Add something that is missing according to the error.
     Add(Addition),
     /// Change the request.
     Request(RequestHint),
@@ -30,7 +30,7 @@ pub(crate) enum Hint {
     Command(CommandHint),
     /// Change the checks.
     Proof(ProofHint),
-    /// Mend the connection to a server, or use another server.
+    /// Repair the connection to a server, or use another server.
     Network(NetworkHint),
     /// Log in to a registry of images, or change its settings.
     Registry(RegistryHint),
@@ -42,11 +42,11 @@ pub(crate) enum Hint {
     Engine(EngineHint),
     /// Write the lock, or use it in another way.
     Lock(LockHint),
-    /// A hint of uv's resolver, in uv's words.
+    /// A hint of uv's resolver, with uv's text.
     Resolver { text: String },
 }
 
-/// What to add to a request.
+/// Something that can be added to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Addition {
@@ -56,7 +56,7 @@ pub(crate) enum Addition {
     Package(String),
     /// A Debian package for builds from source.
     BuildPackage(String),
-    /// A Python requirement: `setuptools<81`.
+    /// A Python requirement, such as `setuptools<81`.
     Requirement(String),
 }
 
@@ -64,13 +64,13 @@ pub(crate) enum Addition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BaseHint {
-    /// Use a base image that has Python, or one of Debian or Ubuntu.
+    /// Use a base image that contains Python, or a base image of Debian or Ubuntu.
     WithPython,
-    /// Leave out the version of Python, because the base image decides.
+    /// Leave out the version of Python, because the base image has its own.
     OwnPython,
-    /// Name the user that runs the image.
+    /// Name the user that runs the image's program.
     NameUser,
-    /// Let lath build the image, because that needs no program of the base image.
+    /// Let lath build the image, because lath needs no program of the base image for that.
     BuildInstead,
 }
 
@@ -84,45 +84,46 @@ pub(crate) enum RequestHint {
     NameProject,
     /// Install git on this machine.
     InstallGit,
-    /// Build a wheel of `name`, of which the index has only a source distribution.
+    /// Build a wheel of `name`, because the index has only a source distribution.
     BuildWheelOf { name: String },
-    /// Use a wheel whose dependencies are names or URLs of wheels.
+    /// Use another wheel. Its dependencies must be names, or URLs of wheels.
     PlainDependencies,
     /// Name the file that a wheel requires.
     NameRequiredFile,
-    /// The file is a list of requirements.
+    /// Give the file as a requirements file, because it is one.
     RequirementsFile { path: String },
-    /// Bring the lock of another tool up to date with `command`.
+    /// Update the lock of another tool with `command`.
     UpdateLock { command: String },
-    /// Use the version that has a wheel that fits.
+    /// Use this version, because it has a wheel that fits.
     OtherVersion { name: String, version: String },
-    /// Use the Python for which there are wheels.
+    /// Use this Python, because the index has wheels for it.
     OtherPython { name: String, python: String },
-    /// Use the Python that the newest version accepts.
+    /// Use a Python that the newest version supports.
     NewerForPython { name: String, chosen: String, newer: String, python: String },
-    /// The libraries of NVIDIA, with their size, the distributions that require them, and whether PyTorch does.
+    /// The image contains NVIDIA's libraries. The fields are their size, the distributions that require them, and
+    /// whether PyTorch requires them.
     GraphicsLibraries { bytes: u64, required_by: Vec<String>, is_for_torch: bool },
-    /// Leave the version of Python out, because the release `base` has `python`.
+    /// Leave out the version of Python, because the release `base` has `python`.
     OwnPython { base: String, python: String },
     /// Use the release `base`, which has `python`.
     ReleaseOfPython { base: String, python: String },
     /// Name a Python or another release, because this release has no default Python.
     NameRelease,
-    /// Use one of these names, which are known and similar.
+    /// Use one of these names, because they exist and are similar.
     SimilarName { names: Vec<String> },
     /// Report the malformed wheel, and use another version.
     OtherWheel { parcel: String },
-    /// Check whether the malformed parcel comes from a trusted server.
+    /// Check that the malformed parcel comes from a trusted server.
     TrustedParcel { parcel: String },
     /// Choose the script that the image starts.
     ChooseScript,
-    /// Leave files of the application out.
+    /// Exclude files of the application.
     DockerIgnore,
-    /// Write to another place.
+    /// Write to another destination.
     OtherDestination,
     /// Compress with gzip instead of zstd.
     Gzip,
-    /// Write or attach the explanation of an image when it is built.
+    /// When the image is built, write its explanation to a file, or attach it.
     MakeExplanation,
     /// Choose a platform.
     ChoosePlatform,
@@ -132,15 +133,15 @@ pub(crate) enum RequestHint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BuildHint {
-    /// Add the Debian package with `missing` to builds.
+    /// Add the Debian package that contains `missing` to builds.
     Package { missing: String },
-    /// The Python module is missing in a build.
+    /// Add the Python module that is missing in a build.
     Module { module: String },
-    /// Builds have no network.
+    /// Do not use the network, because builds have none.
     NoNetwork,
     /// Use a wheel, or a source that lath can build.
     OtherSource,
-    /// Allow the build.
+    /// Allow builds.
     Allow,
     /// Keep large files out of a build.
     IgnoreFiles,
@@ -150,33 +151,33 @@ pub(crate) enum BuildHint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CommandHint {
-    /// Name a command.
+    /// Name the command that the image runs.
     Name,
-    /// The command needs a shell, which would run `line`: add one, or write the command without its syntax.
+    /// The command needs a shell, which would run `line`. Add a shell, or write the command without shell syntax.
     ShellOrWords { line: String },
-    /// The file `path` cannot be executed: run it with Python.
+    /// Run the file `path` with Python, because it cannot be executed directly.
     ByPython { path: String },
 }
 
-/// What to do about a lock file.
+/// How to write or use a lock file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LockHint {
-    /// Write it.
+    /// Write the lock.
     Write,
-    /// Write it again, or use it although the request has changed.
+    /// Write the lock again, or use it although the request has changed.
     Again,
-    /// Write it for these platforms.
+    /// Write the lock for these platforms.
     Platforms { platforms: Vec<String> },
-    /// Another tool wrote it, so it can only be an input.
+    /// Use the lock as an input, because another tool wrote it.
     NameAsInput { path: String },
-    /// Use the lath that wrote it.
+    /// Use the version of lath that wrote the lock.
     NewerLath,
-    /// Its contents were changed, so restore or write it.
+    /// Restore the lock or write it again, because its contents were changed.
     Restore,
     /// Write the lock to another file.
     OtherFile,
-    /// Get the file that a lock names again.
+    /// Get a file of the lock again.
     VendorAgain,
 }
 
@@ -188,33 +189,33 @@ pub(crate) enum ProofHint {
     MoreTime,
     /// Keep a path that trim removed and that a failed check names.
     Keep { path: String },
-    /// Build without trimming to find out whether that is the cause, or without checks.
+    /// Build without trimming to find out whether trim is the cause, or build without checks.
     Untrimmed,
 }
 
-/// How to reach a server, or which other one to use.
+/// How to reach a server, or which other server to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NetworkHint {
-    /// Go online once, to fill the cache.
+    /// Use the network once, to fill the cache.
     FillCache,
     /// Name the certificates to trust.
     Certificates,
-    /// The server redirects in a circle.
+    /// Check the URL, because the server redirects in a circle.
     RedirectLoop,
     /// Check the connection and the settings of the proxy.
     Reachable,
-    /// The proxy requires a password.
+    /// Give a password for the proxy.
     ProxyPassword,
-    /// The server requires a password.
+    /// Give a password for the server.
     Password,
-    /// A page of a proxy came instead of a file.
+    /// Check the proxy, because it sent a page instead of the file.
     ProxyPage,
-    /// The bytes are not those that were published.
+    /// Use another server or try again later, because the bytes differ from those that were published.
     OtherBytes,
-    /// The server is too slow.
+    /// Try again later or use a mirror, because the server is too slow.
     Slow,
-    /// A page is too large for an index.
+    /// Check the URL, because the page is too large for an index.
     LargePage,
     /// The metadata of a wheel is too large.
     LargeMetadata,
@@ -228,15 +229,15 @@ pub(crate) enum NetworkHint {
 pub(crate) enum RegistryHint {
     /// Log in to `registry`.
     LogIn { registry: String },
-    /// The account may not do this in `registry`.
+    /// Use another account, because this one has no permission in `registry`.
     OtherAccount { registry: String },
-    /// The registry `registry` may have no TLS, or a certificate of its own.
+    /// Allow the registry `registry` to have no TLS, or its own certificate.
     Insecure { registry: String },
-    /// Use an account, a mirror or patience, because `registry` limits requests.
+    /// Log in, use a mirror or wait, because `registry` limits the number of requests.
     RateLimit { registry: String },
-    /// Mend the program for credentials that the file `path` names.
+    /// Repair the program for credentials that is named in the file `path`.
     Helper { path: String },
-    /// Convert the image to a format that is in use.
+    /// Convert the image to a current format.
     OldFormat,
     /// Check the name of the image.
     OtherName,
@@ -248,19 +249,19 @@ pub(crate) enum RegistryHint {
 pub(crate) enum ArchiveHint {
     /// Name the mirror with the security updates.
     SecurityMirror,
-    /// Use one of the releases `known` (`debian:trixie`), or a mirror with older ones.
+    /// Use one of the releases `known` (such as `debian:trixie`), or a mirror with older releases.
     OtherRelease { known: Vec<String> },
-    /// A page of a proxy came instead of a Release file.
+    /// Check the proxy, because it sent a page instead of a Release file.
     ProxyPage,
     /// Name the keys of the archive.
     Keyring,
     /// Convert the keyring to the binary form.
     BinaryKeyring,
-    /// The mirror is out of date.
+    /// Use another mirror, because this one is out of date.
     StaleMirror,
-    /// The mirror is being updated.
+    /// Wait, because the mirror is being updated.
     UpdatingMirror,
-    /// The mirror does not have the platform.
+    /// Use another mirror, because this one does not have the platform.
     PlatformMirror,
 }
 
@@ -274,13 +275,13 @@ pub(crate) enum MachineHint {
     DataMemory,
     /// Raise the limit on processes and threads.
     Threads,
-    /// Run lath as an ordinary user, or do without the sandbox.
+    /// Run lath as an ordinary user, or without the sandbox.
     OrdinaryUser,
-    /// Enable user namespaces, or do without the sandbox.
+    /// Enable user namespaces, or run lath without the sandbox.
     UserNamespaces,
     /// Use a cache that can be written to.
     WritableCache,
-    /// Empty the cache of another version, or use another cache.
+    /// Empty the cache, which belongs to another version, or use another cache.
     EmptyCache,
     /// Install an emulator for the programs of another processor.
     InstallEmulator,
@@ -313,13 +314,13 @@ pub(crate) trait Hints: std::error::Error {
         Vec::new()
     }
 
-    /// Returns the error that this one wraps, if that may have hints. `tests/floor_plan.rs` checks that no error
-    /// forgets one.
+    /// Returns the error that this error wraps, if that can have hints. `tests/floor_plan.rs` checks that no
+    /// implementation is missing.
     fn wrapped(&self) -> Option<&dyn Hints> {
         None
     }
 
-    /// Returns the hints of this error and of all errors that it wraps, from the outside to the inside.
+    /// Returns the hints of this error and of all errors that it wraps. Those of the outermost error come first.
     fn hints(&self) -> Vec<Hint> {
         let mut hints = self.own_hints();
         hints.extend(self.wrapped().into_iter().flat_map(|error| error.hints()));

@@ -11,7 +11,7 @@ use crate::model::image_source::ImageSource;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
 
-/// The digest of a layer's uncompressed tar (image-spec, config.md, "Layer DiffID").
+/// The digest of a layer's uncompressed tar file (image-spec, config.md, "Layer DiffID").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct DiffId(pub(crate) Digest);
@@ -19,19 +19,19 @@ pub(crate) struct DiffId(pub(crate) Digest);
 /// A layer of an image, and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layer {
-    /// A description for people: `debian base`, `numpy`.
+    /// A readable description, such as `debian base` or `numpy`.
     pub(crate) title: String,
     pub(crate) digest: BlobDigest,
     pub(crate) diff_id: DiffId,
     pub(crate) media_type: String,
     /// The size of the compressed blob.
     pub(crate) size_bytes: u64,
-    /// The size of the tar.
+    /// The size of the uncompressed tar file.
     pub(crate) tar_bytes: u64,
-    /// The sum of its files' sizes.
+    /// The sum of the sizes of its files.
     pub(crate) files_bytes: u64,
     pub(crate) contents: LayerContents,
-    /// Annotations of its descriptor in the manifest, without the title.
+    /// The annotations of its descriptor in the manifest, except the title.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) annotations: BTreeMap<String, String>,
 }
@@ -40,14 +40,14 @@ pub(crate) struct Layer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LayerContents {
-    /// Keys of segments, in order. Joined, they are the blob.
+    /// The keys of the segments, in order. The segments together are the blob.
     Segments(Vec<Digest>),
-    /// A blob of a base image, by its own digest. The store may not have it yet.
+    /// A blob of a base image, with its own digest. The store may not have it yet.
     Blob,
 }
 
 impl LayerContents {
-    /// Returns the keys of the segments, of which a blob of a base image has none.
+    /// Returns the keys of the segments. A blob of a base image has none.
     pub(crate) fn segments(&self) -> &[Digest] {
         match self {
             Self::Segments(segments) => segments,
@@ -56,7 +56,7 @@ impl LayerContents {
     }
 }
 
-/// A blob of a registry: its digest, and its size that the manifest gives.
+/// A blob of a registry: its digest, and its size according to the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BlobDescriptor {
     pub(crate) digest: BlobDigest,
@@ -87,29 +87,29 @@ pub(crate) struct PlatformImage {
     pub(crate) manifest: Document,
 }
 
-/// Everything that a destination needs, for every platform.
+/// All data of the image that a destination needs, for every platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Image {
-    /// The name in the request.
+    /// The image's name in the request.
     pub(crate) name: String,
     /// The other names in the request.
     pub(crate) aliases: Vec<String>,
-    /// Seconds since 1970, the time of everything in the image.
+    /// The time of all files and documents in the image, in seconds since 1970.
     pub(crate) epoch_secs: u64,
     pub(crate) platforms: NonEmpty<PlatformImage>,
-    /// Present if there are several platforms.
+    /// The index, if there are several platforms.
     pub(crate) index: Option<Document>,
-    /// The place of the image that it is built on, as in `--base`. A registry can mount its layers.
+    /// The base image, as in `--base`. If it is in the same registry, its layers can be mounted.
     pub(crate) base: Option<ImageSource>,
 }
 
 impl Image {
-    /// Returns all names, the one of the request first.
+    /// Returns all names. The name in the request comes first.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         [&self.name].into_iter().chain(&self.aliases).map(String::as_str)
     }
 
-    /// Returns the digest that identifies the image: the index's, or that of the only manifest.
+    /// Returns the digest that identifies the image. It is that of the index, or of the only manifest.
     pub(crate) fn digest(&self) -> BlobDigest {
         match &self.index {
             Some(index) => index.digest,
@@ -120,7 +120,7 @@ impl Image {
 
 #[cfg(test)]
 impl Image {
-    /// Returns an image with one platform and one layer, for tests. Its documents are no JSON.
+    /// Returns an image with one platform and one layer, for use in tests. Its documents are not JSON.
     pub(crate) fn example() -> Self {
         use crate::model::platform::Architecture;
         let layer = Layer {

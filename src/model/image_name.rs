@@ -1,13 +1,13 @@
-//! Names of images, by the rules of engines and registries.
+//! Names of images, according to the rules of engines and registries.
 
-/// A name may have so many characters, with its registry and without its tag (`RepositoryNameTotalLengthMax` of
-/// github.com/distribution/reference, which engines read names by).
+/// The maximum length of a name. It includes the registry but not the tag (`RepositoryNameTotalLengthMax` of
+/// github.com/distribution/reference, which engines use to read names).
 const MAX_NAME_CHARACTERS: usize = 255;
-/// The registry and the namespace that a name without them has for an engine.
+/// The registry and the namespace that an engine uses for a name without them.
 const DEFAULT_REGISTRY: &str = "docker.io/";
 const DEFAULT_NAMESPACE: &str = "library/";
 
-/// Whether engines and registries take `text` as a name, with a tag or without (distribution-spec, "Pulling manifests").
+/// Whether engines and registries accept `text` as a name, with or without a tag (distribution-spec, "Pulling manifests").
 pub(crate) fn is_image_name(text: &str) -> bool {
     let (name, tag) = match text.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
@@ -20,17 +20,17 @@ pub(crate) fn is_image_name(text: &str) -> bool {
     qualified(name).len() <= MAX_NAME_CHARACTERS
         && registry.is_none_or(is_host)
         && path.split('/').all(is_component)
-        // Engines take these for the digest of an image.
+        // Engines would understand such a name as the digest of an image.
         && !(path.len() == 64 && path.bytes().all(|byte| byte.is_ascii_hexdigit()))
         && tag.is_none_or(is_tag)
 }
 
-/// Whether the name contains a registry: `registry.example/tool`, but not `team/tool`.
+/// Whether the name contains a registry. For example, `registry.example/tool` does, and `team/tool` does not.
 pub(crate) fn has_registry(name: &str) -> bool {
     name.split_once('/').is_some_and(|(first, _)| is_registry(first))
 }
 
-/// `tool:1` with the registry and the namespace that it stands for.
+/// Adds the registry and the namespace that a short name such as `tool:1` lacks.
 pub(crate) fn qualified(name: &str) -> String {
     match name.split_once('/') {
         Some((first, _)) if is_registry(first) => name.to_owned(),
@@ -39,12 +39,12 @@ pub(crate) fn qualified(name: &str) -> String {
     }
 }
 
-/// Whether engines take the first component of a name for a registry.
+/// Whether engines understand the first component of a name as a registry.
 fn is_registry(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
 }
 
-/// `registry.example:5000`.
+/// Whether `text` is a host, such as `registry.example:5000`.
 fn is_host(text: &str) -> bool {
     let (host, port) = text.split_once(':').unwrap_or((text, "1"));
     let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -54,14 +54,14 @@ fn is_host(text: &str) -> bool {
     host.split('.').all(is_label) && port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+/// Whether a component matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
 fn is_component(component: &str) -> bool {
     let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_separator = |text: &str| matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
     component.starts_with(is_edge) && component.ends_with(is_edge) && component.split(is_edge).all(is_separator)
 }
 
-/// `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`
+/// Whether a tag matches `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 fn is_tag(tag: &str) -> bool {
     (1..=128).contains(&tag.len())
         && !tag.starts_with(['-', '.'])

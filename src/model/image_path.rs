@@ -1,4 +1,4 @@
-//! Paths inside an image. Their type can only be created by its own check.
+//! Paths inside an image. A value of this type can be created only by its check.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An absolute, normal path in an image: begins with `/`, no empty, `.` or `..` component, no whiteout, no NUL, no
-/// trailing slash except for the root itself, and no longer than Linux takes it. Joined to a directory on the host it can't lead outside.
+/// An absolute, normal path in an image. It begins with `/` and is not too long for Linux. It has no empty component, no `.`, no `..`, no
+/// whiteout and no NUL. It has no slash at its end, except for the root itself. If it is joined to a directory of the host, the result is
+/// never outside of that directory.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ImagePath(String);
@@ -25,18 +26,19 @@ pub(crate) enum ImagePathError {
     Whiteout(String),
 }
 
-/// The most bytes of a name, and of a path with the NUL that ends it (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
+/// The maximum size of a name. The next constant is the maximum size of a path, including the NUL at its end (limits.h(0p), `NAME_MAX` and
+/// `PATH_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
 const TOO_LONG: &str = "Linux allows names of at most 255 bytes and paths of at most 4095 bytes";
 
-/// The beginning of a path that is too long to be shown.
+/// Returns the beginning of a path, because the whole path is too long to be shown.
 fn start(path: &str) -> String {
     path.chars().take(64).collect()
 }
 
 impl ImagePath {
-    /// Reads a path as archives write it: `./usr/bin`, `usr/bin/` and `/usr/bin` are the same.
+    /// Reads a path as archives contain it. `./usr/bin`, `usr/bin/` and `/usr/bin` mean the same.
     pub(crate) fn parse(text: &str) -> Result<Self, ImagePathError> {
         if text.contains(['\0', '\n', '\r']) {
             return Err(ImagePathError::Unspeakable(text.to_owned()));
@@ -46,7 +48,7 @@ impl ImagePath {
             match component {
                 "" | "." => {}
                 ".." => return Err(ImagePathError::Outside(text.to_owned())),
-                // OCI image specification, "Image Layer Filesystem Changeset", section "Whiteouts".
+                // Source: OCI image specification, "Image Layer Filesystem Changeset", section "Whiteouts".
                 name if name.starts_with(".wh.") => return Err(ImagePathError::Whiteout(text.to_owned())),
                 name if name.len() > MAX_NAME_BYTES => return Err(ImagePathError::TooLong(text.to_owned())),
                 name => {
@@ -69,12 +71,13 @@ impl ImagePath {
         Self("/".to_owned())
     }
 
-    /// Appends a relative path, which is checked like in [`ImagePath::parse`].
+    /// Appends a relative path. It is checked like in [`ImagePath::parse`].
     pub(crate) fn join(&self, relative: &str) -> Result<Self, ImagePathError> {
         Self::parse(&format!("{}/{relative}", self.0))
     }
 
-    /// Follows a symbolic link's `target` from the directory of the link. `..` stops at the root, like in the kernel.
+    /// Returns the path to which a symbolic link with this `target` leads. A `..` at the root stays at the root, like
+    /// in the kernel.
     pub(crate) fn resolve_link(&self, target: &str) -> Self {
         let mut components: Vec<&str> = if target.starts_with('/') {
             Vec::new()
@@ -99,7 +102,7 @@ impl ImagePath {
         &self.0
     }
 
-    /// Returns the path without its leading slash: `usr/bin`. Empty for the root.
+    /// Returns the path without its leading slash, such as `usr/bin`. Returns an empty text for the root.
     pub(crate) fn relative(&self) -> &str {
         &self.0[1..]
     }
@@ -108,12 +111,12 @@ impl ImagePath {
         self.0.split('/').filter(|component| !component.is_empty())
     }
 
-    /// Returns the last component. Empty for the root.
+    /// Returns the last component. Returns an empty text for the root.
     pub(crate) fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Returns the directory that contains this path. `None` for the root.
+    /// Returns the directory that contains this path. Returns `None` for the root.
     pub(crate) fn parent(&self) -> Option<Self> {
         if self.0 == "/" {
             return None;
@@ -129,12 +132,12 @@ impl ImagePath {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || directory.ends_with('/'))
     }
 
-    /// Returns whether Python would load this file as the bytecode of a module (PEP 3147).
+    /// Returns whether Python would load this file as a module's bytecode (PEP 3147).
     pub(crate) fn is_bytecode(&self) -> bool {
         self.0.ends_with(".pyc") && self.0.contains("/__pycache__/")
     }
 
-    /// Returns the path on the host if the host directory `root` is the image's root.
+    /// Returns the path on the host, if `root` is the host directory that is the image's root.
     pub(crate) fn under(&self, root: &Path) -> PathBuf {
         root.join(self.relative())
     }
@@ -166,11 +169,11 @@ impl From<ImagePath> for String {
     }
 }
 
-/// The directories of the root that are links to those in `/usr` since usrmerge.
+/// The directories in the root that are links into `/usr` since usrmerge.
 pub(crate) const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
-/// Returns an absolute or relative path in the form after usrmerge, which begins with `/usr/`. Packages may still use the
-/// paths of the links, such as `/lib/x`. Other paths are returned unchanged.
+/// Returns a path in the form that it has since usrmerge: it then begins with `/usr/`. The path may be absolute or relative. Packages may
+/// still contain paths that use the links, such as `/lib/x`. Other paths are returned unchanged.
 pub(crate) fn usr_merged(path: &str) -> Cow<'_, str> {
     let relative = path.trim_start_matches('/');
     let first = relative.split('/').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The name of an image in a registry: `registry.example:5000/team/tool:1.4`.
+//! The name of an image in a registry, such as `registry.example:5000/team/tool:1.4`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,16 +11,16 @@ use crate::model::image_name::{is_image_name, qualified};
 /// The tag of a name that has neither a tag nor a digest.
 const DEFAULT_TAG: &str = "latest";
 
-/// An image in a registry, with the defaults that Docker has: `tool` is `docker.io/library/tool:latest`.
+/// An image in a registry. The defaults are those of Docker: `tool` means `docker.io/library/tool:latest`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ImageReference {
-    /// The host, with its port if there is one: `docker.io`, `localhost:5000`.
+    /// The host, with its port if there is one. For example `docker.io` or `localhost:5000`.
     pub(crate) registry: String,
-    /// `library/tool`.
+    /// For example `library/tool`.
     pub(crate) repository: String,
-    /// `None` only if there is a digest.
+    /// The tag. It is `None` only if there is a digest.
     pub(crate) tag: Option<String>,
-    /// The digest of the manifest or index. If there is one, the tag is only for people.
+    /// The digest of the manifest or index. If it is set, the tag is only information for people.
     pub(crate) digest: Option<BlobDigest>,
 }
 
@@ -30,8 +30,8 @@ pub(crate) struct ImageReference {
 pub(crate) struct ReferenceError(String);
 
 impl ImageReference {
-    /// Returns the same repository with another tag or digest: the last part of an address in the API of registries
-    /// (distribution-spec, "Pulling manifests").
+    /// Returns the digest or the tag. It is the last part of a URL in the API of registries (distribution-spec,
+    /// "Pulling manifests").
     pub(crate) fn reference(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.0.prefixed(),
@@ -45,7 +45,7 @@ impl ImageReference {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
-    /// Returns the registry and the repository: `docker.io/library/tool`.
+    /// Returns the registry and the repository, such as `docker.io/library/tool`.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.registry, self.repository)
     }

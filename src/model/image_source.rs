@@ -1,4 +1,4 @@
-//! The place of an image that exists, in skopeo's syntax.
+//! The place of an existing image, in skopeo's syntax.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub(crate) enum ImageSource {
     Registry(ImageReference),
     /// `oci:PATH[:REFERENCE]`: an OCI layout in a directory.
     Oci { path: PathBuf, reference: Option<String> },
-    /// `oci-archive:PATH[:REFERENCE]`: an OCI layout in a tar.
+    /// `oci-archive:PATH[:REFERENCE]`: an OCI layout in a tar file.
     OciArchive { path: PathBuf, reference: Option<String> },
     /// `docker-archive:PATH[:NAME[:TAG]]`: the format of `docker save`.
     DockerArchive { path: PathBuf, name: Option<String> },
@@ -60,8 +60,8 @@ impl FromStr for ImageSource {
     }
 }
 
-/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo, so the path cannot contain a colon. A reference consists
-/// of the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
+/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo. So the path cannot contain a colon. A reference may
+/// contain only the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
 fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
     let (path, reference) = match text.split_once(':') {
         None => (text, None),

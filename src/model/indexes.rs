@@ -1,4 +1,4 @@
-//! The indexes of a request: where distributions are searched for, in which order, and with which credentials.
+//! The indexes of a request: which indexes are searched for distributions, in which order, and with which credentials.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,48 +7,49 @@ use crate::model::torch_backend::TorchBackend;
 
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Indexes {
-    /// Replaces PyPI.
+    /// The index that replaces PyPI.
     pub(crate) default_index: Option<IndexEntry>,
-    /// In the order in which they are searched: those of the command line, then those of configuration files. They are
-    /// searched before the default index. If two have the same name, only the first one counts.
+    /// Further indexes in the order in which they are searched: first those of the command line, then those of
+    /// configuration files. They are searched before the default index. If two indexes have the same name, only the
+    /// first one is used.
     pub(crate) extra: Vec<IndexEntry>,
-    /// Pages and folders that list files.
+    /// Pages and folders that contain lists of files.
     pub(crate) find_links: Vec<SecretText>,
-    /// Whether only `find_links` are searched.
+    /// Whether nothing except `find_links` is searched.
     pub(crate) has_only_links: bool,
     pub(crate) strategy: IndexStrategy,
     pub(crate) keyring: Keyring,
-    /// The build of PyTorch. Its distributions then come only from the index of this build. `None` means that they are
-    /// searched for like others.
+    /// The build of PyTorch that is used. If it is set, the distributions of PyTorch are taken only from the index of
+    /// this build. If it is `None`, they are searched for like other distributions.
     pub(crate) torch_backend: Option<TorchBackend>,
-    /// A date or an RFC 3339 time. Files uploaded later are ignored.
+    /// A date, or a time as in RFC 3339. Files that were uploaded later are ignored.
     pub(crate) exclude_newer: Option<String>,
 }
 
 /// An index, with the settings that an entry of `[[tool.uv.index]]` can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct IndexEntry {
-    /// For the variables with its credentials, and for requirements that name their index.
+    /// The name. It is used in requirements that name their index, and in the variables with the index's credentials.
     pub(crate) name: Option<String>,
     /// A URL, or the path of a folder.
     pub(crate) url: SecretText,
     /// Whether it replaces PyPI.
     pub(crate) is_default: bool,
-    /// Whether only distributions whose requirement names this index are taken from it.
+    /// Whether this index is used only for distributions whose requirement names it.
     pub(crate) is_explicit: bool,
-    /// Whether it is one list of files, and not a page for each distribution.
+    /// Whether the index is a single list of files. Other indexes have a page for each distribution.
     pub(crate) is_flat: bool,
     pub(crate) authenticate: Authenticate,
-    /// HTTP status codes that mean that the index does not have a distribution.
+    /// HTTP status codes with which the index reports that it does not have a distribution.
     pub(crate) ignored_codes: Vec<u16>,
-    /// `Cache-Control` headers that replace those of the server, for pages and for files.
+    /// `Cache-Control` headers for pages and for files. They replace those of the server.
     pub(crate) cache_control_of_pages: Option<String>,
     pub(crate) cache_control_of_files: Option<String>,
 }
 
 impl IndexEntry {
-    /// Reads `URL` or `NAME=URL`. A name consists of ASCII letters, digits, `-`, `_` and `.`. A text before `=` that is
-    /// no name belongs to the URL.
+    /// Reads `URL` or `NAME=URL`. A name consists of ASCII letters, digits, `-`, `_` and `.`. If the text before `=` is
+    /// not a valid name, it is a part of the URL.
     pub(crate) fn parse(text: &SecretText) -> Self {
         let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         match text.exposed().split_once('=') {
@@ -59,7 +60,7 @@ impl IndexEntry {
         }
     }
 
-    /// Returns the name in the form that environment variables contain: `MY_INDEX` for `my-index`.
+    /// Returns the name in the form that is used in environment variables, such as `MY_INDEX` for `my-index`.
     pub(crate) fn variable_name(&self) -> Option<String> {
         let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
         Some(self.name.as_ref()?.chars().map(letter).collect())
@@ -72,32 +73,32 @@ impl<T: Into<SecretText>> From<T> for IndexEntry {
     }
 }
 
-/// When credentials are sent to an index.
+/// Decides when credentials are sent to an index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Authenticate {
-    /// If there are any, or if the index requires them.
+    /// They are sent if some are known, or if the index requires them.
     #[default]
     Auto,
     Always,
     Never,
 }
 
-/// From which indexes the versions of a distribution are taken if several indexes have it.
+/// Decides which index is used for a distribution, if several indexes have it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum IndexStrategy {
-    /// Only from the first one. So nobody can replace a distribution of a private index by publishing a higher version
-    /// on a public one.
+    /// The first index that has the distribution. So nobody can replace a distribution of a private index by publishing
+    /// a higher version on a public index.
     #[default]
     FirstIndex,
-    /// From the first one that has a version that fits.
+    /// The first index that has a version that fits.
     UnsafeFirstMatch,
-    /// The best version of all.
+    /// The index with the best version.
     UnsafeBestMatch,
 }
 
-/// Whether the program `keyring` of this machine provides passwords.
+/// Decides whether the program `keyring` on this machine is used to get passwords.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Keyring {

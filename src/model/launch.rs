@@ -11,24 +11,24 @@ pub(crate) struct Launch {
     pub(crate) entrypoint: Vec<String>,
     /// The default arguments, which the user can replace.
     pub(crate) cmd: Vec<String>,
-    /// The environment, each `NAME=VALUE`.
+    /// The environment. Each entry has the form `NAME=VALUE`.
     pub(crate) env: Vec<String>,
-    /// `uid` or `uid:gid`.
+    /// The user in the form `uid` or `uid:gid`.
     pub(crate) user: String,
     pub(crate) workdir: Option<ImagePath>,
-    /// In exec form.
+    /// The health check command, in exec form.
     pub(crate) healthcheck: Vec<String>,
     pub(crate) started: Started,
 }
 
-/// The parts of the image that a command names, so that a start loads them.
+/// The parts of the image that the command names. They are loaded when the image starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Started {
     /// The console script.
     pub(crate) script: Option<String>,
-    /// The modules, such as `app.main` of `uvicorn app.main:app`.
+    /// The modules, such as `app.main` in `uvicorn app.main:app`.
     pub(crate) modules: BTreeSet<EntryPoint>,
-    /// The Python files that run as programs, such as `/app/main.py` of `python main.py`.
+    /// The Python files that run as programs, such as `/app/main.py` in `python main.py`.
     pub(crate) files: BTreeSet<ImagePath>,
 }
 

@@ -1,4 +1,4 @@
-//! The lock of a platform: every wheel and .deb that a request resolves to, with URL and sha256.
+//! The lock of a platform: every wheel and .deb of a resolved request, with URL and sha256.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,16 +12,16 @@ use crate::model::tree::Origin;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlatformLock {
     pub(crate) platform: Platform,
-    /// Sorted by normalised name.
+    /// The wheels, sorted by normalised name.
     pub(crate) wheels: Vec<LockedWheel>,
-    /// Sorted by package name.
+    /// The Debian packages, sorted by name.
     pub(crate) debs: Vec<LockedDeb>,
-    /// Programs and libraries that a distribution is known to use but that no package of the lock contains. lath reports
-    /// them and does not add them.
+    /// Programs and libraries that may be missing. Distributions of the lock are known to use them, but no package of the lock contains
+    /// them. lath reports them and does not add them.
     pub(crate) hints: Vec<Hint>,
-    /// The Release files of the archive that the packages were chosen from.
+    /// The Release files of the archive from which the packages were chosen.
     pub(crate) releases: Vec<LockedRelease>,
-    /// The image that the packages are added to.
+    /// The base image to which the packages are added.
     pub(crate) base: Option<LockedBase>,
 }
 
@@ -41,9 +41,9 @@ impl PlatformLock {
         self.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.as_str()).collect()
     }
 
-    /// Returns whether the user requested a script. That is so if the user requested its distribution, or a
-    /// distribution with the script's own name. The latter usually depends on the former: `gitlint` depends on
-    /// `gitlint-core`, which contains the script.
+    /// Returns whether the user requested a script. This is so if the user requested the script's distribution, or a
+    /// distribution with the same name as the script. The second rule is needed because, for example, the script
+    /// `gitlint` is in `gitlint-core`, on which `gitlint` depends.
     pub(crate) fn requests_script(&self, distribution: &str, script: &str) -> bool {
         self.requests(distribution) || self.requests(&namesake(script))
     }
@@ -56,22 +56,22 @@ pub(crate) fn namesake(script: &str) -> String {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockedWheel {
-    /// The normalised name (PEP 503): `pre-commit`.
+    /// The normalised name (PEP 503), such as `pre-commit`.
     pub(crate) name: String,
     pub(crate) version: String,
     /// The wheel's file name.
     pub(crate) file_name: String,
-    /// Without credentials and fragment.
+    /// The URL, without credentials and fragment.
     pub(crate) url: String,
     pub(crate) digest: Digest,
-    /// Present if the index gives the size.
+    /// The size, if the index contains it.
     pub(crate) size_bytes: Option<u64>,
-    /// Whether the user requested it by name. If not, another distribution depends on it.
+    /// Whether the user requested it by name. If not, another distribution of the lock depends on it.
     pub(crate) is_requested: bool,
     /// The distributions of the lock that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
     pub(crate) source: WheelSource,
-    /// The source that lath built the wheel from. `None` if the wheel was published.
+    /// The source from which lath built the wheel. `None` if the wheel was downloaded.
     pub(crate) built: Option<Box<LockedBuild>>,
 }
 
@@ -79,26 +79,26 @@ pub(crate) struct LockedWheel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockedBuild {
     pub(crate) from: BuiltFrom,
-    /// All requirements of the build, also those that only the backend could name.
+    /// All requirements of the build, including those that only the backend could name.
     pub(crate) requires: Vec<String>,
-    /// The Debian packages that the build needs, sorted. The lock has them together with their dependencies.
+    /// The Debian packages that the build needs, sorted. The lock contains them and their dependencies.
     pub(crate) packages: Vec<String>,
-    /// The tree of the build, and the platform on which it runs.
+    /// The tree in which the build runs, with its platform.
     pub(crate) tree: PlatformLock,
     /// The requirements of the wheel (`Requires-Dist`, `Requires-Python`), sorted.
     pub(crate) dependencies: Vec<String>,
 }
 
-/// The source of a wheel's location.
+/// Where the location of a wheel was found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WheelSource {
-    /// An index lists it.
+    /// An index contains it.
     #[default]
     Index,
     /// A requirement contains its URL (PEP 508, "Direct references").
     Url,
-    /// A requirement contains its path on this machine. In that case its `url` begins with `file:`.
+    /// A requirement contains the wheel's path on this machine. Then `url` begins with `file:`.
     Path,
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct LockedDeb {
     pub(crate) version: String,
     pub(crate) architecture: String,
     pub(crate) url: String,
-    /// Other URLs of the same file, for the case that the server does not have it at `url` any more.
+    /// Other URLs of the same file. They are used if the server no longer has it at `url`.
     #[serde(default)]
     pub(crate) other_urls: Vec<String>,
     pub(crate) digest: Digest,
@@ -116,17 +116,17 @@ pub(crate) struct LockedDeb {
     pub(crate) why: Why,
     /// The packages of the lock that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
-    /// Whether every image with this Python contains it, and the user did not name it.
+    /// Whether every image with this Python contains it. It is false if the user named the package.
     pub(crate) is_base: bool,
 }
 
-/// A signed Release file that a lock was made from.
+/// A signed Release file that was used for a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LockedRelease {
-    /// `trixie-security`.
+    /// For example `trixie-security`.
     pub(crate) suite: String,
-    /// The archive, without credentials.
+    /// The URL of the archive, without credentials.
     pub(crate) mirror: String,
     /// The `Date` of the file, as in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,11 +139,11 @@ pub(crate) struct LockedRelease {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LockedBase {
-    /// The place of the image, as in `--base`.
+    /// The base image, as in `--base`.
     pub(crate) source: String,
     /// The digest of its manifest for this platform.
     pub(crate) digest: Digest,
-    /// The digest of the index with all its platforms, if its name refers to one.
+    /// The digest of the index with all platforms, if the image's name refers to an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) index: Option<Digest>,
 }
@@ -173,12 +173,12 @@ impl Parcel<'_> {
 }
 
 impl LockedWheel {
-    /// Returns the place of the source, if the wheel is built from one.
+    /// Returns the place of the source, if the wheel is built from source.
     pub(crate) fn built_place(&self) -> Option<&BuiltPlace> {
         self.built.as_deref().map(|build| &build.from.place)
     }
 
-    /// Returns whether the wheel is built from a folder of this machine, whose files may change.
+    /// Returns whether the wheel is built from a folder on this machine. Files in that folder may change.
     pub(crate) fn is_of_folder(&self) -> bool {
         matches!(self.built_place(), Some(BuiltPlace::Folder(_)))
     }
@@ -189,7 +189,7 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
-    /// Returns the name of its file: `libc6_2.41-12_amd64.deb`.
+    /// Returns the name of its file, such as `libc6_2.41-12_amd64.deb`.
     pub(crate) fn file_name(&self) -> String {
         format!("{}_{}_{}.deb", self.name, self.version, self.architecture)
     }
@@ -201,7 +201,7 @@ impl LockedDeb {
 
 #[cfg(test)]
 impl LockedDeb {
-    /// Returns a package without contents, for tests to change.
+    /// Returns a package without contents, which tests can change.
     pub(crate) fn example(name: &str) -> Self {
         Self {
             name: name.to_owned(),

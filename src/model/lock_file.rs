@@ -1,4 +1,4 @@
-//! The contents of a lock file that lath wrote, and how a build uses it.
+//! The contents of a lock file that lath wrote, and how builds use it.
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::Extras;
 use crate::model::secret_text::SecretText;
 
-/// The name of a lock in the current folder, if the user names none.
+/// The file name of a lock in the current folder. It is used if the user names no lock.
 pub(crate) const DEFAULT_LOCK: &str = "pylock.toml";
 
 /// A lock file that lath wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockFile {
-    /// As the user typed it.
+    /// The path as the user typed it.
     pub(crate) path: PathBuf,
     /// The digest of its bytes.
     pub(crate) digest: Digest,
@@ -32,18 +32,18 @@ impl LockFile {
     }
 }
 
-/// The parts of a request that decide the contents of a lock. No URL in it has credentials.
+/// The parts of a request on which the contents of a lock depend. URLs in it contain no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LockedRequest {
-    /// The requirements of the command line and of all files, sorted, each in PEP 508's form with its hashes.
+    /// The requirements of the command line and of all files, sorted. Each has the form of PEP 508, with its hashes.
     pub(crate) requirements: Vec<String>,
     #[serde(default)]
     pub(crate) constraints: Vec<String>,
     pub(crate) python: PythonVersion,
-    /// `debian:trixie`. It does not count if there is a base image of another distribution.
+    /// The release, such as `debian:trixie`. It is ignored if there is a base image of another distribution.
     pub(crate) base: String,
-    /// The place of the base image, as in `--base`.
+    /// The base image, as in `--base`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base_image: Option<String>,
     #[serde(default, skip_serializing_if = "is_false")]
@@ -58,7 +58,7 @@ pub(crate) struct LockedRequest {
     pub(crate) prerelease: Prereleases,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) exclude_newer: Option<String>,
-    /// Replaces PyPI.
+    /// The index that replaces PyPI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) default_index: Option<String>,
     #[serde(default)]
@@ -76,21 +76,21 @@ pub(crate) struct LockedRequest {
     pub(crate) builds: LockedBuilds,
 }
 
-/// A `pylock.toml` of another tool, and its optional parts that are installed.
+/// A `pylock.toml` of another tool, and which of its optional parts are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ForeignLock {
-    /// As the user typed it.
+    /// The path as the user typed it.
     pub(crate) path: PathBuf,
     pub(crate) extras: Extras,
-    /// The groups in addition to the default ones.
+    /// The groups that are installed in addition to the default groups.
     pub(crate) groups: Vec<String>,
 }
 
-/// The options of builds from source that a lock was made with.
+/// The options for builds from source that were used for a lock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct LockedBuilds {
-    /// Debian packages for builds.
+    /// Debian packages that builds need.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) with: Vec<String>,
     #[serde(skip_serializing_if = "is_false")]
@@ -99,7 +99,7 @@ pub(crate) struct LockedBuilds {
     pub(crate) no_build_package: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) no_binary_package: Vec<String>,
-    /// Each as `KEY=VALUE`.
+    /// Settings in the form `KEY=VALUE`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) config_setting: Vec<String>,
 }
@@ -114,14 +114,14 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The lock that an image is built from.
+/// The lock from which an image is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockRequest {
     pub(crate) file: LockFile,
-    /// Whether the user's inputs must be those of the lock. If not, the inputs of the lock are used.
+    /// Whether the user's inputs must be the same as those of the lock. If not, the lock's inputs are used.
     pub(crate) compares_inputs: bool,
     /// Whether the lock is used as it is, even if the project has changed.
     pub(crate) is_frozen: bool,
-    /// The archive of packages that left the mirror. `None` means the distribution's own.
+    /// The archive that still has packages which the mirror no longer has. `None` means the distribution's own archive.
     pub(crate) snapshot: Option<SecretText>,
 }

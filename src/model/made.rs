@@ -5,26 +5,28 @@ use crate::model::image::Layer;
 use crate::model::launch::Launch;
 use crate::model::lock::PlatformLock;
 use crate::model::reach::Reached;
-use crate::model::receipt::ProofSummary;
+use crate::model::receipt::{NextLevel, ProofSummary};
 use crate::model::tree::Tree;
 
-/// Everything that one platform's image is made of.
+/// Everything that the image of one platform consists of.
 #[derive(Debug, Clone)]
 pub(crate) struct Made {
     pub(crate) lock: PlatformLock,
     /// The untrimmed tree, and the programs in it.
     pub(crate) assembly: Assembly,
     pub(crate) launch: Launch,
-    /// The tree that ships.
+    /// The trimmed tree, which becomes the image.
     pub(crate) tree: Tree,
-    /// The modules that are reached, each with its cause, if trim has followed the imports.
+    /// The modules that are reached, each with its cause. Set if trim has followed imports.
     pub(crate) reached: Option<Reached>,
 }
 
-/// The share of one platform in an image: its contents, its layers, and the proof that it works.
+/// One platform's share of an image: its contents, its layers, and the proof that it works.
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
     pub(crate) made: Made,
     pub(crate) layers: Vec<Layer>,
     pub(crate) proof: ProofSummary,
+    /// The gain of the next level of trim, if it was computed.
+    pub(crate) next_level: Option<NextLevel>,
 }

@@ -1,4 +1,4 @@
-//! Our nouns: plain values that every other part may use. No I/O, no clock, no environment.
+//! Plain values that every other part may use. There is no I/O, no clock and no environment here.
 
 pub(crate) mod all_indexes;
 pub(crate) mod application;

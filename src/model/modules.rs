@@ -1,4 +1,4 @@
-//! The modules of a tree: which file Python loads for a name.
+//! The modules of a tree: which file Python loads for the name of a module.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::model::platform::PythonVersion;
 use crate::model::python_home::Python;
 use crate::model::tree::{Kind, Tree};
 
-/// Modules that the interpreter contains since Python 3.11, so that it never looks for their files.
+/// Modules that are a part of the interpreter since Python 3.11. Python never searches for their files.
 const FROZEN: [&str; 16] = [
     "_collections_abc",
     "_frozen_importlib",
@@ -28,12 +28,12 @@ const FROZEN: [&str; 16] = [
     "stat",
 ];
 
-/// The folders in which Python looks for modules, in its order.
+/// The folders in which Python searches for modules, in order.
 #[derive(Debug)]
 pub(crate) struct Modules<'a> {
     tree: &'a Tree,
     roots: Vec<String>,
-    /// The folders of which `site` reads the `.pth` files.
+    /// The folders whose `.pth` files are read by `site`.
     sites: Vec<String>,
     version: PythonVersion,
 }
@@ -47,32 +47,33 @@ pub(crate) struct ModuleFile {
 }
 
 impl ModuleFile {
-    /// Returns the package that contains the module `name`, which this is the file of. Relative imports start there.
+    /// Returns the package for relative imports in this file. `name` is the name of its module. If the module is a
+    /// package, this is the module itself, or else the package that contains it.
     pub(crate) fn package<'a>(&self, name: &'a str) -> &'a str {
         if self.is_package { name } else { parent(name) }
     }
 }
 
-/// Returns the package that contains a module. Empty at the top level.
+/// Returns the package that contains a module. Returns an empty text at the top level.
 pub(crate) fn parent(module: &str) -> &str {
     module.rsplit_once('.').map_or("", |(parent, _)| parent)
 }
 
 impl<'a> Modules<'a> {
-    /// `site` is the folder of the distributions.
+    /// `site` is the folder that contains the distributions.
     pub(crate) fn new(tree: &'a Tree, python: Python<'_>, site: String) -> Self {
         let sites = [vec![site], python.sites()].concat();
         let roots = std::iter::once(python.stdlib()).chain(sites.clone()).collect();
         Self { tree, roots, sites, version: python.version }
     }
 
-    /// Adds the folder of the application, which `PYTHONPATH` names, before all others.
+    /// Adds the folder of the application before all other folders, because `PYTHONPATH` contains it.
     pub(crate) fn with_application(mut self, app: Option<&AppRequest>) -> Self {
         self.roots.splice(0..0, app.map(|app| app.target.to_string()));
         self
     }
 
-    /// Returns the names of the modules and packages directly in the folders.
+    /// Returns the names of all top-level modules and packages.
     pub(crate) fn top_level(&self) -> BTreeSet<String> {
         let name = |path: &ImagePath| {
             let inside = self.roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'))?;
@@ -82,7 +83,8 @@ impl<'a> Modules<'a> {
         self.tree.nodes.keys().filter_map(name).collect()
     }
 
-    /// Returns the Python file of a module. `None` if there is none, for example because it is an extension module.
+    /// Returns the Python file of a module. Returns `None` if there is none, for example because it is an extension
+    /// module.
     pub(crate) fn find(&self, name: &str) -> Option<ModuleFile> {
         if name.split('.').any(|part| part.is_empty() || part.contains('/')) {
             return None;
@@ -102,7 +104,7 @@ impl<'a> Modules<'a> {
             Some(Kind::File { .. }) => true,
             Some(Kind::Directory) => false,
             Some(Kind::Link { .. }) => self.is_linked_file(path),
-            // Only a folder directly below the root can be a link in practice. Each look-up of all folders would be slow.
+            // In practice, only a folder directly below the root can be a link. Searching for links in all folders would be slow.
             None => {
                 let first = path.as_str()[root.len()..].trim_start_matches('/').split('/').next().unwrap_or_default();
                 let folder = ImagePath::parse(&format!("{root}/{first}")).ok();
@@ -116,7 +118,7 @@ impl<'a> Modules<'a> {
         self.tree.find(path.as_str()).is_some_and(|(_, node)| matches!(node.kind, Kind::File { .. }))
     }
 
-    /// Returns whether the interpreter contains the module.
+    /// Returns whether the module is a part of the interpreter.
     pub(crate) fn is_frozen(&self, name: &str) -> bool {
         name == "zipimport" || ((self.version.major, self.version.minor) >= (3, 11) && FROZEN.contains(&name))
     }
@@ -129,7 +131,7 @@ impl<'a> Modules<'a> {
         files.map(|(path, _)| path).filter(move |path| is_module(path))
     }
 
-    /// Returns the `.pth` files that `site` reads at each start.
+    /// Returns the `.pth` files that `site` reads when Python starts.
     pub(crate) fn pth_files(&self) -> impl Iterator<Item = &'a ImagePath> {
         let is_in_root = |path: &ImagePath| {
             path.parent().is_some_and(|folder| self.sites.iter().any(|site| folder.as_str() == site))

@@ -1,4 +1,4 @@
-//! A list with at least one element, so that its first element needs no check.
+//! A list with at least one element, so that its first element can be used without a check.
 
 use std::iter::{Chain, Once, once};
 

@@ -8,20 +8,33 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Prereleases {
     Disallow,
     Allow,
-    /// For a package that has no other fitting version, or whose requirement names a pre-release version.
+    /// For a distribution that has no other version that fits, or whose requirement names a pre-release version.
     IfNecessary,
-    /// For a package whose requirement names a pre-release version.
+    /// For a distribution whose requirement names a pre-release version.
     Explicit,
 }
 
-/// How much trim removes. Each level removes everything that the levels before it remove.
+/// How much trim removes. Each level also removes everything that lower levels remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum TrimLevel {
     None,
     Standard,
-    /// Also modules that no program of the image can import.
+    /// Also removes modules that no program of the image can import.
     Reach,
-    /// Also modules and data that no check and no record has used, and to which no import statement leads.
+    /// Also removes modules and data that no check and no record has used. Modules to which import statements lead are
+    /// kept.
     Trace,
+}
+
+impl TrimLevel {
+    /// Returns the word for `--trim`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Standard => "standard",
+            Self::Reach => "reach",
+            Self::Trace => "trace",
+        }
+    }
 }

@@ -12,9 +12,9 @@ pub(crate) enum Origin {
     Deb { name: String, version: String },
     /// A Python distribution.
     Wheel { name: String, version: String },
-    /// A layer of the image that lath builds on.
+    /// A layer of the base image.
     Base,
-    /// lath itself, which writes the files that a maintainer script or an installer would have written.
+    /// lath itself. It writes files that a maintainer script or an installer would have written.
     Lath,
     /// A file of the user (`--copy`).
     User,

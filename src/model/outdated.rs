@@ -8,15 +8,15 @@ pub(crate) struct Outdated {
     pub(crate) dead: Vec<Dead>,
 }
 
-/// A locked version that would not be chosen today.
+/// A version in the lock that would not be chosen today.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Newer {
     pub(crate) kind: ParcelKind,
     pub(crate) name: String,
     pub(crate) locked: String,
-    /// `None` if the request no longer leads to it.
+    /// The version that would be chosen today. `None` if the request no longer needs the distribution.
     pub(crate) newest: Option<String>,
-    /// The platforms for which this is so.
+    /// The platforms to which this applies.
     pub(crate) platforms: Vec<String>,
 }
 

@@ -24,8 +24,8 @@ pub(crate) enum PartContents {
     Wheel(WheelPart),
 }
 
-/// A path of an archive as the archive spells it, after the check of [`crate::model::image_path::ImagePath`]: relative,
-/// without a leading slash.
+/// A path in an archive, as it is written there. It was checked like an [`crate::model::image_path::ImagePath`], but is
+/// relative and has no leading slash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartEntry {
     pub(crate) path: String,
@@ -39,33 +39,33 @@ pub(crate) struct PartEntry {
 pub(crate) struct DebPart {
     /// The control paragraph, unchanged.
     pub(crate) control: String,
-    /// Maintainer scripts and triggers of the control member, by name, with their text.
+    /// The maintainer scripts and triggers in the control member, by name.
     pub(crate) scripts: Vec<(String, String)>,
-    /// `conffiles`, `md5sums` and other control files that dpkg keeps, by name.
+    /// Further control files that dpkg keeps, such as `conffiles` and `md5sums`, by name.
     pub(crate) control_files: Vec<(String, String)>,
     pub(crate) entries: Vec<PartEntry>,
 }
 
-/// The contents of a wheel (PEP 427), sorted by their place of installation.
+/// The contents of a wheel (PEP 427). Files are grouped by where they are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WheelPart {
-    /// `Root-Is-Purelib`.
+    /// The field `Root-Is-Purelib`.
     pub(crate) is_purelib: bool,
-    /// `foo-1.0.dist-info`.
+    /// The name of the folder, such as `foo-1.0.dist-info`.
     pub(crate) dist_info: String,
     /// The text of METADATA.
     pub(crate) metadata: String,
-    /// Files of the root, for site-packages.
+    /// Files in the top folder of the wheel, which are installed in site-packages.
     pub(crate) site: Vec<PartEntry>,
-    /// Files of `.data/scripts`. A first line `#!python` is not replaced yet. Those in folders are data of the programs.
+    /// Files of `.data/scripts`. The first line `#!python` is not replaced yet. Files in folders below it are data of the programs.
     pub(crate) scripts: Vec<PartEntry>,
     /// Files of `.data/data`, relative to the prefix.
     pub(crate) data: Vec<PartEntry>,
     /// Files of `.data/headers`.
     pub(crate) headers: Vec<PartEntry>,
-    /// `entry_points.txt`: console_scripts, then gui_scripts.
+    /// The scripts in `entry_points.txt`. Those of console_scripts come before those of gui_scripts.
     pub(crate) console_scripts: Vec<ConsoleScript>,
-    /// The differences between RECORD and the wheel, one for each kind.
+    /// The differences between RECORD and the wheel, one for each kind of difference.
     pub(crate) record_faults: Vec<RecordFault>,
 }
 
@@ -77,11 +77,11 @@ pub(crate) enum RecordFaultKind {
     NotContained,
     /// RECORD does not list a file.
     NotListed,
-    /// RECORD has no sha256 or better for a file.
+    /// RECORD has no sha256 or stronger digest for a file.
     NoDigest,
-    /// RECORD has the digest of other contents.
+    /// The digest in RECORD does not match the file's contents.
     OtherDigest,
-    /// The digest is correct, but in hexadecimal digits instead of base64.
+    /// The digest is correct, but it is written in hexadecimal digits instead of base64.
     Hexadecimal,
 }
 
@@ -89,17 +89,17 @@ pub(crate) enum RecordFaultKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RecordFault {
     pub(crate) kind: RecordFaultKind,
-    /// The first of them.
+    /// The path of the first of these files.
     pub(crate) path: String,
-    /// The number of the others.
+    /// The number of the other files.
     pub(crate) others: usize,
 }
 
-/// A line of `[console_scripts]`: `name = module:attribute.path`.
+/// A line of `[console_scripts]` in the form `name = module:attribute.path`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ConsoleScript {
     pub(crate) name: String,
     pub(crate) module: String,
-    /// Dotted; never empty.
+    /// The attribute, which may contain dots and is never empty.
     pub(crate) attribute: String,
 }

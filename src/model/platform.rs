@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A processor architecture, named like in the OCI image specification (Go's `GOARCH`).
+/// A processor architecture. Its name is that in the OCI image specification (Go's `GOARCH`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Architecture {
@@ -15,7 +15,7 @@ pub(crate) enum Architecture {
 }
 
 impl Architecture {
-    /// Returns the architecture of the machine that builds, if lath supports it.
+    /// Returns the architecture of this machine, if lath supports it.
     pub(crate) fn of_host() -> Option<Self> {
         match std::env::consts::ARCH {
             "x86_64" => Some(Self::Amd64),
@@ -24,7 +24,7 @@ impl Architecture {
         }
     }
 
-    /// Returns the name in OCI and Debian, which is the same for these architectures: `amd64`.
+    /// Returns the name in OCI and Debian, such as `amd64`. These are the same for all supported architectures.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
@@ -32,7 +32,7 @@ impl Architecture {
         }
     }
 
-    /// Returns the kernel's name, as in wheel tags and `uname -m`: `x86_64`.
+    /// Returns the kernel's name, as in wheel tags and `uname -m`, such as `x86_64`.
     pub(crate) fn machine(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64",
@@ -40,7 +40,7 @@ impl Architecture {
         }
     }
 
-    /// Returns Debian's multiarch triplet: `x86_64-linux-gnu`.
+    /// Returns Debian's multiarch triplet, such as `x86_64-linux-gnu`.
     pub(crate) fn triplet(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64-linux-gnu",
@@ -48,7 +48,7 @@ impl Architecture {
         }
     }
 
-    /// Returns `e_machine` of its ELF files.
+    /// Returns the value of `e_machine` in its ELF files.
     pub(crate) fn elf_machine(self) -> u16 {
         match self {
             Self::Amd64 => 62,
@@ -57,7 +57,7 @@ impl Architecture {
     }
 }
 
-/// The platform that an image runs on. The operating system is always linux.
+/// The platform on which an image runs. The operating system is always linux.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Platform {
     pub(crate) architecture: Architecture,
@@ -86,7 +86,7 @@ impl FromStr for Platform {
     }
 }
 
-/// A Python feature release: `3.13`.
+/// A feature release of Python, such as `3.13`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct PythonVersion {

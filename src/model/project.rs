@@ -1,4 +1,4 @@
-//! A project: a folder with a `pyproject.toml`, a `Pipfile` or a `setup.py`, and the locks that other tools wrote for it.
+//! A project: a folder with a `pyproject.toml`, a `Pipfile` or a `setup.py`, and the locks that other tools have written for it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::model::extra_requires::ExtraRequires;
 /// The project that a request installs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProjectRequest {
-    /// Absolute.
+    /// The absolute path of the folder.
     pub(crate) folder: PathBuf,
     pub(crate) extras: Extras,
     /// The groups that the user named (PEP 735).
@@ -29,7 +29,7 @@ pub(crate) enum Extras {
     All,
 }
 
-/// A lock beside a project.
+/// A lock that was found in the folder of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundLock {
     pub(crate) kind: LockKind,
@@ -57,7 +57,7 @@ impl LockKind {
         }
     }
 
-    /// Returns the command that brings such a lock up to date.
+    /// Returns the command that updates such a lock.
     pub(crate) fn update(self) -> &'static str {
         match self {
             Self::Uv => "uv lock",
@@ -74,29 +74,29 @@ impl fmt::Display for LockKind {
     }
 }
 
-/// The facts about a project that must be known before its request is complete.
+/// The facts about a project that are needed to complete its request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Project {
-    /// Absolute.
+    /// The absolute path of the folder.
     pub(crate) folder: PathBuf,
-    /// The normalised name. `None` if only a build would show it.
+    /// The normalised name. `None` if a build is necessary to find it.
     pub(crate) name: Option<String>,
-    /// The Pythons that it supports (PEP 440): `>=3.10`.
+    /// The Python versions that it supports (PEP 440), such as `>=3.10`.
     pub(crate) requires_python: Option<String>,
-    /// The Python in `.python-version`: `3.12`.
+    /// The Python version in `.python-version`, such as `3.12`.
     pub(crate) pinned_python: Option<String>,
     /// Whether it can be installed as a distribution. If not, its files are an application.
     pub(crate) is_package: bool,
-    /// Whether a tool could install it. If not, its `pyproject.toml` only contains settings of tools.
+    /// Whether a tool could install it. If not, its `pyproject.toml` contains only settings of tools.
     pub(crate) is_project: bool,
-    /// Its console scripts.
+    /// The names of its console scripts.
     pub(crate) scripts: Vec<String>,
-    /// Additional requirements for builds, in `[tool.uv]`.
+    /// Additional requirements for builds, from `[tool.uv]`.
     pub(crate) extra_requires: ExtraRequires,
     /// The table `[tool.uv]` of the project, or that of its workspace.
     pub(crate) tool_uv: toml::Table,
-    /// The folder of the file with that table.
+    /// The folder of the file that contains this table.
     pub(crate) settings_folder: PathBuf,
-    /// The locks that it has, the one that counts first.
+    /// The locks in the project. The one that is used comes first.
     pub(crate) locks: Vec<FoundLock>,
 }

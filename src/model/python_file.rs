@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct PythonFile {
-    /// In the order of the text.
+    /// The imports, in the order of the text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) imports: Vec<Import>,
-    /// The functions at the top level of the file. Each has the names that it uses, if they are names of such functions
-    /// or of objects that the file imports by `from`.
+    /// The top-level functions of the file. Each has the names that it uses, if these mean other top-level functions or
+    /// objects that the file imports by `from`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) functions: BTreeMap<String, BTreeSet<String>>,
-    /// The functions that run when the file is imported itself, because it calls them or uses them as decorators. They are
-    /// names as in `functions`.
+    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. The names are the same as
+    /// in `functions`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) calls: BTreeSet<String>,
-    /// The names in `__all__`. If the file is a package, `from package import *` imports the modules among them.
+    /// The names in `__all__`. If the file is a package, `from package import *` imports the modules in this list.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) exports: BTreeSet<String>,
     /// The imports whose names the file computes.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) computed: BTreeSet<Computed>,
-    /// Texts in the file that may be names of modules, of groups of entry points, or of Python files. Texts without a dot
-    /// are only here if the file finds modules by name.
+    /// Texts in the file that may be names of modules, of groups of entry points or of Python files. Texts without a dot are included only
+    /// if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) texts: BTreeSet<String>,
-    /// Whether it runs Python code that it gets from elsewhere: files, or the input of a user.
+    /// Whether the file runs Python code that comes from elsewhere, such as from other files or from a user.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) runs_code: bool,
 }
@@ -38,11 +38,11 @@ pub(crate) struct PythonFile {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Computed {
-    /// Of a module in the package that contains the file.
+    /// The import of a module in the package that contains the file.
     Own,
-    /// Of a module whose name begins with these characters.
+    /// The import of a module. Its name begins with these characters.
     Below(String),
-    /// Of any module.
+    /// The import of any module.
     Any,
 }
 
@@ -50,12 +50,12 @@ pub(crate) enum Computed {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Import {
-    /// The number of dots before the name. With 0, the name is absolute.
+    /// The number of dots before the name. 0 means that the name is absolute.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) level: u32,
-    /// The name of the module, without these dots. Empty for `from . import name`.
+    /// The name of the module, without the dots. It is empty for `from . import name`.
     pub(crate) module: String,
-    /// The names after `from module import`, which may be modules too. Empty for `import module`.
+    /// The names after `from module import`. They may be names of modules. The list is empty for `import module`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) names: Vec<ImportedName>,
     #[serde(skip_serializing_if = "is_default")]
@@ -63,7 +63,7 @@ pub(crate) struct Import {
     /// Whether it is in a block that never runs in an image, such as `if TYPE_CHECKING:`.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_skipped: bool,
-    /// Whether the file handles the error if there is no such module.
+    /// Whether the file handles the error if the module does not exist.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_optional: bool,
     /// Whether it is a call of `__import__` or `import_module`.
@@ -71,7 +71,7 @@ pub(crate) struct Import {
     pub(crate) is_call: bool,
 }
 
-/// A name that a file imports, and its name in the file.
+/// A name that a file imports. It may have another name in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportedName {
     pub(crate) name: String,
@@ -80,14 +80,14 @@ pub(crate) struct ImportedName {
     pub(crate) alias: Option<String>,
 }
 
-/// The time of an import.
+/// The time at which an import runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum When {
-    /// When the file is imported itself. The bodies of classes run then, too.
+    /// When the file is imported. The bodies of classes also run at that time.
     #[default]
     Imported,
-    /// When this function runs, which is at the top level of the file.
+    /// When this top-level function of the file runs.
     Called(String),
     /// When any other function runs, such as a method.
     Later,
@@ -98,19 +98,19 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl PythonFile {
-    /// Returns the imports that run when the file is imported itself.
+    /// Returns the imports that run when the file is imported.
     pub(crate) fn at_import(&self) -> impl Iterator<Item = &Import> {
         self.imports.iter().filter(|import| import.when == When::Imported && !import.is_skipped && !import.is_call)
     }
 
-    /// Returns the import statements in a function at the top level of the file.
+    /// Returns the import statements in a top-level function of the file.
     pub(crate) fn in_function<'a>(&'a self, function: &'a str) -> impl Iterator<Item = &'a Import> {
         let is_in = move |import: &&Import| matches!(&import.when, When::Called(name) if name == function);
         self.imports.iter().filter(is_in).filter(|import| !import.is_call)
     }
 
-    /// Returns the origin of an object that the file imports by `from`: the import, and the object's name in the module.
-    /// If there are several, the last one counts.
+    /// Finds where an object comes from that the file imports by `from`. Returns the import, and the object's name in the imported module.
+    /// If several imports contain the object, the last one is used.
     pub(crate) fn origin_of(&self, name: &str) -> Option<(&Import, &str)> {
         self.imports.iter().rev().find_map(|import| {
             let found = import.names.iter().rfind(|one| one.here() == name)?;
@@ -120,8 +120,8 @@ impl PythonFile {
 }
 
 impl Import {
-    /// Returns the absolute name of the module. `package` is the package that contains the file. `None` if the import
-    /// leads out of the package, which is an error in Python.
+    /// Returns the absolute name of the module. `package` is the package for relative imports in the file. Returns
+    /// `None` if a relative import leads out of all packages, which is an error in Python.
     pub(crate) fn module(&self, package: &str) -> Option<String> {
         let Some(above) = self.level.checked_sub(1) else { return Some(self.module.clone()) };
         let mut base = Some(package).filter(|package| !package.is_empty())?;
@@ -131,7 +131,8 @@ impl Import {
         Some(if self.module.is_empty() { base.to_owned() } else { format!("{base}.{}", self.module) })
     }
 
-    /// Returns the names of all modules that the import may load: the module, and the names imported from it.
+    /// Returns the names of all modules that the import may load: the module itself, and the names that are imported
+    /// from it.
     pub(crate) fn candidates(&self, package: &str) -> Vec<String> {
         let Some(module) = self.module(package) else { return Vec::new() };
         let mut names: Vec<String> = self.names.iter().map(|one| format!("{module}.{}", one.name)).collect();
@@ -141,7 +142,7 @@ impl Import {
 }
 
 impl ImportedName {
-    /// Returns the name in the file.
+    /// Returns the name that it has in the file.
     pub(crate) fn here(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.name)
     }

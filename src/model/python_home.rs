@@ -1,26 +1,26 @@
-//! The place of Python in an image.
+//! The paths of Python in an image.
 
 use serde::Serialize;
 
 use crate::model::platform::PythonVersion;
 
-/// The folder of the release's distributions, which its Python searches.
+/// The folder with the distributions of the release. The release's Python searches it.
 const DIST_PACKAGES: &str = "/usr/lib/python3/dist-packages";
 
 /// The paths of an image's Python.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PythonHome {
-    /// Those of Debian and Ubuntu.
+    /// The paths in Debian and Ubuntu.
     #[default]
     Release,
-    /// Those in a base image, which has a Python of its own.
+    /// The paths in a base image that has its own Python.
     Image {
-        /// `/usr/local/bin/python3.13`
+        /// For example `/usr/local/bin/python3.13`.
         program: String,
-        /// The standard library: `/usr/local/lib/python3.13`.
+        /// The standard library, such as `/usr/local/lib/python3.13`.
         stdlib: String,
-        /// The folders of distributions that Python searches without an environment, in its order.
+        /// The folders with distributions that Python searches, in order. They do not depend on environment variables.
         sites: Vec<String>,
     },
 }
@@ -55,7 +55,8 @@ impl Python<'_> {
         }
     }
 
-    /// Returns the folders of distributions that Python searches without an environment, in its order.
+    /// Returns the folders with distributions that Python searches, in order. They do not depend on environment
+    /// variables.
     pub(crate) fn sites(self) -> Vec<String> {
         match self.home {
             PythonHome::Release => vec![DIST_PACKAGES.to_owned()],

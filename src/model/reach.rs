@@ -1,5 +1,6 @@
-//! The modules that a program can import, at any time: the closure over all imports of all reached files, and the names
-//! of modules in texts and in extension modules. It contains too much rather than too little.
+//! Finds the modules that a program may import at any time. It follows all imports of all reached files, and also the
+//! names of modules in texts and in extension modules. If it is unclear whether a module is needed, the result contains
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use crate::model::tree::{Kind, Origin, Tree};
 
 /// Reads the files of modules.
 pub(crate) trait ModuleSource: PythonSource {
-    /// Returns the texts of each extension module that may be names of modules.
+    /// Returns for each extension module the texts that may be names of modules.
     fn texts_in(&mut self, paths: &[&ImagePath]) -> Result<Vec<BinaryTexts>, Self::Error>;
 }
 
@@ -27,19 +28,19 @@ pub(crate) struct ModulePath<'a> {
     is_package: bool,
 }
 
-/// All modules of a tree by their names.
+/// All modules of a tree, by name.
 #[derive(Debug, Default)]
 pub(crate) struct ModuleMap<'a> {
-    /// The files of each module. There are several if folders of the search path have the same module.
+    /// The files of each module. There are several files if several folders of the search path contain the module.
     pub(crate) modules: BTreeMap<String, Vec<ModulePath<'a>>>,
     /// The modules of each distribution.
     by_origin: BTreeMap<&'a Origin, Vec<String>>,
-    /// The modules of each file name: `tool.py`.
+    /// The modules by the name of their file, such as `tool.py`.
     by_file_name: BTreeMap<&'a str, Vec<String>>,
 }
 
 impl<'a> ModuleMap<'a> {
-    /// `roots` are the folders of the search path. A folder that contains another one must come after it.
+    /// `roots` are the folders of the search path. If a folder contains another one, the inner folder must come first.
     pub(crate) fn new(tree: &'a Tree, roots: &[String]) -> Self {
         let mut map = Self::default();
         for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
@@ -49,7 +50,7 @@ impl<'a> ModuleMap<'a> {
         map
     }
 
-    /// Adds a program that is a Python file outside of the search path. Its name in the map is its path.
+    /// Adds a program, which is a Python file outside of the search path. Its name in the map is its path.
     pub(crate) fn add_program(&mut self, path: &'a ImagePath, origin: &'a Origin) {
         self.add(path.to_string(), ModulePath { path, origin, is_package: false });
     }
@@ -60,7 +61,7 @@ impl<'a> ModuleMap<'a> {
         self.modules.entry(name).or_default().push(file);
     }
 
-    /// Returns the module with this name, or the one that contains an object with this name.
+    /// Returns the module with this name. If the name is that of an object, returns the module that contains it.
     fn longest<'b>(&self, name: &'b str) -> Option<&'b str> {
         let mut name = name;
         while !self.modules.contains_key(name) {
@@ -69,22 +70,22 @@ impl<'a> ModuleMap<'a> {
         Some(name)
     }
 
-    /// Returns all modules in a package, and the package.
+    /// Returns a package and all modules in it.
     pub(crate) fn below<'b>(&'b self, package: &'b str) -> impl Iterator<Item = &'b String> {
         let is_inside = move |name: &&String| {
             name.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        // A dot sorts before all characters of a name, so the modules of a package follow it.
+        // A dot sorts before all characters of a name, so the modules of a package come directly after it.
         self.from(package).take_while(is_inside)
     }
 
-    /// Returns all names that do not sort before `begin`.
+    /// Returns all names from `begin` onwards, in sorted order.
     fn from(&self, begin: &str) -> impl Iterator<Item = &String> {
         self.modules.range(begin.to_owned()..).map(|(name, _)| name)
     }
 }
 
-/// Returns the name of the module that a file is. `roots` are the folders of the search path.
+/// Returns the name of the module to which a file belongs. `roots` are the folders of the search path.
 pub(crate) fn module_of(path: &ImagePath, roots: &[String]) -> Option<String> {
     inside(path, roots).and_then(module_name).map(|(name, _)| name)
 }
@@ -93,7 +94,7 @@ fn inside<'a>(path: &'a ImagePath, roots: &[String]) -> Option<&'a str> {
     roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'))
 }
 
-/// Returns the name of the module that a file is, and whether it is the `__init__` of a package.
+/// Returns the name of the module to which a file belongs, and whether the file is the `__init__` of a package.
 fn module_name(path: &str) -> Option<(String, bool)> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let name = match file.strip_suffix(".py").or_else(|| file.strip_suffix(".pyc")) {
@@ -115,16 +116,16 @@ pub(crate) fn is_program(name: &str) -> bool {
     name.starts_with('/')
 }
 
-/// Returns the name without its last part. `None` at the top level.
+/// Returns the name without its last part. Returns `None` at the top level.
 fn up(name: &str) -> Option<&str> {
     Some(parent(name)).filter(|parent| !parent.is_empty())
 }
 
-/// Why a module is reached.
+/// The reason why a module is reached.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Cause {
-    /// A program starts with it, or the user keeps it.
+    /// It is a starting point: a program starts with it, or the user keeps it.
     Root,
     /// It is the package that contains `module`.
     PackageOf {
@@ -133,55 +134,103 @@ pub(crate) enum Cause {
     ImportedBy {
         module: String,
     },
-    /// `by` imports modules with names that it computes, so that all of a package stays.
+    /// `by` computes the names of modules that it imports, so all modules of a package are kept.
     ComputedBy {
         module: String,
     },
-    /// `by` names it in a text.
+    /// A text in `by` contains its name.
     NamedBy {
         module: String,
     },
-    /// The file of `module` cannot be read, so that all of its distribution stays.
+    /// The file of `module` cannot be read, so all modules of its distribution are kept.
     Unread {
         module: String,
     },
 }
 
-/// The reached modules, each with the first cause.
+impl Cause {
+    /// Whether it leads to all modules of a package or of a distribution. There can be one for each pair of its modules.
+    fn is_of_all(&self) -> bool {
+        matches!(self, Self::ComputedBy { .. } | Self::Unread { .. })
+    }
+
+    /// The module that is the cause.
+    pub(crate) fn module(&self) -> Option<&str> {
+        match self {
+            Self::Root => None,
+            Self::PackageOf { module }
+            | Self::ImportedBy { module }
+            | Self::ComputedBy { module }
+            | Self::NamedBy { module }
+            | Self::Unread { module } => Some(module),
+        }
+    }
+}
+
+/// The maximum number of further causes of a module that lead to all modules of a package.
+const MAX_OF_ALL: usize = 3;
+
+/// The modules that are reached, each with the first cause that was found.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reached {
     pub(crate) modules: BTreeMap<String, Cause>,
-    /// For each distribution with such a module: a reached module that runs Python code from elsewhere.
+    /// The further causes of modules. If a package is reached because of several modules in it, only the first is a cause.
+    pub(crate) more: BTreeMap<String, BTreeSet<Cause>>,
+    /// The modules that have more causes than these.
+    pub(crate) cut: BTreeSet<String>,
+    /// Distributions with modules that run Python code from elsewhere. The value is one of these modules, which is
+    /// reached.
     pub(crate) runs_code: BTreeMap<Origin, String>,
 }
 
-/// The places from which modules are reached.
+/// The starting points from which modules are reached.
 #[derive(Debug, Default)]
 pub(crate) struct Start {
     pub(crate) roots: BTreeSet<String>,
-    /// The modules of each group of entry points. They are reached if a file names the group.
+    /// The modules in each group of entry points. They are reached if a file contains the name of the group.
     pub(crate) groups: BTreeMap<String, BTreeSet<String>>,
-    /// Packages of which all modules are reached as soon as one is.
+    /// Packages that are needed as a whole: if one of their modules is reached, all are.
     pub(crate) whole: BTreeSet<String>,
-    /// The modules that a module of the standard library names without a need. `*` means all of its texts.
+    /// For some modules of the standard library, the modules that they mention but do not need. `*` means that all
+    /// texts of this module are ignored.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
-    /// Modules that a program gets when it imports another one.
+    /// For some modules, the other modules that a program gets when it imports them.
     pub(crate) in_place_of: BTreeMap<String, BTreeSet<String>>,
-    /// Whether only import statements and extension modules lead to modules, and no texts or computed names.
+    /// Whether only import statements and extension modules are followed. Then texts and computed names are ignored.
     pub(crate) only_statements: bool,
 }
 
-/// The hook of setuptools. All of its names are in the catalog.
+/// The hook of setuptools. All names that it uses are in the catalog.
 const HOOK: &str = "_distutils_hack";
 
-/// Endings of file names that no module or object has. Other endings, such as `.json`, may also be names of modules.
+impl Reached {
+    /// Adds a further cause of a module that is already reached.
+    fn add_cause(&mut self, name: &str, cause: &Cause) {
+        let is_known = self.modules.get(name) == Some(cause);
+        if is_known || cause.module() == Some(name) || matches!(cause, Cause::PackageOf { .. }) {
+            return;
+        }
+        if !self.more.contains_key(name) {
+            self.more.insert(name.to_owned(), BTreeSet::new());
+        }
+        let Some(more) = self.more.get_mut(name).filter(|more| !more.contains(cause)) else { return };
+        if cause.is_of_all() && more.iter().filter(|cause| cause.is_of_all()).count() >= MAX_OF_ALL {
+            self.cut.insert(name.to_owned());
+        } else {
+            more.insert(cause.clone());
+        }
+    }
+}
+
+/// Endings of file names that are not used as names of modules or objects. Other endings, such as `.json`, may be names
+/// of modules too.
 const FILES: [&str; 17] = [
     "bat", "cfg", "csh", "csv", "exe", "fish", "ini", "md", "pem", "ps1", "pth", "rst", "sh", "toml", "txt", "yaml",
     "yml",
 ];
 
-/// Returns the modules that are reached. `is_stdlib` is true for an origin of the standard library: the names that it
-/// computes come from its callers.
+/// Returns the modules that are reached. `is_stdlib` decides whether an origin is the standard library. The standard
+/// library computes names only from values of its callers, so its computed names are ignored.
 pub(crate) fn reached<S: ModuleSource>(
     map: &ModuleMap<'_>,
     start: &Start,
@@ -216,7 +265,7 @@ pub(crate) fn reached<S: ModuleSource>(
         let paths: Vec<&ImagePath> = binary.iter().map(|(_, file)| file.path).collect();
         for ((name, file), texts) in binary.iter().zip(source.texts_in(&paths)?) {
             walk.visit_binary(name, &search.names_in(&texts), is_stdlib(file.origin));
-            // Bytecode and files of Cython contain relative names, too.
+            // Bytecode and files of Cython may also contain relative names.
             if file.path.as_str().ends_with(".pyc") || texts.is_of_cython() {
                 walk.keep_distribution(name, file);
             }
@@ -230,15 +279,15 @@ struct Walk<'a> {
     start: &'a Start,
     reached: Reached,
     next: Vec<String>,
-    /// The names in `__all__` of the packages that were visited.
+    /// The names in `__all__` of the packages that were visited until now.
     exports: BTreeMap<String, BTreeSet<String>>,
-    /// The modules that a file imports everything from.
+    /// The packages from which `*` was imported.
     starred: BTreeSet<String>,
 }
 
 impl Walk<'_> {
-    /// Reaches a module and the packages that contain it. If there is no such module, the name may be that of an object
-    /// in a module.
+    /// Adds a module, and the packages that contain it, to the reached modules. If there is no such module, the name
+    /// may be an object in a module.
     fn go(&mut self, name: &str, cause: &Cause) {
         let start = self.start;
         if let Some(others) = start.in_place_of.get(name.split('.').next().unwrap_or_default()) {
@@ -252,13 +301,19 @@ impl Walk<'_> {
         let mut above = parent(name);
         while !above.is_empty() {
             self.add(above, &Cause::PackageOf { module: below.to_owned() });
-            (below, above) = (above, parent(above));
+            // A folder without `__init__` has no file that could be explained.
+            below = if self.map.modules.contains_key(above) { above } else { below };
+            above = parent(above);
         }
     }
 
-    /// Reaches a module. Returns whether it was not reached before.
+    /// Adds a module to the reached modules. Returns whether it was not reached before.
     fn add(&mut self, name: &str, cause: &Cause) -> bool {
-        if !self.map.modules.contains_key(name) || self.reached.modules.contains_key(name) {
+        if !self.map.modules.contains_key(name) {
+            return false;
+        }
+        if self.reached.modules.contains_key(name) {
+            self.reached.add_cause(name, cause);
             return false;
         }
         self.reached.modules.insert(name.to_owned(), cause.clone());
@@ -328,7 +383,7 @@ impl Walk<'_> {
         cuts.is_some_and(|cuts| std::iter::successors(Some(named), |name| up(name)).any(|name| cuts.contains(name)))
     }
 
-    /// `from package import *` imports the modules in `__all__` of the package.
+    /// Handles `from package import *`, which imports the modules in `__all__` of the package.
     fn export(&mut self, package: &str) {
         if !self.starred.contains(package) {
             return;
@@ -340,7 +395,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Reaches everything that a text of a file may name.
+    /// Adds everything that a text in a file may be the name of.
     fn text(&mut self, text: &str, name: &str, package: &str) {
         let by = &Cause::NamedBy { module: name.to_owned() };
         let targets: Vec<String> = self.start.groups.get(text).into_iter().flatten().cloned().collect();
@@ -353,7 +408,8 @@ impl Walk<'_> {
             return;
         }
         if let Some(relative) = text.strip_prefix('.') {
-            // It is a name that is relative to a package above the file, or the ending of file names.
+            // The name may be relative to one of the packages that contain the file. Or it may be the ending of file
+            // names.
             let packages = std::iter::successors(Some(package), |package| up(package)).filter(|name| !name.is_empty());
             let names: Vec<String> =
                 packages.map(|package| format!("{package}.{}", relative.trim_start_matches('.'))).collect();
@@ -373,7 +429,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Returns the modules that a computed name may mean.
+    /// Returns the modules that an import with a computed name may import.
     fn computed(&self, computed: &Computed, package: &str, file: &ModulePath<'_>) -> Vec<String> {
         match computed {
             Computed::Own if !package.is_empty() => self.map.below(package).cloned().collect(),
@@ -396,7 +452,7 @@ mod tests {
 
     const SITE: &str = "/site";
 
-    /// A tree in memory: the facts about its Python files, and the names in its extension modules.
+    /// A tree in memory, with the facts about its Python files and the names in its extension modules.
     #[derive(Default)]
     struct Given {
         tree: Tree,

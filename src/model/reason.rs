@@ -1,7 +1,7 @@
-//! Reasons as values: why a package is in the lock, and why trim kept or removed a path.
+//! Reasons as values: why a package is in the lock, and why trim has kept or removed a path.
 //!
-//! Code compares variants and machines read ids. The words of `Display` are for people only, so they can change at any
-//! time. An id is public: it is in the JSON of `--metadata-file`, and it never changes.
+//! Code must compare variants, and other programs must read ids. The texts of `Display` are only for people, so they
+//! can change at any time. An id is public, because it is in the JSON of `--metadata-file`. It must never change.
 
 use std::fmt;
 
@@ -10,26 +10,26 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::model::image_path::ImagePath;
 use crate::model::origin::Origin;
 
-/// Why a Debian package is in the lock. If there are several reasons, the first one that led to it.
+/// The reason why a Debian package is in the lock. If there are several reasons, this is the first one that was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Why {
     Interpreter,
     StandardLibrary,
-    /// Certificate authorities, for TLS.
+    /// It contains certificates of authorities, which TLS needs.
     Certificates,
-    /// The C.UTF-8 locale.
+    /// It contains the locale C.UTF-8.
     Locale,
     TimeZones,
-    /// Names of ports and protocols.
+    /// It contains the names of ports and protocols.
     NetworkNames,
-    /// The table that the stdlib's `mimetypes` reads.
+    /// It contains the table that `mimetypes` in the standard library reads.
     MediaTypes,
-    /// The descriptions of terminals that the stdlib's `curses` reads.
+    /// It contains the descriptions of terminals that `curses` in the standard library reads.
     Terminals,
-    /// The user wants a shell in the image.
+    /// The user requested a shell.
     Shell,
-    /// The user named the package. It may be a virtual one that another package provides.
+    /// The user named the package. That name may be a virtual package, which another package provides.
     Named {
         package: String,
     },
@@ -42,7 +42,8 @@ pub(crate) enum Why {
     Dependency {
         of: String,
     },
-    /// Scripts of `package` run its programs. `package` does not depend on it, because it is essential in Debian.
+    /// Scripts of `package` run programs of this package. `package` does not depend on it, because Debian systems
+    /// always have it (it is essential).
     ScriptsOf {
         package: String,
     },
@@ -90,7 +91,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// Why a path is in the image.
+/// The reason why a path is in the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kept {
@@ -106,7 +107,7 @@ pub(crate) enum Kept {
     Package(Why),
     /// It belongs to a Debian package that is not in the lock.
     Base,
-    /// It belongs to the image that lath builds on.
+    /// It belongs to the base image.
     BaseImage,
     /// It belongs to a distribution that the user requested.
     Requested,
@@ -114,17 +115,17 @@ pub(crate) enum Kept {
     Required,
     /// lath writes it into every image.
     EveryImage,
-    /// A library that files of `origin` name.
+    /// It is a library whose name is in files of `origin`.
     NamedBy { origin: Origin },
-    /// A library that the ELF file `path` needs.
+    /// It is a library that the ELF file `path` needs.
     NeededBy { path: ImagePath },
-    /// It contains the names of the removed modules, for the errors of programs that import them.
+    /// It contains the names of removed modules. If a program imports one of them, the error mentions this.
     RemovedNames,
-    /// Bytecode of a module that is imported at start-up.
+    /// It is the bytecode of a module that is imported at start-up.
     StartUpBytecode,
-    /// It is the bytecode of a module that is imported at start-up by the user's application, and by nothing else.
+    /// It is the bytecode of a module that only the user's application imports at start-up.
     ApplicationBytecode,
-    /// Bytecode, because the user wants it for all modules.
+    /// It is bytecode, and the user requested bytecode for all modules.
     AllBytecode,
 }
 
@@ -176,7 +177,7 @@ impl fmt::Display for Kept {
     }
 }
 
-/// Why trim removed a path, or bytes of it.
+/// The reason why trim removed a path, or some bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Removed {
@@ -257,7 +258,7 @@ impl Removed {
         }
     }
 
-    /// Returns the words for people.
+    /// Returns the text for people.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Documentation => "documentation",
@@ -299,7 +300,8 @@ impl Removed {
 }
 
 impl Removed {
-    /// Returns the option that keeps `path`, which this rule removed. `module` is the name of the module in the file.
+    /// Returns the option that keeps `path`, which was removed by this rule. `module` is the name of the module to
+    /// which the file belongs.
     pub(crate) fn kept_by(self, path: &ImagePath, module: Option<&str>) -> KeptBy {
         let module = module.map(str::to_owned);
         match (self, module) {
@@ -313,7 +315,7 @@ impl Removed {
     }
 }
 
-/// The option of a build that keeps a path that trim would remove.
+/// The option of a build that keeps a path which trim would remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeptBy {
     Path {
@@ -325,7 +327,7 @@ pub(crate) enum KeptBy {
     With {
         package: &'static str,
     },
-    /// The Debian package of the library that an extension module needs.
+    /// The option is to add the Debian package of the library that the extension module needs.
     ItsLibrary,
 }
 
@@ -356,7 +358,7 @@ impl fmt::Display for Removed {
 mod tests {
     use super::*;
 
-    /// Returns the name of the variant as it is stored.
+    /// Returns the name of a variant in stored data.
     fn tag(value: &impl Serialize) -> String {
         match serde_json::to_value(value).unwrap() {
             serde_json::Value::String(tag) => tag,

@@ -1,4 +1,4 @@
-//! The receipt: the results of a build, for the summary and for `--metadata-file`.
+//! The receipt: the results of a build, which are needed for the summary and for `--metadata-file`.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,18 @@ use crate::model::base_image::Oddity;
 use crate::model::hint::Hint;
 use crate::model::image::Layer;
 use crate::model::image_path::ImagePath;
+use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
 use crate::model::reason::Removed;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Receipt {
     pub(crate) name: String,
-    /// `sha256:...` of the index, or of the only manifest.
+    /// The digest of the index or of the only manifest, in the form `sha256:...`.
     pub(crate) digest: String,
-    /// The destinations that were written, as the user would type them.
+    /// The destinations that were written, in the form in which a user would type them.
     pub(crate) destinations: Vec<String>,
-    /// The files of the application.
+    /// The number and size of the application's files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) application: Option<AppExtent>,
     pub(crate) platforms: Vec<PlatformReceipt>,
@@ -28,42 +29,57 @@ pub(crate) struct Receipt {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PlatformReceipt {
     pub(crate) platform: Platform,
-    /// Of the manifest.
+    /// The digest of the manifest.
     pub(crate) digest: String,
     pub(crate) files_bytes: u64,
     pub(crate) compressed_bytes: u64,
     pub(crate) layers: Vec<Layer>,
-    /// The image that this one is built on. Its layers are the first ones.
+    /// The base image. Its layers come first in the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<BaseReceipt>,
-    /// Bytes of files by origin, as displayed by `Origin`.
+    /// The size of files by origin. Keys are the texts of `Origin`.
     pub(crate) bytes_by_origin: BTreeMap<String, u64>,
-    /// Bytes that trim removed, by reason. In JSON, the keys are the ids of the reasons.
+    /// The number of bytes that trim removed, by reason. In JSON, the keys are the ids of the reasons.
     pub(crate) removed_bytes_by_reason: BTreeMap<Removed, u64>,
     pub(crate) checks: ProofSummary,
     /// The entry point in exec form.
     pub(crate) entrypoint: Vec<String>,
     pub(crate) hints: Vec<String>,
+    /// The gain of the next level of trim, if it was computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next_level: Option<NextLevel>,
 }
 
-/// The share of the base image.
+/// The gain of a level of trim that the image does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NextLevel {
+    pub(crate) level: TrimLevel,
+    /// The bytes of files that this level would remove. It does not contain the bytes of a rewritten file.
+    pub(crate) removed_bytes: u64,
+    /// Messages of trim, such as the reason why all modules stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
+}
+
+/// The base image's share of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BaseReceipt {
-    /// The place of the image, as in `--base`.
+    /// The base image, as in `--base`.
     pub(crate) source: String,
-    /// Of its manifest for the platform.
+    /// The digest of its manifest for the platform.
     pub(crate) digest: String,
     pub(crate) layers: usize,
     pub(crate) compressed_bytes: u64,
-    /// Unusual things in its layers, which stay as they are. At most [`MAX_ODDITIES`], in the order of their paths.
+    /// Unusual things in its layers, which are not changed. There are at most [`MAX_ODDITIES`], in the order of their
+    /// paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) oddities: Vec<Oddity>,
-    /// The number of others.
+    /// The number of further ones.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) more_oddities: usize,
 }
 
-/// The most oddities of a base image in a receipt.
+/// The maximum number of oddities of a base image in a receipt.
 pub(crate) const MAX_ODDITIES: usize = 200;
 
 fn is_zero(number: &usize) -> bool {
@@ -81,26 +97,26 @@ pub(crate) struct ProofSummary {
     pub(crate) drove: Vec<Passed>,
     /// The checks that did not run.
     pub(crate) not_run: Vec<NotRun>,
-    /// Checks that failed in the same way in the untrimmed tree.
+    /// The checks that failed in the same way in the untrimmed tree.
     pub(crate) failed_alike: Vec<FailedAlike>,
-    /// Observations that are not a fault of the image.
+    /// Observations that are not faults of the image.
     pub(crate) notes: Vec<ProofNote>,
-    /// The files that trim removed and that were put back because a check needs them.
+    /// The files that trim removed, but that were put back because a check needs them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) put_back: Vec<PutBack>,
 }
 
-/// A file that trim removed, and that a check needs.
+/// A file that trim removed, but that a check needs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct PutBack {
     pub(crate) path: ImagePath,
     /// The reason why it was removed.
     pub(crate) rule: Removed,
-    /// The check that had another result without it.
+    /// The check that had a different result without the file.
     pub(crate) check: String,
 }
 
-/// A kind of items that one process imports or loads, one after the other.
+/// A kind of items. One process imports or loads all items of a kind, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ItemKind {
@@ -108,7 +124,7 @@ pub(crate) enum ItemKind {
     ScriptImports,
     /// The top-level modules of the requested distributions.
     Modules,
-    /// Other modules, mostly inside of packages, which programs may import later.
+    /// Other modules, which are mostly inside of packages. Programs may import them later.
     InnerModules,
     ExtensionModules,
     /// Shared libraries that are no extension modules.
@@ -119,23 +135,23 @@ pub(crate) enum ItemKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "id")]
 pub(crate) enum Passed {
-    /// A command, as a person would type it.
+    /// A command, as a user would type it.
     Command { command: String },
-    /// `program --help`, and the help of this number of its subcommands.
+    /// `program --help`, and the help texts of this number of its subcommands.
     Help { program: String, subcommands: usize },
-    /// So many items of a kind.
+    /// This number of items of a kind.
     Items { kind: ItemKind, count: usize },
 }
 
-/// Checks that did not run, and the reason.
+/// Checks that did not run, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "id")]
 pub(crate) enum NotRun {
-    /// All, because the user wants none.
+    /// No check ran, because the user requested none.
     Unwanted,
-    /// All, because this machine does not run programs of the platform.
+    /// No check ran, because this machine cannot run programs of the platform.
     Foreign { platform: Platform, reason: String },
-    /// `checks`, because the time for all checks was over.
+    /// The `checks` did not run, because the time limit for all checks was reached.
     OutOfTime { checks: Vec<String>, limit_secs: u64 },
 }
 
@@ -143,9 +159,9 @@ pub(crate) enum NotRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FailedAlike {
     pub(crate) checks: Vec<FailedCheck>,
-    /// The line of the output that says most.
+    /// The line of the output that contains the most information.
     pub(crate) said: String,
-    /// What could be added to the image, if something is missing in it.
+    /// An addition to the image that may help, if something is missing.
     pub(crate) hint: Option<Hint>,
 }
 
@@ -154,7 +170,7 @@ pub(crate) struct FailedAlike {
 pub(crate) struct FailedCheck {
     /// The name of the script or module that was checked.
     pub(crate) name: String,
-    /// The check, as a person would type it.
+    /// The check, as a user would type it.
     pub(crate) command: String,
 }
 
@@ -162,20 +178,21 @@ pub(crate) struct FailedCheck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "id")]
 pub(crate) enum ProofNote {
-    /// The output of `command` differs from run to run, so only its exit code was compared.
+    /// The output of `command` changes from run to run, so only its exit code was compared.
     Restless { command: String },
-    /// The checks ran in an emulator, but the kernel knows no emulator for the programs that they start themselves.
+    /// The checks ran in an emulator. Programs that they start themselves could not be emulated, because the kernel has
+    /// no emulator for them.
     Emulated { platform: Platform },
 }
 
 impl ProofSummary {
-    /// Returns the failed check of the script `name`.
+    /// Returns the check of the script `name`, if it failed.
     pub(crate) fn failed_script(&self, name: &str) -> Option<&FailedCheck> {
         self.failed_alike.iter().flat_map(|failed| &failed.checks).find(|check| check.name == name)
     }
 }
 
-/// Returns the first names of a list that may be long, and how many more there are.
+/// Returns the first names of a list, and the number of the remaining names.
 pub(crate) fn shortened(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();

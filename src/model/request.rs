@@ -1,5 +1,5 @@
-//! The request: the user's inputs and options, with all defaults resolved. No later code sees an option that means
-//! "default". A step takes only the part of it that the step needs.
+//! The request: the user's inputs and options, with all defaults resolved. Later code never sees an option whose value
+//! is "default". A step gets only those parts that it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -33,10 +33,10 @@ pub(crate) struct Request {
     pub(crate) python: PythonRequest,
     /// The inputs of the Debian half.
     pub(crate) release: ReleaseRequest,
-    /// The image that everything is added to.
+    /// The base image, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_image: Option<BaseImageRequest>,
-    /// In the order that the user gave, without duplicates.
+    /// The platforms in the order that the user gave, without duplicates.
     pub(crate) platforms: NonEmpty<Platform>,
     pub(crate) trim: TrimRequest,
     pub(crate) bytecode: Bytecode,
@@ -46,7 +46,7 @@ pub(crate) struct Request {
     /// The files of the user's application.
     #[serde(skip)]
     pub(crate) app: Option<AppRequest>,
-    /// Host files to copy into the image, in order.
+    /// The host files that are copied into the image, in order.
     pub(crate) copies: Vec<Copied>,
     pub(crate) proof: ProofRequest,
     pub(crate) pack: PackRequest,
@@ -54,19 +54,19 @@ pub(crate) struct Request {
     /// Messages about the inputs.
     #[serde(skip)]
     pub(crate) notices: Vec<Event>,
-    /// The lock that decides the wheels and packages. Without one, they are resolved.
+    /// The lock that decides the versions of wheels and packages. If there is none, they are resolved.
     #[serde(skip)]
     pub(crate) lock: Option<LockRequest>,
 }
 
 impl Request {
-    /// Returns the base image of a platform. `None` if there is none, or if it was not opened.
+    /// Returns the base image of a platform. Returns `None` if there is none, or if it was not opened.
     pub(crate) fn base_of(&self, platform: Platform) -> Option<OnBase<'_>> {
         let request = self.base_image.as_ref()?;
         Some(OnBase { image: request.image_of(platform)?, request })
     }
 
-    /// Returns the inputs of a lock.
+    /// Returns the inputs of resolving.
     pub(crate) fn to_resolve(&self, platform: Platform) -> ResolveRequest<'_> {
         ResolveRequest {
             python: &self.python,
@@ -78,7 +78,7 @@ impl Request {
         }
     }
 
-    /// Returns how the layers of a platform are written. Those of the base image count, too.
+    /// Returns how a platform's layers are written. The layers of the base image count towards the maximum.
     pub(crate) fn to_pack(&self, platform: Platform) -> PackRequest {
         let of_base = self.base_of(platform).map_or(0, |base| base.image.layers.len());
         let max = self.pack.layers.max.min(LayersRequest::MAX.saturating_sub(of_base)).max(1);
@@ -163,7 +163,7 @@ impl Request {
     }
 }
 
-/// The inputs that decide of which wheels and packages an image consists.
+/// The inputs on which the choice of wheels and packages depends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResolveRequest<'a> {
     pub(crate) python: &'a PythonRequest,
@@ -173,11 +173,11 @@ pub(crate) struct ResolveRequest<'a> {
     pub(crate) trim: TrimLevel,
     /// The opened base image of the platform.
     pub(crate) base: Option<OnBase<'a>>,
-    /// If there is a lock, nothing is resolved.
+    /// If it is set, nothing is resolved.
     pub(crate) lock: Option<&'a LockRequest>,
 }
 
-/// The inputs that decide which files the untrimmed tree has, in addition to those of the parts.
+/// The inputs on which the files of the untrimmed tree depend, in addition to the parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssembleRequest<'a> {
     /// The opened base image of the platform.
@@ -187,15 +187,15 @@ pub(crate) struct AssembleRequest<'a> {
     pub(crate) user_base: &'a UserBase,
     pub(crate) app: Option<&'a AppRequest>,
     pub(crate) copies: &'a [Copied],
-    /// The console scripts that no distribution has.
+    /// The console scripts that lath writes, because no distribution contains them.
     pub(crate) written_scripts: &'a [WrittenScript],
     pub(crate) volumes: &'a [ImagePath],
-    /// The user that runs the image.
+    /// The user that runs the image's program.
     pub(crate) owner: Owner,
     pub(crate) workdir: Option<&'a ImagePath>,
 }
 
-/// The inputs that decide how the image starts its program.
+/// The inputs on which the start of the image's program depends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LaunchRequest<'a> {
     /// The opened base image of the platform.
@@ -215,11 +215,11 @@ impl LaunchRequest<'_> {
     }
 }
 
-/// The inputs that decide which checks run, and what a failed one may lack.
+/// The inputs on which the checks depend, and the hints for failed checks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProveRequest<'a> {
     pub(crate) python: Python<'a>,
-    /// The archive that may contain missing libraries.
+    /// The archive in which missing libraries are searched for.
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
@@ -240,7 +240,7 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) base_image: Option<&'a BaseImageRequest>,
     pub(crate) runtime: &'a RuntimeRequest,
-    /// Whether the program is the user's own, and not a requested distribution.
+    /// Whether the program is the user's application and not a requested distribution.
     pub(crate) has_application: bool,
     pub(crate) epoch_secs: u64,
 }
@@ -253,7 +253,7 @@ impl SealRequest<'_> {
     }
 }
 
-/// The inputs that decide which paths trim removes.
+/// The inputs on which the paths that trim removes depend.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SlimRequest<'a> {
     pub(crate) python: Python<'a>,
@@ -263,11 +263,11 @@ pub(crate) struct SlimRequest<'a> {
     /// The parts of the image that its command names.
     pub(crate) started: &'a Started,
     pub(crate) options: &'a TrimRequest,
-    /// The paths that checks and the user's records used, for `--trim trace`.
+    /// The paths that were used by checks and in the user's records. Needed for `--trim trace`.
     pub(crate) trace: Option<&'a Trace>,
 }
 
-/// The inputs that decide which modules are compiled.
+/// The inputs on which the choice of compiled modules depends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CompileRequest<'a> {
     pub(crate) bytecode: Bytecode,
@@ -283,27 +283,28 @@ pub(crate) struct CompileRequest<'a> {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
-    /// Where the image has its Python.
+    /// The paths of Python in the image.
     #[serde(skip_serializing_if = "PythonHome::is_of_release")]
     pub(crate) home: PythonHome,
-    /// Whether `version` is only expected, because the user named none. The release's own version is read from its archive.
+    /// Whether `version` is only expected, because the user did not name a version. The actual version of the release is then read from its
+    /// archive.
     pub(crate) is_expected: bool,
-    /// PEP 508 requirements, or paths and URLs of wheels, as typed.
+    /// PEP 508 requirements, or paths and URLs of wheels, as the user typed them.
     pub(crate) requirements: Vec<SecretText>,
-    /// `-r` files.
+    /// The files of `-r`.
     pub(crate) requirement_files: Vec<PathBuf>,
-    /// `--constraint` files.
+    /// The files of `--constraint`.
     pub(crate) constraint_files: Vec<PathBuf>,
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
-    /// A script with metadata, which contains requirements.
+    /// A script with metadata. The metadata contains requirements.
     pub(crate) script: Option<PathBuf>,
     #[serde(skip)]
     pub(crate) project: Option<ProjectRequest>,
     pub(crate) builds: BuildsRequest,
-    /// The lock of another tool that contains the distributions. Then there are no requirements.
+    /// The lock of another tool, which contains the distributions. If it is set, there are no requirements.
     pub(crate) lock: Option<ForeignLock>,
-    /// Versions that are chosen if they fit, even if there are newer ones.
+    /// Versions that are preferred if they fit, even if there are newer versions.
     pub(crate) preferred: Vec<Pin>,
 }
 
@@ -316,7 +317,7 @@ pub(crate) struct Pin {
 }
 
 impl PythonRequest {
-    /// Returns the Python of a release with the same version.
+    /// Returns the release's Python with the same version.
     pub(crate) fn bare_python(&self) -> Python<'static> {
         Python { version: self.version, home: &PythonHome::Release }
     }
@@ -344,14 +345,14 @@ impl PythonRequest {
     }
 }
 
-/// Which distributions are built from source, and how.
+/// Decides which distributions are built from source, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BuildsRequest {
-    /// Debian packages that builds need, such as headers of libraries. No image contains them because of this.
+    /// Debian packages that builds need, such as packages with headers. They are not added to images.
     pub(crate) packages: Vec<String>,
-    /// Whether nothing is built.
+    /// Whether building is forbidden.
     pub(crate) no_build: bool,
-    /// Distributions that are never built. Names are normalised in all lists.
+    /// Distributions that are never built. Names in all these lists are normalised.
     pub(crate) no_build_packages: Vec<String>,
     /// Distributions that are always built, even if there is a wheel.
     pub(crate) no_binary_packages: Vec<String>,
@@ -363,29 +364,30 @@ pub(crate) struct BuildsRequest {
     pub(crate) keep_failed: bool,
 }
 
-/// The distribution that Python and its shared libraries come from.
+/// The release that Python and its shared libraries come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReleaseRequest {
     pub(crate) distribution: Distribution,
-    /// `trixie`, `noble`.
+    /// For example `trixie` or `noble`.
     pub(crate) suite: String,
     /// Debian packages that the user adds.
     pub(crate) packages: Vec<String>,
-    /// Whether Recommends are followed too.
+    /// Whether recommended packages are installed too.
     pub(crate) recommends: bool,
-    /// The mirror of the main archive. `None` means the distribution's own.
+    /// The mirror of the main archive. `None` means the default mirror of the distribution.
     pub(crate) mirror: Option<SecretText>,
-    /// The mirror of the security archive. `None` means the distribution's own, even if `mirror` is set.
+    /// The mirror of the security archive. `None` means the default mirror of the distribution, even if `mirror` is
+    /// set.
     pub(crate) security_mirror: Option<SecretText>,
 }
 
 impl ReleaseRequest {
-    /// Returns the request for the same release without packages that the user adds.
+    /// Returns the request for the same release, without packages that the user adds.
     pub(crate) fn bare(&self) -> Self {
         Self { packages: Vec::new(), ..self.clone() }
     }
 
-    /// `debian:trixie`.
+    /// Returns the name of the release, such as `debian:trixie`.
     pub(crate) fn name(&self) -> String {
         format!("{}:{}", self.distribution, self.suite)
     }
@@ -411,18 +413,18 @@ impl fmt::Display for Distribution {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TrimRequest {
     pub(crate) level: TrimLevel,
-    /// Globs of image paths that trim must keep.
+    /// Patterns of image paths that trim must keep.
     pub(crate) keep: Vec<String>,
     /// Modules and packages that trim must keep, with everything that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
-    /// Whether the other console scripts may go if the user named some.
+    /// Whether trim may remove the other console scripts, if the user named some.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) only_scripts: bool,
-    /// The records of the user, joined.
+    /// All records of the user, joined to a single record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) records: Option<Trace>,
-    /// Paths that a check needs. The proof finds them, and not the user.
+    /// Paths that trim must keep, because a check needs them. They are found by the proof, not given by the user.
     #[serde(skip)]
     pub(crate) put_back: BTreeSet<ImagePath>,
 }
@@ -439,13 +441,13 @@ pub(crate) enum Bytecode {
 /// How the image runs.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RuntimeRequest {
-    /// The command that the image runs, and its first arguments. Empty if the user named none.
+    /// The command that the image runs, with its first arguments. It is empty if the user named none.
     pub(crate) command: Vec<String>,
     /// The module that the image runs.
     pub(crate) module: Option<String>,
-    /// The console scripts that the image runs. Empty if the user named none.
+    /// The console scripts that the image runs. The list is empty if the user named none.
     pub(crate) scripts: Vec<String>,
-    /// Those of `scripts` that lath writes, because no distribution has them.
+    /// Those of `scripts` that lath writes, because no distribution contains them.
     pub(crate) written_scripts: Vec<WrittenScript>,
     pub(crate) entrypoint: Entrypoint,
     /// Whether `/bin/sh` and its tools are included.
@@ -454,14 +456,14 @@ pub(crate) struct RuntimeRequest {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
-    /// `uid` or `uid:gid`.
+    /// The user in the form `uid` or `uid:gid`.
     pub(crate) user: String,
     pub(crate) workdir: Option<ImagePath>,
-    /// `8080/tcp`.
+    /// For example `8080/tcp`.
     pub(crate) expose: Vec<String>,
-    /// The directories that an engine mounts a volume over.
+    /// The directories at which an engine mounts volumes.
     pub(crate) volumes: Vec<ImagePath>,
-    /// The signal that stops the program: `SIGINT`, `15`.
+    /// The signal that stops the program, such as `SIGINT` or `15`.
     pub(crate) stop_signal: Option<String>,
     pub(crate) healthcheck: Option<Healthcheck>,
 }
@@ -471,20 +473,20 @@ pub(crate) struct RuntimeRequest {
 pub(crate) struct WrittenScript {
     pub(crate) name: String,
     pub(crate) module: String,
-    /// Dotted.
+    /// The name of the function, which may contain dots.
     pub(crate) function: String,
 }
 
-/// The command by which an engine finds out whether the program works.
+/// The command with which an engine checks that the program works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Healthcheck {
-    /// In exec form.
+    /// The command in exec form.
     pub(crate) command: Vec<String>,
-    /// Of each time, `None` means the engine's default.
+    /// `None` means the engine's default. This applies to all times.
     pub(crate) interval_secs: Option<u64>,
     pub(crate) timeout_secs: Option<u64>,
     pub(crate) start_period_secs: Option<u64>,
-    /// So many failures in a row mean that the program does not work.
+    /// The program counts as not working after this number of failures in a row.
     pub(crate) retries: Option<u32>,
 }
 
@@ -494,7 +496,7 @@ impl RuntimeRequest {
         self.user.split(':').next().unwrap_or_default()
     }
 
-    /// Returns the IDs of the user that runs the image. A user without a group is in the group of root, as in engines.
+    /// Returns the IDs of the user that runs the image. A user without a group gets the group of root, like in engines.
     fn owner(&self) -> Owner {
         let mut ids = self.user.split(':').map(|id| id.parse().unwrap_or_default());
         Owner { user: ids.next().unwrap_or_default(), group: ids.next().unwrap_or_default() }
@@ -513,8 +515,8 @@ pub(crate) enum Entrypoint {
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
-    /// The permissions of its files, such as `0o640`. Directories can also be searched by everybody who can read them.
-    /// `None` means 0644, or 0755 for directories and for files that can be executed.
+    /// The permissions of the files, such as `0o640`. Directories can also be searched by all users who can read them.
+    /// `None` means 0644, or 0755 for directories and executable files.
     pub(crate) mode: Option<u32>,
     pub(crate) owner: Owner,
 }
@@ -529,7 +531,7 @@ pub(crate) struct Owner {
 /// A host file or directory that is mounted while the program runs. It is writable unless `is_read_only` is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Volume {
-    /// Absolute.
+    /// The absolute path on the host.
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
     pub(crate) is_read_only: bool,
@@ -540,9 +542,9 @@ pub(crate) struct Volume {
 pub(crate) struct ProofRequest {
     /// Commands that must exit with 0 in the finished image.
     pub(crate) checks: Vec<String>,
-    /// Whether the default checks and `checks` run.
+    /// Whether any checks run.
     pub(crate) verify: bool,
-    /// How long all checks of a platform may take together, in seconds; 0 is no limit.
+    /// The time limit in seconds for all checks of a platform together. 0 means no limit.
     pub(crate) limit_secs: u64,
 }
 
@@ -551,30 +553,31 @@ pub(crate) struct ProofRequest {
 pub(crate) struct PackRequest {
     pub(crate) compression: Compression,
     pub(crate) layers: LayersRequest,
-    /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`). At most [`Self::MAX_EPOCH_SECS`].
+    /// The time of all files and documents in the image, in seconds since 1970 (`SOURCE_DATE_EPOCH`). The maximum is
+    /// [`Self::MAX_EPOCH_SECS`].
     pub(crate) epoch_secs: u64,
 }
 
 impl PackRequest {
-    /// The latest time that all parts of an image can hold: a tar header has eleven octal digits for it (2242-03-16).
-    /// A pax record could hold later times, but not every engine can set them: containerd counts nanoseconds in 64 bits,
+    /// The latest time that is possible in all parts of an image. A tar header has eleven octal digits for a time, which end on 2242-03-16.
+    /// A pax record could contain later times, but not every engine can set them. For example, containerd uses 64 bits for nanoseconds,
     /// which end in 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
-    /// 1980-01-01T00:00:01Z. A zip archive cannot hold an earlier time, and some programs zip their own files, such as
-    /// builders of documents.
+    /// This is 1980-01-01T00:00:01Z. A zip archive cannot contain an earlier time. Some programs write their own files
+    /// into zip archives, for example programs that build documentation.
     pub(crate) const DEFAULT_EPOCH_SECS: u64 = 315_532_801;
 }
 
-/// How the files of an image are divided into layers.
+/// Decides how the files of an image are divided into layers.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct LayersRequest {
     pub(crate) layering: Layering,
-    /// The most layers that lath makes; from 1 to [`Self::MAX`].
+    /// The maximum number of layers that lath creates. It is from 1 to [`Self::MAX`].
     pub(crate) max: usize,
 }
 
 impl LayersRequest {
-    /// Docker refuses an image with more layers.
+    /// Docker refuses images with more layers.
     pub(crate) const MAX: usize = 125;
     pub(crate) const DEFAULT_MAX: usize = 100;
 }
@@ -583,28 +586,28 @@ impl LayersRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Layering {
-    /// A layer for each package and each distribution, except that small neighbours share a layer.
+    /// A layer for each package and each distribution. Small ones that are next to each other share a layer.
     Auto,
-    /// One layer.
+    /// A single layer.
     Single,
-    /// A layer for each package and each distribution, as long as there are not too many.
+    /// A layer for each package and each distribution, unless there are too many.
     Package,
 }
 
-/// The places to which the image is written.
+/// The destinations to which the image is written.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct OutputRequest {
-    /// The image's name, with its tag if the user gave one: `registry.example/tools/pre-commit:4.7.0`.
+    /// The image's name, with its tag if the user gave one. For example `registry.example/tools/pre-commit:4.7.0`.
     pub(crate) name: String,
     /// The other names that the user gave.
     pub(crate) aliases: Vec<String>,
     #[serde(skip)]
     pub(crate) destinations: Vec<Destination>,
-    /// The file for the receipt, as JSON.
+    /// The file to which the receipt is written as JSON.
     pub(crate) metadata_file: Option<PathBuf>,
-    /// The file for the explanation of the image.
+    /// The file to which the explanation of the image is written.
     pub(crate) explanation: Option<PathBuf>,
-    /// Whether each registry gets the explanation.
+    /// Whether the explanation is sent to each registry.
     pub(crate) attach_explanation: bool,
 }
 
@@ -612,11 +615,12 @@ pub(crate) struct OutputRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Compression {
-    /// RFC 1952, level 1 to 12.
+    /// gzip (RFC 1952), with a level from 1 to 12.
     Gzip(u8),
-    /// RFC 8878, level 1 to 19.
+    /// zstd (RFC 8878), with a level from 1 to 19.
     Zstd(u8),
-    /// zstd with a frame per file and a table of contents, so that an engine can fetch single files. The same levels.
+    /// zstd with a frame per file and a table of contents, so that engines can fetch single files. The levels are the
+    /// same as for zstd.
     #[serde(rename = "zstd:chunked")]
     ZstdChunked(u8),
 }
@@ -661,7 +665,7 @@ impl FromStr for Compression {
 
 #[cfg(test)]
 impl PythonRequest {
-    /// Returns a request without a distribution, for tests to change.
+    /// Returns a request without a distribution, which tests can change.
     fn example() -> Self {
         Self {
             version: PythonVersion { major: 3, minor: 13 },
@@ -683,7 +687,7 @@ impl PythonRequest {
 
 #[cfg(test)]
 impl TrimRequest {
-    /// Returns a request for this level that keeps nothing else.
+    /// Returns a request for this level, without anything else that must be kept.
     pub(crate) fn example(level: TrimLevel) -> Self {
         Self {
             level,
@@ -698,7 +702,7 @@ impl TrimRequest {
 
 #[cfg(test)]
 impl Request {
-    /// Returns a request with empty lists and the defaults of the command line, for tests to change.
+    /// Returns a request with empty lists and the defaults of the command line, which tests can change.
     pub(crate) fn example() -> Self {
         use crate::model::platform::Architecture;
         Self {

@@ -5,9 +5,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct ScriptMetadata {
-    /// PEP 508 requirements.
+    /// The requirements, in the form of PEP 508.
     pub(crate) dependencies: Vec<String>,
-    /// PEP 440 specifiers.
+    /// Specifiers for Python, as in PEP 440.
     pub(crate) requires_python: Option<String>,
     tool: Tools,
 }

@@ -1,13 +1,13 @@
-//! Passwords and tokens. They are shown nowhere.
+//! Passwords and tokens. They must never be shown.
 
 use std::fmt;
 
-/// A password or a token. No way to print it shows its value.
+/// A password or a token. Printing it in any way does not show its value.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 
 impl Secret {
-    /// Returns the value, for the one who sends it.
+    /// Returns the value, so that it can be sent.
     pub(crate) fn exposed(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,5 @@
-//! URLs and requirements as the user typed them. They may contain a name and a password, so they show none.
+//! URLs and requirements that the user typed. They may contain a user name and a password, which are removed when they
+//! are shown.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -7,25 +8,25 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize, Serializer};
 use url::{Position, Url};
 
-/// A URL, or a text with URLs in it, that may contain credentials. They are left out when it is printed or serialised.
+/// A text that may contain URLs with credentials. Printing or serialising it leaves out the credentials.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct SecretText(String);
 
 impl SecretText {
-    /// The whole with its credentials, for the one who sends them.
+    /// Returns the whole text with its credentials, so that these can be sent.
     pub(crate) fn exposed(&self) -> &str {
         &self.0
     }
 
-    /// Returns the URL. `None` if it is invalid, or if the end of its password is ambiguous.
+    /// Returns the URL. Returns `None` if it is invalid, or if it is unclear where its password ends.
     pub(crate) fn url(&self) -> Option<Url> {
         Url::parse(&self.0).ok().filter(is_plain)
     }
 }
 
-/// Whether it is plain where the credentials of `url` end. An `@` after its host may end a password with a slash in it,
-/// and then the host is part of that password.
+/// Whether it is clear where the credentials of `url` end. If there is an `@` after the host, the password may contain
+/// a slash. Then the text that looks like the host is a part of the password.
 pub(crate) fn is_plain(url: &Url) -> bool {
     let rest = &url[Position::BeforePath..];
     let has_credentials = !url.username().is_empty() || url.password().is_some();
@@ -69,8 +70,8 @@ impl Serialize for SecretText {
     }
 }
 
-/// Returns a text that may be shown, without the names and passwords of the URLs in it. If a URL is malformed, more
-/// than these may be removed, because the end of its password is ambiguous.
+/// Returns a text that may be shown, without user names and passwords of URLs. If a URL is malformed, more text may be
+/// removed, because it is unclear where its password ends.
 pub(crate) fn public(text: &str) -> String {
     let ends_word = |c: char| c.is_whitespace() || matches!(c, '`' | '"' | '\'' | '<' | '>');
     let mut shown = String::new();
@@ -88,27 +89,28 @@ pub(crate) fn public(text: &str) -> String {
 fn push_public(word: &str, shown: &mut String) {
     let (scheme, body) = match word.find("://") {
         Some(at) => word.split_at(at + 3),
-        // `user:password@host/simple`: what it was meant to be is plain to see.
+        // It is clear that `user:password@host/simple` is meant as a URL.
         None if word.split_once(':').is_some_and(|(_, after)| after.contains('@')) => ("", word),
         None => ("", ""),
     };
     let Some(last) = body.rfind('@') else { return shown.push_str(word) };
     let (authority, path) = body.split_at(body.find(['/', '?', '#', '\\']).unwrap_or(body.len()));
-    // An `@` after a host is a version or a scope, but after a colon it may end a password with a slash in it.
+    // After a host, an `@` begins a version or a scope. But after a colon, the `@` may end a password that contains a
+    // slash.
     let is_free = !scheme.is_empty() && !authority.contains('@') && is_host(authority) && !ends_password(path);
     shown.push_str(scheme);
     shown.push_str(if is_free { body } else { &body[last + 1..] });
 }
 
-/// Whether `text` is a host, with a port or without.
+/// Whether `text` is a host, with or without a port.
 fn is_host(text: &str) -> bool {
     Url::parse(&format!("http://{text}/")).is_ok_and(|url| url.has_host()) || text.is_empty()
 }
 
-/// A URL that was read, without credentials.
+/// Returns a URL without its credentials.
 pub(crate) fn without_credentials(url: &Url) -> Url {
     let mut url = url.clone();
-    // Neither fails on a URL with a host, and one without a host has no credentials.
+    // These calls cannot fail for a URL with a host, and a URL without a host has no credentials.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url

@@ -1,28 +1,28 @@
-//! Sources that wheels are built from: source distributions, repositories and folders.
+//! Sources from which wheels are built: source distributions, repositories and folders.
 
 use std::path::PathBuf;
 
 use crate::model::digest::Digest;
 use crate::model::platform::PythonVersion;
 
-/// A source that lath can build into a wheel.
+/// A source from which lath can build a wheel.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Source {
-    /// The normalised name that its metadata must have. `None` if the user gave only a place.
+    /// The normalised name that its metadata must have. `None` if the user gave only a URL or path.
     pub(crate) name: Option<String>,
     /// The version that its metadata must have, if it is known.
     pub(crate) version: Option<String>,
     pub(crate) place: SourcePlace,
     /// The folder of the project in the source.
     pub(crate) subdirectory: Option<String>,
-    /// The sha256 of an archive must be one of these. If there are none, any sha256 is accepted.
+    /// The sha256 digests that are allowed for the archive. If the list is empty, any sha256 is accepted.
     pub(crate) allowed: Vec<Digest>,
-    /// A Python for which the index has wheels of the same version, so that nothing has to be built.
+    /// A Python for which the index has wheels of the same version. With this Python, no build would be needed.
     pub(crate) other_python: Option<PythonVersion>,
 }
 
 impl Source {
-    /// Returns the source in words, for messages.
+    /// Returns the source as a text for messages.
     pub(crate) fn shown(&self) -> String {
         match (&self.name, &self.version) {
             (Some(name), Some(version)) => format!("{name} {version}"),
@@ -35,8 +35,8 @@ impl Source {
 /// The place of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SourcePlace {
-    /// A source distribution on a server. Its URL has no credentials and no fragment. It is indexed if an index lists it, and
-    /// no requirement contains its URL.
+    /// A source distribution on a server. Its URL has no credentials and no fragment. `is_indexed` means that an index contains the URL,
+    /// and that no requirement does.
     Url { url: String, file_name: String, is_indexed: bool },
     /// A source distribution on this machine.
     Path(PathBuf),
@@ -47,7 +47,7 @@ pub(crate) enum SourcePlace {
 }
 
 impl SourcePlace {
-    /// Returns the place in words, for messages.
+    /// Returns the place as a text for messages.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Url { url, .. } => url.clone(),
@@ -57,19 +57,19 @@ impl SourcePlace {
     }
 }
 
-/// The source that a wheel was built from.
+/// The source from which a wheel was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BuiltFrom {
     pub(crate) place: BuiltPlace,
     /// The folder of the project in the source.
     pub(crate) subdirectory: Option<String>,
-    /// The archive that went into the build. A folder and a commit become archives too.
+    /// The archive with the source that was built. If the source is a folder or a commit, it is packed into an archive.
     pub(crate) archive: Digest,
     /// Whether the archive has the history of a repository.
     pub(crate) has_git: bool,
 }
 
-/// The place of the source that a wheel was built from.
+/// The place of the source from which a wheel was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BuiltPlace {
     /// A source distribution. Its URL may be that of a file on this machine.
@@ -87,7 +87,7 @@ impl BuiltPlace {
         url::Url::parse(url).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok()
     }
 
-    /// Returns the place in words, as [`SourcePlace::shown`] does.
+    /// Returns the place as a text, like [`SourcePlace::shown`].
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Archive { url } => self.path().map_or_else(|| url.clone(), |path| path.display().to_string()),

@@ -1,5 +1,5 @@
-//! The files that Python loads when a program starts: the closure over the imports that run at start-up. The result
-//! depends only on the files, because nothing of the image is run.
+//! Finds the files that Python loads when a program starts. It follows the imports that run at start-up. The result
+//! depends only on the files, because no program of the image is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +7,12 @@ use crate::model::image_path::ImagePath;
 use crate::model::modules::{ModuleFile, Modules, parent};
 use crate::model::python_file::PythonFile;
 
-/// The modules that the interpreter imports before any program, if it does not contain them.
+/// The modules that the interpreter imports before every program, if they are not a part of the interpreter.
 const FIRST: [&str; 4] = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecustomize"];
 
-/// Modules that are loaded together with another one although no statement at the top level of a Python file imports
-/// them: by a call, by a computed name, by an extension module, or by a function that runs during the import.
+/// Modules that are always loaded together with another module, although no statement at the top level of a Python file
+/// imports them. They are imported by a call, by a computed name, by an extension module, or by a function that runs
+/// during the import.
 const WITH: [(&str, &[&str]); 9] = [
     ("concurrent.futures", &["concurrent.futures.thread"]),
     ("importlib.metadata", &["importlib.metadata._adapters", "importlib.metadata._text", "email.parser"]),
@@ -38,22 +39,22 @@ const WITH: [(&str, &[&str]); 9] = [
 pub(crate) trait PythonSource {
     type Error;
 
-    /// Returns the facts about each file. `None` if Python could not compile it.
+    /// Returns the facts about each file. They are `None` if Python could not compile the file.
     fn read(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Self::Error>;
 }
 
-/// The place from which a program starts: `module`, or `module:function`.
+/// The starting point of a program, which is `module` or `module:function`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryPoint {
     pub(crate) module: String,
     pub(crate) function: Option<String>,
 }
 
-/// Returns the files that a start loads. `imported` are modules that are imported at every start.
+/// Returns the files that a program loads when it starts. `imported` are the modules that are imported at every start.
 ///
-/// A file's imports count if they run when it is imported itself. The imports of a function
-/// count if a start calls the function. These are the function of an entry point, and the functions that a file calls
-/// while it is imported. If such a function uses the name of another function of the same package, that one counts, too.
+/// An import of a file counts if it runs when the file is imported. The imports of a function count if the function is called at start-up.
+/// Two kinds of functions are called at start-up: the function of an entry point, and functions that a file calls while it is imported. If
+/// such a function contains the name of another function of the same package, that function counts too.
 pub(crate) fn start_up_files<S: PythonSource>(
     modules: &Modules<'_>,
     entry_points: &[EntryPoint],
@@ -83,21 +84,21 @@ pub(crate) fn start_up_files<S: PythonSource>(
     Ok(loaded)
 }
 
-/// A part of a start.
+/// A step of the search.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Visit {
     /// A module is imported.
     Module(String),
-    /// A function of a module runs.
+    /// A function of a module is called.
     Function { module: String, function: String },
 }
 
 struct Walk<'a> {
     modules: &'a Modules<'a>,
-    /// The files that were read. `None` if Python could not compile one.
+    /// The facts about the files that were read. They are `None` if Python could not compile the file.
     files: BTreeMap<ImagePath, Option<PythonFile>>,
     seen: BTreeSet<Visit>,
-    /// The visits that come next. Their files are read together, because parsing uses all cores then.
+    /// The next visits. Their files are read together, so that all cores are used for parsing.
     next: Vec<Visit>,
 }
 
@@ -112,7 +113,7 @@ impl Walk<'_> {
         names.into_iter().for_each(|name| self.go(Visit::Module(name)));
     }
 
-    /// Takes all visits that come next, and reads their files.
+    /// Takes all next visits, and reads their files.
     fn read_next<S: PythonSource>(&mut self, source: &mut S) -> Result<Vec<(Visit, Option<ModuleFile>)>, S::Error> {
         let find = |visit: Visit| {
             let found = match &visit {
@@ -129,7 +130,7 @@ impl Walk<'_> {
         Ok(visits)
     }
 
-    /// Imports a module. Returns its file, if Python can load it.
+    /// Imports a module. Returns its file if Python can load it.
     fn load(&mut self, name: &str, found: Option<ModuleFile>) -> Option<ImagePath> {
         self.import([parent(name).to_owned()]);
         let others = WITH.iter().filter(|(module, _)| *module == name).flat_map(|(_, names)| *names);
@@ -142,11 +143,11 @@ impl Walk<'_> {
         let calls: Vec<Visit> = file.calls.iter().flat_map(|name| place.functions(name)).collect();
         self.import(names);
         calls.into_iter().for_each(|visit| self.go(visit));
-        // The interpreter contains the module itself, but not the modules that it imports.
+        // The module itself is a part of the interpreter, but the modules that it imports are not.
         (!self.modules.is_frozen(name)).then_some(found.path)
     }
 
-    /// Runs a function: it imports modules, and uses other functions.
+    /// Handles a call of a function, which imports modules and uses other functions.
     fn run(&mut self, module: &str, function: &str, found: &ModuleFile) {
         let Some(Some(file)) = self.files.get(&found.path) else { return };
         let place = Place { module, package: found.package(module), file };
@@ -154,23 +155,24 @@ impl Walk<'_> {
         let mut visits: Vec<Visit> = imports.map(Visit::Module).collect();
         match file.functions.get(function) {
             Some(names) => names.iter().for_each(|name| visits.extend(place.functions(name))),
-            // The file may import the function from another one.
+            // The file may import this function from another file.
             None => visits.extend(place.functions(function)),
         }
         visits.into_iter().for_each(|visit| self.go(visit));
     }
 }
 
-/// A file, as the module that it is imported as.
+/// A file, and the name by which it is imported.
 struct Place<'a> {
     module: &'a str,
-    /// The package that contains the module.
+    /// The package for relative imports in the file.
     package: &'a str,
     file: &'a PythonFile,
 }
 
 impl Place<'_> {
-    /// Returns the functions that a name in the file may stand for, in this file and in others of the same package.
+    /// Returns the functions that a name in the file may mean. They are in this file, or in other files of the same
+    /// package.
     fn functions(&self, name: &str) -> impl Iterator<Item = Visit> {
         let own = |module: &str| module.split('.').next().unwrap_or_default().to_owned();
         let here = self.file.functions.contains_key(name).then(|| (self.module.to_owned(), name.to_owned()));
@@ -194,7 +196,7 @@ mod tests {
 
     const SITE: &str = "/opt/app/lib/python3.13/site-packages";
 
-    /// The Python files of a tree in memory: their paths in `SITE`, and their imports.
+    /// The Python files of a tree in memory. Their paths are below `SITE`.
     #[derive(Default)]
     struct Files(BTreeMap<ImagePath, Option<PythonFile>>);
 
@@ -204,13 +206,13 @@ mod tests {
             self
         }
 
-        /// Adds a file that imports modules when it is imported itself.
+        /// Adds a file that imports modules when it is imported.
         fn importing(self, path: &str, modules: &[&str]) -> Self {
             let imports = modules.iter().map(|module| import(module, &[])).collect();
             self.file(path, Some(PythonFile { imports, ..PythonFile::default() }))
         }
 
-        /// Returns the files that a start from `entry` loads, without their folder.
+        /// Returns the files that are loaded if a program starts at `entry`. The paths are relative to `SITE`.
         fn loaded(mut self, entry: &str) -> Vec<String> {
             let mut tree = Tree::default();
             for path in self.0.keys() {
@@ -233,7 +235,7 @@ mod tests {
         }
     }
 
-    /// `import module`, or `from module import names`. The module may begin with dots.
+    /// `import module`, or `from module import names`. The name of the module may begin with dots.
     fn import(module: &str, names: &[&str]) -> Import {
         let bare = module.trim_start_matches('.');
         let level = (module.len() - bare.len()) as u32;
@@ -319,7 +321,7 @@ mod tests {
         let files = ["a/lazy.py", "a/never.py", "deepest.py", "far.py"]
             .into_iter()
             .fold(files, |files, path| files.importing(path, &[]));
-        // The entry point names a function that `a` imports from `a.core`.
+        // The entry point is a function that `a` imports from `a.core`.
         let expected = ["a/__init__.py", "a/core.py", "a/deep.py", "a/lazy.py", "deepest.py", "other.py"];
         assert_eq!(files.loaded("a:main"), expected);
     }

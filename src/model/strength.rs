@@ -1,4 +1,4 @@
-//! The strength of a proof: how often it notices that a file of the image is missing.
+//! The strength of a proof: how often it detects that a file of the image is missing.
 
 use serde::Serialize;
 
@@ -22,33 +22,33 @@ pub(crate) enum FileKind {
     StdlibModule,
     ExtensionModule,
     SharedLibrary,
-    /// Any other file beside the modules of a distribution.
+    /// Any other file of a distribution that is next to its modules.
     PackageData,
     DistInfo,
     Program,
     Other,
 }
 
-/// How the proof noticed that a file is missing.
+/// How the proof detected that a file is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Notice {
-    /// A check noticed it that does not name the file itself.
+    /// A check detected it, although the check does not name the file.
     ByOthers,
-    /// Only the import of the module itself noticed it.
+    /// No check detected it, except the import of the module itself.
     ByItself,
     No,
 }
 
-/// One deleted file, and the result.
+/// A file that was deleted, and the result.
 #[derive(Debug, Serialize)]
 pub(crate) struct Deletion {
     pub(crate) path: ImagePath,
     pub(crate) kind: FileKind,
-    /// Whether the file is a module that the programs of the image can import, one of these programs, or a library that
-    /// one of them needs.
+    /// Whether the programs of the image need the file. It may be a module that they can import, one of the programs,
+    /// or a library that one of them needs.
     pub(crate) is_reached: bool,
     pub(crate) notice: Notice,
-    /// The check that noticed it.
+    /// The check that detected it.
     pub(crate) check: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The build of PyTorch: for the processor, or for a version of CUDA, ROCm or XPU.
+//! The build of PyTorch, which is for the CPU or for a version of CUDA, ROCm or XPU.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use thiserror::Error;
 
-/// `cpu`, `cu128`, `rocm6.4` or `xpu`. Whether PyTorch has such a build is checked by the resolver.
+/// A name such as `cpu`, `cu128`, `rocm6.4` or `xpu`. The resolver checks later whether PyTorch has such a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct TorchBackend(String);
 
@@ -26,7 +26,7 @@ pub(crate) struct TorchBackendError(String);
 impl FromStr for TorchBackend {
     type Err = TorchBackendError;
 
-    /// `auto` is `cpu`: the image must not depend on the graphics card of the machine that builds it.
+    /// `auto` means `cpu`, because the image must not depend on the graphics card of this machine.
     fn from_str(text: &str) -> Result<Self, TorchBackendError> {
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_cuda = text.strip_prefix("cu").is_some_and(is_number);

@@ -1,5 +1,5 @@
-//! The files that programs used while they ran: the evidence for `--trim trace`. It is kept as text, one path per line, so
-//! that records of several runs can be joined.
+//! The files that programs used while they ran. `--trim trace` needs them. They are stored as text with one path per line, so that records
+//! of several runs can be joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -10,11 +10,12 @@ use thiserror::Error;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::tree::{Kind, Tree};
 
-/// The first line of a record. Another version of the format has another number.
+/// The beginning of the first line of a record. The version of the format follows.
 const TITLE: &str = "lath trace ";
 const VERSION: &str = "1";
 
-/// The most bytes of a record, and the most paths. They are far above those of real records, and limit the memory.
+/// The maximum size of a record. The next constant is the maximum number of paths. They are much higher than in real
+/// records, and limit the memory.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
 const MAX_PATHS: usize = 500_000;
 
@@ -22,13 +23,13 @@ const MAX_PATHS: usize = 500_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Use {
-    /// Started it as a program.
+    /// The path was started as a program.
     Exec,
-    /// Opened a directory, so that its entries can be read.
+    /// A directory was opened, so that its entries can be read.
     List,
-    /// Opened a file. Libraries are opened when they are loaded.
+    /// A file was opened. This includes libraries, which are opened when they are loaded.
     Open,
-    /// Looked at the path itself: its size, its mode, whether it exists, or the target of a link.
+    /// Only properties of the path were read: its size, its mode, whether it exists, or the target of a link.
     Stat,
 }
 
@@ -45,14 +46,14 @@ impl Use {
     }
 }
 
-/// A path as a program wrote it, absolute but not normalised: it can contain links and `..`.
+/// A path as a program used it. It is absolute but not normalised, so it can contain links and `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Touch {
     pub(crate) path: String,
     pub(crate) by: Use,
 }
 
-/// The paths of an image that programs used, and how.
+/// The paths of an image that programs used, and how they used them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trace {
     pub(crate) paths: BTreeMap<ImagePath, BTreeSet<Use>>,
@@ -73,8 +74,8 @@ pub(crate) enum TraceError {
 }
 
 impl Trace {
-    /// Adds everything that `tree` has of the paths in `touches`: each link on the way, and the file or directory at
-    /// the end. Other paths, such as those of temporary files and of `/proc`, are not recorded.
+    /// Adds those paths in `touches` that `tree` contains. The links on the way to a path are added as well. Other
+    /// paths, such as temporary files and those in `/proc`, are not recorded.
     pub(crate) fn add(&mut self, tree: &Tree, touches: &[Touch]) {
         for Touch { path, by } in touches {
             let Some((links, end)) = walk(tree, path) else { continue };
@@ -123,7 +124,7 @@ impl Trace {
     }
 }
 
-/// The record: its version, and each path with its uses, sorted by path.
+/// Writes the record: its version, and then each path with its uses, sorted by path.
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{TITLE}{VERSION}")?;
@@ -135,11 +136,11 @@ impl fmt::Display for Trace {
     }
 }
 
-/// The most links that the kernel follows in one path (path_resolution(7)).
+/// The maximum number of links that the kernel follows in one path (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// Follows `path` like the kernel. Returns the links on the way, and the file or directory at the end. `None` if the tree
-/// does not have it.
+/// Follows `path` like the kernel. Returns the links that were followed, and the file or directory at the end. Returns `None` if the tree
+/// does not contain it.
 fn walk(tree: &Tree, path: &str) -> Option<(Vec<ImagePath>, ImagePath)> {
     if path.is_empty() {
         return None;

@@ -1,4 +1,5 @@
-//! The file system of an image as a plain value: one node per path, contents by digest. Nothing is on disk.
+//! The file system of an image as a plain value. It has one node per path. The contents of files are only given by
+//! their digest. Nothing is on the disk.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -23,14 +24,14 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
-    /// Permission bits: `0o755`.
+    /// The permission bits, such as `0o755`.
     pub(crate) mode: u32,
     /// The numeric ID of the owner.
     pub(crate) owner: u32,
-    /// The numeric ID of the group. `None` if it is the same as the owner's.
+    /// The numeric ID of the group. `None` if it is the same as the numeric ID of the owner.
     pub(crate) group: Option<u32>,
     pub(crate) origin: Origin,
-    /// Why the path is kept. `None` until trim sets it.
+    /// The reason why the path is kept. `None` until trim sets it.
     pub(crate) kept: Option<Kept>,
 }
 
@@ -72,7 +73,7 @@ impl Node {
     }
 }
 
-/// A removed path, and the reason.
+/// A removed path, and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Removal {
     pub(crate) size_bytes: u64,
@@ -80,9 +81,9 @@ pub(crate) struct Removal {
     pub(crate) reason: Removed,
 }
 
-/// Returns the nodes that have the same contents, mode and owner as an earlier node of the same Debian package, each
-/// with the path of that node. Packages contain such files as hard links, and in an image a copy cannot be
-/// distinguished from a link.
+/// Returns nodes that have the same contents, mode and owner as an earlier node of the same Debian package. Each is
+/// returned with the path of that node. Such files are hard links in the package. In an image, a copy and a link cannot
+/// be distinguished.
 pub(crate) fn hard_links<'a>(
     nodes: impl Iterator<Item = (&'a ImagePath, &'a Node)>,
 ) -> BTreeMap<&'a ImagePath, &'a ImagePath> {
@@ -102,7 +103,7 @@ pub(crate) fn hard_links<'a>(
     links
 }
 
-/// Every path of an image, and every path that trim removed from it.
+/// All paths of an image, and all paths that trim removed from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tree {
     pub(crate) nodes: BTreeMap<ImagePath, Node>,
@@ -110,7 +111,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Adds `node` and any missing parent directories (0755, root, with the node's origin).
+    /// Adds `node`. Missing parent directories are added too. They have mode 0755, the owner root and the node's
+    /// origin.
     pub(crate) fn insert(&mut self, path: ImagePath, node: Node) {
         let mut above = path.parent();
         while let Some(parent) = above {
@@ -131,8 +133,8 @@ impl Tree {
         }
     }
 
-    /// Follows links in every component of `path`, like the kernel. `None` if the path does not exist or the links form
-    /// a circle.
+    /// Follows links in every component of `path`, like the kernel. Returns `None` if the path does not exist or if
+    /// links lead in a circle.
     pub(crate) fn canonical(&self, path: &ImagePath) -> Option<ImagePath> {
         let mut current = path.clone();
         'again: for _ in 0..40 {
@@ -161,33 +163,33 @@ impl Tree {
         None
     }
 
-    /// Returns the node at `path` after following links.
+    /// Returns the node at `path`, after links were followed.
     pub(crate) fn find(&self, path: &str) -> Option<(ImagePath, &Node)> {
         let canonical = self.canonical(&ImagePath::parse(path).ok()?)?;
         let node = self.nodes.get(&canonical)?;
         Some((canonical, node))
     }
 
-    /// Returns the size of all files. Hard links count once.
+    /// Returns the sum of the sizes of all files. Hard links count once.
     pub(crate) fn size_bytes(&self) -> u64 {
         let twice: u64 = self.hard_links().keys().map(|path| self.nodes[*path].size_bytes()).sum();
         self.nodes.values().map(Node::size_bytes).sum::<u64>() - twice
     }
 
-    /// Returns the files that ship as hard links, each with the path that it links to.
+    /// Returns the files that become hard links in the image. The value is the path that the file links to.
     pub(crate) fn hard_links(&self) -> BTreeMap<&ImagePath, &ImagePath> {
         hard_links(self.nodes.iter())
     }
 
-    /// Returns a key for everything that ships: paths, kinds, modes, owners and contents. Origins and reasons do not
-    /// count.
+    /// Returns a key for everything in the image: paths, kinds, modes, owners and contents. Origins and reasons have no
+    /// effect on it.
     pub(crate) fn digest(&self) -> Digest {
         self.digest_of(|_| true)
     }
 
     /// Returns the digest of the paths for which `counts` is true.
     pub(crate) fn digest_of(&self, counts: impl Fn(&ImagePath) -> bool) -> Digest {
-        /// The fields of a node that count.
+        /// The fields of a node that affect the digest.
         #[derive(Serialize)]
         struct NodeKey<'a> {
             path: &'a ImagePath,
@@ -210,7 +212,7 @@ impl Tree {
         Digest::of_key(&nodes)
     }
 
-    /// Returns the tree as text for tests and people, one line per path, including removed paths.
+    /// Returns the tree as text for tests and people. There is one line per path, including removed paths.
     #[cfg(test)]
     pub(crate) fn listing(&self) -> String {
         use std::fmt::Write as _;

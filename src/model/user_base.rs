@@ -1,4 +1,4 @@
-//! The user base: the directory for the program and its libraries.
+//! The user base is the directory that contains the program and its libraries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::model::python_home::{Python, PythonHome};
 
-/// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. Only plain characters are
-/// allowed, because the path is written into `PATH`, which has no quoting, and into Python source.
+/// The directory in `PYTHONUSERBASE`. Executables are in `bin`, and libraries in `lib`. Only simple characters are
+/// allowed. The path is written into `PATH`, which has no quoting, and into Python source code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct UserBase(ImagePath);
 
@@ -37,7 +37,8 @@ impl UserBase {
         format!("{}/lib/python{version}/site-packages", self.0)
     }
 
-    /// Returns the folders in which `python` finds modules. A folder that contains another one comes after it.
+    /// Returns the folders in which `python` finds modules. If a folder contains another one, the inner folder comes
+    /// first.
     pub(crate) fn search_path(&self, python: Python<'_>) -> Vec<String> {
         let stdlib = python.stdlib();
         let mut folders = vec![format!("{stdlib}/lib-dynload"), stdlib, self.site(python.version)];
@@ -45,12 +46,12 @@ impl UserBase {
         folders
     }
 
-    /// Returns the line of a path file with which `python` finds the user base even if the environment is cleared.
-    /// Programs search for data in it, too. If the user site is already in `sys.path`, its path files have been read
-    /// and must not be read twice.
+    /// Returns a line for a path file (`.pth`). With this line, `python` finds the user base even if no environment
+    /// variables are set. Programs also search for data in it. If the user site is already in `sys.path`, its own path
+    /// files were read before. They must not be read again.
     ///
-    /// The user site comes before the distributions of a base image, so that it hides them, as it does if the environment
-    /// names the user base.
+    /// The user site must come before the distributions of a base image, so that it hides them. If environment variables name the user
+    /// base, the order is the same.
     pub(crate) fn path_line(&self, python: Python<'_>) -> String {
         let (base, site) = (&self.0, self.site(python.version));
         let line = format!(
@@ -88,7 +89,7 @@ impl FromStr for UserBase {
     type Err = UserBaseError;
 
     fn from_str(text: &str) -> Result<Self, UserBaseError> {
-        // Directories that an engine mounts over, directories that belong to packages, and the symbolic links to those.
+        // Directories that engines mount, directories that belong to packages, and symbolic links to these.
         const TAKEN: [&str; 11] =
             ["/dev", "/proc", "/sys", "/run", "/etc", "/root", "/bin", "/sbin", "/lib", "/lib64", "/var/lib/dpkg"];
         let refuse = || UserBaseError(text.to_owned());

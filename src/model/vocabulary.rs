@@ -1,27 +1,27 @@
-//! The words for which files are searched when a parcel is opened. To look for another word, a rule adds it to one of
-//! these lists, and asks for it in [`crate::model::facts::Facts::mentions`].
+//! The words that are searched for in all files when a parcel is opened. If a rule needs another word, add the word to
+//! one of these lists. The rule then finds it in [`crate::model::facts::Facts::mentions`].
 
 use crate::model::digest::Digest;
 
 pub(crate) const FIND_LIBRARY: &str = "find_library";
 pub(crate) const LDCONFIG: &str = "ldconfig";
-/// The package with the texts of Python's help.
+/// The package with the help texts of Python.
 pub(crate) const PYDOC_DATA: &str = "pydoc_data";
-/// The project whose interpreters other programs fetch.
+/// The project that publishes Python interpreters which other programs download.
 pub(crate) const PYTHON_BUILD_STANDALONE: &str = "python-build-standalone";
-/// glibc's function that opens a converter between character sets.
+/// The function of glibc that opens a converter between character sets.
 pub(crate) const ICONV_OPEN: &str = "iconv_open";
-/// An environment variable that libltdl reads. Each file that contains libltdl contains this name.
+/// An environment variable that libltdl reads. Every file that contains libltdl also contains this name.
 pub(crate) const LTDL_LIBRARY_PATH: &str = "LTDL_LIBRARY_PATH";
 
-/// Found in every file, if they occur as whole names.
+/// These are searched for in every file. They count if they occur as whole names.
 pub(crate) const NAMES: [&str; 4] = [FIND_LIBRARY, LDCONFIG, PYDOC_DATA, PYTHON_BUILD_STANDALONE];
 
-/// Found in ELF files, if they occur as whole strings.
+/// These are searched for in ELF files. They count if they occur as whole strings.
 pub(crate) const STRINGS: [&str; 2] = [ICONV_OPEN, LTDL_LIBRARY_PATH];
 
-/// The programs of Debian's and Ubuntu's `coreutils`, sorted. Found in texts that a shell could read, if they occur as
-/// whole words.
+/// The programs of Debian's and Ubuntu's `coreutils`, sorted. They are searched for in texts that a shell may read, and
+/// count if they occur as whole words.
 pub(crate) const PROGRAMS: [&str; 106] = [
     "[",
     "arch",
@@ -134,12 +134,13 @@ pub(crate) const PROGRAMS: [&str; 106] = [
 /// Returns whether `word` is one of [`PROGRAMS`].
 pub(crate) fn is_program(word: &[u8]) -> bool {
     let Some(first) = word.first() else { return false };
-    // Nearly all words of a text end here, and there are millions of them.
+    // This check ends the search for nearly all words. It must be fast, because a text has millions of words.
     let is_possible = word.len() < 32 && LENGTHS[usize::from(*first)] & (1 << word.len()) != 0;
     is_possible && PROGRAMS.binary_search_by(|program| program.as_bytes().cmp(word)).is_ok()
 }
 
-/// The lengths of the programs' names by their first byte: bit 3 is set for names of 3 bytes.
+/// For each first byte, the lengths of the program names that begin with it. For example, bit 3 is set if there is a
+/// name of 3 bytes.
 const LENGTHS: [u32; 256] = {
     let mut lengths = [0; 256];
     let mut index = 0;
@@ -151,7 +152,7 @@ const LENGTHS: [u32; 256] = {
     lengths
 };
 
-/// Returns a key for all lists. Facts that were found with other lists are out of date.
+/// Returns a key for all lists. If facts were found with other lists, they are out of date.
 pub(crate) fn digest() -> Digest {
     Digest::of(format!("{NAMES:?} {STRINGS:?} {PROGRAMS:?}").as_bytes())
 }

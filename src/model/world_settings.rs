@@ -1,4 +1,4 @@
-//! The settings of the doors to the outside, as the command line and the environment give them.
+//! The settings for the doors. They come from the command line and the environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,18 +11,18 @@ use crate::model::secret::Secret;
 pub(crate) struct WorldSettings {
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
-    /// Downloads at once.
+    /// The maximum number of downloads at once.
     pub(crate) jobs: usize,
     /// The value of `DOCKER_HOST`.
     pub(crate) docker_host: Option<String>,
-    /// The folder with the sockets of the user's own daemons (`XDG_RUNTIME_DIR`).
+    /// The folder that contains the sockets of the user's own daemons (`XDG_RUNTIME_DIR`).
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) sandbox: SandboxSettings,
-    /// The environment variables that requirements files may contain.
+    /// The environment variables, because requirements files may contain their names.
     pub(crate) variables: Variables,
     /// The file with names and passwords for hosts (netrc).
     pub(crate) netrc: Option<PathBuf>,
-    /// A file of keys to trust instead of those that lath contains.
+    /// A file with keys that are trusted instead of the keys in lath itself.
     pub(crate) keyring: Option<PathBuf>,
     /// The folder with the files of a lock.
     pub(crate) vendor: Option<PathBuf>,
@@ -32,42 +32,45 @@ pub(crate) struct WorldSettings {
 /// The settings of registries of images.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RegistrySettings {
-    /// Each `HOST[:PORT]`. Such a registry may use plain HTTP, or a certificate that this machine does not trust.
+    /// Registries in the form `HOST[:PORT]`. They may use plain HTTP, or a certificate that this machine does not
+    /// trust.
     pub(crate) insecure: Vec<String>,
-    /// The mirrors of a registry, in the order in which they are tried. Each `[http[s]://]HOST[:PORT][/PREFIX]`.
+    /// The mirrors of each registry, in the order in which they are tried. A mirror has the form
+    /// `[http[s]://]HOST[:PORT][/PREFIX]`.
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
     pub(crate) logins: RegistryLogins,
 }
 
-/// The places of names and passwords for registries.
+/// The sources of user names and passwords for registries.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RegistryLogins {
     /// The files in which Docker and Podman keep credentials, in the order in which they are read.
     pub(crate) files: Vec<PathBuf>,
-    /// Docker's own file, which `docker login` would change.
+    /// The file of Docker that `docker login` would change.
     pub(crate) docker_file: Option<PathBuf>,
-    /// The folders with programs, from `PATH`.
+    /// The folders in `PATH`, which contain programs.
     pub(crate) search_path: Vec<PathBuf>,
     /// The values of `LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`.
     pub(crate) given: Option<(String, Secret)>,
-    /// The registries that this run pushes to. If there is exactly one, `given` holds for it.
+    /// The registries to which this run pushes. If there is exactly one, `given` is used for it.
     pub(crate) destinations: Vec<String>,
     /// The value of `GITHUB_TOKEN`.
     pub(crate) github_token: Option<Secret>,
 }
 
-/// The parts of the host that a sandbox can use.
+/// The parts of the host that are available in a sandbox.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SandboxSettings {
-    /// The folders with programs, from `PATH`.
+    /// The folders in `PATH`, which contain programs.
     pub(crate) search_path: Vec<PathBuf>,
-    /// The bundle of certificates that the host's programs trust (`SSL_CERT_FILE`), if it is not the default one.
+    /// The file with the certificates that programs of the host trust (`SSL_CERT_FILE`). Set if it is not the default
+    /// file.
     pub(crate) certificates: Option<PathBuf>,
-    /// Environment variables for proxies.
+    /// The environment variables that configure proxies.
     pub(crate) proxies: BTreeMap<String, String>,
 }
 
-/// All environment variables that are text. Their values may be secrets, so they are not shown.
+/// All environment variables whose values are text. Their values may be secrets, so they are not shown.
 #[derive(Clone, Default)]
 pub(crate) struct Variables(pub(crate) BTreeMap<String, String>);
 

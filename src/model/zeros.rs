@@ -1,4 +1,4 @@
-//! Blocks of zeros, which sparse files mostly consist of.
+//! Finds blocks of zeros, because sparse files mostly consist of such blocks.
 
 /// Whether all bytes are zero.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {

@@ -1,4 +1,4 @@
-//! The time of day. Nothing else reads it, so that nothing in an image depends on it by mistake.
+//! The time of day. No other module reads it, so nothing in an image can depend on it by mistake.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -18,10 +18,10 @@ pub(crate) const PYPROJECT: &str = "pyproject.toml";
 /// A larger file is not a configuration.
 const LIMIT_BYTES: u64 = 4 << 20;
 
-/// A file, and its contents.
+/// A file and its contents.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ConfigFile {
-    /// As it is shown to the user.
+    /// The path that is shown to the user.
     pub(crate) path: PathBuf,
     /// The folder of the file. It is empty if that is the current folder.
     pub(crate) folder: PathBuf,
@@ -54,12 +54,13 @@ impl ConfigFile {
         Ok(Self { path: path.to_owned(), folder, text })
     }
 
-    /// Whether the settings are only a table of the file.
+    /// Whether the file is a `pyproject.toml`, which has the settings in a table.
     pub(crate) fn is_pyproject(&self) -> bool {
         self.path.file_name() == Some(OsStr::new(PYPROJECT))
     }
 
-    /// Whether the file has settings of lath. A broken `pyproject.toml` has some only if it names lath.
+    /// Whether the file has settings of lath. If a `pyproject.toml` cannot be parsed, this is true only if it contains
+    /// the word lath.
     fn has_settings(&self) -> bool {
         let table = || toml::from_str::<toml::Table>(&self.text);
         !self.is_pyproject()
@@ -104,8 +105,8 @@ fn repository_of(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned)
 }
 
-/// The folder that a project's file may use files of: the root of the repository that contains `folder`, or else
-/// `folder` itself.
+/// Returns the folder that contains all files which a project may use. This is the root of the repository that contains
+/// `folder`, or `folder` itself if there is no repository.
 pub(crate) fn realm_of(folder: &Path) -> Result<PathBuf, ConfigFileError> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let read = |source| ConfigFileError::Read { path: folder.to_owned(), source };
@@ -113,8 +114,8 @@ pub(crate) fn realm_of(folder: &Path) -> Result<PathBuf, ConfigFileError> {
     Ok(repository_of(&folder).unwrap_or(folder))
 }
 
-/// Whether `path` is in the folder `realm`, even after all symbolic links are followed, and not part of Git's own data, which contain
-/// programs that Git starts and may contain passwords. The path does not have to exist.
+/// Whether `path` is in the folder `realm`, even after all symbolic links were followed. Git's own data are excluded, because they contain
+/// programs that Git starts, and may contain passwords. The path does not have to exist.
 pub(crate) fn is_within(path: &Path, realm: &Path) -> bool {
     let Ok(current) = std::env::current_dir() else { return false };
     let whole = current.join(path);
@@ -124,7 +125,7 @@ pub(crate) fn is_within(path: &Path, realm: &Path) -> bool {
         existing = parent;
     }
     let missing = whole.strip_prefix(existing).unwrap_or(Path::new(""));
-    // A `..` after a folder that does not exist yet could lead anywhere.
+    // If a folder does not exist yet, a `..` after it could lead anywhere.
     let is_plain = missing.components().all(|component| matches!(component, Component::Normal(_)));
     let Ok(existing) = fs::canonicalize(existing) else { return false };
     let is_git = |component: Component<'_>| component.as_os_str().eq_ignore_ascii_case(".git");

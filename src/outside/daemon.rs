@@ -1,5 +1,5 @@
-//! The daemon of an engine: Docker's, or Podman's socket, which has the same API. `POST /images/load` loads images into
-//! it.
+//! The daemon of an engine: Docker's daemon, or Podman's socket, which has the same API. `POST /images/load` loads an
+//! image.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -17,15 +17,15 @@ use crate::model::hint::{EngineHint, Hint, Hints};
 const CHUNK_BYTES: usize = 1 << 20;
 /// A running daemon responds at once. Without this limit, a daemon that hangs would block the build.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// The longest body of a response. The real ones have a few lines.
+/// The maximum size of a response. Real responses have a few lines.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
-/// The API of Docker 23.0, the first version that reads zstd layers.
+/// The API version of Docker 23.0, the first version that can read zstd layers.
 const ZSTD_SINCE: (u32, u32) = (1, 42);
 
 /// The addresses at which a daemon may listen.
 #[derive(Debug, Clone)]
 pub(crate) struct Daemon {
-    /// In the form of `DOCKER_HOST`. The first one that responds is used.
+    /// Addresses in the form of `DOCKER_HOST`. The first one that responds is used.
     hosts: Vec<String>,
     is_named: bool,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Daemon {
 /// The engine that responded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Engine {
-    /// `Docker 20.10.24`.
+    /// For example `Docker 20.10.24`.
     pub(crate) name: String,
     /// Whether it unpacks layers that are compressed with zstd.
     pub(crate) reads_zstd: bool,
@@ -103,8 +103,8 @@ fn listed(hosts: &[String]) -> String {
 }
 
 impl Daemon {
-    /// Creates the list from `host`, in the form of `DOCKER_HOST`. Without `host`, uses the sockets of Docker and
-    /// Podman, including those of the user.
+    /// Creates the list of addresses from `host`, in the form of `DOCKER_HOST`. If `host` is `None`, the list contains
+    /// the sockets of Docker and Podman, including those of the user.
     pub(crate) fn new(host: Option<String>, runtime_dir: Option<&Path>) -> Self {
         if let Some(host) = host {
             return Self { hosts: vec![host], is_named: true };
@@ -151,7 +151,7 @@ impl Daemon {
         })
     }
 
-    /// Returns the first daemon that responds. If there is none, returns the error of the first one that exists.
+    /// Returns the first daemon that responds. If there is none, returns the error of the first daemon that exists.
     async fn answering(&self) -> Result<(Endpoint, &str, Engine), DaemonError> {
         let mut failure = None;
         for host in &self.hosts {
@@ -181,7 +181,7 @@ async fn connect(host: &str) -> Result<(Endpoint, Engine), DaemonError> {
     Ok((endpoint, Engine { name: format!("{name} {}", version.version), reads_zstd }))
 }
 
-/// The response to `GET /version`, as far as it is used.
+/// The fields that are used of the response to `GET /version`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Version {
@@ -197,7 +197,7 @@ struct Component {
     name: String,
 }
 
-/// A line of progress, which may contain an error.
+/// A line about the progress, which may contain an error.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Progress {
@@ -209,7 +209,8 @@ struct Failure {
     message: String,
 }
 
-/// A daemon's HTTP API without TLS. Requests without a version in their path use the daemon's own version.
+/// A daemon's HTTP API without TLS. If the path of a request contains no version, the daemon uses its own version of
+/// the API.
 struct Endpoint {
     client: Client,
     /// For example `http://localhost:2375`.
@@ -218,7 +219,7 @@ struct Endpoint {
 
 impl Endpoint {
     fn new(host: &str) -> Result<Self, RequestError> {
-        // A daemon is local, so neither proxies nor certificates matter.
+        // A daemon is local, so proxies and certificates are not needed.
         let builder = Client::builder().no_proxy().tls_certs_only([]).http1_only().redirect(Policy::none());
         let (builder, address) = match host.split_once("://") {
             Some(("unix", path)) => (builder.unix_socket(path), "localhost"),
@@ -233,7 +234,8 @@ impl Endpoint {
         serde_json::from_slice(&successful(response).await?).map_err(RequestError::Unreadable)
     }
 
-    /// Sends an archive. If a failure follows the first line of the response, it is another line.
+    /// Sends an archive. If the daemon fails after it has begun its response, a later line of the response contains the
+    /// error.
     async fn load(&self, archive: Body) -> Result<(), RequestError> {
         let request = self.client.post(format!("{}/images/load?quiet=true", self.base));
         let response = request.header(CONTENT_TYPE, "application/x-tar").body(archive).send().await?;
@@ -248,9 +250,9 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Writes an archive of one image to `to`, piece by piece.
+    /// Writes an archive of one image to `to` in pieces.
     async fn save(&self, name: &str, to: &mut dyn Write) -> Result<(), RequestError> {
-        // A name may contain slashes, which the daemon accepts in this path.
+        // A name may contain slashes. The daemon accepts them in this path.
         let request = self.client.get(format!("{}/images/{name}/get", self.base));
         let mut response = request.send().await?;
         if !response.status().is_success() {
@@ -360,7 +362,7 @@ mod tests {
     #[test]
     fn the_first_socket_that_answers_is_taken() {
         let home = tempfile::tempdir().unwrap();
-        // A socket without a listener.
+        // A socket on which no program listens.
         drop(UnixListener::bind(home.path().join("dead")).unwrap());
         let dead = format!("unix://{}", home.path().join("dead").display());
         let old = serve(home.path(), "docker", r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#);

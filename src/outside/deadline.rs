@@ -10,12 +10,12 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// The limit ends `secs` from now; 0 means no limit.
+    /// Creates a limit that ends `secs` from now. 0 means no limit.
     pub(crate) fn after(secs: u64) -> Self {
         Self { begun: Instant::now(), limit: (secs > 0).then_some(Duration::from_secs(secs)) }
     }
 
-    /// Returns the remaining time in whole seconds, and 0 when it is over. `None` if there is no limit.
+    /// Returns the remaining time in whole seconds, or 0 if the time is over. Returns `None` if there is no limit.
     pub(crate) fn left_secs(&self) -> Option<u64> {
         let left = self.limit?.saturating_sub(self.begun.elapsed());
         Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))

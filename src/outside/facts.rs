@@ -1,4 +1,4 @@
-//! Reads the facts about files while their contents are put into the store.
+//! Reads the facts about files while they are copied into the store.
 
 use std::io::{self, Read, Seek};
 
@@ -17,8 +17,8 @@ pub(crate) struct Kept {
     pub(crate) facts: Facts,
 }
 
-/// Puts the output of `reader` into the store by `put`, and reads the facts from the same bytes. Only a piece of a large
-/// file is in memory. Its ELF headers may lie anywhere, so they are read from the store.
+/// Puts the output of `reader` into the store with `put`, and reads the facts from the same bytes. Only a piece of a large file is in
+/// memory at a time. Its ELF headers may be anywhere in the file, so they are read from the store.
 pub(crate) fn keep(
     reader: &mut dyn Read,
     texts: Texts,
@@ -37,7 +37,7 @@ pub(crate) fn keep(
     Ok(Kept { digest, size_bytes, facts: facts(elf, scan.finish()) })
 }
 
-/// Puts the files of an archive into the store. The small ones share a pack.
+/// Puts the files of an archive into the store. Small files share a pack.
 pub(crate) struct Keeper<'a> {
     texts: Texts,
     pack: PackWriter<'a>,
@@ -50,8 +50,7 @@ impl<'a> Keeper<'a> {
         Self { texts, pack: store.pack(), store, facts: FileFacts::new() }
     }
 
-    /// Stores the contents of a file. Returns their digest and their size. `unreadable` makes the error for contents that
-    /// the archive cannot give.
+    /// Stores the contents of a file. Returns their digest and their size. If the archive cannot be read, `unreadable` creates the error.
     pub(crate) fn keep<E: From<StoreError>>(
         &mut self,
         reader: &mut dyn Read,
@@ -68,7 +67,7 @@ impl<'a> Keeper<'a> {
         Ok((digest, size_bytes))
     }
 
-    /// Returns the facts about all files, and the pack.
+    /// Returns the facts about all files, and the pack with the small ones.
     pub(crate) fn finish(self) -> Result<(FileFacts, Packed), StoreError> {
         Ok((self.facts, self.pack.finish()?))
     }
@@ -79,8 +78,8 @@ pub(crate) fn keep_bytes(mut bytes: &[u8], texts: Texts, store: &Store) -> Resul
     keep(&mut bytes, texts, store, |reader| store.put_reader(reader))
 }
 
-/// Puts a file of the user into the store. A large one is searched only the first time, because every build puts it
-/// there again.
+/// Puts a file of the user into the store. Every build puts the same file into the store again. So the facts about a
+/// large file are cached, and it is searched only the first time.
 pub(crate) fn keep_copied(file: &mut dyn Read, size_bytes: u64, store: &Store) -> Result<Kept, StoreError> {
     const LARGE_BYTES: u64 = 8 << 20;
     if size_bytes < LARGE_BYTES {
@@ -100,7 +99,7 @@ pub(crate) fn keep_copied(file: &mut dyn Read, size_bytes: u64, store: &Store) -
     Ok(kept)
 }
 
-/// Passes bytes on, and searches them.
+/// A reader that also searches the bytes that it passes on.
 struct Observed<'a> {
     reader: &'a mut dyn Read,
     scan: Scan,
@@ -118,7 +117,7 @@ fn facts(elf: Option<Elf>, mentions: Mentions) -> Facts {
     Facts { elf, libraries: mentions.libraries, mentions: mentions.words }
 }
 
-/// Reads the facts about an ELF file. An error means that the file cannot be read at all.
+/// Reads the facts about an ELF file. It fails only if the file cannot be read at all.
 fn elf_of(mut contents: impl Read + Seek) -> io::Result<Elf> {
     let mut header = Vec::new();
     contents.by_ref().take(elf::MACHINE_END).read_to_end(&mut header)?;

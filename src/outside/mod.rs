@@ -1,4 +1,4 @@
-//! Doors: everything that can fail for reasons that are not ours.
+//! Doors: everything that can fail for reasons outside lath.
 
 pub(crate) mod app_files;
 pub(crate) mod archive;

@@ -24,7 +24,7 @@ impl Hints for ScriptError {}
 pub(crate) fn metadata(path: &Path) -> Result<Option<ScriptMetadata>, ScriptError> {
     let read = |source| ScriptError::Read { path: path.to_owned(), source };
     let bytes = fs::read(path).map_err(read)?;
-    // A script may have another encoding, but its block is ASCII in practice.
+    // A script may have another encoding than UTF-8, but its metadata is ASCII in practice.
     let text = String::from_utf8_lossy(&bytes);
     script_metadata::read(&text).map_err(|source| ScriptError::Metadata { path: path.to_owned(), source })
 }

@@ -1,6 +1,6 @@
 //! Finds known names that are similar to a name that does not exist.
 
-/// The highest number of names that are suggested.
+/// The maximum number of suggested names.
 const SUGGESTED: usize = 3;
 
 /// Returns the `known` names that are most similar to `name`, the best first.
@@ -9,7 +9,7 @@ pub(crate) fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let mut similar: Vec<(usize, &str)> = known
         .into_iter()
         .filter(|other| *other != name && other.len().abs_diff(name.len()) <= allowed)
-        // Two letters in the wrong order count as one mistake.
+        // Two swapped letters count as one mistake.
         .map(|other| (strsim::osa_distance(name, other), other))
         .filter(|(distance, _)| *distance <= allowed)
         .collect();

@@ -1,5 +1,6 @@
-//! Temporary files and folders beside a destination. Their names show that lath made them, and their writer holds a
-//! lock on them. If another process gets the lock, the writer is dead, and that process may remove the file or folder.
+//! Temporary files and folders next to a destination. Their names show that lath created them, and the process that
+//! writes one holds a lock on it. If another process can get the lock, the writer has ended, and that process may
+//! remove the file or folder.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -14,18 +15,18 @@ use crate::outside::unfinished::Unfinished;
 
 /// The prefix of the names.
 pub(crate) const PREFIX: &str = ".tmp-lath-";
-/// The number of times that a path is made again. Another process may remove a path between its creation and its lock,
-/// because it looks like one that a dead process left.
+/// The maximum number of attempts to create a path. Another process may remove a path before it is locked, because an
+/// unlocked path seems to be abandoned.
 const ATTEMPTS: usize = 10;
 
-/// A file that is written beside its destination.
+/// A file that is written next to its destination.
 #[derive(Debug)]
 pub(crate) struct StagingFile {
     file: NamedTempFile,
     unfinished: Unfinished,
 }
 
-/// A folder that is filled beside its destination.
+/// A folder that is filled next to its destination.
 #[derive(Debug)]
 pub(crate) struct StagingFolder {
     folder: TempDir,
@@ -37,7 +38,7 @@ pub(crate) struct StagingFolder {
 impl StagingFile {
     pub(crate) fn new_in(folder: &Path) -> io::Result<Self> {
         for _ in 0..ATTEMPTS {
-            // The usual mode of files; the user's umask is applied to it.
+            // This is the usual mode of files, before the user's umask is applied.
             let mode = std::fs::Permissions::from_mode(0o666);
             let file = Builder::new().prefix(PREFIX).permissions(mode).tempfile_in(folder)?;
             let unfinished = Unfinished::new(file.path());
@@ -52,7 +53,7 @@ impl StagingFile {
         self.file.as_file_mut()
     }
 
-    /// Gives the file its name. A file with that name is replaced.
+    /// Renames the file to its final name. An existing file with that name is replaced.
     pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
         self.file.persist(path).map_err(|error| error.error)?;
         drop(self.unfinished);
@@ -77,27 +78,28 @@ impl StagingFolder {
         self.folder.path()
     }
 
-    /// Gives the folder its name. An empty folder with that name is replaced.
+    /// Renames the folder to its final name. An empty folder with that name is replaced.
     pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
         fs::rename(self.folder.path(), path)?;
-        // The old name no longer exists, so it must not be removed.
+        // The temporary name no longer exists, so nothing must be removed at that name.
         let _ = self.folder.keep();
         drop(self.unfinished);
         Ok(())
     }
 }
 
-/// Locks a new path. Returns whether it still exists, because [`sweep`] may have removed it before it was locked.
+/// Locks a path that was just created. Returns whether it still exists, because [`sweep`] may have removed it before
+/// the lock.
 fn is_ours(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => false,
-        // On a file system without locks, no process gets one, and the files of dead processes are kept.
+        // If a file system does not support locks, no process gets a lock, and abandoned files are not removed.
         Ok(()) | Err(TryLockError::Error(_)) => is_same(file, path),
     }
 }
 
-/// Removes the files and folders in `folder` that dead processes of this user left. If one cannot be removed, this does
-/// no harm.
+/// Removes files and folders in `folder` that ended processes of this user have left. If one of them cannot be removed,
+/// the only effect is that it uses space.
 pub(crate) fn sweep(folder: &Path) {
     let user = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -114,14 +116,14 @@ pub(crate) fn sweep(folder: &Path) {
     }
 }
 
-/// Opens a file or folder to lock it. If a link or a pipe has such a name, lath did not make it. The link is not
-/// followed, and opening the pipe does not wait.
+/// Opens a file or folder in order to lock it. A link or a pipe with such a name was not created by lath. So a link is
+/// not followed, and opening a pipe does not block.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }
 
-/// Whether `path` still leads to `file`.
+/// Whether `path` is still the path of `file`.
 fn is_same(file: &File, path: &Path) -> bool {
     let (Ok(own), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
     (own.dev(), own.ino()) == (there.dev(), there.ino())

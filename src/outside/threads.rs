@@ -1,5 +1,5 @@
-//! The threads and the address space that a build needs, tried before it begins: the libraries that need them panic or
-//! abort if they do not get them.
+//! Checks before a build that lath can get enough threads and address space. This is necessary because the libraries
+//! panic or abort if they do not get them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,19 +11,21 @@ use thiserror::Error;
 
 use crate::model::hint::{Hint, Hints, MachineHint};
 
-/// So many threads a build has at most besides those of rayon's pool: two for the network and some for its files and for
-/// names, the resolver, the archive, the downloads, the sandbox's output.
+/// The maximum number of threads that a build needs in addition to rayon's pool. They are for the network, name resolution, files, the
+/// resolver, the archive, the downloads and the output of the sandbox.
 const BESIDE_POOL: usize = 16;
-/// A build ends by an abort if it gets less address space: every thread has a stack and an area of the allocator's.
+/// With less address space, a build may abort, because every thread needs a stack and its own area of the allocator.
 const LEAST_ADDRESS_BYTES: u64 = 2 << 30;
-/// The stacks of the threads alone are about 40 MB. With less, even the report of an error may find no memory.
+/// The stacks of the threads need about 40 MB. With less memory than this limit, it may not even be possible to report
+/// an error.
 const LEAST_DATA_BYTES: u64 = 48 << 20;
 
-/// The stack of a thread of [`at_once`]. It resolves, opens and assembles trees.
+/// The stack size of a thread of [`at_once`]. It is large because the thread resolves, opens and assembles trees.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Does `work` for all items, as many at once as there are processors: for builds, each of which is mostly one process. The
-/// results are in any order. After an error, no further item is begun by the same thread.
+/// Calls `work` for all items. The number of items that run at once is the number of processors. This function is meant for builds, because
+/// each of them mostly runs a single process. The results are in no particular order. After an error, the same thread begins no further
+/// item.
 pub(crate) fn at_once<T: Send, R: Send, E: Send>(
     items: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> Result<R, E> + Sync,
@@ -34,7 +36,7 @@ pub(crate) fn at_once<T: Send, R: Send, E: Send>(
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let work_on = || std::iter::from_fn(next).map(&work).collect::<Result<Vec<R>, E>>();
     std::thread::scope(|scope| {
-        // Fewer threads only make it slower, because this thread works too.
+        // Fewer threads only make the work slower, because this thread works too.
         let spawn = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work_on).ok();
         let others: Vec<_> = (1..count).filter_map(spawn).collect();
         let mut done = work_on()?;
@@ -70,14 +72,14 @@ impl Hints for ThreadsError {
         match self {
             Self::AddressSpace { .. } => vec![Hint::Machine(MachineHint::AddressSpace)],
             Self::Data { .. } => vec![Hint::Machine(MachineHint::DataMemory)],
-            // The error of the operating system has its own hint.
+            // The error of the operating system has a hint of its own.
             Self::Threads(_) | Self::Pool(_) => Vec::new(),
         }
     }
 }
 
-/// Sees that the threads of a build can be started, and starts rayon's. If there are fewer than the machine has
-/// processors for, rayon gets fewer.
+/// Checks that the threads of a build can be started, and starts rayon's threads. If there are not enough for all
+/// processors, rayon gets fewer threads.
 pub(crate) fn prepare() -> Result<(), ThreadsError> {
     static IS_PREPARED: Mutex<bool> = Mutex::new(false);
     let mut is_prepared = IS_PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +107,7 @@ pub(crate) fn prepare() -> Result<(), ThreadsError> {
     Ok(())
 }
 
-/// Starts so many threads at once, and ends them.
+/// Starts this number of threads at once, and ends them.
 fn try_threads(count: usize) -> io::Result<()> {
     let gate = RwLock::new(());
     std::thread::scope(|scope| {
@@ -119,13 +121,13 @@ fn try_threads(count: usize) -> io::Result<()> {
     })
 }
 
-/// Starts a thread that is not waited for.
+/// Starts a thread. No other thread waits for its end.
 pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
-/// Whether a panic with this message is a thread that could not be started: by the standard library, tokio or rayon, which
-/// have no other way to report it.
+/// Whether a panic message means that a thread could not be started. The standard library, tokio and rayon have no other way to report
+/// this.
 pub(crate) fn is_thread_panic(message: &str) -> bool {
     const MESSAGES: [&str; 3] =
         ["failed to spawn thread", "OS can't spawn worker thread", "The global thread pool has not been initialized"];

@@ -1,4 +1,4 @@
-//! Reads the records of `lath trace`.
+//! Reads the files that `lath trace` writes.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(crate) enum TraceFileError {
 
 impl Hints for TraceFileError {}
 
-/// Reads a record.
+/// Reads such a file.
 pub(crate) fn read(path: &Path) -> Result<Trace, TraceFileError> {
     let failed = |source| TraceFileError::Read { path: path.to_owned(), source };
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Files and folders that are not finished. If a signal ends the process, they are removed.
+//! Tracks files and folders that are not finished. If a signal ends the process, they are removed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,29 +14,29 @@ use crate::outside::threads;
 static PATHS: Mutex<BTreeMap<PathBuf, Removal>> = Mutex::new(BTreeMap::new());
 static PROGRAMS: AtomicUsize = AtomicUsize::new(0);
 static WATCH: OnceLock<()> = OnceLock::new();
-/// How often lath tries to remove an unfinished path before it gives up.
+/// The number of attempts to remove an unfinished path.
 const ATTEMPTS: usize = 20;
-/// The signals that end a process, by the numbers that all of Linux's processors share (signal(7)).
+/// The signals that end a process. Their numbers are the same on all processors that Linux supports (signal(7)).
 const HANGUP: i32 = 1;
 const INTERRUPT: i32 = 2;
 const TERMINATE: i32 = 15;
-/// The signal for a file that grows beyond `ulimit -f`.
+/// The signal that a process gets if a file exceeds `ulimit -f`.
 const FILE_SIZE: i32 = 25;
 
-/// How much of a path is removed.
+/// Which part of a path is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Removal {
     Whole,
-    /// Only the folder itself, if it is empty.
+    /// Only the folder itself, and only if it is empty.
     IfEmpty,
 }
 
-/// A path that must be removed if the process is ended. Dropping the value means that the path is finished.
+/// A path that must be removed if the process is ended. If the value is dropped, the path counts as finished.
 #[derive(Debug)]
 pub(crate) struct Unfinished(PathBuf);
 
 impl Unfinished {
-    /// A file, or a folder with everything in it.
+    /// Registers a file, or a folder including everything in it.
     pub(crate) fn new(path: &Path) -> Self {
         Self::with(path, Removal::Whole)
     }
@@ -53,13 +53,13 @@ impl Drop for Unfinished {
     }
 }
 
-/// Folders that were made for files that are not in them yet. On drop, and if a signal ends the process, those that are
-/// still empty are removed.
+/// Folders that were created for files that do not exist yet. If this value is dropped or a signal ends the process,
+/// the folders that are still empty are removed.
 #[derive(Debug, Default)]
 pub(crate) struct NewFolders(Vec<Unfinished>);
 
 impl NewFolders {
-    /// Makes `folder` and the missing folders above it.
+    /// Creates `folder` and the missing folders above it.
     pub(crate) fn make(folder: &Path) -> io::Result<Self> {
         let mut made = Self::default();
         let missing = folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
@@ -67,7 +67,7 @@ impl NewFolders {
         for path in missing.into_iter().rev() {
             match fs::create_dir(path) {
                 Ok(()) => made.0.push(Unfinished::with(path, Removal::IfEmpty)),
-                // Another process made it in the meantime, and it belongs to that process.
+                // Another process has just created the folder, so it must not be removed here.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
                 Err(error) => return Err(error),
             }
@@ -75,7 +75,7 @@ impl NewFolders {
         Ok(made)
     }
 
-    /// Keeps the folders, because they are filled now.
+    /// Keeps the folders, because they contain files now.
     pub(crate) fn keep(mut self) {
         self.0.clear();
     }
@@ -90,7 +90,7 @@ impl Drop for NewFolders {
 }
 
 /// While a value of this type exists, lath does not act on signals. The code that runs the program in the foreground
-/// passes them on.
+/// forwards them.
 #[derive(Debug)]
 pub(crate) struct Foreground(());
 
@@ -107,19 +107,19 @@ impl Drop for Foreground {
     }
 }
 
-/// From now on, a file that grows beyond the limit of `ulimit -f` fails with an error (EFBIG). Without this, the
-/// kernel's signal for it would end the process without a message.
+/// From now on, if a file exceeds the limit of `ulimit -f`, writing fails with an error (EFBIG). Without this, the
+/// kernel's signal would end the process without a message.
 pub(crate) fn survive_file_size_limit() {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let _entered = runtime.enter();
-    // The handler stays when the stream is dropped.
+    // The handler remains active when the stream is dropped.
     let _ = signal(SignalKind::from_raw(FILE_SIZE));
 }
 
 /// From now on, SIGHUP, SIGINT and SIGTERM remove unfinished paths and end the process with 128 plus the signal's
-/// number, as in a shell. Programs in the sandbox end with their parent.
+/// number, as in a shell. Programs in the sandbox end together with lath.
 ///
-/// If a signal is ignored, as SIGHUP is under `nohup`, it stays ignored.
+/// A signal that is ignored remains ignored, for example SIGHUP under `nohup`.
 pub(crate) fn watch_signals() -> io::Result<()> {
     if WATCH.get().is_some() {
         return Ok(());
@@ -134,12 +134,12 @@ pub(crate) fn watch_signals() -> io::Result<()> {
     let streams = streams?;
     drop(entered);
     threads::start("signals", move || wait(&runtime, streams))?;
-    // If another thread calls this at the same moment, a second watch starts, which does no harm.
+    // If another thread calls this at the same time, a second watch starts, which is harmless.
     let _ = WATCH.set(());
     Ok(())
 }
 
-/// Whether `/proc/PID/status` says that the signal is ignored (proc_pid_status(5), `SigIgn`).
+/// Whether the signal is ignored, according to the text of `/proc/PID/status` (proc_pid_status(5), `SigIgn`).
 fn is_ignored(status: &str, number: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
@@ -164,13 +164,13 @@ fn wait(runtime: &tokio::runtime::Runtime, streams: Vec<(i32, Signal)>) {
     }
 }
 
-/// Removes unfinished paths and ends the process, whatever its threads are doing.
+/// Removes unfinished paths and ends the process, even if its threads are still busy.
 pub(crate) fn remove_and_exit(code: i32) -> ! {
-    // The lock stays held, so that no new path is added.
+    // The lock is not released, so that no new path can be added.
     let paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
-    // A folder is removed after its contents.
+    // In the list, a folder comes before its contents, so the list is processed from its end.
     for (path, removal) in paths.iter().rev() {
-        // Other threads may still write there.
+        // This is tried several times, because other threads may still write to the folder.
         let _ = (0..ATTEMPTS).find(|_| is_gone(path, *removal));
     }
     exit(code);
@@ -181,7 +181,7 @@ async fn next(number: i32, mut stream: Signal) -> (i32, Signal) {
     (number, stream)
 }
 
-/// Removes the path. Returns whether there is nothing left to do.
+/// Removes the path. Returns whether it no longer exists.
 fn is_gone(path: &Path, removal: Removal) -> bool {
     if removal == Removal::IfEmpty {
         let _ = fs::remove_dir(path);

@@ -1,4 +1,4 @@
-//! A folder with the files of a lock. `SHA256SUMS` lists them, in the format of sha256sum(1).
+//! A folder with the files of a lock. `SHA256SUMS` lists these files, in the format of sha256sum(1).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -74,7 +74,7 @@ impl Vendor {
         Ok(Self { folder: folder.to_owned(), names })
     }
 
-    /// Puts a file into the store, and returns whether the folder has it.
+    /// Puts a file of the folder into the store. Returns whether the folder has this file.
     pub(crate) fn take(&self, digest: &Digest, store: &Store) -> Result<bool, VendorError> {
         let Some(name) = self.names.get(digest) else { return Ok(false) };
         let path = self.folder.join(name);
@@ -86,8 +86,8 @@ impl Vendor {
     }
 }
 
-/// Writes files of the store into `folder`, each under a name for people. Removes the files of an earlier lock that no
-/// longer belong to it.
+/// Writes files of the store into `folder`, each under a readable name. Removes files of an earlier lock that are not
+/// in this lock.
 pub(crate) fn write(folder: &Path, files: &BTreeMap<Digest, String>, store: &Store) -> Result<(), VendorError> {
     fs::create_dir_all(folder).map_err(|source| VendorError::Write { path: folder.to_owned(), source })?;
     let before = Vendor::open(folder).map(|vendor| vendor.names).unwrap_or_default();
@@ -108,7 +108,7 @@ pub(crate) fn write(folder: &Path, files: &BTreeMap<Digest, String>, store: &Sto
     Ok(())
 }
 
-/// Writes a file under a temporary name, and renames it.
+/// Writes a file with a temporary name, and then renames it.
 fn write_file(path: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), VendorError> {
     let failed = |source| VendorError::Write { path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -119,7 +119,7 @@ fn write_file(path: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result
     temporary.persist(path).map_err(|error| failed(error.error))
 }
 
-/// Makes the names distinct. If two files have the same name, both get the beginning of their digest.
+/// Makes the names unique. If two files have the same name, the beginning of the digest is added to both.
 fn distinct(files: &BTreeMap<Digest, String>) -> BTreeMap<Digest, String> {
     let is_shared = |name: &String| files.values().filter(|other| *other == name).count() > 1;
     let named = |(digest, name): (&Digest, &String)| {

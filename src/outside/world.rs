@@ -1,4 +1,4 @@
-//! The world: all doors in one struct, and the time at which the build began.
+//! The world: a struct with all doors, and the time at which the build began.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::outside::threads::{self, ThreadsError};
 use crate::outside::unfinished;
 use crate::outside::vendor::{Vendor, VendorError};
 
-/// How long a server may send nothing before the request is repeated.
+/// If a server sends nothing for this long, the request is repeated.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
@@ -41,7 +41,7 @@ pub(crate) struct World {
     pub(crate) listener: Arc<dyn Listener>,
     /// The folder with the files of a lock.
     pub(crate) vendor: Option<Vendor>,
-    /// Seconds since 1970 at the beginning of the build.
+    /// The time at which the build began, in seconds since 1970.
     pub(crate) now_secs: u64,
 }
 
@@ -82,17 +82,17 @@ impl Hints for WorldError {
 }
 
 impl World {
-    /// Returns the doors that the archive needs.
+    /// Returns the doors that are needed to read an archive.
     pub(crate) fn access(&self) -> Access<'_> {
         Access { http: &self.http, store: &self.store, now_secs: self.now_secs }
     }
 
-    /// Returns the doors through which an image can come.
+    /// Returns the doors that are needed to read images.
     pub(crate) fn image_doors(&self) -> ImageDoors<'_> {
         ImageDoors { store: &self.store, daemon: &self.daemon, registry: &self.registry }
     }
 
-    /// Opens the doors. From now on, signals leave nothing half-written.
+    /// Opens the doors. From now on, a signal leaves no incomplete files.
     pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
         threads::prepare()?;
         unfinished::watch_signals().map_err(ThreadsError::Threads)?;

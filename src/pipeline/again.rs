@@ -1,5 +1,5 @@
-//! A build whose lock and options equal those of an earlier one: its image is in the store, so it only has to be
-//! written (docs/decisions/0097-locks.md).
+//! A build with the same lock and options as an earlier one. Its image is in the store, so it only has to be written
+//! (docs/decisions/0097-locks.md).
 
 use std::path::Path;
 
@@ -46,8 +46,8 @@ struct ImageKey<'a> {
     options: &'a Request,
 }
 
-/// Returns the key of the image of `request`. `None` if the image does not only depend on a lock and on options, or if
-/// its tree is written too, or if it contains files of this machine. Inputs that are files may be requirements and wheels, because these are compared with the
+/// Returns the key of the image of `request`. `None` if the image depends on more than a lock and options, if its tree is written too, or
+/// if it contains files of this machine. The inputs may still be files with requirements, or wheels, because these are compared with the
 /// lock.
 pub(super) fn key(request: &Request) -> Option<Digest> {
     let lock = request.lock.as_ref()?;
@@ -65,7 +65,7 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
     if has_files || request.output.destinations.iter().any(is_folder) {
         return None;
     }
-    // The places of the image do not change it, and the lock is part of the key by its digest.
+    // The destinations of the image do not change it, and the lock is part of the key by its digest.
     let output = OutputRequest { name: request.output.name.clone(), ..OutputRequest::default() };
     let options = &Request { lock: None, output, ..request.clone() };
     Some(Digest::of_key(&ImageKey {
@@ -76,8 +76,8 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
     }))
 }
 
-/// Returns whether the inputs of `request` are completely in its options. If not, they are in files that may have
-/// changed.
+/// Returns whether the inputs of `request` are completely in its options. If not, parts of them are in files that may
+/// have changed.
 pub(super) fn has_plain_inputs(request: &Request) -> bool {
     let python = &request.python;
     python.requirement_files.is_empty()

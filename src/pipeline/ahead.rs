@@ -1,5 +1,5 @@
-//! Work that starts before its turn, because the network or a core would be idle. The steps know nothing of it, and the
-//! image is the same without it (docs/decisions/0034-what-a-build-does-meanwhile.md).
+//! Work that starts before its turn, because the network or a core would be idle. The steps do not depend on it, and
+//! the image is the same without it (docs/decisions/0034-what-a-build-does-meanwhile.md).
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -28,7 +28,7 @@ pub(super) fn fetch_and_open(parcels: &[Parcel<'_>], world: &World) -> Result<Ve
     let parts = parcels.par_iter().zip(opened);
     let open = |(parcel, opened): (&Parcel<'_>, OnceLock<_>)| match opened.into_inner() {
         Some(part) => part,
-        // It was in the store before.
+        // The parcel was in the store before.
         None => unpack(*parcel, &world.store),
     };
     Ok(parts.map(open).collect::<Result<_, UnpackError>>()?)
@@ -53,7 +53,7 @@ impl Ahead {
                 let ahead = || {
                     let _ = fetch(&parcels, |number| scope.spawn(move |_| open(number)), world);
                 };
-                // Without a thread, nothing is done ahead.
+                // If no thread can be started, nothing is done ahead.
                 let _ = std::thread::Builder::new().spawn_scoped(threads, ahead);
                 work()
             })

@@ -20,8 +20,8 @@ use crate::steps::base::base;
 use crate::steps::lock::LockError;
 use crate::steps::on_base::on_base;
 
-/// Returns the request with the images of its base, and with their Python, release and user. Only the digests of a lock
-/// are used, if there is one.
+/// Returns the request with the images of its base, and with their Python, release and user. If there is a lock, the
+/// image is opened by the digests in it.
 pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
     let Some(wanted) = request.base_image.as_ref().filter(|wanted| wanted.images.is_empty()) else {
         return Ok(Cow::Borrowed(request));
@@ -66,7 +66,7 @@ fn root(request: &Request, opened: &BTreeMap<&ImageSource, OpenImage<'_>>) -> Op
     images.next().filter(|_| images.next().is_none()).map(|image| image.root().digest)
 }
 
-/// Returns the place of the image of a platform. If a lock has its digest, the tag does not count.
+/// Returns the place of the image of a platform. If a lock has its digest, the tag is ignored.
 fn place(request: &Request, wanted: &BaseImageRequest, platform: Platform) -> Result<ImageSource, BuildError> {
     let locked = locked(request, platform);
     Ok(match (&wanted.source, locked) {
@@ -103,7 +103,7 @@ pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBas
 
 /// The tree of a base image whose Python compiles for a platform that this machine does not run.
 pub(super) enum OfBase {
-    /// None is needed, or that of a release.
+    /// No tree of a base image is needed. The tree of a release may be needed.
     None,
     Tree(Tree),
     /// The base has no image for this machine with the same Python, so nothing is compiled.

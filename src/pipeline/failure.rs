@@ -102,7 +102,7 @@ impl BuildError {
         }
     }
 
-    /// The place of the user's that could not be written to, if that was the cause.
+    /// The user's path that could not be written to, if that was the cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),
@@ -167,7 +167,7 @@ mod tests {
         for error in errors {
             assert_eq!(error.hints(), expected, "{error:?}");
         }
-        // The bytes of a parcel are damaged, and the store cannot be opened: both have a hint.
+        // Two errors with a hint: the bytes of a parcel are damaged, and the store cannot be opened.
         let error = BuildError::from(UnpackError::Parcel { parcel: "a.whl".to_owned(), source: part });
         assert_eq!(error.hints(), [vec![Hint::Machine(MachineHint::RunAgain)], expected].concat());
     }

@@ -44,7 +44,8 @@ const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a 
 /// The stack of the thread that builds the project early. It resolves and assembles a tree.
 const STACK_BYTES: usize = 8 << 20;
 
-/// How often a backend may want other requirements, or turn out to need a compiler.
+/// The most rounds of a build. A round ends if a backend wants other requirements, or if it turns out to need a
+/// compiler.
 const ROUNDS: usize = 5;
 
 /// Builds sources for one request on one platform.
@@ -91,7 +92,8 @@ impl Sources for FromSource<'_> {
     }
 
     fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
-        // The resolver may not choose the version of an index. Every other source is needed as a wheel anyway.
+        // The resolver may decide against a version from an index, so only its metadata is built. Every other source is
+        // needed as a wheel anyway.
         let is_candidate = matches!(source.place, SourcePlace::Url { is_indexed: true, .. });
         let goal = if is_candidate { Goal::Metadata } else { Goal::Wheel };
         let made = self.made(source, goal).map(|(_, made)| made);
@@ -128,7 +130,8 @@ pub(super) fn failure(shown: &str, reason: Reason) -> BuildFailure {
     BuildFailure { shown: shown.to_owned(), hint: None, reason }
 }
 
-/// Does the same for a source that was chosen. If the index has wheels of it for another Python, the hint names that.
+/// Returns the failure of a source that was chosen. If the index has wheels of it for another Python, the hint names
+/// that Python.
 fn failure_of(source: &Source, reason: Reason) -> BuildFailure {
     let hint = source
         .name
@@ -182,7 +185,7 @@ impl<'a> FromSource<'a> {
         let Some(source) = self.early.source() else { return work() };
         std::thread::scope(|threads| {
             let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-            // Without a thread, nothing is built early.
+            // If no thread can be started, nothing is built early.
             let _ = thread.spawn_scoped(threads, || self.early.fill(|| self.build_early(source)));
             work()
         })
@@ -195,7 +198,7 @@ impl<'a> FromSource<'a> {
         let name = open.name()?;
         source.name = Some(name.clone());
         let open = open.checked(&source).ok()?;
-        // A compiler would run for minutes, and in vain if the request cannot be resolved.
+        // A compiler would run for minutes, and for nothing if the request cannot be resolved.
         (!self.is_native(&open)).then(|| Named { name, result: self.make(&open, Goal::Wheel) })
     }
 
@@ -216,7 +219,7 @@ impl<'a> FromSource<'a> {
     }
 
     fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
-        // The name of a source may be known only after it was opened.
+        // The name of some sources is known only after they were opened.
         let place = Source { name: None, version: None, allowed: Vec::new(), other_python: None, ..source.clone() };
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
         if let Some(open) = known {
@@ -257,8 +260,8 @@ impl<'a> FromSource<'a> {
         is_in(&builds.no_build_packages) || (builds.no_build && !is_in(&builds.no_binary_packages))
     }
 
-    /// Builds a source with the programs of `platform`, in rounds: a backend may want requirements that only it can name,
-    /// and a failure may show that a compiler is missing.
+    /// Builds a source with the programs of `platform`. Several rounds may be needed, because a backend may require
+    /// distributions that no file names, and a failure may show that a compiler is missing.
     fn make_on(&self, open: &OpenSource, mut plan: Plan, platform: Platform, goal: Goal) -> Result<Made, Reason> {
         let machine = self.machine(platform)?;
         for _ in 0..ROUNDS {
@@ -308,7 +311,7 @@ impl<'a> FromSource<'a> {
         if self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(shown.clone()) {
             world.listener.hear(Event::Step(format!("building {shown} from source")));
         }
-        // A folder is built again and again, so its tree is worth bytecode. Without it, Python would compile the backend
+        // A folder is usually built many times, so its tree gets bytecode. Without it, Python would compile the backend
         // each time.
         let is_edited = matches!(open.source.place, SourcePlace::Folder(_))
             && Architecture::of_host() == Some(machine.platform.architecture);
@@ -380,7 +383,8 @@ impl<'a> FromSource<'a> {
     }
 }
 
-/// Returns the user base of every build, whatever that of the image is, so that a wheel does not depend on it.
+/// Returns the user base of every build. It is the same for all images, so that a wheel does not depend on the user
+/// base of an image.
 fn user_base() -> Result<UserBase, Reason> {
     UserBase::DEFAULT.parse().map_err(|error| Reason::Work(std::io::Error::other(error)))
 }

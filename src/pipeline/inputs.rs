@@ -47,7 +47,7 @@ pub(crate) fn script_file(path: &Path) -> Result<AppFiles, InputError> {
     Ok(app_files::script(path)?)
 }
 
-/// Returns the metadata in a script. `None` if it has none.
+/// Returns the metadata in a script. `None` if the script has no metadata.
 pub(crate) fn script_metadata(path: &Path) -> Result<Option<ScriptMetadata>, InputError> {
     Ok(script::metadata(path)?)
 }
@@ -57,7 +57,7 @@ pub(crate) fn read_trace(path: &Path) -> Result<Trace, InputError> {
     Ok(trace_file::read(path)?)
 }
 
-/// Returns whether `specifiers` allow a Python, of which `full` is the version with the last number.
+/// Returns whether `specifiers` allow a Python. `full` is its version with the patch number.
 pub(crate) fn allows_python(specifiers: &str, python: PythonVersion, full: Option<&str>) -> Result<bool, InputError> {
     pythons::allows(specifiers, python, full).map_err(|error| InputError::Python(Box::new(error)))
 }

@@ -1,4 +1,4 @@
-//! Locks: writing one, and building from one. A build from a lock requests no index and no archive.
+//! Writes locks, and builds from locks. A build from a lock requests no index and no archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -114,7 +114,7 @@ fn vendor(locks: &[&PlatformLock], request: &Request, folder: &Path, world: &Wor
     Ok(write_vendor(folder, &names, world)?)
 }
 
-/// Returns the wheels and packages of a lock, and those that its builds need.
+/// Returns the wheels and packages of a lock, including those that its builds need.
 fn parcels_of(lock: &PlatformLock) -> Vec<Parcel<'_>> {
     let own = lock.debs.iter().map(Parcel::Deb).chain(lock.wheels.iter().map(Parcel::Wheel));
     own.chain(lock.builds().flat_map(|(_, build)| parcels_of(&build.tree))).collect()
@@ -138,7 +138,7 @@ pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, B
     Ok(outdated)
 }
 
-/// Refuses the lock of the request if it was made for another one.
+/// Refuses the lock of the request if the lock was made for another request.
 pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), BuildError> {
     let Some(lock) = &request.lock else { return Ok(()) };
     let Request { python, release, .. } = request;
@@ -172,7 +172,7 @@ pub(super) fn of_platform(
     Ok(lock)
 }
 
-/// Returns the bare Python for this machine that a lock contains, if it is also for this machine.
+/// Returns the lock of a bare Python for this machine, if the lock of the request contains this platform.
 pub(super) fn workshop(request: &Request, host: Platform) -> Option<PlatformLock> {
     let lock = request.lock.as_ref()?;
     let lock = lock_step::of_platform(lock, &request.release, host).ok()?;
@@ -198,7 +198,7 @@ fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, Bui
     })
 }
 
-/// Returns the same without the inputs.
+/// Returns these parts without the inputs.
 fn without_inputs(request: &Request) -> LockedRequest {
     let Request { python, release, base_image, trim, runtime, .. } = request;
     let mut with = release.packages.clone();

@@ -24,7 +24,7 @@ pub(crate) enum Place {
     Nowhere,
     /// Unencrypted, in this file.
     File(PathBuf),
-    /// In the hands of this program.
+    /// In the storage of this helper program.
     Helper(String),
 }
 

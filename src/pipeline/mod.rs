@@ -8,6 +8,7 @@ mod from_source;
 mod inputs;
 mod locked;
 pub(crate) mod login;
+mod next_level;
 mod rebuild;
 mod receipt;
 #[cfg(feature = "strength")]
@@ -21,6 +22,7 @@ use std::time::Duration;
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use self::bases::{OfBase, to_lock};
 use self::from_source::{Attempt, FromSource, failure as build_failure};
+use self::next_level::next_level;
 use self::rebuild::{rebuild as build_again, source_files};
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::event::{Event, Listener};
@@ -147,15 +149,15 @@ pub(crate) struct Resolved {
     pub(crate) wheels: Vec<Part>,
 }
 
-/// The lock of one platform, and all its opened parcels: packages first, then wheels, each in the lock's order.
+/// The lock of one platform, and all its opened parcels: first the packages, then the wheels, both in the order of the
+/// lock.
 pub(crate) struct Opened {
     lock: PlatformLock,
     parts: Vec<Part>,
 }
 
-/// Returns the request with the Python of its release or of its base image. It is read from the release's archive if it
-/// is only expected.
-/// Refuses a lock that was made for another request.
+/// Returns the request with the Python of its release or of its base image. If this Python is only expected, it is read
+/// from the release's archive. Refuses a lock that was made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
     let request = bases::with_base(request, world)?;
     locked::refuse_other(&request, world)?;
@@ -198,7 +200,7 @@ pub(crate) fn resolve_and_open(
     sources.early(|| resolve_and_open_with(request, platform, &sources, world))
 }
 
-/// Does the same with `sources`, which build the wheels that no index has.
+/// Works like [`resolve_and_open`]. In addition, `sources` build the wheels that no index has.
 fn resolve_and_open_with(
     request: ResolveRequest<'_>,
     platform: Platform,
@@ -235,7 +237,8 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
 const ROUNDS: usize = 4;
 
 /// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is
-/// made again. If its proof fails, the layers that were packed at the same time stay in the store, but are in no image.
+/// made again. If its proof fails, no image uses the layers that were packed at the same time, but they stay in the
+/// store.
 pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
     let mut trim = request.trim.clone();
@@ -243,16 +246,21 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
     let mut whole = whole(opened, request, world)?;
     for round in 0.. {
         let made = make(whole, request, &trim, &mut stage, world)?;
-        let (proof, layers) = rayon::join(
+        let (proof, (layers, next_level)) = rayon::join(
             || prove(&made, &mut stage, &request.to_prove(), round < ROUNDS, world),
-            || pack(&made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), &world.store),
+            || {
+                let wanted = request.to_pack(made.lock.platform);
+                let layers = pack(&made.tree, &made.lock.requested(), wanted, &world.store);
+                (layers, next_level(&made, request, &world.store))
+            },
         );
         match proof? {
             Proved::Works(mut proof) => {
                 let base = request.base_of(made.lock.platform);
                 let of_base = base.into_iter().flat_map(|base| base.image.layers.iter().cloned());
                 proof.put_back = put_back;
-                return Ok(Share { proof, layers: of_base.chain(layers?).collect(), made });
+                let layers = of_base.chain(layers?).collect();
+                return Ok(Share { proof, layers, made, next_level: next_level? });
             }
             Proved::Lacks(lacks) => {
                 world.listener.hear(Event::Detail(format!("putting back {} files that checks need", lacks.len())));
@@ -373,8 +381,8 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     Ok(Some(assemble(&lock, &parts, &wanted, &world.store)?.tree))
 }
 
-/// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it, or the image's own start
-/// command if `command` is empty. If the image runs a script, `command` are its arguments. Returns the exit code.
+/// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it. If `command` is empty,
+/// the image's own start command runs. If the image runs a script, `command` are its arguments. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let request = &*with_own_python(request, world)?;
     let mut stage = world.stages.stage();

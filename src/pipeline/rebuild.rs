@@ -14,8 +14,8 @@ use crate::steps::lock::{self as lock_step, Changed};
 use crate::steps::resolve::ResolveError;
 use crate::steps::wheel::{self, BuiltWheel, Goal, OpenSource, Plan, Reason, Step};
 
-/// Builds the wheels of a lock that are made from source, unless they are in the store or in the vendor folder. The wheel
-/// of a folder that has changed replaces that of the lock.
+/// Builds those wheels of a lock that are made from source, unless they are in the store or in the vendor folder. If a
+/// folder has changed, its new wheel replaces the wheel of the lock.
 pub(super) fn rebuild(
     lock: &mut PlatformLock,
     request: ResolveRequest<'_>,

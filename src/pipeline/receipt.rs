@@ -25,7 +25,7 @@ pub(super) fn of(image: &Image, shares: &NonEmpty<Share>, request: &Request) -> 
 }
 
 fn of_platform(image: &PlatformImage, share: &Share, request: &Request) -> PlatformReceipt {
-    let Share { made: Made { lock, assembly, launch, tree, .. }, layers, proof } = share;
+    let Share { made: Made { lock, assembly, launch, tree, .. }, layers, proof, next_level } = share;
     let mut hints: Vec<String> = lock.hints.iter().map(ToString::to_string).collect();
     hints.extend(assembly.notes.clone());
     PlatformReceipt {
@@ -40,6 +40,7 @@ fn of_platform(image: &PlatformImage, share: &Share, request: &Request) -> Platf
         checks: proof.clone(),
         entrypoint: launch.argv(),
         hints,
+        next_level: next_level.clone(),
     }
 }
 
@@ -64,7 +65,7 @@ fn bytes_by_origin(tree: &Tree) -> BTreeMap<String, u64> {
     bytes
 }
 
-/// Returns the removed bytes of `whole`, of which `tree` is the trimmed form. Stripped symbols count too.
+/// Returns the bytes that trim removed from `whole`. `tree` is the trimmed tree. Stripped symbols count too.
 fn removed_bytes_by_reason(whole: &Tree, tree: &Tree) -> BTreeMap<Removed, u64> {
     let mut bytes: BTreeMap<Removed, u64> = BTreeMap::new();
     for (path, node) in &whole.nodes {

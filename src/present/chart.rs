@@ -23,7 +23,7 @@ const TOP: i32 = 64;
 const STRIDE: i32 = 50;
 const THICKNESS: i32 = 30;
 
-/// The parts that have a colour of their own: words, colour, contents. The colours are those of Okabe and Ito, which
+/// The parts of a bar, each with its label, its colour and its contents. The colours are those of Okabe and Ito, which
 /// people with colour blindness can distinguish.
 const GROUPS: [(&str, RGBColor, &[Content]); 7] = [
     ("program", RGBColor(0, 114, 178), &[Content::Program]),
@@ -140,7 +140,7 @@ mod tests {
         ] {
             assert!(svg.contains(text), "{text}: {svg}");
         }
-        // The widest rectangle is that of pip and compilers.
+        // The widest rectangle shows pip and compilers.
         let widths = svg
             .split("<rect ")
             .skip(1)

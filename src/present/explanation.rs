@@ -1,4 +1,4 @@
-//! The explanation of an image as text: its packages as a table, and answers with their chains.
+//! The explanation of an image as text: a table of its packages, and answers with their chains.
 
 use crate::model::explanation::{Answer, Chain, Edge, Fate, Inside, PackageAnswer, PathAnswer, Row, Table};
 use crate::model::tree::Origin;
@@ -53,7 +53,7 @@ fn of_package(answer: &PackageAnswer) -> String {
     if let Some(bytes) = answer.alone_bytes {
         lines.push(format!("  without it and everything that only it requires, the image has {} less", size(bytes)));
     }
-    lines.extend(chains(&answer.chains));
+    lines.extend(chains(&answer.chains, answer.more_chains));
     lines.join("\n")
 }
 
@@ -64,13 +64,13 @@ fn of_path(answer: &PathAnswer) -> String {
         lines.push(format!("  in this folder: {paths} paths, {kept}; trim removed {removed_paths} paths, {removed}"));
     }
     match &answer.fate {
-        Fate::Kept { symbol_bytes, chains: found, .. } => {
+        Fate::Kept { symbol_bytes, chains: found, more_chains, .. } => {
             if *symbol_bytes > 0 {
                 let bytes = size(*symbol_bytes);
                 lines.push(format!("  trim removed {bytes} of symbols and debug information (symbols)"));
                 lines.push(format!("  with them: `--keep {}`", answer.path));
             }
-            lines.extend(chains(found));
+            lines.extend(chains(found, *more_chains));
         }
         Fate::Removed { rule, kept_by } => {
             lines.push(format!("  removed: {} ({})", rule.words(), rule.id()));
@@ -81,13 +81,16 @@ fn of_path(answer: &PathAnswer) -> String {
 }
 
 /// Returns the lines of all chains, with an empty line between two of them.
-fn chains(chains: &[Chain]) -> Vec<String> {
+fn chains(chains: &[Chain], are_more: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for (place, chain) in chains.iter().enumerate() {
         if place > 0 {
             lines.push(String::new());
         }
         lines.extend(chain.iter().map(|edge| format!("  {}", words(edge))));
+    }
+    if are_more {
+        lines.extend([String::new(), format!("  there are more chains; the {} shortest are shown", chains.len())]);
     }
     lines
 }
@@ -127,7 +130,7 @@ fn origin(origin: &Origin) -> String {
     }
 }
 
-/// An amount with a unit that suits it.
+/// An amount of bytes, with a fitting unit.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} bytes"),
@@ -187,6 +190,13 @@ mod tests {
           imported by `loader`
           imported by `tool.main`
           started by the console script `tool`
+
+          the file of the module `yaml`
+          imported by `tool`
+          the package that contains `tool.main`
+          started by the console script `tool`
+
+          there are more chains; the 2 shortest are shown
 
         /usr/lib/libyaml.so.0
           150.0 kB, deb libyaml 2

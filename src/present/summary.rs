@@ -10,8 +10,8 @@ use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
 use crate::model::image::{BlobDigest, Layer};
 use crate::model::receipt::{
-    BaseReceipt, FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, PutBack,
-    Receipt, shortened,
+    BaseReceipt, FailedAlike, FailedCheck, ItemKind, NextLevel, NotRun, Passed, PlatformReceipt, ProofNote,
+    ProofSummary, PutBack, Receipt, shortened,
 };
 use crate::model::request::Request;
 use crate::present::megabytes::megabytes;
@@ -123,6 +123,7 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     if total > 0 {
         section(&mut text, &format!("left out, {} in total", megabytes(total)), &removed, removed.len());
     }
+    receipt.next_level.iter().for_each(|next| line(&mut text, "next level", &next_level(next)));
     if let Some(base) = &receipt.base {
         let (own, all) = (megabytes(base.compressed_bytes), megabytes(receipt.compressed_bytes));
         line(&mut text, "built on", &format!("{}, {own} of {all} compressed, {}", base.source, base.digest));
@@ -137,6 +138,22 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     }
     receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
     text
+}
+
+/// Returns the gain of the next level of trim and its risk, or the reason why it gains little.
+fn next_level(next: &NextLevel) -> String {
+    let level = next.level.name();
+    let gain = match next.removed_bytes {
+        0..LEAST_BYTES => "nearly nothing".to_owned(),
+        bytes => megabytes(bytes),
+    };
+    match next.notes.as_slice() {
+        [] if next.removed_bytes < LEAST_BYTES => format!("`--trim {level}` would remove {gain} more"),
+        [] => format!(
+            "`--trim {level}` would remove {gain} more; a module that only your own files name could be missing"
+        ),
+        notes => format!("{}; it would remove {gain} more", notes.join("; ")),
+    }
 }
 
 /// Returns one note for each kind of unusual things in a base image.
@@ -158,8 +175,8 @@ fn oddities(base: &BaseReceipt) -> Vec<String> {
     notes
 }
 
-/// Returns the failed check of the image's own program. Some programs support neither `--version` nor `--help`, and are
-/// all right.
+/// Returns the failed check of the image's own program. Some programs work, but support neither `--version` nor
+/// `--help`.
 fn failed_start(receipt: &PlatformReceipt) -> Option<&FailedCheck> {
     let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
     let imported =
@@ -235,7 +252,7 @@ fn failed_alike(failed: &FailedAlike) -> String {
     text
 }
 
-/// Returns a heading and the largest of `rows`. The others, and small ones, share one line.
+/// Returns a heading and the largest of `rows`. All other rows, and the small ones, share one line.
 fn section(text: &mut String, heading: &str, rows: &[(&str, u64)], most: usize) {
     // Writing to a String cannot fail. The same holds below.
     let _ = write!(text, "\n  {heading}");
@@ -283,6 +300,21 @@ fn counted(count: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::options::TrimLevel;
+
+    #[test]
+    fn the_next_level_has_its_gain_and_its_risk_or_the_reason_of_a_small_gain() {
+        let shown = |removed_bytes, notes: &[&str]| {
+            let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+            next_level(&NextLevel { level: TrimLevel::Reach, removed_bytes, notes })
+        };
+        let keeps = "`--trim reach` keeps all modules: `jupyterlab` runs code of its users";
+        insta::assert_snapshot!([shown(9_400_000, &[]), shown(1_200_000, &[keeps]), shown(9, &[])].join("\n"), @"
+        `--trim reach` would remove 9.4 MB more; a module that only your own files name could be missing
+        `--trim reach` keeps all modules: `jupyterlab` runs code of its users; it would remove 1.2 MB more
+        `--trim reach` would remove nearly nothing more
+        ");
+    }
     use crate::model::hint::{Addition, Hint};
     use crate::model::image_path::ImagePath;
     use crate::model::platform::{Architecture, Platform};

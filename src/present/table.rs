@@ -58,7 +58,7 @@ fn row(image: &ComparedImage) -> String {
     )
 }
 
-/// Draws a bar of the raw size. The part of the compressed size is darker.
+/// Draws a bar of the raw size. The part that shows the compressed size is darker.
 fn bar(image: &ComparedImage, largest: u64) -> String {
     let width = |bytes: u64| usize::try_from((bytes * BAR_WIDTH).div_ceil(largest)).unwrap_or(0);
     let (whole, pulled) = (width(image.raw_bytes), width(image.compressed_bytes));
@@ -71,7 +71,7 @@ pub(super) mod tests {
     use super::*;
     use crate::rivals::model::comparison::{AptHabits, BuildTimes, Content, Way};
 
-    /// A comparison of two images, of which the smaller one is measured.
+    /// A comparison of two images. The smaller one is measured.
     pub(in crate::present) fn comparison() -> Comparison {
         let fat = ComparedImage {
             way: Way::Fat,

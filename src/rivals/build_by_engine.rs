@@ -8,8 +8,8 @@ use crate::outside::world::World;
 use crate::rivals::engine::{BuildJob, Engine, EngineError};
 use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Mounts};
 
-/// Finds an engine and adapts the request to it: uses cache mounts only if its builder supports them, and pins the base
-/// image to the digest that the engine has.
+/// Finds an engine and adapts the request to it. Cache mounts are used only if its builder supports them, and the base
+/// image is pinned to the digest that the engine has.
 pub(crate) fn suit(
     wanted: &DockerfileRequest,
     how: &EngineRequest,

@@ -1,5 +1,5 @@
-//! The Docker side: writes a Dockerfile for a request, builds it with an engine, and compares its image with lath's. The
-//! builder does not use any of it.
+//! The Docker side: writes a Dockerfile for a request, builds it with an engine, and compares its image with lath's.
+//! `lath build` does not use any of it.
 
 mod build_by_engine;
 mod compare;
@@ -97,8 +97,8 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd, env })
 }
 
-/// Returns the distributions that only pip may be able to build, because lath cannot, and the Debian half. `error` is the
-/// failure of lath's build.
+/// Returns the Debian half, and the distributions that lath cannot build but that pip may be able to build. `error` is
+/// the failure of lath's build.
 fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result<(Lock, Vec<String>), RivalError> {
     let mut wheels = request.clone();
     wheels.python.builds.no_build = true;

@@ -12,7 +12,7 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{BaseImageRequest, LayersRequest, OnBase, ReleaseRequest, Request};
 
-/// An image can have at most so many layers: Docker's limit, because overlay mounts take no more.
+/// The most layers of an image. This is Docker's limit, because overlay mounts accept no more.
 pub(crate) const MAX_LAYERS: usize = LayersRequest::MAX;
 
 #[derive(Debug, Error)]
@@ -48,8 +48,8 @@ impl Hints for OnBaseError {
     }
 }
 
-/// Returns the request for `images`, which are the images of its platforms in their order. `allows` is whether the
-/// first argument, a version specifier (PEP 440), allows a Python.
+/// Returns the request for `images`, which are the images of its platforms in their order. `allows` returns whether a
+/// version specifier (PEP 440) allows a Python.
 pub(crate) fn on_base(
     request: &Request,
     images: Vec<BaseImage>,
@@ -81,7 +81,7 @@ pub(crate) fn on_base(
             let release = releases::find(request.release.distribution, &request.release.suite);
             request.python.version =
                 wanted.python.or(release.map(|release| release.python)).unwrap_or(request.python.version);
-            // The archive of a release that is not out decides.
+            // If the release is not published yet, its archive decides.
             request.python.is_expected =
                 wanted.python.is_none() && release.is_none_or(|release| release.number.is_none());
         }
@@ -164,7 +164,7 @@ fn refuse_different(ground: &Ground<'_>, first: OnBase<'_>, other: OnBase<'_>) -
     })
 }
 
-/// Returns the user that the image starts as, if that is not root and the user named no other one.
+/// Returns the user of the base image, if it is not root, and if no other user was requested.
 fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
     let user = &base.image.found.user;
     if base.request.has_user || user.text.is_empty() {
@@ -178,7 +178,7 @@ fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
     }
 }
 
-/// Sets the release that packages come from: that of the image.
+/// Sets the release that packages come from to the release of the image.
 fn set_release(request: &mut Request, ground: &Ground<'_>, wanted: &BaseImageRequest) -> Result<(), OnBaseError> {
     let named = request.release.name();
     if wanted.has_release && ground.release.as_deref() != Some(named.as_str()) {

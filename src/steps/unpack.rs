@@ -136,7 +136,7 @@ fn noted(
     {
         return Ok(Part { parcel: *parcel, origin, contents, facts });
     }
-    // A script of a package may read any other text of it. In a distribution most texts are modules.
+    // A script of a package may read any other text in the package. In a distribution, most texts are modules.
     let texts = if matches!(origin, Origin::Deb { .. }) { Texts::All } else { Texts::Scripts };
     let mut keeper = Keeper::new(texts, store);
     let contents =

@@ -1,4 +1,5 @@
-//! Base images in the shapes that people use. Their programs are ELF files without code, so nothing in them can run.
+//! Base images with the structures that are common in practice. Their programs are ELF files without code, so nothing
+//! in them can run.
 
 use serde_json::json;
 
@@ -19,7 +20,7 @@ fn paragraph(name: &str, version: &str) -> String {
     format!("Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n")
 }
 
-/// The layer of Debian's slim image: merged `/usr`, a shell, glibc, dpkg's database.
+/// Returns the layer of Debian's slim image: merged `/usr`, a shell, glibc, and dpkg's database.
 pub fn debian_layer() -> LayerBuilder {
     let status = paragraph("libc6", "2.36-9+deb12u10")
         + &paragraph("dash", "0.5.12-2")
@@ -47,7 +48,7 @@ pub fn debian_layer() -> LayerBuilder {
         .file("var/lib/dpkg/status", 0o644, status)
 }
 
-/// Adds a distribution to a folder.
+/// Adds a distribution to a folder of the layer.
 fn distribution(layer: LayerBuilder, folder: &str, name: &str, version: &str) -> LayerBuilder {
     let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nText\n");
     let stem = name.replace('-', "_");
@@ -58,7 +59,8 @@ fn distribution(layer: LayerBuilder, folder: &str, name: &str, version: &str) ->
     )
 }
 
-/// The official image of Python: built from source into `/usr/local`, on Debian's slim image.
+/// Returns an image like the official one of Python. Its Python was built from source into `/usr/local`, on Debian's
+/// slim image.
 pub fn official_python() -> ImageBuilder {
     let certificates = LayerBuilder::new().file("etc/ssl/certs/ca-certificates.crt", 0o644, "certificates");
     let python = LayerBuilder::new()
@@ -87,7 +89,8 @@ pub fn official_python() -> ImageBuilder {
         .with("Cmd", json!(["python3"]))
 }
 
-/// Distroless: Debian's Python, no shell, one file per package in `status.d`, and a user by number.
+/// Returns an image like those of Distroless. It has Debian's Python, no shell, one file per package in `status.d`, and
+/// a user that is given as a number.
 pub fn distroless() -> ImageBuilder {
     let packages = ["libc6", "python3.11-minimal"].map(|name| {
         let version = if name == "libc6" { "2.36-9+deb12u10" } else { "3.11.2-6+deb12u6" };
@@ -123,7 +126,7 @@ pub fn distroless() -> ImageBuilder {
         .with("Entrypoint", json!(["/usr/bin/python3.11"]))
 }
 
-/// Red Hat's universal base image: rpm, `lib64`, no metadata of Debian.
+/// Returns an image like Red Hat's universal base image. It has rpm and `lib64`, but no metadata of Debian.
 pub fn ubi() -> ImageBuilder {
     let os = "NAME=\"Red Hat Enterprise Linux\"\nID=\"rhel\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"9.4\"\n";
     let layer = LayerBuilder::new()
@@ -156,7 +159,7 @@ pub fn ubi() -> ImageBuilder {
         .with("User", json!("default:0"))
 }
 
-/// Alpine: musl, busybox, apk.
+/// Returns an image like Alpine's, with musl, busybox and apk.
 pub fn alpine() -> ImageBuilder {
     let layer = LayerBuilder::new()
         .file("bin/busybox", 0o755, elf(None, &["libc.musl-x86_64.so.1"]))
@@ -169,7 +172,7 @@ pub fn alpine() -> ImageBuilder {
     ImageBuilder::new().layer(&layer).with("Cmd", json!(["/bin/sh"]))
 }
 
-/// An image without a system: as many layers as wanted, each with one file.
+/// Returns an image without a system. It has `count` layers, each with one file.
 pub fn many_layers(count: usize) -> ImageBuilder {
     (0..count).fold(ImageBuilder::new(), |image, number| {
         image.layer(&LayerBuilder::new().file(&format!("data/{number}"), 0o644, number.to_string()))

@@ -1,4 +1,4 @@
-//! Checks layers of the kind zstd:chunked, from the format's description in containers/storage.
+//! Checks layers in the format zstd:chunked. It follows the description of the format in containers/storage.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -9,11 +9,11 @@ use crate::digest::sha256_hex;
 
 const PREFIX: &str = "io.github.containers.zstd-chunked.";
 
-/// Checks a layer and the annotations of its descriptor. Returns the number of files whose contents were fetched by
-/// their places.
+/// Checks a layer and the annotations of its descriptor. Returns the number of files whose contents were read from
+/// their positions.
 ///
 /// # Errors
-/// Returns the first claim that is not true.
+/// Returns the first value that is wrong.
 pub fn check(layer: &[u8], annotations: &Value) -> Result<usize, String> {
     let numbers = |key: &str| -> Result<Vec<usize>, String> {
         let text = annotations[format!("{PREFIX}{key}")].as_str().ok_or_else(|| format!("no annotation `{key}`"))?;
@@ -50,7 +50,7 @@ fn unpacked(bytes: &[u8], size: usize) -> Result<Vec<u8>, String> {
     Ok(unpacked)
 }
 
-/// The last frame has seven numbers of eight bytes, and the magic number.
+/// Checks the last frame. It must contain seven numbers of eight bytes each, and then the magic number.
 fn check_footer(layer: &[u8], toc: &[usize], split: &[usize]) -> Result<(), String> {
     let start = layer.len().checked_sub(72).ok_or("no footer")?;
     let (frame, footer) = layer[start..].split_at(8);
@@ -70,7 +70,7 @@ fn check_footer(layer: &[u8], toc: &[usize], split: &[usize]) -> Result<(), Stri
     Ok(())
 }
 
-/// Fetches the contents of each file by its place.
+/// Reads the contents of each file from its position.
 fn contents(layer: &[u8], toc: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let mut contents = BTreeMap::new();
     for entry in toc["entries"].as_array().ok_or("no entries")? {
@@ -89,7 +89,7 @@ fn contents(layer: &[u8], toc: &Value) -> Result<BTreeMap<String, Vec<u8>>, Stri
     Ok(contents)
 }
 
-/// Compares the table with the headers of the tar.
+/// Compares the table with the headers of the tar file.
 fn check_listing(toc: &Value, tar: &[u8]) -> Result<(), String> {
     let mut archive = tar::Archive::new(tar);
     let mut listed = toc["entries"].as_array().ok_or("no entries")?.iter();
@@ -118,7 +118,7 @@ fn check_listing(toc: &Value, tar: &[u8]) -> Result<(), String> {
     claim(listed.next().is_none(), "the number of entries")
 }
 
-/// Restores the tar: lines of the type 2 are bytes, and lines of the type 1 are files.
+/// Restores the tar file. Lines of type 2 contain bytes, and lines of type 1 mean files.
 fn restored(split: &[u8], contents: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, String> {
     let mut tar = Vec::new();
     for (position, line) in split.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
@@ -139,7 +139,7 @@ fn restored(split: &[u8], contents: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8
     Ok(tar)
 }
 
-/// CRC-64/GO-ISO, bit by bit.
+/// Computes CRC-64/GO-ISO bit by bit.
 fn crc64(bytes: &[u8]) -> u64 {
     let mut sum = u64::MAX;
     for byte in bytes {

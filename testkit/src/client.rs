@@ -1,4 +1,5 @@
-//! A small HTTP client for the tests of servers: one request on one connection, nothing followed or repeated.
+//! A small HTTP client for the tests of servers. It sends one request per connection, follows no redirects and repeats
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -13,7 +14,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 /// A client of one server.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// The host and the port.
+    /// The server's host and port.
     host: String,
     tls: Option<Arc<ClientConfig>>,
     authorization: Option<String>,
@@ -23,30 +24,30 @@ pub struct Client {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// Returns a header. Empty if there is none.
+    /// Returns a header. Returns an empty text if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// Returns the body as JSON. Null if it is not JSON.
+    /// Returns the body as JSON. Returns null if it is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
 
 impl Client {
-    /// A client for a host and a port, without TLS.
+    /// Creates a client for a host and a port, without TLS.
     pub fn new(host: &str) -> Self {
         Self { host: host.to_owned(), tls: None, authorization: None }
     }
 
-    /// Speaks TLS, and trusts only this authority.
+    /// Uses TLS, and trusts only this authority.
     pub fn trusting(mut self, authority_pem: &str) -> Self {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(authority_pem.as_bytes()).expect("a certificate in PEM");
@@ -87,7 +88,7 @@ impl Client {
         head.push_str("\r\n");
         let mut stream = self.connect()?;
         stream.write_all(head.as_bytes())?;
-        // A server that has already answered may not read the whole body.
+        // If the server has already answered, it may not read the whole body.
         let _ = stream.write_all(body);
         let _ = stream.flush();
         read_answer(&mut stream, method == "HEAD")
@@ -115,7 +116,7 @@ fn read_answer(stream: &mut dyn Stream, is_head: bool) -> io::Result<Answer> {
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => bytes.extend_from_slice(&buffer[..read]),
-            // A server may close a TLS connection without a goodbye.
+            // A server may close a TLS connection without a closing message.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
             Err(error) if bytes.is_empty() => return Err(error),
             Err(_) => break,
@@ -146,7 +147,7 @@ fn parse(bytes: &[u8], is_head: bool) -> Option<Answer> {
     Some(Answer { status, headers, body })
 }
 
-/// Returns the bytes of the chunks that are there.
+/// Returns the bytes of all chunks that were received.
 fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     while let Some(end) = bytes.windows(2).position(|window| window == b"\r\n") {

@@ -1,7 +1,7 @@
-//! Builds Debian packages in memory, honest and hostile, and reads the data of a package that an archive needs.
+//! Builds valid and malicious Debian packages in memory, and reads the data about a package that an archive needs.
 //!
-//! Both the ar container (deb(5)) and the tar headers are written by hand, because a library refuses the names that a
-//! hostile package has.
+//! The ar container (deb(5)) and the tar headers are written by hand, because a library refuses the names in a
+//! malicious package.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ pub enum Compression {
     None,
 }
 
-/// A future package: `DebBuilder::new("libdemo1", "1.0-1", "amd64").file("usr/lib/libdemo.so.1", 0o644, b"").build()`.
+/// Builds a package: `DebBuilder::new("libdemo1", "1.0-1", "amd64").file("usr/lib/libdemo.so.1", 0o644, b"").build()`.
 #[derive(Debug, Clone)]
 pub struct DebBuilder {
     fields: Vec<(String, String)>,
@@ -28,9 +28,9 @@ pub struct DebBuilder {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    /// As written to the tar, unchecked.
+    /// The path in the tar file. It is not checked.
     path: String,
-    /// The type flag of the tar header (POSIX ustar, section "typeflag").
+    /// The type flag in the tar header (POSIX ustar, section "typeflag").
     flag: u8,
     mode: u32,
     owner: (u32, u32),
@@ -70,7 +70,7 @@ impl DebBuilder {
         self.field("Provides", names)
     }
 
-    /// Sets any field of the control paragraph. Replaces the field if it exists.
+    /// Sets a field of the control paragraph. Replaces the field if it exists.
     pub fn field(mut self, name: &str, value: &str) -> Self {
         self.fields.retain(|(existing, _)| existing != name);
         self.fields.push((name.to_owned(), value.to_owned()));
@@ -81,7 +81,7 @@ impl DebBuilder {
         self.entry(path, b'0', mode, "", bytes.as_ref())
     }
 
-    /// Adds a directory of its own. Parent directories of files are added automatically.
+    /// Adds a directory as a separate entry. Parent directories of files are added automatically.
     pub fn dir(self, path: &str, mode: u32) -> Self {
         self.entry(&format!("{}/", path.trim_end_matches('/')), b'5', mode, "", b"")
     }
@@ -91,12 +91,12 @@ impl DebBuilder {
         self.entry(path, b'2', 0o777, target, b"")
     }
 
-    /// Adds a hard link to another path of the package, spelled as in the tar: `./usr/bin/a`.
+    /// Adds a hard link to another path of the package. The path is written as in the tar file, such as `./usr/bin/a`.
     pub fn hard_link(self, path: &str, target: &str) -> Self {
         self.entry(path, b'1', 0o644, target, b"")
     }
 
-    /// Sets the owner of the last entry, which is root otherwise.
+    /// Sets the owner of the last entry. The default is root.
     pub fn owned_by(mut self, uid: u32, gid: u32) -> Self {
         self.entries.last_mut().expect("an entry was added before").owner = (uid, gid);
         self
@@ -108,7 +108,7 @@ impl DebBuilder {
         self
     }
 
-    /// Adds another file of `control.tar`: `conffiles`, `triggers`, `shlibs`, `md5sums`.
+    /// Adds another file to `control.tar`, such as `conffiles`, `triggers`, `shlibs` or `md5sums`.
     pub fn control_file(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.control_files.push((name.to_owned(), 0o644, bytes.as_ref().to_vec()));
         self
@@ -129,25 +129,26 @@ impl DebBuilder {
         self.entry(path, b'6', 0o666, "", b"")
     }
 
-    /// Wrong: a file with exactly this name, without a prefix `./`: `../evil`, `/etc/passwd`, `./a/.wh.b`.
+    /// Wrong: adds a file with exactly this name and without the prefix `./`, such as `../evil`, `/etc/passwd` or
+    /// `./a/.wh.b`.
     pub fn raw_entry(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.entries.push(Entry { path: path.to_owned(), ..Entry::new(b'0', 0o644, bytes.as_ref()) });
         self
     }
 
-    /// Wrong: no entries for the parent directories of the files.
+    /// Wrong: the parent directories of files have no entries.
     pub fn without_parents(mut self) -> Self {
         self.has_parents = false;
         self
     }
 
-    /// Wrong: the ar header of the data member gives a size that is wrong by `difference` bytes.
+    /// Wrong: the ar header of the data member contains a size that differs by `difference` bytes.
     pub fn lies_about_size(mut self, difference: i64) -> Self {
         self.lie = difference;
         self
     }
 
-    /// Returns the file name of this package in an archive's pool, without the epoch.
+    /// Returns the file name of this package in the pool of an archive. It does not contain the epoch.
     pub fn file_name(&self) -> String {
         pool_name(&self.paragraph())
     }
@@ -157,7 +158,7 @@ impl DebBuilder {
         self.fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
     }
 
-    /// Writes the package. The same builder gives the same bytes.
+    /// Writes the package. The same builder always writes the same bytes.
     pub fn build(&self) -> Vec<u8> {
         let mut control = vec![Entry { path: "./".to_owned(), ..Entry::new(b'5', 0o755, b"") }];
         let paragraph = ("control".to_owned(), 0o644, self.paragraph().into_bytes());
@@ -201,7 +202,7 @@ impl Entry {
     }
 }
 
-/// Adds the parent directories of each entry before it, like dpkg-deb.
+/// Adds entries for the parent directories before each entry, like dpkg-deb.
 fn with_parents(entries: &[Entry]) -> Vec<Entry> {
     let mut seen: BTreeSet<String> =
         entries.iter().filter(|entry| entry.flag == b'5').map(|entry| entry.path.clone()).collect();
@@ -232,7 +233,7 @@ fn write_member(deb: &mut Vec<u8>, name: &str, bytes: &[u8], lie: i64) {
     }
 }
 
-/// Writes a GNU tar. Names over 100 bytes get entries of their own.
+/// Writes a GNU tar file. Names of more than 100 bytes get separate entries.
 fn write_tar(entries: &[Entry]) -> Vec<u8> {
     let mut tar = Vec::new();
     for entry in entries {
@@ -270,7 +271,7 @@ fn write_tar_entry(tar: &mut Vec<u8>, entry: &Entry) {
     tar.resize(tar.len().next_multiple_of(512), 0);
 }
 
-/// Compresses bytes like an archive or a package.
+/// Compresses bytes in the way that archives and packages do.
 pub fn compress(bytes: &[u8], compression: Compression) -> Vec<u8> {
     const MEMORY: &str = "memory takes every byte";
     match compression {
@@ -292,9 +293,9 @@ pub fn compress(bytes: &[u8], compression: Compression) -> Vec<u8> {
 /// The data about a package in an archive's indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DebSummary {
-    /// The control paragraph. Each line has a line break.
+    /// The control paragraph. Each line ends with a line break.
     pub paragraph: String,
-    /// Paths without `./`, except directories. Empty if the data member cannot be read.
+    /// The paths of files and links, without `./`. It is empty if the data member cannot be read.
     pub paths: Vec<String>,
 }
 
@@ -310,7 +311,7 @@ impl DebSummary {
     }
 }
 
-/// Reads a package. `None` if it has no control paragraph.
+/// Reads a package. Returns `None` if it has no control paragraph.
 pub fn summarize(deb: &[u8]) -> Option<DebSummary> {
     let mut paragraph = None;
     let mut paths = Vec::new();

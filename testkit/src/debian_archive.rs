@@ -1,8 +1,8 @@
-//! A fake Debian archive on loopback: suites with their pockets, signed, with compressed indexes that are also served
-//! by digest.
+//! A fake Debian archive on loopback. It has suites with pockets, signatures, and compressed indexes that are also
+//! served by digest.
 //!
-//! Source: the Debian wiki's "DebianRepository/Format". The main archive is at `/debian`, the archive of security fixes
-//! at `/debian-security`, like on the real mirrors.
+//! Source: the Debian wiki's "DebianRepository/Format". Like on the real mirrors, the main archive is at `/debian`, and
+//! the archive of security fixes is at `/debian-security`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -22,14 +22,14 @@ use crate::server::{Response, Server};
 
 const DAY_SECS: i64 = 86_400;
 
-/// The parts of a suite, each served separately.
+/// The parts of a suite. Each is served separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pocket {
-    /// `trixie`
+    /// For example `trixie`.
     Release,
-    /// `trixie-updates`
+    /// For example `trixie-updates`.
     Updates,
-    /// `trixie-security`
+    /// For example `trixie-security`.
     Security,
 }
 
@@ -42,13 +42,13 @@ enum Signing {
     TamperedAfterwards,
 }
 
-/// A future archive: `DebianArchive::new("trixie").deb(&bytes).serve()`.
+/// Builds an archive: `DebianArchive::new("trixie").deb(&bytes).serve()`.
 #[derive(Debug, Clone)]
 pub struct DebianArchive {
     suite: String,
     architectures: Vec<String>,
     debs: Vec<(Pocket, Vec<u8>)>,
-    /// Paragraphs without a .deb.
+    /// Paragraphs of packages that have no .deb.
     paragraphs: Vec<(Pocket, String)>,
     valid_until_secs: Option<i64>,
     has_valid_until: bool,
@@ -58,12 +58,12 @@ pub struct DebianArchive {
     is_on_one_mirror: bool,
     date_secs: Option<i64>,
     has_wrong_index_hash: bool,
-    /// Names of packages whose sha256 in the index does not match their bytes.
+    /// The names of packages whose sha256 in the index is wrong.
     wrong_debs: BTreeSet<String>,
 }
 
 impl DebianArchive {
-    /// Creates an honest archive without packages, for amd64 and arm64, valid for a week.
+    /// Creates a valid archive without packages, for amd64 and arm64. Its releases are valid for a week.
     pub fn new(suite: &str) -> Self {
         Self {
             suite: suite.to_owned(),
@@ -92,25 +92,26 @@ impl DebianArchive {
         self
     }
 
-    /// Adds a paragraph to the index that has no .deb.
+    /// Adds a paragraph to the index, without a .deb.
     pub fn paragraph(mut self, paragraph: &str) -> Self {
         self.paragraphs.push((Pocket::Release, format!("{}\n", paragraph.trim_end())));
         self
     }
 
-    /// Sets the end of validity, in seconds since 1970. If it is in the past, the archive has expired.
+    /// Sets the time until which the releases are valid, in seconds since 1970. If it is in the past, they have
+    /// expired.
     pub fn valid_until(mut self, secs: i64) -> Self {
         self.valid_until_secs = Some(secs);
         self
     }
 
-    /// Leaves out the end of validity, like Ubuntu and old releases.
+    /// Leaves out that time, like Ubuntu and old releases.
     pub fn without_valid_until(mut self) -> Self {
         self.has_valid_until = false;
         self
     }
 
-    /// Serves indexes only by name.
+    /// Serves indexes only by name, not by digest.
     pub fn without_by_hash(mut self) -> Self {
         self.has_by_hash = false;
         self
@@ -122,25 +123,25 @@ impl DebianArchive {
         self
     }
 
-    /// Serves the security fixes from the same directory as the release, like Ubuntu's mirrors.
+    /// Serves the security fixes in the same directory as the release, like Ubuntu's mirrors.
     pub fn on_one_mirror(mut self) -> Self {
         self.is_on_one_mirror = true;
         self
     }
 
-    /// Sets the date of the release, in seconds since 1970. The default is an hour ago.
+    /// Sets the date of the release, in seconds since 1970. The default is one hour ago.
     pub fn dated(mut self, secs: i64) -> Self {
         self.date_secs = Some(secs);
         self
     }
 
-    /// Wrong: `InRelease` is plain text.
+    /// Wrong: `InRelease` is not signed.
     pub fn unsigned(mut self) -> Self {
         self.signing = Signing::Unsigned;
         self
     }
 
-    /// Wrong: signed correctly, but with a key that is not in the keyring.
+    /// Wrong: the signature is valid, but its key is not in the keyring.
     pub fn signed_by_another_key(mut self) -> Self {
         self.signing = Signing::ByAnotherKey;
         self
@@ -152,13 +153,13 @@ impl DebianArchive {
         self
     }
 
-    /// Wrong: the signed digests are not those of the indexes.
+    /// Wrong: the signed digests do not match the indexes.
     pub fn with_wrong_index_hash(mut self) -> Self {
         self.has_wrong_index_hash = true;
         self
     }
 
-    /// Wrong: the index gives another sha256 for the package `name` than that of its bytes.
+    /// Wrong: the sha256 of the package `name` in the index does not match its bytes.
     pub fn with_wrong_deb_hash(mut self, name: &str) -> Self {
         self.wrong_debs.insert(name.to_owned());
         self
@@ -214,7 +215,8 @@ impl DebianArchive {
         for (name, bytes) in &indexes {
             server.set(&format!("{folder}/{name}"), Response::ok(bytes));
             if self.has_by_hash {
-                // The file is also served under the wrong digest. Otherwise the client would only get a 404.
+                // The file is also served at its wrong digest. Otherwise the client would get the status 404 and never
+                // see the wrong bytes.
                 let digest = self.told_index_digest(bytes);
                 let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
                 server.set(&format!("{folder}/{parent}/by-hash/SHA256/{digest}"), Response::ok(bytes));
@@ -273,43 +275,44 @@ impl DebianArchive {
     }
 }
 
-/// The running archive. It stops when it is dropped.
+/// The running archive. The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct DebianServer {
-    /// For setting faults and for reading the received requests.
+    /// The server, which records requests and on which faults can be set.
     pub server: Server,
     suite: String,
 }
 
 impl DebianServer {
-    /// Returns the mirror of the release and its updates.
+    /// Returns the URL of the mirror with the release and its updates.
     pub fn url(&self) -> String {
         self.server.url("/debian")
     }
 
-    /// Returns the mirror of the security fixes.
+    /// Returns the URL of the mirror with the security fixes.
     pub fn security_url(&self) -> String {
         self.server.url("/debian-security")
     }
 
-    /// Returns the keyring that verifies its signatures, in binary form.
+    /// Returns the keyring for its signatures, in binary form.
     pub fn keyring(&self) -> Vec<u8> {
         keyring()
     }
 
-    /// Returns the path of the release's `InRelease`, for setting faults.
+    /// Returns the path of the release's `InRelease`. It is needed to set faults.
     pub fn in_release_path(&self) -> String {
         format!("/debian/dists/{}/InRelease", self.suite)
     }
 
-    /// Returns the path of a package, for setting faults. If several file names begin with `name`, returns the first.
+    /// Returns the path of a package. It is needed to set faults. If several file names begin with `name`, returns the
+    /// first of them.
     pub fn deb_path(&self, name: &str) -> Option<String> {
         let begin = format!("/{name}_");
         self.server.paths().into_iter().find(|path| path.contains("/pool/") && path.contains(&begin))
     }
 }
 
-/// Returns the keyring of the test key, which is the same for every archive of the process and in every run.
+/// Returns the keyring with the test key. The key is the same for every archive, in every run.
 pub fn keyring() -> Vec<u8> {
     SignedPublicKey::from(test_key().clone()).to_bytes().expect("memory takes every byte")
 }
@@ -324,8 +327,8 @@ fn stranger_key() -> &'static SignedSecretKey {
     KEY.get_or_init(|| make_key("Stranger <stranger@example.org>", 2))
 }
 
-/// Makes an Ed25519 key from a seed, in a form that GnuPG can read too. Its date is in 2023, so that signatures made
-/// today are newer.
+/// Creates an Ed25519 key from a seed, in a form that GnuPG can read too. Its date is in 2023, so that new signatures
+/// are newer than the key.
 fn make_key(user: &str, seed: u64) -> SignedSecretKey {
     let parameters = SecretKeyParamsBuilder::default()
         .key_type(KeyType::Ed25519Legacy)
@@ -369,9 +372,9 @@ fn now_secs() -> i64 {
     i64::try_from(since.as_secs()).expect("the clock is before the year 292277026596")
 }
 
-/// Formats a date like in `Release` files: `Mon, 30 Nov 2026 02:09:33 UTC`.
+/// Formats a date as in `Release` files, such as `Mon, 30 Nov 2026 02:09:33 UTC`.
 ///
-/// The civil date is Howard Hinnant's `civil_from_days`.
+/// The calendar date is computed with Howard Hinnant's algorithm `civil_from_days`.
 fn rfc_2822(secs: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

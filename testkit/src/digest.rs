@@ -2,12 +2,12 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// Returns the sha256 of `bytes` in lower-case hex.
+/// Returns the sha256 of `bytes` in lower-case hexadecimal digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Returns the sha256 of `bytes` in the notation of a wheel's RECORD: URL-safe base64 without padding.
+/// Returns the sha256 of `bytes` as in a wheel's RECORD: URL-safe base64 without padding.
 pub fn record_digest(bytes: &[u8]) -> String {
     let encoded = base64(&Sha256::digest(bytes));
     format!("sha256={}", encoded.trim_end_matches('=').replace('+', "-").replace('/', "_"))

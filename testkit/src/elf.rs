@@ -6,7 +6,7 @@ const DT_STRTAB: u64 = 5;
 const DT_STRSZ: u64 = 10;
 const DT_SONAME: u64 = 14;
 
-/// `EM_X86_64`.
+/// The value of `EM_X86_64`.
 pub const X86_64: u16 = 62;
 
 /// Builds a shared library or program for x86-64 with the given SONAME and needed libraries.
@@ -14,7 +14,7 @@ pub fn elf(soname: Option<&str>, needed: &[&str]) -> Vec<u8> {
     elf_for(X86_64, soname, needed)
 }
 
-/// Does the same for another processor (`e_machine`).
+/// Does the same for another processor, which is given as `e_machine`.
 pub fn elf_for(machine: u16, soname: Option<&str>, needed: &[&str]) -> Vec<u8> {
     const HEADER_BYTES: usize = 64;
     const SEGMENT_BYTES: usize = 56;
@@ -44,7 +44,7 @@ pub fn elf_for(machine: u16, soname: Option<&str>, needed: &[&str]) -> Vec<u8> {
     for half in [HEADER_BYTES, SEGMENT_BYTES, 2, 64, 0, 0] {
         bytes.extend_from_slice(&(half as u16).to_le_bytes());
     }
-    // PT_LOAD of everything, PT_DYNAMIC.
+    // There are two segments: PT_LOAD for the whole file, and PT_DYNAMIC.
     for (kind, start, size) in [(1_u32, 0, end), (2, dynamic_start, dynamic_bytes)] {
         bytes.extend_from_slice(&kind.to_le_bytes());
         bytes.extend_from_slice(&4_u32.to_le_bytes());

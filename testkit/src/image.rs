@@ -1,4 +1,4 @@
-//! Images with layers of any contents: base images for tests, and images that are wrong on purpose.
+//! Builds images with any layers: base images for tests, and images that are wrong on purpose.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::registry::RegistryServer;
 const OCI: &str = "application/vnd.oci.image";
 const DOCKER: &str = "application/vnd.docker";
 
-/// Builds the tar of a layer, entry by entry.
+/// Builds the tar file of a layer, entry by entry.
 #[derive(Debug, Clone, Default)]
 pub struct LayerBuilder {
     tar: Vec<u8>,
@@ -21,7 +21,7 @@ pub struct LayerBuilder {
     records: Vec<u8>,
 }
 
-/// The fields of an entry that its kind decides.
+/// The fields of an entry that depend on its kind.
 struct Entry<'a> {
     flag: u8,
     mode: u32,
@@ -56,7 +56,7 @@ impl LayerBuilder {
         self.file(&format!("{folder}.wh.{name}"), 0o644, "")
     }
 
-    /// Removes everything that lower layers have in a directory. Empty for the root.
+    /// Removes everything in a directory that comes from lower layers. An empty path means the root.
     pub fn opaque(self, folder: &str) -> Self {
         let path = if folder.is_empty() { ".wh..wh..opq".to_owned() } else { format!("{folder}/.wh..wh..opq") };
         self.file(&path, 0o644, "")
@@ -70,18 +70,18 @@ impl LayerBuilder {
         self.entry(path, &Entry { flag: b'6', mode: 0o644, target: "", bytes: b"" })
     }
 
-    /// Adds an entry of any type: `S` is a sparse file of GNU tar.
+    /// Adds an entry of any type. For example, `S` is a sparse file of GNU tar.
     pub fn typed(self, path: &str, flag: u8) -> Self {
         self.entry(path, &Entry { flag, mode: 0o644, target: "", bytes: b"" })
     }
 
-    /// The next entry has this owner and group.
+    /// Sets the owner and group of the next entry.
     pub fn owned_by(mut self, uid: u64, gid: u64) -> Self {
         self.owner = (uid, gid);
         self
     }
 
-    /// The next entry has this pax record, such as `SCHILY.xattr.security.capability`.
+    /// Sets a pax record of the next entry, such as `SCHILY.xattr.security.capability`.
     pub fn record(mut self, key: &str, value: &str) -> Self {
         let rest = key.len() + value.len() + 3;
         let digits = (1..6).find(|digits| (rest + digits).to_string().len() == *digits).expect("a record is short");
@@ -89,20 +89,20 @@ impl LayerBuilder {
         self
     }
 
-    /// Adds any bytes.
+    /// Adds any bytes to the tar file.
     pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.tar.extend_from_slice(bytes);
         self
     }
 
-    /// Adds every entry of another tar, without its end.
+    /// Adds all entries of another tar file, without its end.
     pub fn entries_of(mut self, tar: &[u8]) -> Self {
         let end = tar.len() - tar.iter().rev().take_while(|byte| **byte == 0).count();
         self.tar.extend_from_slice(&tar[..end.next_multiple_of(512).min(tar.len())]);
         self
     }
 
-    /// Returns the tar, with its end.
+    /// Returns the tar file including its end.
     pub fn tar(&self) -> Vec<u8> {
         let mut tar = self.tar.clone();
         tar.resize(tar.len() + 1024, 0);
@@ -153,9 +153,9 @@ pub struct ImageBuilder {
     architecture: String,
     variant: Option<String>,
     config: Value,
-    /// Fields of the document of the config beside `config`.
+    /// The fields of the config document other than `config`.
     document: Value,
-    /// Each tar, and its compression.
+    /// The tar file of each layer, and its compression.
     layers: Vec<(Vec<u8>, Compression)>,
     is_dockers: bool,
 }
@@ -166,7 +166,7 @@ pub struct BuiltImage {
     pub descriptor: Value,
     pub manifest: Value,
     pub config: Value,
-    /// By digest, with `sha256:`.
+    /// The blobs by digest, which begins with `sha256:`.
     pub blobs: BTreeMap<String, Vec<u8>>,
 }
 
@@ -177,7 +177,7 @@ impl Default for ImageBuilder {
 }
 
 impl ImageBuilder {
-    /// An image for `linux/amd64` without layers.
+    /// Creates an image for `linux/amd64` without layers.
     pub fn new() -> Self {
         let (architecture, config) = ("amd64".to_owned(), json!({}));
         Self { architecture, variant: None, config, document: json!({}), layers: Vec::new(), is_dockers: false }
@@ -189,7 +189,7 @@ impl ImageBuilder {
         self
     }
 
-    /// Adds a layer with gzip.
+    /// Adds a layer that is compressed with gzip.
     pub fn layer(self, layer: &LayerBuilder) -> Self {
         self.compressed_layer(&layer.tar(), Compression::Gzip)
     }
@@ -199,13 +199,13 @@ impl ImageBuilder {
         self
     }
 
-    /// Sets a field of the config's `config`: `Env`, `User`, `Cmd`.
+    /// Sets a field in `config` of the config document, such as `Env`, `User` or `Cmd`.
     pub fn with(mut self, field: &str, value: Value) -> Self {
         self.config[field] = value;
         self
     }
 
-    /// Sets a field beside the config's `config`: `author`, `history`.
+    /// Sets a field next to `config` in the config document, such as `author` or `history`.
     pub fn with_beside(mut self, field: &str, value: Value) -> Self {
         self.document[field] = value;
         self
@@ -217,7 +217,7 @@ impl ImageBuilder {
         self
     }
 
-    /// Writes the image. The same builder gives the same bytes.
+    /// Writes the image. The same builder always writes the same bytes.
     pub fn build(&self) -> BuiltImage {
         let mut blobs = BTreeMap::new();
         let mut layers = Vec::new();
@@ -280,7 +280,7 @@ pub fn describe(blobs: &mut BTreeMap<String, Vec<u8>>, media_type: &str, bytes: 
 }
 
 impl BuiltImage {
-    /// Returns an index of several platforms as an image.
+    /// Returns an image whose root is an index of several platforms.
     pub fn index(images: &[Self]) -> Self {
         let mut blobs: BTreeMap<_, _> = images.iter().flat_map(|image| image.blobs.clone()).collect();
         let manifests: Vec<&Value> = images.iter().map(|image| &image.descriptor).collect();
@@ -290,7 +290,7 @@ impl BuiltImage {
         Self { descriptor, manifest: index, config: Value::Null, blobs }
     }
 
-    /// Replaces the bytes of a blob, which no longer match its digest.
+    /// Replaces the bytes of a blob, so that they no longer match its digest.
     pub fn tampered(mut self, digest: &Value, bytes: &[u8]) -> Self {
         self.blobs.insert(digest.as_str().expect("a digest is a text").to_owned(), bytes.to_vec());
         self
@@ -333,7 +333,7 @@ impl BuiltImage {
         }
     }
 
-    /// Returns the tar of an OCI layout.
+    /// Returns an OCI layout as a tar file.
     pub fn oci_archive(&self, tag: &str) -> Vec<u8> {
         let mut archive = LayerBuilder::new();
         for (name, bytes) in self.layout(tag) {
@@ -342,8 +342,8 @@ impl BuiltImage {
         archive.tar()
     }
 
-    /// Returns the output of `docker save` since version 25, which is an OCI layout, too. Its `index.json` names `root`:
-    /// this image, or an index that contains it.
+    /// Returns the output of `docker save` since version 25. It is also an OCI layout. Its `index.json` refers to `root`, which is this
+    /// image or an index that contains it.
     pub fn current_docker_archive(&self, tags: &[&str], root: &Self) -> Vec<u8> {
         let place = |descriptor: &Value| {
             let digest = descriptor["digest"].as_str().expect("a digest is a text");
@@ -357,8 +357,8 @@ impl BuiltImage {
         files.fold(LayerBuilder::new(), |archive, (name, bytes)| archive.file(&name, 0o644, bytes)).tar()
     }
 
-    /// Returns the output of `docker save` before version 25: each layer is `ID/layer.tar`. A layer that occurs twice
-    /// is a link. The layers are as the image has them, so they should not be compressed.
+    /// Returns the output of `docker save` before version 25. Each layer is at `ID/layer.tar`. If a layer occurs twice,
+    /// the second one is a link. Layers are written as they are in the image, so they should be uncompressed.
     pub fn docker_archive(&self, tags: &[&str]) -> Vec<u8> {
         let digest_of = |descriptor: &Value| descriptor["digest"].as_str().expect("a digest is a text").to_owned();
         let mut archive = LayerBuilder::new();

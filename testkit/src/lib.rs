@@ -1,7 +1,7 @@
-//! The base of lath's tests: builders of wheels and .debs, fakes of PyPI, of a Debian archive and of a registry on
-//! loopback, and a validator of images.
+//! The tools of lath's tests: builders of wheels and .debs, a validator of images, and fakes of PyPI, of a Debian
+//! archive and of a registry on loopback.
 //!
-//! It contains no code of lath, so that both cannot be wrong in the same way.
+//! It contains no code of lath, so that a mistake in lath is not repeated here.
 
 pub mod bases;
 pub mod chunked;

@@ -1,7 +1,7 @@
-//! Checks an image from its bytes only, and lists its files.
+//! Checks an image using only its bytes, and lists its files.
 //!
-//! Source: the OCI image specification (image-layout.md, index, manifest, config, layer) and the layout of
-//! `docker save`, whose `manifest.json` may be in the same tar.
+//! Source: the OCI image specification (image-layout.md, index, manifest, config, layer) and the format of `docker
+//! save`. Its `manifest.json` may be in the same tar file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,11 +20,11 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// A valid image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
-    /// The digest that identifies the image: that of the only manifest or index in `index.json`.
+    /// The digest of the image. It is the digest of the only manifest or index in `index.json`.
     pub digest: String,
     /// The names of the image in the index (`org.opencontainers.image.ref.name`).
     pub names: Vec<String>,
-    /// The tags of Docker's `manifest.json`.
+    /// The tags in Docker's `manifest.json`.
     pub docker_tags: Vec<String>,
     pub platforms: Vec<CheckedPlatform>,
 }
@@ -32,13 +32,13 @@ pub struct Checked {
 /// The image of one platform.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckedPlatform {
-    /// `linux/amd64`
+    /// For example `linux/amd64`.
     pub platform: String,
     pub manifest: Value,
     pub config: Value,
-    /// The sizes of the layers' blobs.
+    /// The sizes of the layers as blobs.
     pub layer_sizes: Vec<u64>,
-    /// The file system that results from the layers, by path without slashes at its ends.
+    /// The file system of the image, which results from all layers. The keys are paths without slashes at both ends.
     pub files: BTreeMap<String, File>,
 }
 
@@ -53,7 +53,7 @@ pub struct File {
     pub mtime: u64,
     /// The bytes of a regular file.
     pub bytes: Vec<u8>,
-    /// The layer that contains it, counted from 0.
+    /// The number of the layer that contains it. The first layer has the number 0.
     pub layer: usize,
 }
 
@@ -66,7 +66,7 @@ pub enum Kind {
 }
 
 impl CheckedPlatform {
-    /// Returns one line per path for snapshots: kind, mode, owner, path.
+    /// Returns one line per path for snapshots, with kind, mode, owner and path.
     pub fn listing(&self) -> String {
         let line = |(path, file): (&String, &File)| {
             let (kind, target) = match &file.kind {
@@ -80,14 +80,14 @@ impl CheckedPlatform {
         self.files.iter().map(line).collect()
     }
 
-    /// Returns the text of a file. `None` if the file does not exist or is not text.
+    /// Returns the text of a file. Returns `None` if the file does not exist or is not text.
     pub fn text(&self, path: &str) -> Option<&str> {
         std::str::from_utf8(&self.files.get(path.trim_matches('/'))?.bytes).ok()
     }
 }
 
 impl Checked {
-    /// Returns everything that the image consists of, one item per line.
+    /// Returns the whole contents of the image, one item per line.
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("digest {}", self.digest)];
         for platform in &self.platforms {
@@ -102,7 +102,8 @@ impl Checked {
         lines
     }
 
-    /// Returns the lines that only this image or only `other` has. Empty if both are the same.
+    /// Returns the lines that are only in this image or only in `other`. The result is empty if both images are the
+    /// same.
     pub fn difference(&self, other: &Self) -> String {
         let (mine, others) = (self.lines(), other.lines());
         let only = |these: &[String], those: &[String], sign: char| -> String {
@@ -113,7 +114,7 @@ impl Checked {
     }
 }
 
-/// Checks the image layout in the directory or tar at `path`. Reports all errors at once.
+/// Checks the image layout in a directory or tar file. Reports all errors at once.
 pub fn check(path: &Path) -> Result<Checked, Vec<String>> {
     let blobs = if path.is_dir() { read_folder(path) } else { read_tar(path) };
     let mut checker = Checker { files: blobs.map_err(|problem| vec![problem])?, ..Checker::default() };
@@ -163,7 +164,7 @@ fn read_tar(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
         }
     }
     for (name, target) in links {
-        // In Docker's own archives, one layer may link to an older one by `../ID/layer.tar`.
+        // In Docker's archives, a layer may be a link to an older one, such as `../ID/layer.tar`.
         let bytes = files.get(target.trim_start_matches("../")).cloned();
         files.insert(name.clone(), bytes.ok_or_else(|| format!("`{name}` links to `{target}`, which is not there"))?);
     }
@@ -174,7 +175,7 @@ fn read_tar(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
 struct Checker {
     files: BTreeMap<String, Vec<u8>>,
     problems: Vec<String>,
-    /// Blobs that a descriptor names.
+    /// The blobs that a descriptor refers to.
     named: BTreeSet<String>,
 }
 
@@ -213,7 +214,7 @@ impl Checker {
         Some(Checked { digest, names, docker_tags, platforms })
     }
 
-    /// Follows a descriptor to a manifest, or to an index of manifests.
+    /// Checks the manifest that a descriptor refers to, or all manifests of an index.
     fn check_target(&mut self, descriptor: &Value, platforms: &mut Vec<CheckedPlatform>) {
         let Some(document) = self.json_blob(descriptor) else { return };
         let media_type = descriptor["mediaType"].as_str().unwrap_or_default().to_owned();
@@ -340,7 +341,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Checks Docker's half, if there is one. It must have the same configs and layers.
+    /// Checks Docker's `manifest.json`, if there is one. It must have the same configs and layers.
     fn check_docker(&mut self, platforms: &[CheckedPlatform]) -> Vec<String> {
         if !self.files.contains_key("manifest.json") {
             return Vec::new();
@@ -379,7 +380,7 @@ impl Checker {
         parsed.ok()
     }
 
-    /// Returns the blob that a descriptor names, and checks its digest and size.
+    /// Returns the blob that a descriptor refers to, and checks its digest and size.
     fn blob(&mut self, descriptor: &Value) -> Option<Vec<u8>> {
         let digest = text(&descriptor["digest"]).to_owned();
         let Some(hex) = digest.strip_prefix("sha256:") else {
@@ -409,7 +410,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Returns the media type's ending that the bytes require, and the tar in them.
+/// Returns the tar file in a blob, and the ending that the media type must have because of the compression.
 fn decompressed(blob: &[u8]) -> (&'static str, std::io::Result<Vec<u8>>) {
     let mut bytes = Vec::new();
     if blob.starts_with(&[0x1f, 0x8b]) {
@@ -466,7 +467,7 @@ mod tests {
         descriptor
     }
 
-    /// Builds a layout with one layer for amd64, with Docker's half.
+    /// Builds a layout with one layer for amd64, and with Docker's `manifest.json`.
     fn layout(tar: &[u8], packed: Vec<u8>, media_type: &str) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         let layer = blob(&mut files, media_type, packed);

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::digest::sha256_hex;
 use crate::server::{Response, Server};
 
-/// A future index: `PyPi::new().wheel("demo-1.0-py3-none-any.whl", &bytes).serve()`.
+/// Builds an index: `PyPi::new().wheel("demo-1.0-py3-none-any.whl", &bytes).serve()`.
 ///
-/// The methods that set details of a file apply to the file that was added last.
+/// Some methods set details of a file. They apply to the file that was added last.
 #[derive(Debug, Clone)]
 pub struct PyPi {
     files: Vec<IndexedFile>,
@@ -22,7 +22,7 @@ pub struct PyPi {
 struct IndexedFile {
     name: String,
     bytes: Vec<u8>,
-    /// Empty if the index gives none.
+    /// It is empty if the index has no sha256 for the file.
     sha256: String,
     md5: Option<String>,
     /// The text of METADATA, if the wheel has one.
@@ -39,12 +39,12 @@ impl Default for PyPi {
 }
 
 impl PyPi {
-    /// Creates an index without packages that responds with JSON.
+    /// Creates an index without packages. It responds with JSON.
     pub fn new() -> Self {
         Self { files: Vec::new(), is_html: false, credentials: None }
     }
 
-    /// Adds a file. The package that it belongs to follows from its name.
+    /// Adds a file. Its name contains the name of the package.
     pub fn wheel(mut self, file_name: &str, bytes: &[u8]) -> Self {
         let metadata = metadata_of(bytes);
         let requires_python = metadata.as_deref().and_then(|text| field_of(text, "Requires-Python"));
@@ -61,17 +61,17 @@ impl PyPi {
         self
     }
 
-    /// Adds the wheel of a builder under its own name.
+    /// Adds a wheel from a builder, with the builder's file name.
     pub fn built(self, wheel: &crate::WheelBuilder) -> Self {
         self.wheel(&wheel.file_name(), &wheel.build())
     }
 
-    /// Adds a source distribution: any bytes under a name like `demo-1.0.tar.gz`.
+    /// Adds a source distribution: any bytes with a name like `demo-1.0.tar.gz`.
     pub fn sdist(self, file_name: &str, bytes: &[u8]) -> Self {
         self.wheel(file_name, bytes)
     }
 
-    /// Sets the upload time of the last file: `2024-01-31T00:00:00Z`. Only JSON pages contain it.
+    /// Sets the upload time of the last file, such as `2024-01-31T00:00:00Z`. Only JSON pages contain it.
     pub fn uploaded(mut self, time: &str) -> Self {
         self.last().uploaded = Some(time.to_owned());
         self
@@ -83,13 +83,14 @@ impl PyPi {
         self
     }
 
-    /// Wrong: the index gives another sha256 for the last file than that of its bytes.
+    /// Wrong: the sha256 of the last file in the index does not match its bytes.
     pub fn with_wrong_sha256(mut self) -> Self {
         self.last().sha256 = sha256_hex(b"other bytes");
         self
     }
 
-    /// The index gives no sha256 for the last file, but `#md5=` if `md5` is given. Only HTML pages can do this.
+    /// Removes the sha256 of the last file. If `md5` is given, the index has `#md5=` instead. This is possible only in
+    /// HTML pages.
     pub fn without_sha256(mut self, md5: Option<&str>) -> Self {
         self.last().sha256 = String::new();
         self.last().md5 = md5.map(str::to_owned);
@@ -102,13 +103,13 @@ impl PyPi {
         self
     }
 
-    /// Responds with HTML instead of JSON, like plain indexes.
+    /// Responds with HTML instead of JSON, like simple indexes.
     pub fn html(mut self) -> Self {
         self.is_html = true;
         self
     }
 
-    /// Rejects all requests without these credentials.
+    /// Refuses all requests without these credentials.
     pub fn protected(mut self, user: &str, password: &str) -> Self {
         self.credentials = Some((user.to_owned(), password.to_owned()));
         self
@@ -141,10 +142,10 @@ impl PyPi {
     }
 }
 
-/// The running index. It stops when it is dropped.
+/// The running index. The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct PyPiServer {
-    /// For setting faults and for reading the received requests.
+    /// The server, which records requests and on which faults can be set.
     pub server: Server,
     credentials: Option<(String, String)>,
 }
@@ -163,13 +164,13 @@ impl PyPiServer {
         }
     }
 
-    /// Returns the path of a file, for setting faults: `/files/demo-1.0-py3-none-any.whl`.
+    /// Returns the path of a file, such as `/files/demo-1.0-py3-none-any.whl`. It is needed to set faults.
     pub fn file_path(&self, file_name: &str) -> String {
         format!("/files/{file_name}")
     }
 }
 
-/// Returns the normalised name (PEP 503) of the package that a file belongs to.
+/// Returns the normalised name (PEP 503) of the package that contains a file.
 fn package_of(file_name: &str) -> String {
     let name = if file_name.ends_with(".whl") {
         file_name.split('-').next().unwrap_or_default()
@@ -241,7 +242,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Returns the METADATA of a wheel. `None` if there is none, or if the bytes are not a wheel.
+/// Returns METADATA of a wheel. Returns `None` if there is none, or if the bytes are not a wheel.
 fn metadata_of(bytes: &[u8]) -> Option<String> {
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).ok()?;
     let path = archive.file_names().flatten().find(|name| name.ends_with(".dist-info/METADATA"))?.into_owned();

@@ -1,4 +1,4 @@
-//! Looks for secrets in everything that a program has written.
+//! Searches everything that a program has written for secrets.
 
 use std::fs;
 use std::io::Read as _;
@@ -21,11 +21,11 @@ pub fn contains(bytes: &[u8], secret: &str) -> bool {
     memchr::memmem::find(bytes, secret.as_bytes()).is_some()
 }
 
-/// Looks into a file, and also into its contents if it is compressed with gzip.
+/// Searches a file. If it is compressed with gzip, its uncompressed contents are searched too.
 pub fn file_contains(path: &Path, secret: &str) -> bool {
     let bytes = fs::read(path).unwrap();
     let mut unpacked = Vec::new();
-    // A file that is not gzip, or only in part, has no other contents.
+    // If a file is not gzip, or is damaged, only the contents that could be unpacked are searched.
     let _ = MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
     contains(&bytes, secret) || contains(&unpacked, secret)
 }

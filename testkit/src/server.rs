@@ -1,7 +1,6 @@
-//! A small HTTP/1.1 server on loopback that serves a map of responses, records the requests, and misbehaves on request.
+//! A small HTTP/1.1 server on loopback. It serves a map of responses, records requests, and can misbehave on request.
 //!
-//! It supports entity tags (RFC 9110, section 8.8.3), conditional requests (section 13) and ranges of one part (section
-//! 14).
+//! It supports entity tags (RFC 9110, section 8.8.3), conditional requests (section 13) and single ranges (section 14).
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -25,17 +24,17 @@ pub struct Response {
 }
 
 impl Response {
-    /// Creates a response with status 200 and an entity tag of its own. It supports ranges.
+    /// Creates a response with status 200 and its own entity tag. It supports ranges.
     pub fn ok(body: impl AsRef<[u8]>) -> Self {
         Self { status: 200, headers: Vec::new(), body: body.as_ref().into(), has_etag: true, takes_ranges: true }
     }
 
-    /// Creates a response with another status, without tag and ranges.
+    /// Creates a response with another status. It has no entity tag and does not support ranges.
     pub fn status(status: u16, body: impl AsRef<[u8]>) -> Self {
         Self { status, has_etag: false, takes_ranges: false, ..Self::ok(body) }
     }
 
-    /// Creates a response 302 to `location`.
+    /// Creates a response with status 302, which redirects to `location`.
     pub fn redirect(location: &str) -> Self {
         Self::status(302, "").header("Location", location)
     }
@@ -61,22 +60,22 @@ impl Response {
     }
 }
 
-/// A way to misbehave on one path.
+/// A fault of the server on one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The next `times` requests get this status.
     Fail { times: u32, status: u16 },
-    /// The next `times` responses end after this many bytes of their body, and the connection is closed.
+    /// The next `times` responses end after this number of bytes of their body, and the connection is closed.
     Cut { times: u32, after_bytes: usize },
     /// The next `times` requests never get a response.
     Hang { times: u32 },
     /// The next `times` responses are delayed.
     Delay { times: u32, wait: Duration },
-    /// The next `times` answers repeat their body for ever.
+    /// The next `times` responses repeat their body without end.
     Endless { times: u32 },
-    /// The next `times` answers with a range give the whole another length than it has.
+    /// The next `times` responses with a range contain a wrong length of the whole file.
     LieAboutLength { times: u32 },
-    /// The next `times` answers wait before each byte of their body, which never ends.
+    /// The next `times` responses wait before each byte of their body, and the body never ends.
     Drip { times: u32, wait: Duration },
 }
 
@@ -100,13 +99,13 @@ impl Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// Without the query, and with percent signs decoded.
+    /// The path without the query, with percent signs decoded.
     pub path: String,
     pub query: String,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
-    /// The status of the response. 0 if there was no response.
+    /// The status of the response. It is 0 if there was no response.
     pub status: u16,
 }
 
@@ -115,12 +114,12 @@ struct Shared {
     routes: Mutex<BTreeMap<String, Response>>,
     faults: Mutex<BTreeMap<String, Fault>>,
     requests: Mutex<Vec<Request>>,
-    /// The value of `Authorization` that every request must contain.
+    /// The values of `Authorization` that are accepted, if requests must contain one.
     authorizations: Mutex<Vec<String>>,
     is_closed: AtomicBool,
 }
 
-/// The server. It stops when it is dropped.
+/// The server. The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -128,7 +127,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts on a free port of 127.0.0.1.
+    /// Starts a server on a free port of 127.0.0.1.
     pub fn start(routes: BTreeMap<String, Response>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
@@ -148,7 +147,7 @@ impl Server {
         Self { address, shared }
     }
 
-    /// Starts a server that serves no path yet.
+    /// Starts a server that has no responses yet.
     pub fn empty() -> Self {
         Self::start(BTreeMap::new())
     }
@@ -167,7 +166,7 @@ impl Server {
         format!("http://{user}:{password}@{}{path}", self.address)
     }
 
-    /// Serves `response` for `path` from now on.
+    /// Sets the response for `path`.
     pub fn set(&self, path: &str, response: Response) {
         lock(&self.shared.routes).insert(path.to_owned(), response);
     }
@@ -186,18 +185,18 @@ impl Server {
         lock(&self.shared.routes).keys().cloned().collect()
     }
 
-    /// Misbehaves on `path` from now on.
+    /// Adds a fault on `path`.
     pub fn fault(&self, path: &str, fault: Fault) {
         lock(&self.shared.faults).insert(path.to_owned(), fault);
     }
 
-    /// Rejects every request without these credentials.
+    /// Refuses every request without these credentials.
     pub fn require_basic(&self, user: &str, password: &str) {
         let value = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
         lock(&self.shared.authorizations).push(value);
     }
 
-    /// Returns all requests so far, in the order of their responses.
+    /// Returns all requests until now, in the order of their responses.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
     }
@@ -215,7 +214,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.is_closed.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts connections. If it cannot be reached, it has already ended.
+        // Wakes up the thread that accepts connections. If this fails, the thread has already ended.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
     }
 }
@@ -226,7 +225,7 @@ struct Answer {
     head: Vec<u8>,
     body: Vec<u8>,
     is_last: bool,
-    /// The wait before each piece of the body, and its length, if the body is repeated until the client has enough.
+    /// The pause before each piece of the body, and the length of a piece. Set if the body is repeated without end.
     endless: Option<(Duration, usize)>,
 }
 
@@ -260,7 +259,7 @@ impl Shared {
         let _ = stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends `body` again and again, in pieces of `length` bytes, until the client or the server ends.
+    /// Sends `body` again and again in pieces of `length` bytes, until the client or the server ends the connection.
     fn repeat(&self, mut stream: &TcpStream, body: &[u8], wait: Duration, length: usize) {
         for piece in body.chunks(length.max(1)).cycle() {
             std::thread::sleep(wait);
@@ -270,7 +269,7 @@ impl Shared {
         }
     }
 
-    /// Holds the connection open until the server ends, at most `limit`.
+    /// Keeps the connection open until the server stops, but no longer than `limit`.
     fn wait_for_the_end(&self, limit: Duration) {
         let step = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
@@ -280,7 +279,7 @@ impl Shared {
         }
     }
 
-    /// Returns the response to a request. `None` if the request must not get one.
+    /// Returns the response to a request. Returns `None` if the request must not get a response.
     fn answer(&self, request: &Request) -> Option<Answer> {
         let fault = lock(&self.faults).get_mut(&request.path).and_then(|fault| fault.consume().then_some(*fault));
         let mut response = self.response(request);
@@ -387,7 +386,7 @@ fn write_answer(request: &Request, response: &Response, cut: Option<usize>) -> A
     Answer { status, head: head.into_bytes(), body, is_last, endless: None }
 }
 
-/// The same answer with a body that has no length and no end.
+/// Returns the same response, but its body has no length and does not end.
 fn without_end(answer: Answer, endless: Option<(Duration, usize)>) -> Answer {
     let head = String::from_utf8_lossy(&answer.head);
     let mut lines: Vec<&str> = head.lines().filter(|line| !line.is_empty()).collect();
@@ -396,7 +395,8 @@ fn without_end(answer: Answer, endless: Option<(Duration, usize)>) -> Answer {
     Answer { head: head.into_bytes(), is_last: true, endless, ..answer }
 }
 
-/// Returns the first and last byte of a range of one part. `None` if the range is invalid.
+/// Returns the positions of the first and the last byte of a single range, which is the value of a header. Returns
+/// `None` if the range is invalid.
 pub(crate) fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let end = length.checked_sub(1)?;
@@ -429,7 +429,7 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    /// Sends one request. Returns the status, the head in lower case, and the body until the end.
+    /// Sends one request. Returns the status, the headers in lower case, and the body.
     fn ask(server: &Server, path: &str, headers: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(server.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();

@@ -1,4 +1,4 @@
-//! A private certificate authority, and a certificate for loopback that it has signed.
+//! Creates a private certificate authority, and a certificate for loopback that is signed by it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The texts of the certificates, as files contain them.
+/// The certificates as text, in the form that files contain (PEM).
 #[derive(Debug, Clone)]
 pub struct Certificates {
     /// The certificate of the authority, which clients must trust.
@@ -18,7 +18,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Creates an authority and a certificate that nobody else has.
+    /// Creates a new authority and a certificate.
     pub fn for_loopback() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,6 +1,6 @@
-//! Builds wheels in memory: honest ones with little code, and every kind of wrong one.
+//! Builds wheels in memory: valid ones with little code, and every kind of wrong wheel.
 //!
-//! The zip is written by hand, because a library refuses the names and sizes that a hostile wheel has. Sources: the
+//! The zip file is written by hand, because a library refuses the names and sizes in a malicious wheel. Sources: the
 //! binary distribution format (packaging.python.org) and PKWARE's APPNOTE, section 4.3.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::io::Write as _;
 
 use crate::digest::record_digest;
 
-/// A future wheel: `WheelBuilder::new("demo", "1.0").script("demo", "demo:main").build()`.
+/// Builds a wheel: `WheelBuilder::new("demo", "1.0").script("demo", "demo:main").build()`.
 #[derive(Debug, Clone)]
 pub struct WheelBuilder {
     name: String,
@@ -17,12 +17,12 @@ pub struct WheelBuilder {
     metadata: Vec<String>,
     scripts: Vec<(String, String, String)>,
     entries: Vec<Entry>,
-    /// Entries that RECORD does not list.
+    /// Entries that are missing in RECORD.
     unrecorded: BTreeSet<String>,
-    /// Lines of RECORD that have no file.
+    /// Lines of RECORD for which there is no file.
     record_lines: Vec<String>,
     has_record: bool,
-    /// The wrong size that the zip gives for METADATA.
+    /// A wrong size of METADATA in the zip file.
     claimed_metadata_size: Option<u32>,
 }
 
@@ -30,16 +30,16 @@ pub struct WheelBuilder {
 struct Entry {
     path: String,
     bytes: Vec<u8>,
-    /// The Unix file mode with the file type: `0o100644`.
+    /// The Unix file mode including the file type, such as `0o100644`.
     mode: u32,
-    /// The wrong size that the zip gives.
+    /// A wrong size of the file in the zip file.
     claimed_size: Option<u32>,
     is_recorded: bool,
     recorded_as: Option<Vec<u8>>,
 }
 
 impl WheelBuilder {
-    /// Creates a pure wheel (`py3-none-any`) without any file except its metadata.
+    /// Creates a pure wheel (`py3-none-any`) that contains only its metadata.
     pub fn new(name: &str, version: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -55,34 +55,34 @@ impl WheelBuilder {
         }
     }
 
-    /// Sets the compatibility tag: `cp313-cp313-manylinux_2_28_x86_64`.
+    /// Sets the compatibility tag, such as `cp313-cp313-manylinux_2_28_x86_64`.
     pub fn tag(mut self, tag: &str) -> Self {
         tag.clone_into(&mut self.tag);
         self
     }
 
-    /// Adds a file of site-packages, mode 0644.
+    /// Adds a file with mode 0644 to site-packages.
     pub fn file(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.entry(path, bytes.as_ref(), 0o100_644)
     }
 
-    /// Adds a file of site-packages with the execute bits.
+    /// Adds an executable file to site-packages.
     pub fn executable(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.entry(path, bytes.as_ref(), 0o100_755)
     }
 
-    /// Adds a console script: `.script("demo", "demo.cli:main")`.
+    /// Adds a console script, for example with `.script("demo", "demo.cli:main")`.
     pub fn script(self, name: &str, target: &str) -> Self {
         self.entry_point("console_scripts", name, target)
     }
 
-    /// Adds an entry point of any group.
+    /// Adds an entry point to any group.
     pub fn entry_point(mut self, group: &str, name: &str, target: &str) -> Self {
         self.scripts.push((group.to_owned(), name.to_owned(), target.to_owned()));
         self
     }
 
-    /// Adds a file of the `.data` directory. `scheme` is `scripts`, `data`, `headers`, `purelib` or `platlib`.
+    /// Adds a file to the `.data` directory. `scheme` is `scripts`, `data`, `headers`, `purelib` or `platlib`.
     pub fn data(self, scheme: &str, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         let mode = if scheme == "scripts" { 0o100_755 } else { 0o100_644 };
         let path = format!("{}-{}.data/{scheme}/{path}", self.escaped_name(), self.version);
@@ -99,53 +99,54 @@ impl WheelBuilder {
         self.metadata_line(&format!("Requires-Python: {specifiers}"))
     }
 
-    /// Adds a whole line to METADATA's header.
+    /// Adds a line to the header of METADATA.
     pub fn metadata_line(mut self, line: &str) -> Self {
         self.metadata.push(line.to_owned());
         self
     }
 
-    /// Wrong: RECORD does not list `path`.
+    /// Wrong: `path` is missing in RECORD.
     pub fn without_record_of(mut self, path: &str) -> Self {
         self.unrecorded.insert(path.to_owned());
         self
     }
 
-    /// Wrong: RECORD gives the digest and size of `other` for `path`.
+    /// Wrong: RECORD has the digest and size of `other` for `path`.
     pub fn recorded_as(mut self, path: &str, other: impl AsRef<[u8]>) -> Self {
         self.last_named(path).recorded_as = Some(other.as_ref().to_vec());
         self
     }
 
-    /// Wrong: a line of RECORD that has no file.
+    /// Wrong: adds a line to RECORD for which there is no file.
     pub fn record_line(mut self, line: &str) -> Self {
         self.record_lines.push(line.to_owned());
         self
     }
 
-    /// Wrong: no RECORD at all.
+    /// Wrong: there is no RECORD.
     pub fn without_record(mut self) -> Self {
         self.has_record = false;
         self
     }
 
-    /// Wrong: an entry with exactly this name (`../evil`, `/etc/passwd`, a name twice), listed in RECORD too.
+    /// Wrong: adds an entry with exactly this name, such as `../evil`, `/etc/passwd` or a name that occurs twice.
+    /// RECORD lists it too.
     pub fn raw_entry(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.file(path, bytes)
     }
 
-    /// Wrong: a symbolic link, in the form that Info-ZIP writes.
+    /// Wrong: adds a symbolic link, in the form that Info-ZIP writes.
     pub fn link(self, path: &str, target: &str) -> Self {
         self.entry(path, target.as_bytes(), 0o120_777)
     }
 
-    /// Wrong: the zip gives `size` for the entry `path`, which has another size.
+    /// Wrong: the zip file contains `size` for the entry `path`, but its real size is different.
     pub fn claims_size(mut self, path: &str, size: u32) -> Self {
         self.last_named(path).claimed_size = Some(size);
         self
     }
 
-    /// Wrong: the zip gives `size` for METADATA, which has another size.
+    /// Wrong: the zip file contains `size` for METADATA, but its real size is different.
     pub fn claims_metadata_size(mut self, size: u32) -> Self {
         self.claimed_metadata_size = Some(size);
         self
@@ -166,7 +167,7 @@ impl WheelBuilder {
         text
     }
 
-    /// Writes the wheel. The same builder gives the same bytes.
+    /// Writes the wheel. The same builder always writes the same bytes.
     pub fn build(&self) -> Vec<u8> {
         let dist_info = format!("{}-{}.dist-info", self.escaped_name(), self.version);
         let mut entries = self.entries.clone();
@@ -258,12 +259,12 @@ impl Entry {
     }
 }
 
-/// Returns a field of RECORD, which is CSV.
+/// Returns a text as a field of RECORD, which is CSV.
 fn quoted(path: &str) -> String {
     if path.contains([',', '"', '\n']) { format!("\"{}\"", path.replace('"', "\"\"")) } else { path.to_owned() }
 }
 
-/// Writes deflated entries in the given order, all dated 1 January 1980.
+/// Writes compressed entries in the given order. All have the date 1 January 1980.
 fn write_zip(entries: &[Entry]) -> Vec<u8> {
     let mut archive = Vec::new();
     let mut directory = Vec::new();
@@ -290,7 +291,7 @@ fn write_zip(entries: &[Entry]) -> Vec<u8> {
         archive.extend(&packed);
 
         directory.extend(b"PK\x01\x02");
-        // Made by Unix, so the upper half of the external attributes contains the mode.
+        // The zip file says that it was made by Unix. So the upper half of the external attributes contains the mode.
         directory.extend(0x0314u16.to_le_bytes());
         directory.extend(&common);
         directory.extend([0; 6]);

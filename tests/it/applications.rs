@@ -1,4 +1,4 @@
-//! Applications: folders and scripts that are no packages, and the commands that images run.
+//! Applications: folders and scripts that are not packages, and the commands that images run.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -9,7 +9,7 @@ use testkit::{PyPi, WheelBuilder, oci};
 
 use crate::world::{World, archive, digest, stdout, tool};
 
-/// A world with these files.
+/// Creates a world with these files.
 fn world(files: &[(&str, &str)]) -> World {
     let server = WheelBuilder::new("server", "1.0")
         .file("server/__init__.py", "def main():\n    return 0\n")
@@ -23,7 +23,7 @@ fn world(files: &[(&str, &str)]) -> World {
     world
 }
 
-/// Builds, and returns the messages and the image.
+/// Builds an image. Returns the messages and the image.
 fn built(world: &World, words: &str) -> (String, oci::CheckedPlatform) {
     let output = world.build(words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -50,7 +50,7 @@ fn a_folder_that_is_no_package_goes_into_the_work_directory() {
     let (said, image) = built(&world, "./shop -- serve app.main:app --port 80");
     assert_eq!(config(&image)["Entrypoint"], json!(["/opt/app/bin/serve", "app.main:app", "--port", "80"]));
     assert_eq!(config(&image)["WorkingDir"], "/app");
-    // The labels are not those of the only requested distribution.
+    // The image must not have the labels of the only requested distribution.
     let labels =
         json!({"org.opencontainers.image.base.name": "debian:trixie", "org.opencontainers.image.title": "shop"});
     assert_eq!(config(&image)["Labels"], labels);
@@ -59,7 +59,7 @@ fn a_folder_that_is_no_package_goes_into_the_work_directory() {
     assert_eq!(files, [".gitignore", "app", "app/main.py", "requirements.txt"]);
     assert!(said.contains("application: 3 files, 20 bytes"), "{said}");
     assert!(said.contains("may contain secrets: `.env`; add a file with `--copy`"), "{said}");
-    // A changed file changes only the last layer, which has no other files.
+    // If a file is changed, only the last layer changes. It contains no other files.
     let last = image.layer_sizes.len() - 1;
     assert!(image.files.iter().all(|(path, file)| (file.layer == last) == path.starts_with("app")));
     fs::write(world.path("shop/app/main.py"), "app = 2\n").unwrap();
@@ -88,7 +88,7 @@ fn the_digest_does_not_depend_on_modes_times_and_places() {
 #[test]
 fn an_image_that_lies_in_the_folder_is_not_in_the_next_one() {
     let world = world(&[("main.py", "x = 1\n"), ("requirements.txt", "tool\n")]);
-    // The cache and the keys are in the same folder.
+    // The cache and the keys are in the same folder, so they must be ignored.
     fs::write(world.path(".dockerignore"), "cache\nkeys\n").unwrap();
     let words = "./ -t shop --metadata-file meta.json -- tool";
     let first = digest(world.build(words));
@@ -251,7 +251,8 @@ fn a_script_runs_with_the_distributions_in_its_metadata() {
     let world = World::new(crate::world::archive_of("noble", "3.12"), PyPi::new().built(&tool()));
     fs::write(world.path("report.py"), format!("{block}import tool\n")).unwrap();
     let output = world.command("report.py").arg("--quiet").output().unwrap();
-    // The archive of this world is signed for another distribution, but the choice of the release is known.
+    // The archive in this world is signed for another distribution, so the build fails. But the messages show which
+    // release was chosen.
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("noble") || output.status.success(), "{said}");
     let world = self::world(&[("jobs/report.py", &block.replace("<3.13", ">=3.12"))]);
@@ -281,13 +282,13 @@ fn the_settings_of_uv_in_a_script_decide_what_is_installed() {
     assert_eq!(lib("['lib']", ""), version("2.0"));
     assert_eq!(lib("['lib']", "[tool.uv]\nconstraint-dependencies = ['lib<2']\n"), version("1.0"));
     assert_eq!(lib("['lib>=2']", "[tool.uv]\noverride-dependencies = ['lib==1.0']\n"), version("1.0"));
-    // A relative path begins at the folder of the script.
+    // A relative path is relative to the folder of the script.
     let sources = format!("[tool.uv.sources]\nlocal = {{ path = '{}' }}\n", local.file_name());
     assert_eq!(lib("['local']", &sources), version("2.0"));
     assert_eq!(lib("['local']", &format!("[tool.uv]\nexclude-dependencies = ['lib']\n{sources}")), None);
     let metadata = "[[tool.uv.dependency-metadata]]\nname = 'other'\nversion = '1.0'\nrequires-dist = ['lib<2']\n";
     assert_eq!(lib("['other']", metadata), version("1.0"));
-    // An index by its name, which serves only the distributions that name it.
+    // The script names this index. It is used only for the distributions that name it.
     let named = format!(
         "[[tool.uv.index]]\nname = 'mine'\nurl = '{}'\nexplicit = true\n[tool.uv.sources]\nlib = {{ index = 'mine' }}\n",
         world.pypi().url()
@@ -295,7 +296,7 @@ fn the_settings_of_uv_in_a_script_decide_what_is_installed() {
     assert_eq!(lib("['lib']", &named), version("2.0"));
 }
 
-/// Scripts with faults.
+/// Scripts that contain faults.
 const BAD_SCRIPTS: &[(&str, &str)] = &[
     ("plain.py", "import tool\n"),
     ("open.py", "# /// script\n# dependencies = []\n"),
@@ -389,7 +390,7 @@ fn volumes_signals_health_checks_and_owners_are_in_the_image() {
         (file.mode, file.uid, file.gid)
     };
     assert_eq!((of("etc/tool.ini"), of("etc/conf/a")), ((0o640, 7, 8), (0o644, 0, 0)));
-    // The program can write to the volume.
+    // The program must be able to write to the volume.
     assert_eq!(of("data"), (0o755, 65532, 65532));
     insta::assert_snapshot!(world.errors(&[
         "tool --volume data:/data",

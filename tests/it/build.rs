@@ -1,4 +1,4 @@
-//! `lath build` in the case of success.
+//! Successful runs of `lath build`.
 
 use testkit::{DebBuilder, PyPi, oci};
 
@@ -93,7 +93,7 @@ fn a_python_with_curses_has_the_descriptions_of_terminals() {
     assert!(platform.files.contains_key("usr/share/terminfo/x/xterm"));
     assert!(!platform.files.contains_key("usr/share/tabset/vt100"));
 
-    // A Python without the module does not need them, and an archive may lack them.
+    // A Python without this module does not need these packages, and the archive may lack them.
     let world = World::usual();
     stdout(world.build("tool"));
     let platform = &oci::check(&world.path("tool.tar")).unwrap().platforms[0];

@@ -1,4 +1,4 @@
-//! `lath compare` without an engine: the computed sizes, the output, the chart and the refusals.
+//! `lath compare` without an engine: the computed sizes, the output, the chart and the errors.
 
 use std::process::{Command, Output};
 
@@ -7,8 +7,8 @@ use testkit::{DebBuilder, DebianArchive, PyPi};
 
 use crate::world::{World, archive, lath, stdout, tool};
 
-/// The usual archive, and the packages that a Dockerfile would install: a system with apt, Python's packages, pip and a
-/// compiler.
+/// Returns the usual archive with the packages that a Dockerfile would install: a system with apt, Python's packages,
+/// pip and a compiler.
 fn whole_archive() -> DebianArchive {
     let package = |name: &str, section: &str, kib: &str| {
         DebBuilder::new(name, "1", "all").field("Section", section).field("Installed-Size", kib)
@@ -30,7 +30,7 @@ fn world() -> World {
     World::new(whole_archive(), PyPi::new().built(&tool()))
 }
 
-/// Runs `lath compare` in the same way as [`World::command`] runs `lath build`.
+/// Runs `lath compare` with the options that [`World::command`] uses for `lath build`.
 fn compare(world: &World, words: &str) -> Output {
     let build = world.command(words);
     let mut command = Command::new(lath());
@@ -59,7 +59,7 @@ fn four_images_are_told_from_the_fattest_on_and_only_the_fat_one_has_compilers()
     for image in &images[1..] {
         assert_eq!(bytes(image, "compilers") + bytes(image, "pip"), 0, "{comparison:#}");
     }
-    // base-files, dash, apt; python3-minimal with its recommended packages.
+    // The sum is base-files, dash and apt, and python3-minimal with its recommended packages.
     assert_eq!(images[1]["debian_packages"], 3 + 3);
     assert_eq!(images[3]["is_measured"], true);
     assert_eq!(images[0]["is_measured"], false);
@@ -94,7 +94,7 @@ fn a_table_is_printed_and_a_picture_drawn_and_no_image_is_written() {
     let svg = fs_err::read_to_string(world.path("sizes.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("prefers-color-scheme:dark"), "{svg}");
     assert!(!world.path("tool.tar").exists() && !world.path("compare.tar").exists());
-    // The same request gives the same output, even without a network.
+    // The same request has the same output, even without a network.
     assert_eq!(stdout(compare(&world, "tool --offline")), said);
 }
 
@@ -134,7 +134,8 @@ fn error_in(said: &str) -> &str {
     said[said.find("error: ").unwrap()..].trim_end()
 }
 
-/// Runs `lath compare tool --measure` with `docker` as this script, or without any engine.
+/// Runs `lath compare tool --measure`. `docker` is the script that is run as Docker. If it is `None`, there is no
+/// engine.
 fn measure(docker: Option<&str>, words: &str) -> String {
     let world = world();
     let engines = world.path("engines");

@@ -1,4 +1,4 @@
-//! Configuration files: their places, their order, their errors, and several images in one file.
+//! Configuration files: where they are found, their order, their errors, and several images in one file.
 
 use std::process::{Command, Output};
 
@@ -6,7 +6,7 @@ use testkit::{PyPi, WheelBuilder, oci};
 
 use crate::world::{self, World, archive, stdout, tool};
 
-/// Returns lath with these arguments in `folder`, without any option of [`World::command`].
+/// Returns lath with these arguments in `folder`. The options of [`World::command`] are not used.
 fn lath(world: &World, folder: &str, words: &str) -> Command {
     let mut command = Command::new(world::lath());
     command.current_dir(world.path(folder)).env_clear().args(words.split_whitespace());
@@ -29,7 +29,7 @@ fn settings(world: &World) -> String {
     )
 }
 
-/// Returns the exit code and the messages, without the folder of the world.
+/// Returns the exit code and the messages. The path of the world's folder is replaced.
 fn said(world: &World, output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr).replace(&world.path("").display().to_string(), "[DIR]/");
     format!("exit {}\n{text}", output.status.code().unwrap())
@@ -79,18 +79,18 @@ fn the_file_of_the_project_is_in_the_input_or_in_a_parent_up_to_the_repository()
     write(&world, "lath.toml", "outside = true\n");
     stdout(lath(&world, "repository/inner", "build").output().unwrap());
     assert!(world.path("repository/inner/tool.tar").exists());
-    // Without a repository, parents are not searched.
+    // If there is no repository, parent folders are not searched.
     write(&world, "plain/inner/x", "");
     write(&world, "plain/lath.toml", "outside = true\n");
     let error = said(&world, &lath(&world, "plain/inner", "build").output().unwrap());
     assert!(error.contains("cannot install nothing"), "{error}");
-    // The folder of an input is before the current folder. Its options are used, and its errors are shown.
+    // The folder of an input is searched before the current folder. Its options are used, and its errors are shown.
     write(&world, "input/lath.toml", "wiht = ['git']\n");
     for input in ["../input", "../input/pyproject.toml", "../input/uv.lock"] {
         let error = said(&world, &lath(&world, "repository", &format!("build {input}")).output().unwrap());
         assert!(error.contains("`../input/lath.toml`, line 1, column 1: there is no option `wiht`"), "{error}");
     }
-    // A name is not a folder.
+    // If the input is a name, it is not treated as a folder.
     write(&world, "repository/tool/lath.toml", "wiht = ['git']\n");
     stdout(lath(&world, "repository", "build tool -t named").output().unwrap());
 }
@@ -108,11 +108,11 @@ fn the_users_file_is_below_the_projects_and_no_config_reads_none() {
         let none = lath(&world, "project", "build --no-config").env(variable.0, variable.1).output().unwrap();
         assert!(said(&world, &none).starts_with("exit 2\nerror: cannot install nothing"));
     }
-    // `--config` is in place of the project's file.
+    // `--config` is used instead of the project's file.
     write(&world, "other.toml", "tag = 'other'\nrequirement = ['tool']\n");
     stdout(lath(&world, "project", "build --config ../other.toml").env("HOME", &home).output().unwrap());
     assert!(world.path("project/other.tar").exists());
-    // The cache has only the user's settings.
+    // Commands for the cache use only the user's settings.
     write(&world, "home/.config/lath/lath.toml", "cache-dir = 'mine'\n");
     write(&world, "project/lath.toml", "broken");
     let mut command = lath(&world, "project", "cache dir");
@@ -120,7 +120,7 @@ fn the_users_file_is_below_the_projects_and_no_config_reads_none() {
     assert_eq!(dir.trim(), home.join(".config/lath/mine").to_str().unwrap());
 }
 
-/// Returns the errors of lath for these files, each after its file.
+/// Returns the errors of lath for these files. The contents of a file come before its error.
 fn errors(table: &[&str]) -> String {
     let world = World::usual();
     table.iter().map(|text| format!("{text}{}\n", refused(&world, text))).collect()
@@ -289,7 +289,7 @@ fn a_broken_pyproject_is_an_error_only_if_it_has_settings() {
     assert_eq!(error, "exit 2\nerror: cannot use `x/pyproject.toml`: it has no table `[tool.lath]`\n");
 }
 
-/// Returns the errors for these files of a project in a folder with a secret beside it.
+/// Returns the errors for these project files. The project's folder is next to a secret.
 fn errors_of_project(table: &[&str]) -> String {
     let world = World::usual();
     write(&world, "secret", "key");
@@ -397,7 +397,7 @@ fn the_users_own_file_and_a_named_one_are_trusted() {
     assert!(oci::check(&world.path("project/user.tar")).unwrap().platforms[0].files.contains_key("x"));
 }
 
-/// Returns a world with two tools that need the same library, and a file with an image for each.
+/// Creates a world with two tools that need the same library. A file describes an image for each tool.
 fn two_images() -> World {
     let library = WheelBuilder::new("library", "2.0").file("library.py", "x = 1\n".repeat(1000));
     let other = WheelBuilder::new("other", "1.0").file("other.py", "def main(): pass\n").script("other", "other:main");
@@ -425,7 +425,7 @@ fn all_images_are_built_in_one_run_and_share_layers() {
     let env = |image: &oci::Checked| image.platforms[0].config["config"]["Env"].to_string();
     assert!(env(&images[0]).contains("A=1") && env(&images[0]).contains("B=2"));
     assert!(env(&images[1]).contains("A=1") && !env(&images[1]).contains("B=2"));
-    // One image alone has the same digest.
+    // If only one image is built, it has the same digest.
     let one = stdout(lath(&world, "", "build --image worker").output().unwrap());
     assert_eq!(one.trim(), lines[1]);
 }
@@ -482,7 +482,7 @@ fn an_image_has_to_be_chosen_if_there_are_several() {
             "{error}"
         );
     }
-    // A single image needs no option.
+    // If there is only one image, no option is needed.
     write(&world, "one/lath.toml", &(settings(&world) + "[[image]]\nname = 'one'\nrequirement = ['tool']\n"));
     stdout(lath(&world, "one", "build").output().unwrap());
     assert!(world.path("one/one.tar").exists());
@@ -545,10 +545,10 @@ fn config_show_prints_every_value_with_its_source_and_without_secrets() {
     let of = |option: &str| json.as_array().unwrap().iter().find(|one| one["option"] == option).unwrap().clone();
     assert_eq!(of("with")["value"], serde_json::json!(["curl", "git", "jq"]));
     assert_eq!(of("python"), serde_json::json!({ "option": "python", "value": "3.13", "sources": ["lath.toml:3"] }));
-    // What it prints for people is TOML that lath reads.
+    // The output for people is valid TOML, and lath can read it.
     write(&world, "again/lath.toml", &show("config show").replace("[DIR]", "/"));
     stdout(lath(&world, "again", "config show").output().unwrap());
-    // Several images: none is chosen.
+    // If there are several images, none is chosen automatically.
     write(&world, "project/lath.toml", &(project.to_owned() + "[[image]]\nname = 'worker'\nenv = ['B=2']\n"));
     let output = lath(&world, "project", "config show").output().unwrap();
     assert!(said(&world, &output).contains("the options of an image are shown with `--image`: `web`, `worker`"));

@@ -1,4 +1,4 @@
-//! `lath copy`: images keep their digests, and nothing incomplete gets a name.
+//! `lath copy`: images keep their digests, and an incomplete image never gets a name.
 
 use std::process::{Command, Output};
 
@@ -13,7 +13,7 @@ fn copy(world: &World, words: &str) -> Output {
     command.args(words.split_whitespace()).output().unwrap()
 }
 
-/// Returns the error of a copy that must fail.
+/// Runs a copy that must fail, and returns its error.
 fn refusal(world: &World, words: &str) -> String {
     let output = copy(world, words);
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
@@ -21,7 +21,7 @@ fn refusal(world: &World, words: &str) -> String {
     format!("exit {}\n{}", output.status.code().unwrap(), world.error_in(&said))
 }
 
-/// A layout `oci:layout:1` with an image for two platforms, and its digest.
+/// Creates a layout `oci:layout:1` with an image for two platforms. Returns its digest as well.
 fn layout() -> (World, String) {
     let world = World::usual();
     stdout(world.build("tool -t tool:1 --platform linux/arm64 -o oci:layout"));
@@ -48,7 +48,7 @@ fn an_index_keeps_its_digest_in_every_format_that_can_contain_it() {
         assert_eq!((image.digest, image.platforms.len()), (digest.clone(), 2), "{path}");
         assert_eq!(image.names, [reference], "{path}");
     }
-    // The archive with both formats has a manifest for Docker, too.
+    // An archive with both formats also contains Docker's manifest.
     assert_eq!(stdout(copy(&world, "oci-archive:a.tar oci:last")), format!("oci:last@{digest}\n"));
 }
 
@@ -63,14 +63,14 @@ fn a_copy_within_a_registry_sends_and_fetches_no_blob() {
     let sent = [Operation::SinglePost, Operation::UploadChunk, Operation::FinishUpload, Operation::GetBlob];
     assert_eq!(sent.map(|operation| registry.count(operation)), [0; 4]);
     assert!(registry.count(Operation::Mount) > 0);
-    // Between two registries, every blob is fetched once and sent once.
+    // If both are registries, every blob is fetched once and sent once.
     let other = Registry::new().serve();
     stdout(copy(&world, &format!("docker://{from} docker://{}", other.image("c:1"))));
     let blobs = registry.count(Operation::GetBlob);
     assert_eq!(other.tags("c")["1"], digest);
     stdout(copy(&world, &format!("docker://{from} docker://{}", other.image("c:2"))));
     assert_eq!(registry.count(Operation::GetBlob), blobs);
-    // A registry that cannot mount gets the bytes.
+    // If a registry cannot mount blobs, they are sent.
     let plain = Registry::new().refuses_mounts().serve();
     let [from, to] = ["a:1", "b:1"].map(|name| plain.image(name));
     stdout(copy(&world, &format!("oci:layout docker://{from}")));

@@ -1,4 +1,4 @@
-//! The destinations of an image: each one is complete or unchanged, and only changed contents are in new layers.
+//! The destinations of an image: each one is either complete or unchanged, and new layers contain only changed files.
 
 use testkit::{PyPi, WheelBuilder, oci};
 
@@ -9,7 +9,7 @@ fn a_layout_keeps_the_images_that_it_has_under_other_names() {
     let world = World::usual();
     stdout(world.build("tool -t one:1 -o oci:layout"));
     stdout(world.build("tool -o oci:layout:2 --label other=yes"));
-    // An image with the same name replaces the first one.
+    // An image with the same name replaces the earlier one.
     stdout(world.build("tool -t one:1 -o oci:layout"));
     let image = oci::check(&world.path("layout")).unwrap();
     assert_eq!(image.names, ["2", "1"]);

@@ -1,4 +1,4 @@
-//! `lath dockerfile`: its texts, and engines that work, are missing, fail or crash.
+//! `lath dockerfile`: its output, and engines that work, are missing, fail or crash.
 
 mod inputs;
 
@@ -16,7 +16,7 @@ fn outcome(output: Output) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// Returns the Dockerfile without the parts that differ from run to run.
+/// Returns the Dockerfile. Parts that differ from run to run are replaced.
 fn text(world: &World, words: &str) -> String {
     let (code, stdout, stderr) = outcome(world.dockerfile(words));
     assert_eq!(code, 0, "{stderr}");
@@ -32,7 +32,7 @@ fn text(world: &World, words: &str) -> String {
     text
 }
 
-/// Adds a shell script to the directory of engines.
+/// Adds a shell script to the directory of engines, so that lath finds it as an engine.
 fn engine(world: &World, name: &str, script: &str) {
     fs::create_dir_all(world.path("engines")).unwrap();
     let path = world.path("engines").join(name);
@@ -40,7 +40,7 @@ fn engine(world: &World, name: &str, script: &str) {
     fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A Docker that accepts every command and writes its arguments to a file.
+/// A fake Docker that accepts every command and writes the arguments to a file.
 const DOCKER: &str = r#"echo "$@" >> asked
 case "$1 $2" in
   "version "*) echo 28.2.2 20.10.24 ;;
@@ -213,7 +213,7 @@ fn a_classic_builder_gets_no_mounts_and_no_style_has_heredocs_or_a_frontend() {
         let plain = text(&world, &format!("tool {style} --ca ca.pem --builder classic"));
         assert!(!plain.contains("--mount"), "{plain}");
         assert!(plain.contains("COPY ca.crt /ca.crt"), "{plain}");
-        // The file is in a stage that does not ship, because another stage begins after it.
+        // The file is in a stage that is not part of the image, because another stage begins after it.
         let after = plain.split("COPY ca.crt").nth(1).unwrap();
         assert!(after.contains("\nFROM ") && !after.split("\nFROM ").nth(1).unwrap().contains("ca.crt "), "{plain}");
         let secret = text(&world, &format!("tool {style} --ca ca.pem --builder buildkit"));
@@ -263,7 +263,7 @@ fn what_cannot_be_a_dockerfile_is_refused_by_name() {
     let errors = table.map(|(expected, words)| {
         let (code, stdout, stderr) = outcome(world.dockerfile(words));
         assert_eq!((code, stdout.as_str()), (expected, ""), "{words}");
-        // The lines after these are the usage that the library for command lines adds.
+        // The library for command lines adds the usage after these lines.
         format!("$ {words}\n{}\n", world.error_in(&stderr).split("\n\nUsage: ").next().unwrap())
     });
     insta::assert_snapshot!(errors.join("\n"), @"
@@ -347,7 +347,7 @@ fn no_engine_is_told_with_what_was_tried() {
 
     hint: start Docker, or install podman or buildah; `lath build` and `lath run` do not need an engine
     ");
-    // Nothing was resolved before this refusal.
+    // This error comes before anything is resolved.
     assert!(!stderr.contains("resolving"), "{stderr}");
 }
 
@@ -362,7 +362,7 @@ fn an_engine_without_buildkit_is_not_given_its_mounts() {
 
     hint: install Docker's plugin `buildx`, or leave out `--builder buildkit`
     ");
-    // An older client contains it.
+    // An older client includes the classic builder.
     engine(&world, "docker", &DOCKER.replace("28.2.2 20.10.24", "20.10.24 20.10.24"));
     let (code, _, stderr) = outcome(world.dockerfile("tool --style lean --build -o Dockerfile"));
     assert_eq!(code, 0, "{stderr}");
@@ -376,7 +376,7 @@ fn a_failed_build_and_an_engine_that_dies_are_told_apart() {
     engine(&world, "docker", &fails);
     let (code, stdout, stderr) = outcome(world.dockerfile("tool --build"));
     assert_eq!((code, stdout.as_str()), (1, ""));
-    // The engine's two outputs can arrive in any order.
+    // The engine has two outputs, and their lines can arrive in any order.
     let error = world.error_in(&stderr).replace("\n       Step 1/9 : FROM", "");
     insta::assert_snapshot!(error, @"
     error: cannot build `tool`: `docker build` ended with exit code 127
@@ -424,18 +424,18 @@ fn what_has_no_wheel_is_named_and_gets_compilers() {
             assert!(folded.contains(expected), "{style}: {expected:?} is missing in:\n{text}");
         }
         assert!(!text.contains("--require-hashes") && !text.contains("--no-deps"), "{text}");
-        // Only the fat image ships the compilers.
+        // The fat image is the only one that contains the compilers.
         let last = text.rsplit("\nFROM ").next().unwrap();
         assert_eq!(last.contains("build-essential"), style == "--fat", "{text}");
     }
     let lean = text(&world, "oldie -c oldie --style lean");
     assert!(lean.contains("ENTRYPOINT [\"/opt/app/bin/oldie\"]"), "{lean}");
-    // A distribution that does not exist is still an error.
+    // If a distribution does not exist, this is still an error.
     let (code, stdout, stderr) = outcome(world.dockerfile("nothing-like-it"));
     assert!((code, stdout.as_str()) == (1, "") && stderr.contains("nothing-like-it"), "{stderr}");
 }
 
-/// A Buildah whose containers have an entry point.
+/// A fake Buildah whose containers have an entry point.
 const BUILDAH: &str = r#"echo "$@" >> asked
 case "$1" in
   --version) echo buildah version 1.28.2 ;;

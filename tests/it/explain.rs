@@ -1,13 +1,13 @@
-//! `lath explain`: each path, package and module of an image has its reasons, here and on other machines.
+//! `lath explain`: it shows the reasons for each path, package and module of an image, on this machine and on others.
 
 use std::process::{Command, Output};
 
-use testkit::registry::Operation;
+use testkit::registry::{Fault, Operation};
 use testkit::{PyPi, Registry, WheelBuilder};
 
 use crate::world::{World, archive, lath, stdout};
 
-/// Runs `lath explain` with the cache of the builds, or with another one.
+/// Runs `lath explain` with the given cache.
 fn run(world: &World, cache: &str, words: &str) -> Output {
     let mut command = Command::new(lath());
     command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", cache).arg("explain");
@@ -18,7 +18,7 @@ fn explain(world: &World, words: &str) -> String {
     stdout(run(world, "cache", words))
 }
 
-/// Explains with an empty cache, like another machine.
+/// Runs `lath explain` with an empty cache, as if on another machine.
 fn elsewhere(world: &World, words: &str) -> String {
     stdout(run(world, "elsewhere", words))
 }
@@ -29,7 +29,7 @@ fn refusal(world: &World, cache: &str, words: &str) -> String {
     format!("exit {}\n{}", output.status.code().unwrap(), world.error_in(&String::from_utf8(output.stderr).unwrap()))
 }
 
-/// A tool that imports one of the two modules of another distribution.
+/// Creates a world with a tool that imports one of two modules of another distribution.
 fn world() -> World {
     let tool = WheelBuilder::new("tool", "1.0").requires("parts").script("tool", "tool:main");
     let tool = tool.file("tool/__init__.py", "def main():\n    from . import run\n    return 0\n");
@@ -160,8 +160,8 @@ fn an_image_that_was_found_again_has_its_explanation() {
     let read = |name: &str| fs_err::read(world.path(name)).unwrap();
     assert!(!read("first").is_empty());
     assert_eq!(read("first"), read("second"));
-    // If the explanation was removed from the cache, the image is made again.
-    let blobs = fs_err::read_dir(world.path("cache/store/notes/explanations-1")).unwrap();
+    // If the explanation is missing in the cache, the image is built again.
+    let blobs = fs_err::read_dir(world.path("cache/store/notes/explanations-2")).unwrap();
     blobs.for_each(|entry| fs_err::remove_file(entry.unwrap().path()).unwrap());
     stdout(world.build("tool --lock pylock.toml -o third.tar --explanation third"));
     assert_eq!(read("first"), read("third"));
@@ -177,7 +177,7 @@ fn an_explanation_travels_as_a_file_and_with_the_image_in_a_registry() {
         let expected = explain(&world, &format!("docker://{name} parts.unused"));
         assert_eq!(elsewhere(&world, &format!("docker://{name} parts.unused")), expected);
         assert_eq!(elsewhere(&world, "--from file parts.unused"), expected);
-        // A second push sends nothing, and another image of the repository gets its own.
+        // A second push sends nothing. Another image in the same repository gets its own explanation.
         registry.forget_exchanges();
         assert_eq!(stdout(world.build(&words)), pushed);
         assert_eq!(registry.count(Operation::FinishUpload) + registry.count(Operation::SinglePost), 0);
@@ -188,7 +188,51 @@ fn an_explanation_travels_as_a_file_and_with_the_image_in_a_registry() {
     }
 }
 
-/// A cache and the words of a call that fails.
+#[test]
+fn an_attached_explanation_is_listed_again_if_another_push_replaced_the_list() {
+    let (world, registry) = (world(), Registry::new().without_referrers().serve());
+    let name = registry.image("team/tool:1");
+    // The registry takes the list, and then has that of the other push.
+    registry.fault(Fault::on(Operation::PutManifest).with("/sha256-").status(201));
+    stdout(world.build(&format!("tool -t {name} --push --attach-explanation")));
+    assert!(elsewhere(&world, &format!("docker://{name} parts")).contains("required by wheel tool"));
+}
+
+#[test]
+fn all_chains_of_a_module_have_all_modules_that_lead_to_it() {
+    let world = world();
+    let again = WheelBuilder::new("again", "1.0").requires("tool").script("again", "again:main");
+    let again = again.file("again.py", "import parts.used\ndef main(): from tool import main\n");
+    fs_err::write(world.path(&again.file_name()), again.build()).unwrap();
+    stdout(world.build(&format!("tool ./{} -t t --trim reach -o tool.tar", again.file_name())));
+    insta::assert_snapshot!(explain(&world, "tool.tar parts.used --all"), @"
+    module parts.used
+
+    /opt/app/lib/python3.13/site-packages/parts/used.py
+      9 bytes, wheel parts 2.0
+      the file of the module `parts.used`
+      imported by `again`
+      started by the console script `again`
+
+      the file of the module `parts.used`
+      imported by `tool.run`
+      imported by `tool`
+      started by the console script `tool`
+
+      the file of the module `parts.used`
+      imported by `tool.run`
+      imported by `tool`
+      imported by `again`
+      started by the console script `again`
+    ");
+    let json: serde_json::Value = serde_json::from_str(&explain(&world, "tool.tar parts.used --all --json")).unwrap();
+    let file = &json[0]["files"][0];
+    assert_eq!(file["more_chains"], serde_json::Value::Null);
+    let chains = file["chains"].as_array().unwrap();
+    assert!(chains.iter().any(|chain| chain[1]["module"] == "again") && chains.len() > 1, "{chains:?}");
+}
+
+/// Calls that fail. Each has a cache and the words of the command line.
 const REFUSED: [(&str, &str); 12] = [
     ("cache", "tool.tar part"),
     ("cache", "tool.tar /usr/bin/python3.12"),

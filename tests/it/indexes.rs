@@ -12,7 +12,7 @@ fn wheel(name: &str, version: &str) -> WheelBuilder {
     WheelBuilder::new(name, version).file(&format!("{name}.py"), "")
 }
 
-/// The versions of `name` that were fetched from `index`.
+/// Returns the versions of `name` in `versions` that were fetched from `index`.
 fn fetched(index: &PyPiServer, name: &str, versions: &[&str]) -> Vec<String> {
     let is_fetched = |version: &&&str| {
         let file = index.file_path(&format!("{name}-{version}-py3-none-any.whl"));
@@ -21,7 +21,7 @@ fn fetched(index: &PyPiServer, name: &str, versions: &[&str]) -> Vec<String> {
     versions.iter().filter(is_fetched).map(ToString::to_string).collect()
 }
 
-/// A world whose default index has `internal` 9.0, and a private index with `internal` 1.0.
+/// Creates a world whose default index has `internal` 9.0, and a private index that has `internal` 1.0.
 fn two_indexes() -> (World, PyPiServer) {
     let world = World::new(archive(), PyPi::new().built(&tool().requires("internal")).built(&wheel("internal", "9.0")));
     (world, PyPi::new().built(&wheel("internal", "1.0")).serve())
@@ -42,7 +42,7 @@ fn a_private_package_is_never_replaced_by_a_higher_version_of_the_public_index()
     stdout(world.build(&format!("tool --index corp={}", private.url())));
     assert_eq!(fetched(&private, "internal", &["1.0"]), ["1.0"]);
     assert!(world.pypi().server.requests().iter().all(|request| !request.path.contains("internal")));
-    // No other version is taken even if the private one does not fit.
+    // The other index is not used, even if no version in the private index fits.
     let words = format!("tool internal>=2 --index {}", private.url());
     let error = world.error(&words).replace(&private.server.url(""), "[PRIVATE]");
     insta::assert_snapshot!(error, @"
@@ -65,7 +65,7 @@ fn the_best_version_of_all_indexes_is_taken_only_if_the_user_says_so() {
         let found = [from_public, fetched(&private, "internal", &["1.0"])].concat();
         assert_eq!(found, [expected], "{strategy}");
     }
-    // The first match is the first index with a version that fits.
+    // With this strategy, the first index that has a version which fits is used.
     let (world, private) = two_indexes();
     let words = format!("tool internal>=2 --index {} --index-strategy unsafe-first-match", private.url());
     stdout(world.build(&words));
@@ -86,7 +86,7 @@ fn indexes_are_searched_in_the_order_of_the_command_line() {
 #[test]
 fn a_folder_of_wheels_and_a_page_with_links_are_searched() {
     let world = World::new(archive(), PyPi::new());
-    // Its name has characters that would end the path of a URL.
+    // The name of the folder contains characters that have a meaning in URLs.
     let folder = world.path("my wheels #1 100%");
     fs_err::create_dir(&folder).unwrap();
     fs_err::write(folder.join(tool().file_name()), tool().requires("linked").build()).unwrap();
@@ -103,7 +103,7 @@ fn a_folder_of_wheels_and_a_page_with_links_are_searched() {
     stdout(command.output().unwrap());
     assert!(world.pypi().server.requests().is_empty(), "{:?}", world.pypi().server.requests());
     assert!(!server.requests_of("/linked-3.0-py3-none-any.whl").is_empty());
-    // A path is relative to the current folder.
+    // A relative path is relative to the current folder.
     let mut command = world.command("tool --no-index -o again.tar");
     command.args(["--find-links", "my wheels #1 100%", "--find-links", &server.url("/links/")]);
     stdout(command.output().unwrap());
@@ -122,7 +122,7 @@ fn the_variables_of_uv_are_below_those_of_lath_and_all_are_below_the_command_lin
     assert!(said.contains("using the variable `UV_INDEX` of uv"), "{said}");
     assert_eq!(fetched(&private, "internal", &["1.0"]), ["1.0"]);
     assert!(fetched(&public, "internal", &["9.0"]).is_empty());
-    // lath's variable and the command line replace the list.
+    // lath's own variable replaces the list, and so does the command line.
     let third = PyPi::new().built(&wheel("internal", "3.0")).serve();
     let third_url = third.url();
     let with_own = [of_uv.as_slice(), &[("LATH_INDEX", &third_url)]].concat();
@@ -139,13 +139,13 @@ fn the_variables_of_pip_are_reported_because_they_have_no_effect() {
     let output = world.build_with("tool", &[("PIP_INDEX_URL", "https://me:p1p-word@h/simple")]);
     assert!(!String::from_utf8_lossy(&output.stderr).contains("PIP_"), "an index is set");
     stdout(output);
-    // The run ends before any request.
+    // The run ends before it sends a request.
     let output = with_variables(&world, "tool --offline", &[("PIP_EXTRA_INDEX_URL", "https://me:p1p-word@h/simple")]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("warning: `PIP_EXTRA_INDEX_URL` has no effect: ") && !said.contains("p1p-word"), "{said}");
 }
 
-/// A world whose private index with `internal` requires a password.
+/// Creates a world, and a private index with `internal` that requires a password.
 fn protected() -> (World, PyPiServer) {
     let world = World::new(archive(), PyPi::new().built(&tool().requires("internal")));
     let private = PyPi::new().built(&wheel("internal", "1.0")).protected("me", "corp-word").serve();
@@ -165,12 +165,12 @@ fn the_variables_of_a_named_index_have_its_credentials() {
         ("UV_INDEX_MY_CORP_PASSWORD", "other"),
     ];
     stdout(world.build_with(&format!("{words} --cache-dir second"), &of_lath));
-    // They come before those in the URL.
+    // Credentials in variables are preferred to those in the URL.
     let url = private.url().replace("http://", "http://me:wrong@");
     stdout(world.build_with(&format!("tool --index my-corp={url} --cache-dir third"), &of_lath));
 }
 
-/// Writes a program `keyring` that has the password of `me`, and returns its folder.
+/// Writes a program `keyring` that knows the password of `me`, and returns its folder.
 fn keyring(world: &World) -> String {
     let folder = world.path("programs");
     fs_err::create_dir(&folder).unwrap();
@@ -321,7 +321,8 @@ fn a_build_of_pytorch_comes_only_from_its_own_index() {
     let torch = wheel("torch", "2.0");
     let world = World::new(archive(), PyPi::new().built(&tool().requires("torch")).built(&torch));
     stdout(world.build("tool"));
-    // Offline, the pages of the index are in the cache. The page of PyTorch's own index is not.
+    // The pages of this index are in the cache, so it can be used offline. The page of PyTorch's own index is not in
+    // the cache.
     stdout(world.build("tool --offline"));
     world.pypi().server.forget_requests();
     let error = world.error("tool --offline --torch-backend auto");

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::world::lath;
 
-/// A folder with a fixed name, in a new one.
+/// A folder with a fixed name inside a new temporary folder.
 struct Folder(TempDir);
 
 impl Folder {
@@ -165,7 +165,7 @@ fn every_suggestion_is_an_option_that_lath_reads() {
     }
 }
 
-/// Whether a comment is an option that was commented out.
+/// Whether a comment contains an option.
 fn is_setting(line: &str) -> bool {
     line.split_once(" = ").is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
 }

@@ -1,4 +1,4 @@
-//! Inputs other than names: wheels by path and URL, requirements files, and indexes that require credentials.
+//! Inputs that are not names: wheels by path and URL, requirements files, and indexes that require credentials.
 
 use testkit::server::{Response, Server};
 use testkit::{PyPi, WheelBuilder, oci};
@@ -16,7 +16,7 @@ fn built(world: &World, words: &str, environment: &[(&str, &str)]) -> (String, o
     (said, oci::check(&world.path("tool.tar")).unwrap())
 }
 
-/// Returns a world whose index contains only `dependency`, and a wheel of `tool` that needs it.
+/// Creates a world whose index contains only `dependency`, and a wheel of `tool` that requires it.
 fn world_and_wheel() -> (World, Vec<u8>) {
     let dependency = WheelBuilder::new("dependency", "2.0").file("dependency.py", "");
     (World::new(archive(), PyPi::new().built(&dependency)), tool().requires("dependency>=1").build())
@@ -254,8 +254,8 @@ fn a_request_that_came_before_asks_for_all_pages_at_once_and_still_heeds_what_th
     let world = World::new(archive(), index);
     let digest = built(&world, "tool", &[]).1.digest;
     assert_eq!(built(&world, "tool", &[]).1.digest, digest);
-    // Another index has a newer `dependency`, and a `tool` that does not need it. The names from the last build are
-    // only prefetched.
+    // The new index has a newer `dependency`, and its `tool` does not require `dependency`. The names of the last build
+    // are prefetched nevertheless, but they are not used.
     index = PyPi::new().built(&tool()).built(&dependency("2.0"));
     let other = index.serve();
     let (_, image) = built(&world, &format!("tool --default-index {}", other.url()), &[]);
@@ -276,7 +276,7 @@ fn an_index_without_metadata_files_is_read_in_ranges_and_a_bomb_in_it_is_refused
     let (_, first) = built(&world, "tool", &[]);
     assert!(first.platforms[0].files.keys().any(|path| path.ends_with("site-packages/dependency.py")));
     for name in [FILE, "dependency-2.0-py3-none-any.whl"] {
-        // The last one is the download of the wheel, which is fetched once.
+        // The last request is the download of the wheel, which happens only once.
         let expected =
             [("HEAD", false), ("GET", true), ("GET", false)].map(|(method, range)| (method.to_owned(), range));
         assert_eq!(asked(&path(name)), expected, "{name}");
@@ -290,7 +290,7 @@ fn an_index_without_metadata_files_is_read_in_ranges_and_a_bomb_in_it_is_refused
     let bomb = tool().metadata_line(&format!("Summary: {}", "x".repeat(20 << 20)));
     server.set(&path(FILE), Response::ok(bomb.build()));
     let said = world.refusal("tool");
-    // Long lines are broken.
+    // Long lines are wrapped, so the line breaks are removed.
     let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
     for text in [&path(FILE), "it is larger than 16777216 bytes", " hint: no honest wheel has this much metadata"] {
         assert!(words.contains(text), "{text:?} is missing in:\n{said}");

@@ -1,4 +1,4 @@
-//! Builds that a signal ends.
+//! Builds that are ended by a signal.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use testkit::Fault;
 
 use crate::world::{World, stdout};
 
-/// A build of `words` that waits for a package.
+/// Starts a build that waits for a package.
 fn waiting(world: &World, words: &str, before: &[&str]) -> Child {
     let deb = world.debian.deb_path("netbase").unwrap();
     world.debian.server.forget_requests();
@@ -38,7 +38,7 @@ fn send(signal: &str, child: &Child) {
 fn a_signal_ends_the_build_with_its_code_and_leaves_nothing_unfinished() {
     for (signal, exit_code) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
         let world = World::usual();
-        // A job that a shell started in the background ignores SIGINT, and so would lath.
+        // If a shell starts a job in the background, the job ignores SIGINT, and lath would do so too.
         let child = waiting(&world, "tool -o tool.tar -o oci:new/layout", &["env", "--default-signal=HUP,INT,TERM"]);
         send(signal, &child);
         let output = child.wait_with_output().unwrap();
@@ -66,7 +66,7 @@ fn a_file_that_a_killed_build_left_is_removed_by_the_next_one_and_that_of_a_livi
     stdout(world.build("tool -o oci:layout -o tool.tar"));
     std::fs::create_dir(world.path("out")).unwrap();
     let folders = ["", "out", "layout", "layout/blobs/sha256"].map(|folder| world.path(folder));
-    // As a killed process leaves them: nobody has a lock on them.
+    // These are like the folders of killed processes, because no process has a lock on them.
     for folder in &folders {
         std::fs::write(folder.join(".tmp-lath-dead"), "half").unwrap();
         fs_err::create_dir_all(folder.join(".tmp-lath-tree/usr/bin")).unwrap();

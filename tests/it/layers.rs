@@ -1,4 +1,4 @@
-//! The layers of images: their number, those that stay the same, and those whose files can be fetched alone.
+//! The layers of images: their number, which of them stay the same, and layers from which single files can be fetched.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ fn blob(world: &World, layout: &str, descriptor: &Value) -> Vec<u8> {
     std::fs::read(world.path(layout).join("blobs").join(digest.replace(':', "/"))).unwrap()
 }
 
-/// Returns the descriptors of the layers of the only image in a layout, from the bottom.
+/// Returns the layer descriptors of the only image in a layout. The lowest layer comes first.
 fn layers(world: &World, layout: &str) -> Vec<Value> {
     oci::check(&world.path(layout)).unwrap();
     let index = std::fs::read(world.path(layout).join("index.json")).unwrap();
@@ -25,7 +25,7 @@ fn title(layer: &Value) -> String {
     layer["annotations"]["org.opencontainers.image.title"].as_str().unwrap().to_owned()
 }
 
-/// An index with a program, and dependencies of many sizes. The bytes of the files cannot be compressed.
+/// Returns an index with a program and dependencies of different sizes. The bytes of the files cannot be compressed.
 fn index() -> PyPi {
     let mut tool =
         WheelBuilder::new("tool", "1").script("tool", "tool:main").file("tool/__init__.py", "def main(): pass");

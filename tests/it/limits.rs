@@ -1,5 +1,5 @@
-//! Limits of the machine, and output that cannot be written: an error with its cause and a hint, and never a panic, an
-//! abort or a signal.
+//! Limits of the machine, and output that cannot be written. Each case must be an error with a cause and a hint, and
+//! never a panic, an abort or a signal.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,13 +17,14 @@ fn assert_failed(output: &Output) {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-/// A build of `words` by an ordinary user, who has so many processes and threads; `None` if this machine cannot do that.
+/// Returns a build by an ordinary user with a limit on the number of processes and threads. Returns `None` if this is not possible on this
+/// machine.
 fn with_threads(world: &World, count: u32, words: &str) -> Option<Command> {
     const USER: u32 = 65531;
     std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
     let mut command = limited(&world.command(words), &[&format!("--nproc={count}")])?;
     if rustix::process::geteuid().is_root() {
-        // Root is exempt from this limit.
+        // This limit does not apply to root.
         command.uid(USER).gid(USER);
         let may_run = Command::new(lath()).arg("--version").uid(USER).gid(USER).output();
         if !may_run.is_ok_and(|output| output.status.success()) {
@@ -104,7 +105,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_leaves_nothing() {
     let Some(mut small) = limited(&world.command("tool"), &["--fsize=100000"]) else { return };
     let output = small.output().unwrap();
     assert_failed(&output);
-    // The first file that is too large differs from run to run.
+    // The first file that is too large is a different one in each run.
     let error = world.error_in(&String::from_utf8_lossy(&output.stderr));
     insta::assert_snapshot!(error.split_once("\n\n").unwrap().1, @"
     hint: the file is too large: raise the limit with `ulimit -f unlimited`, or use another file system
@@ -162,7 +163,7 @@ fn a_large_file_is_copied_without_being_held_in_memory_and_its_holes_cost_little
     let file = fs_err::File::create(world.path("data/large")).unwrap();
     file.set_len(SIZE).unwrap();
     std::os::unix::fs::FileExt::write_all_at(file.file(), b"end", SIZE - 3).unwrap();
-    // Far less than the file: buffers, and the stacks of threads.
+    // The limit is much lower than the size of the file. It is enough for buffers and the stacks of threads.
     let command = world.command("tool --copy data:/data");
     let Some(mut limited) = limited(&command, &[&format!("--data={}", SIZE / 2)]) else { return };
     stdout(limited.output().unwrap());

@@ -1,4 +1,4 @@
-//! Locks: their contents, and that a build from one needs no index and no archive.
+//! Locks: their contents, and that a build from a lock needs no index and no archive.
 
 mod foreign;
 mod refused;
@@ -7,7 +7,7 @@ use testkit::{DebBuilder, PyPi, WheelBuilder, oci};
 
 use crate::world::{World, archive, stdout, tool};
 
-/// A tool that depends on a distribution, and a package for `--with`.
+/// Creates a world with a tool that depends on a distribution, and with a package for `--with`.
 fn world() -> World {
     let tool = tool().requires("lib>=1");
     let lib = WheelBuilder::new("lib", "1.5").file("lib/__init__.py", "");
@@ -20,7 +20,7 @@ fn assert_same(world: &World, first: &str, second: &str) {
     assert_eq!(one.difference(&other), "", "{first} and {second} differ");
 }
 
-/// Returns the paths of all requests since the last call, without those of wheels and packages.
+/// Returns the paths of all requests since the last call, except those for wheels and packages.
 fn lists(world: &World) -> Vec<String> {
     let requests = [world.pypi.server.requests(), world.debian.server.requests()].concat();
     world.pypi.server.forget_requests();
@@ -63,7 +63,7 @@ fn the_same_inputs_give_the_same_lock_in_another_folder_with_another_cache() {
     let text = |name: &str| fs_err::read_to_string(world.path(name)).unwrap();
     assert_eq!(text("one.toml"), text("two.toml"));
     assert_eq!(text("one.toml"), text("deep/three.toml"));
-    // The lock of a lock is the same.
+    // A lock that is made from a lock is the same.
     stdout(world.lock("tool --with extra -o one.toml"));
     assert_eq!(text("one.toml"), text("two.toml"));
 }
@@ -122,7 +122,7 @@ fn a_wheel_for_one_platform_has_a_marker() {
     assert!(image.platforms[0].listing().contains("fast/__init__.py"));
 }
 
-/// An index that got a newer `lib` in June.
+/// Returns an index to which a newer `lib` was uploaded in June.
 fn growing() -> World {
     let lib = |version: &str| WheelBuilder::new("lib", version).file("lib/__init__.py", version);
     let index = PyPi::new().built(&tool().requires("lib")).uploaded("2026-01-01T00:00:00Z");
@@ -208,7 +208,7 @@ fn a_vendor_folder_replaces_the_network() {
 
     hint: write the folder again with `lath lock --vendor DIR`
     ");
-    // A later lock replaces its files, and removes those that it does not need.
+    // A later lock replaces the files, and removes those that are no longer needed.
     stdout(world.lock("tool --vendor parcels"));
     assert!(!world.path("parcels/extra_1_all.deb").exists() && world.path("parcels/netbase_1_all.deb").exists());
     stdout(world.build("--locked --offline --vendor parcels --cache-dir third -o again.tar"));
@@ -247,7 +247,7 @@ fn an_image_that_is_already_there_is_not_written_again() {
     assert_eq!(file(), inode);
     let text = |name: &str| fs_err::read_to_string(world.path(name)).unwrap();
     assert_eq!(text("one.json"), text("two.json"));
-    // A changed or missing file is written again.
+    // A file that was changed or is missing is written again.
     let bytes = fs_err::read(world.path("x.tar")).unwrap();
     fs_err::write(world.path("x.tar"), "changed").unwrap();
     stdout(world.build("--locked -o x.tar"));
@@ -255,7 +255,7 @@ fn an_image_that_is_already_there_is_not_written_again() {
     fs_err::remove_file(world.path("x.tar")).unwrap();
     stdout(world.build("--locked -o x.tar"));
     assert!(fs_err::read(world.path("x.tar")).unwrap() == bytes);
-    // Another option gives another image.
+    // With another option, the image is different.
     stdout(world.build("--locked -o x.tar --env A=1"));
     assert!(fs_err::read(world.path("x.tar")).unwrap() != bytes);
 }

@@ -1,4 +1,4 @@
-//! Runs lath like its users, against a PyPI and a Debian archive on loopback.
+//! Runs lath as its users do, with a PyPI and a Debian archive on loopback.
 
 mod applications;
 mod build;

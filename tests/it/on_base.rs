@@ -1,4 +1,4 @@
-//! Builds on base images, which are OCI layouts with programs that are not real ones.
+//! Builds on base images. These are OCI layouts whose programs are fakes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use testkit::{BuiltImage, ImageBuilder, LayerBuilder, PyPi, Registry, WheelBuild
 
 use crate::world::{World, archive, stdout, tool};
 
-/// A base image with one layer for each list of files.
+/// A base image. Each list of files becomes a layer.
 struct Base {
     layers: Vec<Vec<(String, u32, Vec<u8>)>>,
     config: Value,
@@ -19,7 +19,7 @@ fn files(files: &[(&str, u32, &[u8])]) -> Vec<(String, u32, Vec<u8>)> {
     files.iter().map(|(path, mode, bytes)| ((*path).to_owned(), *mode, bytes.to_vec())).collect()
 }
 
-/// A C library that the loader finds, with the text in which it has its version.
+/// Returns a C library that the loader finds. It contains the text from which its version is read.
 fn glibc(version: &str) -> Vec<u8> {
     let banner = format!("\0GNU C Library (Debian GLIBC) stable release version {version}.\n");
     [elf(Some("libc.so.6"), &[]), banner.into_bytes()].concat()
@@ -30,7 +30,7 @@ fn os_release(id: &str, codename: &str) -> Vec<u8> {
 }
 
 impl Base {
-    /// An image with the Python of the official ones, in `/usr/local`.
+    /// Creates an image with a Python in `/usr/local`, like the official images.
     fn with_python(id: &str) -> Self {
         let system = files(&[
             ("etc/os-release", 0o644, &os_release(id, "bookworm")),
@@ -53,7 +53,7 @@ impl Base {
         Self { layers: vec![system, python], config }
     }
 
-    /// Adds a distribution to the folder of the image's Python.
+    /// Adds a distribution for the image's Python.
     fn with_distribution(mut self, name: &str, version: &str) -> Self {
         let folder = format!("usr/local/lib/python3.12/site-packages/{name}-{version}.dist-info");
         let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
@@ -61,7 +61,7 @@ impl Base {
         self
     }
 
-    /// Returns the image, with the types of Docker.
+    /// Returns the image, with Docker's media types.
     fn image(&self) -> ImageBuilder {
         let mut history: Vec<Value> = self.layers.iter().map(|_| json!({"created_by": "company"})).collect();
         history.push(json!({"created_by": "CMD", "empty_layer": true}));
@@ -81,7 +81,7 @@ impl Base {
     }
 }
 
-/// Contents that begin with `-> ` are links.
+/// Returns a layer. If the contents of a file begin with `-> `, it becomes a link.
 fn layer(files: &[(String, u32, Vec<u8>)]) -> LayerBuilder {
     let mut folders = BTreeSet::new();
     let mut layer = LayerBuilder::new();
@@ -103,7 +103,7 @@ fn helper(version: &str) -> WheelBuilder {
     WheelBuilder::new("helper", version).file("helper.py", version)
 }
 
-/// A world whose archive cannot be reached.
+/// Creates a world in which the archive cannot be reached.
 fn world(pypi: PyPi) -> World {
     World::new(archive(), pypi)
 }
@@ -118,7 +118,7 @@ fn built(world: &World, words: &str) -> CheckedPlatform {
     checked.platforms.into_iter().next().unwrap()
 }
 
-/// Returns the files that are not in a layer of the base, which has `below` layers.
+/// Returns the files in the layers above the base image, which has `below` layers.
 fn added(image: &CheckedPlatform, below: usize) -> Vec<&str> {
     let files = image.files.iter().filter(|(_, file)| file.layer >= below && file.kind != oci::Kind::Folder);
     files.map(|(path, _)| path.as_str()).collect()
@@ -197,7 +197,7 @@ fn the_config_is_that_of_the_base_with_another_command() {
     assert_eq!(history, ["company", "company", "CMD", "lath: files of lath", "lath: tool"]);
     let annotations = &image.manifest["annotations"];
     assert!(annotations["org.opencontainers.image.base.digest"].as_str().unwrap().starts_with("sha256:"));
-    // The name would be a path of this machine.
+    // The annotation is missing, because the name would be a path on this machine.
     assert_eq!(annotations["org.opencontainers.image.base.name"], Value::Null);
     let image = built(&world, "tool --user 7:8");
     assert_eq!(image.config["config"]["User"], "7:8");
@@ -215,7 +215,7 @@ fn a_distribution_of_the_base_is_used_if_it_fits() {
     assert_eq!(has_helper(&built(&new, "tool")), None);
     assert_eq!(has_helper(&built(&new, "tool --no-base-packages")).as_deref(), Some("2.0"));
     assert_eq!(has_helper(&built(&new, "tool helper>=2")).as_deref(), Some("2.0"));
-    // The index need not have it.
+    // The index does not need to have this distribution.
     let own = world(PyPi::new().built(&needing("helper<2")));
     Base::with_python("rhel").with_distribution("helper", "1.0").write(&own, "base");
     assert_eq!(has_helper(&built(&own, "tool")), None);
@@ -364,7 +364,7 @@ fn a_base_with_many_layers_and_one_with_too_many() {
     assert!(refusal.contains("it has 128 layers, and an image can have at most 125"), "{refusal}");
 }
 
-/// Returns the Dockerfile for the base in `oci:base`, which has a name of a registry.
+/// Returns the Dockerfile for the base image in `oci:base`, which also has a name in a registry.
 fn dockerfile(world: &World, words: &str) -> String {
     let output = world.dockerfile(&format!("{words} --base oci:base --from registry.example/base:1 {NO_ARCHIVE}"));
     let text = stdout(output).replace(&world.pypi_url(), "[INDEX]");
@@ -431,7 +431,7 @@ fn a_dockerfile_on_a_base_adds_only_what_is_missing() {
         assert!(text.contains("tool==1.0") && !text.contains("helper"), "{text}");
         assert!(text.contains("ENTRYPOINT [\"/bin/sh\", \"-c\"]\n") && !text.contains("apt-get"), "{text}");
     }
-    // Everything comes from the index if the distributions of the base are not used.
+    // If the distributions of the base image are not used, all come from the index.
     assert!(dockerfile(&world, "tool --no-base-packages").contains("helper==2.0"));
 }
 
@@ -497,7 +497,7 @@ fn a_base_for_several_platforms_gives_an_image_for_several_platforms() {
     for (path, _, bytes) in other.layers.iter_mut().flatten() {
         *path = path.replace("x86_64-linux-gnu", "aarch64-linux-gnu");
         if bytes.starts_with(b"\x7fELF") {
-            // The machine of an ELF file (elf.h, `EM_AARCH64`).
+            // This is the machine in an ELF file (elf.h, `EM_AARCH64`).
             bytes[18] = 183;
         }
     }
@@ -519,7 +519,7 @@ fn a_base_for_several_platforms_gives_an_image_for_several_platforms() {
         serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
     };
     assert_eq!(of(&index_of("out", &checked.digest)["annotations"]), [json!(name), index.descriptor["digest"].clone()]);
-    // A lock has all three digests, so it gives the same image after the tag was moved.
+    // A lock contains all three digests, so it leads to the same image even after the tag was moved.
     let locked = world.lock(&format!("{words} -o pylock.toml"));
     assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
     own.serve(&registry, "base", "1");

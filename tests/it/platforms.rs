@@ -1,10 +1,10 @@
-//! Files for another processor, from any source.
+//! Files for another processor. They can come from any source.
 
 use testkit::{DebBuilder, PyPi};
 
 use crate::world::{World, archive, tool};
 
-/// The beginning of an arm64 library (ELF-64, `e_machine` 183).
+/// Returns the beginning of an arm64 library (ELF-64, `e_machine` 183).
 fn foreign() -> Vec<u8> {
     let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\xb7\0".to_vec();
     bytes.resize(64, 0);

@@ -6,7 +6,7 @@ use crate::world::{World, archive, tool};
 
 const SITE: &str = "opt/app/lib/python3.13/site-packages";
 
-/// Returns an index with two versions of `tool`, and small distributions that parts of a project require.
+/// Returns an index with two versions of `tool`, and with small distributions that some parts of a project require.
 fn index() -> PyPi {
     let module = |name: &str| WheelBuilder::new(name, "1").file(&format!("{name}.py"), "");
     let newer = WheelBuilder::new("tool", "2.0").file("tool/__init__.py", "").script("tool", "tool:main");
@@ -14,7 +14,7 @@ fn index() -> PyPi {
     ["database", "extras", "docs", "web", "tests"].iter().fold(index, |index, name| index.built(&module(name)))
 }
 
-/// Returns a world with a project in the folder `service`, which has this `pyproject.toml`.
+/// Creates a world with a project in the folder `service`. The project has this `pyproject.toml`.
 fn world(pyproject: &str) -> World {
     let world = World::new(archive(), index());
     write(&world, "pyproject.toml", pyproject);
@@ -27,7 +27,7 @@ fn write(world: &World, name: &str, text: &str) {
     fs_err::write(path, text).unwrap();
 }
 
-/// Builds `service` with `words`, and returns the modules and versions in the image, and lath's messages.
+/// Builds `service`. Returns the modules with their versions in the image, and lath's messages.
 fn installed(world: &World, words: &str) -> (Vec<String>, String) {
     let output = world.build(&format!("./service -t image {words} -- python3.13"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -144,7 +144,7 @@ fn extras_and_groups_that_conflict_or_do_not_exist_are_refused() {
     assert!(!world.path("image.tar").exists());
 }
 
-/// Returns a `uv.lock` of the project with `tool` 1.0.
+/// Returns a `uv.lock` of the project, with `tool` 1.0.
 fn uv_lock(world: &World, sha256: &str) -> String {
     let (url, file) = (world.pypi_url(), world.pypi().file_path("tool-1.0-py3-none-any.whl"));
     let host = url.trim_end_matches('/').trim_end_matches("/simple");
@@ -194,7 +194,7 @@ fn settings_of_uv_in_a_project_are_followed_or_named() {
     let (modules, said) = installed(&world, "");
     assert_eq!(modules, ["tool-3.0rc1"]);
     assert!(said.contains("lath does not follow `tool.uv.resolution` and `tool.uv.future` of `"), "{said}");
-    // The command line counts more.
+    // The option on the command line is preferred.
     assert_eq!(installed(&world, "--prerelease disallow").0, ["tool-2.0"]);
 }
 
@@ -278,7 +278,7 @@ fn the_locks_of_poetry_pdm_and_pipenv_determine_versions_and_digests() {
         )
     }
     let of_poetry = "[tool.poetry]\nname = 'site'\npackage-mode = false\n[tool.poetry.dependencies]\ntool = '>=1.0'";
-    /// Returns the lock for a digest.
+    /// A function that returns a lock with this digest.
     type Writer = fn(&str) -> String;
     let locks: [(&str, &str, Writer); 4] = [
         ("poetry.lock", SMALL, poetry),

@@ -1,11 +1,12 @@
-//! Pushes to registries: the order of the requests, nothing is sent twice, and no tag without a complete image.
+//! Pushes to registries: the requests are in the right order, nothing is sent twice, and a tag never refers to an
+//! incomplete image.
 
 use testkit::registry::{Fault, Operation};
 use testkit::{PyPi, Registry, RegistryServer, oci};
 
 use crate::world::{World, archive, stdout, tool};
 
-/// Returns the requests as one word for each, without those before the upload and without repeated ones.
+/// Returns the kinds of the requests, beginning with the upload. Repeated ones are left out.
 fn order(registry: &RegistryServer) -> Vec<String> {
     let mut order: Vec<String> = Vec::new();
     for exchange in registry.exchanges() {
@@ -23,13 +24,13 @@ fn order(registry: &RegistryServer) -> Vec<String> {
     order
 }
 
-/// Returns the bytes that blobs have sent.
+/// Returns the number of bytes that were sent for blobs.
 fn blob_bytes(registry: &RegistryServer) -> u64 {
     let operations = [Operation::SinglePost, Operation::UploadChunk, Operation::FinishUpload];
     operations.iter().flat_map(|one| registry.exchanges_of(*one)).map(|exchange| exchange.received_bytes).sum()
 }
 
-/// Returns the digest of the image in an archive, and the sizes of its blobs together.
+/// Returns the digest of the image in an archive, and the sum of the sizes of its blobs.
 fn archived(world: &World, name: &str) -> (String, u64) {
     let image = oci::check(&world.path(name)).unwrap();
     let sizes = image.platforms.iter().map(|platform| {
@@ -65,7 +66,7 @@ fn an_index_comes_after_its_manifests_and_every_tag_after_all() {
     let digest = registry.tags("a")["1"].clone();
     assert_eq!(printed, names.map(|name| format!("{name}@{digest}\n")).concat());
     assert_eq!(order(&registry), ["blob", "document", "mount", "document", "tag 1", "tag 2", "tag 1"]);
-    // Two manifests and their index in each of the repositories, and a tag on it.
+    // There are two manifests and their index in each repository, and a tag for each index.
     assert_eq!(registry.count(Operation::PutManifest), 2 * 3 + 3);
     assert_eq!(registry.manifest("b", "1").unwrap().json()["manifests"].as_array().unwrap().len(), 2);
 }

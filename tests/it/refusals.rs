@@ -1,4 +1,4 @@
-//! Bad input and bad servers: each error names its object, and nothing is written.
+//! Bad inputs and bad servers. Each error names its object, and nothing is written.
 
 mod archive;
 mod circle;
@@ -13,7 +13,7 @@ use testkit::PyPi;
 
 use crate::world::{World, archive, tool};
 
-/// Asserts that lath refuses `words` with exit code 1 and leaves no files. Returns the error for a snapshot.
+/// Checks that lath refuses `words` with exit code 1 and leaves no files. Returns the error for use in a snapshot.
 fn refused(world: &World, words: &str) -> String {
     let said = world.refusal(words);
     assert!(said.starts_with("exit 1\n") && said.contains("error: cannot "), "{said}");
@@ -23,23 +23,23 @@ fn refused(world: &World, words: &str) -> String {
     world.error_in(&said)
 }
 
-/// Joins the lines of causes, because the width of a URL determines where they are broken.
+/// Joins the wrapped lines of causes. Their line breaks depend on the length of a URL.
 fn unwrapped(error: &str) -> String {
     error.replace("\n         ", " ")
 }
 
-/// Returns the causes in the text of an error.
+/// Returns only the causes in the text of an error.
 fn causes(error: &str) -> String {
     let causes = error.lines().filter(|line| line.starts_with("  cause: "));
     causes.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns a world with an honest archive and this wheel.
+/// Creates a world with a valid archive and this wheel.
 fn with_wheel(wheel: &testkit::WheelBuilder) -> World {
     World::new(archive(), PyPi::new().built(wheel))
 }
 
-/// Returns a world with an honest index and this package in the archive.
+/// Creates a world with a valid index and this package in the archive.
 fn with_deb(deb: &testkit::DebBuilder) -> World {
     World::new(archive().deb(&deb.build()), PyPi::new().built(&tool()))
 }

@@ -13,7 +13,7 @@ use crate::world::lath;
 
 const PASSWORD: &str = "p4ss:w0rd";
 
-/// A user's home.
+/// The home directory of a user.
 struct Home(TempDir);
 
 impl Home {
@@ -36,7 +36,7 @@ impl Home {
         self.command(words).output().unwrap()
     }
 
-    /// Logs in with `password` on standard input.
+    /// Logs in. The password is written to standard input.
     fn login(&self, words: &str, password: &str) -> Output {
         typed(self.command(&format!("login {words} -u me --password-stdin")), password)
     }
@@ -111,7 +111,7 @@ fn wrong_usage_of_a_login_is_refused() {
     assert!(said(&output).contains("`a/b` is no registry"), "{}", said(&output));
 }
 
-/// A proxy that connects every request to `server`. Returns its address.
+/// Starts a proxy that connects every request to `server`. Returns its address.
 fn proxy(server: &RegistryServer) -> String {
     let (listener, target) = (TcpListener::bind("127.0.0.1:0").unwrap(), server.host());
     let address = listener.local_addr().unwrap();
@@ -157,7 +157,7 @@ fn a_private_authority_and_a_proxy_are_used() {
     assert_eq!(login(None, "--insecure-registry registry.example").status.code(), Some(0));
 }
 
-/// Reads until the output ends with `prompt`.
+/// Reads output until it ends with `prompt`.
 fn wait_for(prompt: &str, output: &mut impl std::io::Read) -> String {
     let mut read = Vec::new();
     let mut byte = [0];
@@ -171,7 +171,7 @@ fn wait_for(prompt: &str, output: &mut impl std::io::Read) -> String {
 
 #[test]
 fn a_login_on_a_terminal_asks_for_both_and_shows_no_password() {
-    // The program `script` of util-linux runs another one on a terminal of its own.
+    // The program `script` of util-linux runs another program in its own terminal.
     if Command::new("script").arg("--version").output().is_err() {
         return crate::world::skip("a login on a terminal: needs `script`");
     }
@@ -184,7 +184,7 @@ fn a_login_on_a_terminal_asks_for_both_and_shows_no_password() {
     let mut shown = String::new();
     for (prompt, answer) in [("Username: ", "me"), ("Password: ", PASSWORD)] {
         shown += &wait_for(prompt, &mut output);
-        // The terminal shows typed characters until the program has switched that off.
+        // The terminal shows typed characters until the program has switched this off.
         std::thread::sleep(std::time::Duration::from_millis(500));
         input.write_all(format!("{answer}\n").as_bytes()).unwrap();
     }

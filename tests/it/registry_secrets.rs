@@ -1,5 +1,5 @@
-//! Passwords and tokens of registries: they go to the registry and its token server only, and into no output, file or
-//! image.
+//! Passwords and tokens of registries. They are sent only to the registry and its token server, and they appear in no
+//! output, file or image.
 
 use std::io::{Seek as _, Write as _};
 use std::process::{Command, Output};
@@ -14,12 +14,12 @@ use crate::world::{World, lath, stdout};
 const USER: &str = "pusher";
 const PASSWORD: &str = "p4ss-of-the-registry";
 
-/// Returns the name and a password as headers and Docker's file have them.
+/// Returns the user name and the password in the form that headers and Docker's file contain.
 fn login_of(password: &str) -> String {
     testkit::digest::base64(format!("{USER}:{password}").as_bytes())
 }
 
-/// A world, a registry that requires tokens, and everything that lath has written to its terminal.
+/// A world, a registry that requires tokens, and everything that lath has written to the terminal.
 struct Site {
     world: World,
     registry: RegistryServer,
@@ -27,7 +27,7 @@ struct Site {
 }
 
 impl Site {
-    /// Logs in. Docker's file is the only one that may contain the password.
+    /// Logs in. Only Docker's file may contain the password.
     fn new(registry: Registry) -> Self {
         let mut site = Self { world: World::usual(), registry: registry.serve(), outputs: Vec::new() };
         stdout(site.log_in(PASSWORD));
@@ -66,7 +66,7 @@ impl Site {
         self.run(self.lath(&[&["copy"], words].concat()))
     }
 
-    /// Searches outputs and files for the password, for each token, and for `others`.
+    /// Checks that no output and no file contains the password, a token, or one of `others`.
     fn assert_silent(&self, others: &[&str]) {
         let known = self.registry.secrets();
         let mut files = files(&self.world.path(""));
@@ -85,7 +85,7 @@ impl Site {
 fn no_password_or_token_of_a_registry_is_in_an_output_a_file_or_an_image() {
     let mut site = Site::new(Registry::new().bearer(USER, PASSWORD).tokens_elsewhere().tokens_expire_after(3));
     stdout(site.push("team/tool:1"));
-    // Errors are outputs, too.
+    // Errors are a kind of output.
     site.registry.fault(Fault::on(Operation::PutManifest).always().status(403));
     assert!(!site.push("team/tool:2").status.success());
     site.registry.forget_faults();
@@ -95,7 +95,8 @@ fn no_password_or_token_of_a_registry_is_in_an_output_a_file_or_an_image() {
     site.assert_silent(&["wr0ng-of-the-registry", &login_of("wr0ng-of-the-registry")]);
 }
 
-/// The host that a registry redirects to gets neither the password nor a token, and the token server gets no token.
+/// If a registry redirects to another host, that host gets neither the password nor a token. The token server gets no
+/// token.
 #[test]
 fn credentials_go_only_to_the_registry_and_its_token_server() {
     let mut site = Site::new(Registry::new().bearer(USER, PASSWORD).tokens_elsewhere());
@@ -109,7 +110,7 @@ fn credentials_go_only_to_the_registry_and_its_token_server() {
     }
     site.registry.fault(Fault::on(Operation::GetBlob).always().redirect(&other.url("/{digest}")));
     let image = format!("docker://{}", site.registry.image("team/tool:1"));
-    // Another cache, so that no blob is there.
+    // The cache is removed, so that no blob is in it.
     fs_err::remove_dir_all(site.world.path("cache")).unwrap();
     stdout(site.copy(&[&image, "oci:layout:1"]));
     assert!(other.requests().len() > 1, "every blob comes from the other host");

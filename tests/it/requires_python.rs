@@ -8,7 +8,7 @@ fn wheel(name: &str, version: &str, pythons: &str) -> WheelBuilder {
     WheelBuilder::new(name, version).file(&format!("{name}.py"), "").requires_python(pythons)
 }
 
-/// The hints that a successful build shows.
+/// Builds successfully, and returns the hints that are shown.
 fn hints(world: &World, words: &str) -> Vec<String> {
     let output = world.build(words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -31,7 +31,7 @@ fn a_version_that_excludes_the_python_is_not_chosen_and_a_hint_names_the_right_p
         assert!(
             !is_fetched(&world, "lib-2.0-py3-none-any.whl") && !is_fetched(&world, "lib-2.0-py3-none-any.whl.metadata")
         );
-        // The hint costs no request: the page of the index has all that it needs.
+        // The hint needs no further request, because the index page contains everything.
         assert_eq!(world.pypi().server.requests_of("/simple/lib/").len(), 1, "{pythons}");
     }
 }

@@ -1,4 +1,4 @@
-//! The same lock gives the same digest for any user, in any directory and in every run.
+//! The same lock leads to the same digest for every user, in every directory and in every run.
 
 use std::process::Command;
 
@@ -25,7 +25,7 @@ fn assert_same(world: &World, first: &str, second: &str) {
 
 const WORDS: &str = "tool other --with extra -t same -c other";
 
-/// Runs the build through `sh`, after the command `before` and with the variables set.
+/// Runs the build in `sh` after the command `before`, with these environment variables.
 fn build_after(world: &World, before: &str, variables: &[(&str, &str)], words: &str) {
     let inner = world.command(words);
     let mut command = Command::new("sh");
@@ -61,7 +61,7 @@ fn a_warm_store_and_no_network_do_not_matter() {
     assert_same(&world, "first.tar", "warm.tar");
     stdout(world.build(&format!("{WORDS} -o offline.tar --offline")));
     assert_same(&world, "first.tar", "offline.tar");
-    // Unpacked contents are still cached, but packed segments are not.
+    // The unpacked contents are still in the cache, but the packed segments are not.
     fs_err::remove_dir_all(world.path("cache/store/segments")).unwrap();
     fs_err::remove_dir_all(world.path("cache/store/notes")).unwrap();
     stdout(world.build(&format!("{WORDS} -o halfway.tar")));

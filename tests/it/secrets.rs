@@ -1,4 +1,4 @@
-//! Passwords go to the server that asks for them, and nowhere else.
+//! Passwords are sent only to the server that requires them, and appear nowhere else.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -8,7 +8,7 @@ use testkit::{PyPi, WheelBuilder, oci};
 
 use crate::world::{World, archive, tool};
 
-/// Users and their passwords, one pair for each kind of URL, for netrc, for variables and for the program `keyring`.
+/// Users and their passwords: one for each kind of URL, for netrc, for variables and for the program `keyring`.
 const LOGINS: [(&str, &str); 10] = [
     ("debian", "m1rror-word"),
     ("updates", "s3curity-word"),
@@ -26,7 +26,7 @@ fn with_login(url: &str, (user, password): (&str, &str)) -> String {
     url.replace("http://", &format!("http://{user}:{password}@"))
 }
 
-/// Every file below `folder`.
+/// Returns every file below `folder`.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs_err::read_dir(folder).unwrap() {
@@ -40,7 +40,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What gives a password away: itself, and a header with it.
+/// Returns all texts that reveal a password: the password itself, and a header that contains it.
 fn traces() -> Vec<String> {
     let header = |(user, password)| testkit::digest::base64(format!("{user}:{password}").as_bytes());
     LOGINS.iter().map(|(_, password)| (*password).to_owned()).chain(LOGINS.into_iter().map(header)).collect()
@@ -60,7 +60,7 @@ fn assert_said_nothing(output: &Output) {
     assert_silent("stderr", &output.stderr);
 }
 
-/// Servers that each ask for credentials of their own, and the words that name them all.
+/// Servers that each require their own credentials, and the words that name all these servers.
 struct Servers {
     world: World,
     others: Vec<testkit::pypi::PyPiServer>,
@@ -79,7 +79,7 @@ fn servers() -> Servers {
     let paths = ["/direct-1.0-py3-none-any.whl", "/paged-1.0-py3-none-any.whl"];
     direct.set(paths[0], Response::ok(wheel("direct").build()));
     direct.set(paths[1], Response::ok(paged.build()));
-    // The page of one package names files of another server, and bears its password.
+    // The page of one package contains URLs of another server, with the password for that server.
     let page = format!(
         "<!DOCTYPE html><html><body><a href=\"{}#sha256={}\">paged-1.0-py3-none-any.whl</a></body></html>",
         with_login(&direct.url(paths[1]), LOGINS[4]),
@@ -115,7 +115,7 @@ fn servers() -> Servers {
 fn no_password_is_in_the_cache_the_image_the_metadata_or_anything_that_is_said() {
     let Servers { world, others, direct, words } = servers();
     let netrc = world.path("netrc").display().to_string();
-    // Cold and warm.
+    // The first build has an empty cache, and the second one a filled cache.
     for output in ["tool.tar", "again.tar"] {
         let said = world.build_with(&format!("{words} -v --metadata-file m.json -o {output}"), &[("NETRC", &netrc)]);
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
@@ -133,7 +133,7 @@ fn no_password_is_in_the_cache_the_image_the_metadata_or_anything_that_is_said()
     for path in platform.files.keys() {
         assert_silent(path, platform.text(path).unwrap_or_default().as_bytes());
     }
-    // Each server heard of its own alone.
+    // Each server has received only its own credentials.
     let servers = [&world.debian.server, &world.pypi.server, &others[0].server, &direct];
     for (number, server) in servers.into_iter().enumerate() {
         let own = [&LOGINS[0..2], &LOGINS[2..3], &LOGINS[3..4], &LOGINS[4..6]][number];
@@ -218,7 +218,7 @@ fn a_url_that_is_malformed_is_refused_without_its_password() {
     }
 }
 
-/// A program `keyring` that has the password of its user.
+/// A program `keyring` that knows the password of its user.
 const KEYRING: &str = "#!/bin/sh\n[ \"$1 $3\" = \"get keyring\" ] && echo k3yring-word\n";
 
 #[test]
@@ -263,7 +263,7 @@ fn no_password_of_a_variable_of_keyring_or_of_a_page_of_links_is_kept_or_said() 
     for path in image.platforms[0].files.keys() {
         assert_silent(path, image.platforms[0].text(path).unwrap_or_default().as_bytes());
     }
-    // Each server has seen only its own password.
+    // Each server has received only its own password.
     for (server, (user, password)) in [(&named.server, LOGINS[7]), (&ringed.server, LOGINS[8]), (&links, LOGINS[9])] {
         let own = format!("Basic {}", testkit::digest::base64(format!("{user}:{password}").as_bytes()));
         let wrong = format!("Basic {}", testkit::digest::base64(b"variable:v4riable-word-wr0ng"));

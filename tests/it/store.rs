@@ -1,4 +1,4 @@
-//! The store with several processes at once, including killed ones.
+//! The store when several processes use it at once, and when some of them are killed.
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -8,7 +8,7 @@ use testkit::{Fault, PyPi};
 
 use crate::world::{World, archive, digest, stdout, tool};
 
-/// Returns a world whose build takes some time in each step.
+/// Creates a world in which each step of a build takes some time.
 fn slow() -> World {
     let mut wheel = tool();
     for number in 0..200 {
@@ -17,7 +17,7 @@ fn slow() -> World {
     World::new(archive(), PyPi::new().built(&wheel))
 }
 
-/// Detects by its effects whether a step has begun.
+/// Returns whether a step has begun, which is visible in the files.
 type Mark = fn(&World) -> bool;
 
 fn start(world: &World, words: &str) -> Child {

@@ -1,4 +1,4 @@
-//! Images that are trimmed to records, without a run.
+//! Images that are trimmed according to records. Nothing is run here.
 
 use testkit::{PyPi, WheelBuilder, oci};
 
@@ -6,7 +6,7 @@ use crate::world::{World, archive, stdout};
 
 const SITE: &str = "/opt/app/lib/python3.13/site-packages/tool";
 
-/// A world with a program that finds its plugins by computed names.
+/// Creates a world with a program that computes the names of its plugins.
 fn world() -> World {
     let main = "import importlib, sys\ndef main(): importlib.import_module('tool.plugins.' + sys.argv[1])\n";
     let tool = WheelBuilder::new("tool", "1.0").file("tool/__init__.py", main).script("tool", "tool:main");

@@ -6,7 +6,7 @@ use testkit::oci;
 
 use crate::world::{self, World, stdout};
 
-/// Returns lath with these arguments, without any option of [`World::command`].
+/// Returns lath with these arguments. The options of [`World::command`] are not used.
 fn lath(world: &World, words: &[&str]) -> Command {
     let mut command = Command::new(world::lath());
     command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", "cache").args(words);

@@ -1,4 +1,4 @@
-//! A small world: an archive with the packages of a base, an index with one tool, and a separate cache.
+//! A small world for tests: an archive with the packages of a base, an index with one tool, and a separate cache.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use testkit::{DebBuilder, DebianArchive, PyPi, WheelBuilder};
 
-/// Returns an archive with the packages that every image contains, as small as possible.
+/// Returns an archive with the packages that every image contains. They are as small as possible.
 pub(crate) fn archive() -> DebianArchive {
     archive_of("trixie", "3.13")
 }
 
-/// The same for another release and its Python.
+/// Does the same for another release and its Python.
 pub(crate) fn archive_of(suite: &str, python: &str) -> DebianArchive {
     let mut archive = DebianArchive::new(suite);
     for (architecture, triplet) in [("amd64", "x86_64-linux-gnu"), ("arm64", "aarch64-linux-gnu")] {
@@ -37,7 +37,7 @@ pub(crate) fn tool() -> WheelBuilder {
     WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "def main():\n    return 0\n").script("tool", "tool:main")
 }
 
-/// The environment of lath: a directory, and servers that run as long as this value exists.
+/// The environment of lath: a directory, and servers. They exist as long as this value.
 pub(crate) struct World {
     home: TempDir,
     pub(crate) debian: testkit::debian_archive::DebianServer,
@@ -51,7 +51,7 @@ impl World {
         Self { home, debian, pypi }
     }
 
-    /// Returns a world with the usual archive and index.
+    /// Creates a world with the usual archive and index.
     pub(crate) fn usual() -> Self {
         Self::new(archive(), PyPi::new().built(&tool()))
     }
@@ -65,7 +65,7 @@ impl World {
         self.home.path().join(name)
     }
 
-    /// Returns `lath build` with `words`, without bytecode and proof, because this Python is not a real one.
+    /// Returns `lath build` with `words`. Bytecode and proof are switched off, because this Python is not a real one.
     pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(lath());
         command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
@@ -84,7 +84,7 @@ impl World {
         command
     }
 
-    /// Builds with `words` as another user of this machine. `None` if that is not possible here.
+    /// Builds with `words` as another user of this machine. Returns `None` if that is not possible on this machine.
     pub(crate) fn build_as_another_user(&self, words: &str) -> Option<Output> {
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
         if !is_root || Command::new("setpriv").arg("--version").output().is_err() {
@@ -136,7 +136,7 @@ impl World {
         command.args(words.split_whitespace()).output().unwrap()
     }
 
-    /// Runs `lath dockerfile` with `words`. Only programs in the directory `engines` are on the PATH.
+    /// Runs `lath dockerfile` with `words`. Only the programs in the directory `engines` are on the PATH.
     pub(crate) fn dockerfile(&self, words: &str) -> Output {
         let mut command = assert_cmd::Command::cargo_bin("lath").unwrap();
         command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
@@ -163,27 +163,27 @@ impl World {
         self.pypi.url()
     }
 
-    /// Returns lath's messages when it refuses, preceded by the exit code.
+    /// Returns the exit code and the messages of lath, for a command that must fail.
     pub(crate) fn refusal(&self, words: &str) -> String {
         let output = self.build(words);
         assert!(output.stdout.is_empty(), "{output:?}");
         format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 
-    /// Returns the exit code and the error of a refused build, for a snapshot.
+    /// Returns the exit code and the error of a build that must fail, for use in a snapshot.
     pub(crate) fn error(&self, words: &str) -> String {
         let said = self.refusal(words);
         let (code, said) = said.split_once('\n').unwrap();
         format!("{code}\n{}", self.error_in(said))
     }
 
-    /// Returns the errors of several builds, each after its words.
+    /// Returns the errors of several builds. The words of each build come first.
     pub(crate) fn errors(&self, table: &[&str]) -> String {
         let errors = table.iter().map(|words| format!("$ {words}\n{}\n", self.error(words)));
         errors.collect::<Vec<_>>().join("\n")
     }
 
-    /// Returns the error in the messages of lath, without the parts that differ from run to run: the addresses of the
+    /// Returns the error in the messages of lath. Parts that differ from run to run are replaced: the addresses of
     /// servers, the directory and digests.
     pub(crate) fn error_in(&self, said: &str) -> String {
         let error = said.find("error: ").map_or(said, |at| &said[at..]);
@@ -202,7 +202,8 @@ impl World {
     }
 }
 
-/// `command` under limits, as `prlimit` takes them; `None` on a machine without that program.
+/// Returns `command` with limits. A limit is written as in the options of `prlimit`. Returns `None` if this machine
+/// does not have that program.
 pub(crate) fn limited(command: &Command, limits: &[&str]) -> Option<Command> {
     if !Command::new("prlimit").arg("--version").output().is_ok_and(|output| output.status.success()) {
         skip("a limit: this machine has no `prlimit`");
@@ -232,7 +233,7 @@ pub(crate) fn without_digests(text: &str) -> String {
     shown
 }
 
-/// The binary under test.
+/// Returns the path of the program under test.
 pub(crate) fn lath() -> PathBuf {
     assert_cmd::cargo::cargo_bin("lath")
 }
@@ -249,7 +250,7 @@ pub(crate) fn digest(output: Output) -> String {
     said.trim().rsplit_once('@').unwrap_or_else(|| panic!("no digest in {said:?}")).1.to_owned()
 }
 
-/// Reports that the requirements of a test are missing.
+/// Reports that something is missing that a test needs.
 #[expect(clippy::print_stderr, reason = "whoever reads the test's output has to know")]
 pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");

@@ -1,4 +1,4 @@
-//! Base images made from Debian's archive by debootstrap.
+//! Base images that debootstrap makes from Debian's archive.
 
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,16 +9,17 @@ pub(crate) fn docker(words: &[&str]) -> Output {
     Command::new("docker").args(words).output().unwrap()
 }
 
-/// Reserves the engine for one test, from a build until its image is removed. The classic builder may reuse
-/// intermediate images of other builds, and they disappear if the image of such a build is removed.
+/// Reserves the engine for one test, from a build until its image is removed. This is necessary because the classic
+/// builder may reuse intermediate images of other builds. If such a build's image is removed, its intermediate images
+/// disappear.
 pub(crate) fn builder() -> MutexGuard<'static, ()> {
     static BUILDING: Mutex<()> = Mutex::new(());
-    // A test that failed leaves nothing unfinished here.
+    // The lock may be poisoned by a test that failed. That is harmless, because the lock protects no data.
     BUILDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes the smallest Debian of a release with apt, without lists and packages, as an image of the engine. It is made
-/// once. Returns its name.
+/// Creates the smallest Debian of a release that has apt, as an image of the engine. It contains no lists and no cached
+/// packages. This happens once per run. Returns its name.
 pub(crate) fn base(suite: &str) -> String {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();

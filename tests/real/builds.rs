@@ -1,5 +1,5 @@
 //! Builds from source: real source distributions of each kind, projects of the user, repositories, and backends that do
-//! what they must not.
+//! forbidden things.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +39,7 @@ fn home(name: &str) -> PathBuf {
     home
 }
 
-/// Runs lath and returns its output and its messages. It must succeed.
+/// Runs lath, which must succeed. Returns its output and its messages.
 fn succeeds(home: &Path, words: &[&str]) -> (String, String) {
     let output = lath::run(home, words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -47,7 +47,7 @@ fn succeeds(home: &Path, words: &[&str]) -> (String, String) {
     (String::from_utf8(output.stdout).unwrap(), said)
 }
 
-/// Returns the messages of lath, which must fail, without line breaks.
+/// Runs lath, which must fail. Returns its messages without line breaks.
 fn refused(home: &Path, words: &[&str]) -> String {
     let output = lath::run(home, words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -84,7 +84,7 @@ fn old_setup_py() {
     let (again, said) = succeeds(&home, &["build", "docopt==0.6.2", "-o", "one.tar"]);
     assert!(!said.contains("from source"), "{said}");
     assert_eq!(again, digest);
-    // Another cache builds the same wheel.
+    // With another cache, the same wheel is built.
     let words = ["build", "docopt==0.6.2", "-o", "one.tar", "--cache-dir", "other-cache"];
     assert_eq!(succeeds(&home, &words).0, digest);
     let said = refused(&home, &["build", "docopt==0.6.2", "--no-build"]);
@@ -108,7 +108,8 @@ fn psycopg2() {
     assert!(printed.trim().parse::<u32>().is_ok_and(|version| version >= 150_000), "{printed}");
 }
 
-/// A build backend in a source. `BODY` is the body of its `build_wheel`, which can call `wheel` to make one.
+/// The build backend of a source. `BODY` is replaced by the body of its function `build_wheel`. This function can call
+/// `wheel` to create a wheel.
 const BACKEND: &str = r#"
 import os, zipfile
 def wheel(directory, name="own", version="1.0", tag="py3-none-any", text="def main(): print('made')\n"):
@@ -124,7 +125,7 @@ def wheel(directory, name="own", version="1.0", tag="py3-none-any", text="def ma
 def build_wheel(directory, settings=None, metadata=None):
 "#;
 
-/// Writes a project whose backend does `body`.
+/// Writes a project. `body` is the body of the function in its backend.
 fn project(home: &Path, name: &str, body: &str) -> String {
     let folder = home.join(name);
     fs_err::create_dir_all(&folder).unwrap();
@@ -150,7 +151,7 @@ fn folder() {
     assert!(printed == "one\n" && !said.contains("from source"), "{printed}{said}");
     text("two");
     assert_eq!(succeeds(&home, &["run", &project]).0, "two\n");
-    // The same files elsewhere give the same image.
+    // The same files in another folder lead to the same image.
     let (digest, _) = succeeds(&home, &["build", &project, "-t", "own", "-o", "own.tar"]);
     fs_err::create_dir_all(home.join("elsewhere")).unwrap();
     fs_err::rename(home.join("project"), home.join("elsewhere/project")).unwrap();
@@ -200,7 +201,8 @@ fn repository() {
     assert!(!output.status.success() && said.contains("hint: install git on this machine"), "{said}");
 }
 
-/// The requirement of a build is built first, and its own requirements before it.
+/// A build may require a distribution that is itself built from source. Then this distribution is built first, after
+/// its own requirements.
 fn nested() {
     let home = home("nested");
     project(
@@ -220,7 +222,7 @@ fn other_platform() {
     let words = ["build", &project, "-t", "own", "--platform", other, "--no-verify", "--bytecode", "none"];
     let (_, said) = succeeds(&home, &words);
     assert!(said.contains(&format!("own for {other}")), "{said}");
-    // A module in C is another matter.
+    // If the project contains a module in C, the result is different.
     fs_err::write(home.join("project/own.c"), "int x;").unwrap();
     let output = lath::run(&home, &words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -259,11 +261,11 @@ fn confined() {
     );
     succeeds(&home, &["build", &project(&home, "writes", &writes), "-t", "own"]);
     assert!(!home.join("outside").exists());
-    // A fork bomb ends, and so does the build.
+    // A fork bomb ends, and the build ends too.
     let forks = "while True:\n    os.fork()";
     let said = refused(&home, &["build", &project(&home, "forks", forks), "-t", "x"]);
     assert!(said.contains("its build backend fails"), "{said}");
-    // The backend changes its copy, and not the folder.
+    // The backend changes its copy of the folder, but not the folder itself.
     let changes = "open('backend.py', 'w').close()\nopen('new', 'w').close()\nreturn wheel(directory)";
     let changed = project(&home, "changes", changes);
     succeeds(&home, &["build", &changed, "-t", "own"]);

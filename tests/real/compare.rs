@@ -1,4 +1,5 @@
-//! `lath compare` with a real engine, on bases made from Debian's archive: computed sizes are close to measured ones.
+//! `lath compare` with a real engine, on base images made from Debian's archive. The computed sizes must be close to
+//! the measured ones.
 
 use std::path::Path;
 
@@ -25,11 +26,11 @@ fn certificates() -> Vec<String> {
 fn run(home: &Path, words: &[&str]) -> String {
     let more = certificates();
     let words: Vec<&str> = words.iter().copied().chain(more.iter().map(String::as_str)).collect();
-    // The release is that of `--from`.
+    // The release is that of the base image in `--from`.
     succeeded(lath::command(home, &words).env_remove("LATH_BASE").output().unwrap())
 }
 
-/// Returns the deviation of `reckoned` in percent.
+/// Returns by how many percent `reckoned` differs from `measured`.
 fn percent_off(reckoned: u64, measured: u64) -> f64 {
     (reckoned as f64 / measured as f64 - 1.0) * 100.0
 }
@@ -74,7 +75,7 @@ fn everything_is_built_weighed_and_timed() {
         let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{image:#}"));
         assert_eq!(image["is_measured"], true);
         assert!(number(&image["start_ms"]) > 0 && number(&image["build"]["uncached_ms"]) > 0);
-        // The sum of the layers' files matches the size that the engine reports.
+        // The sum of the sizes of files in the layers must match the size that the engine reports.
         let sum: u64 = image["contents"].as_object().unwrap().values().map(number).sum();
         assert!(percent_off(sum, number(&image["raw_bytes"])).abs() < 1.0, "{image:#}");
         assert!(number(&image["compressed_bytes"]) < number(&image["raw_bytes"]));

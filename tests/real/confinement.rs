@@ -1,6 +1,7 @@
-//! What a sandboxed program may not do to the machine, if an ordinary user runs lath and if root does.
+//! Checks which actions a sandboxed program may not do on the machine. lath is run by an ordinary user and by root.
 //!
-//! The programs here open files for writing and never write, and make system calls that do nothing if they are allowed.
+//! The programs here open files for writing, but write nothing. They make system calls that would do nothing if they
+//! were allowed.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -13,19 +14,19 @@ use crate::lath;
 use crate::needs::Need::{self, Minutes, Namespaces, Registries, Root};
 use crate::needs::{own_uid, trial};
 
-/// A test, by its name, body, and what it needs besides what `Who` needs.
+/// A test: its name, its body, and what it needs in addition to the needs of `Who`.
 type Test = (&'static str, fn(Who), &'static [Need]);
 
 const TESTS: [Test; 5] = [
     ("nothing_of_the_host_can_be_opened_for_writing", nothing_is_writable, &[]),
     ("system_calls_that_engines_refuse_are_refused", system_calls, &[]),
-    // Thousands of processes at once take minutes on a machine that is not idle.
+    // This test starts thousands of processes at once. If the machine is busy, that takes minutes.
     ("processes_have_a_limit", processes, &[Minutes]),
     ("each_mount_has_a_size_and_a_number_of_files", mounts, &[]),
     ("a_proof_has_a_time_for_all_of_its_checks", proof_time, &[]),
 ];
 
-/// Who runs lath.
+/// The user who runs lath.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     User,
@@ -47,10 +48,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A user of the tests' own, if root runs them.
+/// The user for these tests, if root runs them.
 const USER: u32 = 61_234;
 
-/// A home with a cache that belongs to `Who`.
+/// A home directory with a cache that belongs to `Who`.
 struct Home {
     folder: tempfile::TempDir,
     who: Who,
@@ -70,7 +71,7 @@ impl Home {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = lath::command(self.path(), words);
         if self.who == Who::User && own_uid() == Some(0) {
-            // The folder of the build may be out of this user's reach.
+            // This user may not have access to the folder of the build.
             let program = program_for_all();
             command = Command::new(program);
             command.current_dir(self.path()).args(words).uid(USER).gid(USER);
@@ -80,7 +81,7 @@ impl Home {
         command
     }
 
-    /// Builds an image of a small package that contains `script`, with a check that runs it.
+    /// Builds an image of a small package that contains `script`. A check runs the script.
     fn check(&self, script: &str, words: &[&str]) -> Output {
         fs_err::write(self.path().join("probe.py"), script).unwrap();
         let mut all = vec!["build", "six", "--copy", "probe.py:/probe.py", "-o", "six.tar"];
@@ -90,7 +91,7 @@ impl Home {
     }
 }
 
-/// The cache of the tests' own user.
+/// Returns the cache of the tests' own user.
 fn cache_of_user() -> &'static Path {
     static CACHE: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
     let folder = CACHE.get_or_init(|| {
@@ -101,7 +102,7 @@ fn cache_of_user() -> &'static Path {
     folder.path()
 }
 
-/// A copy of lath that every user can start.
+/// Returns a copy of lath that every user can start.
 fn program_for_all() -> PathBuf {
     static COPY: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
     let folder = COPY.get_or_init(|| {
@@ -266,7 +267,7 @@ fn proof_time(who: Who) {
     let home = Home::new(who);
     let build = |words: &[&str]| {
         let all = [&["build", "tool", "--default-index", &url, "--proof-timeout", "4"], words].concat();
-        // The index of the test does not say when its files were uploaded.
+        // The index in this test does not contain upload times.
         home.command(&all).env_remove("LATH_EXCLUDE_NEWER").output().unwrap()
     };
     let output = build(&[]);
@@ -274,7 +275,7 @@ fn proof_time(who: Who) {
     let said = text(&output);
     assert!(said.contains("not proved: `sleeps-"), "{said}");
     assert!(said.contains("the time for all checks, 4 s, was over (change it with `--proof-timeout`)"), "{said}");
-    // A check of the user's that had no time is not passed over.
+    // If there was no time for a check of the user, that is an error.
     let output = build(&["--check", "python3 -c 'import time; time.sleep(60)'"]);
     let said = text(&output).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(3), "{said}");
@@ -282,7 +283,7 @@ fn proof_time(who: Who) {
     assert!(said.contains("hint: allow more time with `--proof-timeout SECONDS`"), "{said}");
 }
 
-/// Root of a user namespace that has nobody else, and that is root of the machine outside.
+/// lath is run by root of a user namespace that contains no other user. Outside, this user is root of the machine.
 fn fake_root() {
     let home = Home::new(Who::Root);
     succeeds(&home.check("", &[]));
@@ -301,7 +302,8 @@ fn fake_root() {
     assert!(!home.path().join("other.tar").exists());
 }
 
-/// In version 1 of control groups, root may always make one below its own. In version 2 that depends on who started it.
+/// In version 1 of control groups, root may always create a group below its own. In version 2, this depends on the
+/// program that started root's process.
 fn control_group() {
     let groups = fs_err::read_to_string("/proc/self/cgroup").unwrap();
     let has_version_1 = groups.lines().any(|line| line.contains(":pids:")) && Path::new("/sys/fs/cgroup/pids").exists();
@@ -312,7 +314,7 @@ fn control_group() {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("lath-")).count()
     };
-    // Another test's build may have one at this moment; none of a process that has ended stays.
+    // The build of another test may have a group now. But no group of an ended process may remain.
     if has_version_1 {
         succeeds(&home.check("", &["--trim", "none"]));
         assert!(left("/sys/fs/cgroup/pids") < 20);

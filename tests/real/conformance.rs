@@ -1,4 +1,5 @@
-//! The cases of the distribution specification against Docker's registry, so that the cases themselves are right.
+//! Runs the cases for the distribution specification with Docker's registry. This checks that the cases themselves are
+//! right.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +11,7 @@ use crate::docker_registry::DockerRegistry;
 use crate::needs::Need::DockerRegistry as Registry;
 use crate::needs::{trial, trials_of};
 
-/// Requirements of version 1.1 that Docker's registry 2.8 does not meet, with the reason.
+/// The requirements of the distribution specification 1.1 that Docker's registry 2.8 does not fulfil, with reasons.
 const DEVIATIONS: &[(&str, &str)] = &[
     ("a_chunk_out_of_order_is_refused_and_the_upload_goes_on", IGNORES_CONTENT_RANGE),
     ("the_first_chunk_begins_at_0", IGNORES_CONTENT_RANGE),
@@ -41,8 +42,8 @@ fn conforms(case: Case) {
     }
 }
 
-/// The registry of `testkit` does the same if a test wants it. A client cannot continue such an upload after its
-/// connection broke, because it does not have the URL of the response that it missed.
+/// The registry of `testkit` has an option to behave in the same way. If a connection breaks, the client does not
+/// receive the new URL in the response, so it cannot continue the upload.
 fn dockers_registry_takes_only_the_newest_url_of_an_upload() {
     let docker = DockerRegistry::open();
     let ours = testkit::Registry::new().forgets_cut_uploads().serve();

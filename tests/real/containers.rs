@@ -1,5 +1,5 @@
-//! Every program's image in a real Docker engine: without a network, not as root, and for its own user with a read-only
-//! root.
+//! Runs the image of every program in a real Docker engine, without a network and not as root. The image's own user
+//! also runs it with a read-only root.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     PROGRAMS.iter().map(of_program).collect()
 }
 
-/// An image in the engine, removed with this value.
+/// An image in the engine, which is removed when this value is dropped.
 pub(crate) struct Loaded {
     pub(crate) tag: String,
 }
@@ -34,12 +34,12 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // If this fails, the image is left behind under a name that only these tests use.
+        // If this fails, the image remains, but only these tests use its name.
         let _ = docker(&["image", "rm", "-f", &self.tag]).output();
     }
 }
 
-/// The user that an image runs as, and a user that is not in the image.
+/// The user of the image. The next constant is a user that the image does not contain.
 const OWN: &str = "65532";
 const STRANGER: &str = "4711";
 
@@ -53,7 +53,7 @@ fn does_its_work(program: &Program) {
             works(&image, job, who, job.argv);
         }
     }
-    // The first job also works with an empty environment.
+    // The first job must also work with an empty environment.
     let first = &program.jobs[0];
     let cleared = format!("import os, shutil; argv = {:?}; os.execve(shutil.which(argv[0]), argv, {{}})", first.argv);
     works(&image, first, OWN, &["python3", "-c", &cleared]);

@@ -1,4 +1,4 @@
-//! The checks of the corpus, in an engine and in a root file system.
+//! Runs the checks of the corpus in an engine and in a root file system.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::lath::{self, Built};
 use crate::needs::Need::{Corpus, Engine, Minutes, Namespaces, Registries, Root};
 use crate::needs::trial;
 
-/// The entries that run in every test run; `benches/corpus` runs all.
+/// The entries that are checked in every test run. `benches/corpus` checks all entries.
 const ENTRIES: &[&str] = &[
     "ansible-core",
     "black",
@@ -24,7 +24,8 @@ const ENTRIES: &[&str] = &[
 ];
 /// The entries that take more than a minute.
 const TAKE_MINUTES: &[&str] = &["ansible-core", "build-twine", "csvkit", "numpy", "pandas-excel", "pre-commit"];
-/// The directories of executables in an image. They are needed for a root file system, because it has no configuration.
+/// The directories that contain an image's executables. They are needed here because a root file system has no
+/// configuration.
 const PATH: &str = "/opt/app/bin:/usr/local/bin:/usr/bin:/bin";
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -62,7 +63,7 @@ fn file(entry: &str) -> PathBuf {
     folder().join(format!("entries/{entry}.toml"))
 }
 
-/// Returns the image with the requirements of the entry.
+/// Builds the image with the requirements of the entry.
 fn built(entry: &str) -> Built {
     let table: toml::Table = std::fs::read_to_string(file(entry)).unwrap().parse().unwrap();
     let strings = |key: &str| -> Vec<String> { table[key].clone().try_into().unwrap() };

@@ -1,4 +1,5 @@
-//! The same lock gives the same digest with packages of the real registries, with compiled bytecode and native modules.
+//! The same lock leads to the same digest. The packages come from the real registries, with compiled bytecode and
+//! native modules.
 
 use std::process::Command;
 
@@ -28,7 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     })]
 }
 
-/// Returns the image `name` of a build that runs after the shell command `before`, with the variables set.
+/// Builds the image `name` after the shell command `before`, with these environment variables.
 fn image(before: &str, variables: &[(&str, &str)], words: &str, name: &str) -> oci::Checked {
     let home = lath::folder().join("digest");
     let asked: Vec<&str> = ["build", "httpie", "cryptography", "-t", "same", "-c", "http"]

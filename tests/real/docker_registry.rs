@@ -1,4 +1,4 @@
-//! Docker's own registry on loopback, open or with TLS and a password.
+//! Docker's own registry on loopback. It has no password, or TLS and a password.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -12,25 +12,26 @@ use testkit::tls::Certificates;
 
 pub(crate) const USER: &str = "builder";
 pub(crate) const PASSWORD: &str = "hunter2-of-the-registry";
-/// The line of `htpasswd -B` for this user and password. The program is not installed everywhere.
+/// The output of `htpasswd -B` for this user and password. It is written here because that program is not installed
+/// everywhere.
 const HTPASSWD: &str = "builder:$2b$04$CKAv25uStpvzSmE600MYn.kVQKIOcMoWJGy/PnJj2fciDh/bIpdV.\n";
 
-/// A running registry. It stops when it is dropped.
+/// A running registry. It stops when this value is dropped.
 pub(crate) struct DockerRegistry {
     child: Child,
-    /// The host and the port, as the names of images have them.
+    /// The host and port, in the form that image names contain.
     pub(crate) host: String,
     folder: tempfile::TempDir,
     certificates: Option<Certificates>,
 }
 
 impl DockerRegistry {
-    /// Starts a registry that is open for everybody, without TLS.
+    /// Starts a registry without TLS that requires no password.
     pub(crate) fn open() -> Self {
         Self::start(None)
     }
 
-    /// Starts a registry with a certificate of a private authority, which requires the user and the password.
+    /// Starts a registry that has a certificate of a private authority and requires the user and the password.
     pub(crate) fn protected() -> Self {
         Self::start(Some(Certificates::for_loopback()))
     }
@@ -38,7 +39,7 @@ impl DockerRegistry {
     fn start(certificates: Option<Certificates>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
-        // The registry cannot report a port that the kernel chooses.
+        // The test must choose a port, because the registry cannot report a port that was chosen by the kernel.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = format!("127.0.0.1:{port}");
         let mut config = format!(
@@ -64,7 +65,7 @@ impl DockerRegistry {
         let log = fs_err::File::create(path("log")).unwrap().into_file();
         let mut command = Command::new("docker-registry");
         command.args(["serve", &path("config.yml")]);
-        // One line for each request.
+        // The registry writes one line for each request.
         let requests = fs_err::File::create(path("requests")).unwrap().into_file();
         command.stdin(Stdio::null()).stdout(requests).stderr(log);
         let registry = Self { child: command.spawn().unwrap(), host, folder, certificates };
@@ -80,7 +81,7 @@ impl DockerRegistry {
         }
     }
 
-    /// Returns a client with the password, if one is required.
+    /// Returns a client, with the password if the registry requires one.
     pub(crate) fn client(&self) -> Client {
         let client = Client::new(&self.host);
         match &self.certificates {
@@ -91,22 +92,22 @@ impl DockerRegistry {
         }
     }
 
-    /// Returns the file with the certificate of the authority.
+    /// Returns the path of the certificate of the authority.
     pub(crate) fn authority(&self) -> PathBuf {
         self.folder.path().join("authority.pem")
     }
 
-    /// Returns what the registry has logged.
+    /// Returns the registry's log.
     pub(crate) fn log(&self) -> String {
         fs_err::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Returns the requests so far, one per line: `... "GET /v2/ HTTP/1.1" 200 ...`.
+    /// Returns all requests until now, one per line, in the form `... "GET /v2/ HTTP/1.1" 200 ...`.
     pub(crate) fn requests(&self) -> String {
         fs_err::read_to_string(self.folder.path().join("requests")).unwrap()
     }
 
-    /// Returns the folder with everything that was pushed.
+    /// Returns the folder that contains everything that was pushed.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -114,7 +115,7 @@ impl DockerRegistry {
 
 impl Drop for DockerRegistry {
     fn drop(&mut self) {
-        // A process that has already ended needs no signal.
+        // If the process has already ended, this fails, which is harmless.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! `lath dockerfile --build` with a real engine, on a base made from Debian's archive. Every style builds and works,
-//! leaves no certificate behind, and installs the same files as lath's own image.
+//! `lath dockerfile --build` with a real engine, on a base image made from Debian's archive. In every style, the image
+//! can be built and works, contains no certificate of this machine, and has the same files as lath's own image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,13 +22,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Programs, and the command that must work in every image.
+/// Programs, each with a command that must work in every image.
 const PROGRAMS: [(&str, &str); 2] =
     [("pre-commit", "pre-commit sample-config"), ("httpie", "http --ignore-stdin --offline POST example.org a=b")];
 
 const STYLES: [&[&str]; 4] = [&["--style", "recipe"], &["--style", "lean"], &["--style", "uv"], &["--fat"]];
 
-/// Builds the Dockerfile of `program` on the base `from`, with the certificates that this machine trusts.
+/// Builds the Dockerfile of `program` on the base image `from`, with the certificates that this machine trusts.
 fn build(home: &Path, (program, from): (&str, &str), words: &[&str], tag: &str) -> Output {
     let mut all = vec!["dockerfile", program, "--from", from, "--build", "--engine", "docker", "-t", tag];
     all.extend(words);
@@ -36,7 +36,7 @@ fn build(home: &Path, (program, from): (&str, &str), words: &[&str], tag: &str) 
     if !certificates.is_empty() {
         all.extend(["--ca", &certificates]);
     }
-    // The release is that of `--from`.
+    // The release is that of the base image in `--from`.
     lath::command(home, &all).env_remove("LATH_BASE").output().unwrap()
 }
 
@@ -61,7 +61,7 @@ fn every_style_builds_works_and_leaves_no_certificate() {
     }
 }
 
-/// Writes a project that requires a distribution of the index and one in a folder of its own.
+/// Writes a project that requires a distribution of the index and a distribution in another folder.
 fn write_project(home: &Path) {
     let pyproject = "[project]\nname = 'my-service'\nversion = '1.2'\ndependencies = ['six', 'helper']\n\
         [project.scripts]\nserve = 'my_service:main'\n[tool.uv.sources]\nhelper = { path = 'extra' }\n\
@@ -93,15 +93,15 @@ fn every_style_builds_a_project_from_its_folder() {
     }
 }
 
-/// Returns whether the path in the user base is a file whose contents depend on the installer.
+/// Returns whether the contents of a file in the user base depend on the installer.
 fn is_installers(path: &str) -> bool {
     let is_of_dist_info = path.contains(".dist-info/")
         && ["INSTALLER", "RECORD", "REQUESTED"].iter().any(|name| path.ends_with(&format!("/{name}")));
-    // pip adds another script for itself, named after the Python version.
+    // pip adds another script for itself, whose name contains the Python version.
     is_of_dist_info || path == "bin/pip3.11"
 }
 
-/// Collects every file of the user base with its bytes, except bytecode and the files that depend on the installer.
+/// Collects the files of the user base with their bytes. Bytecode and files that depend on the installer are left out.
 fn files(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path: PathBuf = entry.unwrap().path();
@@ -127,7 +127,7 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
         succeeded(Command::new("sh").args(["-ec", copied, &tag]).current_dir(home.path()).output().unwrap());
         succeeded(docker(&["rmi", &tag]));
         drop(own_builder);
-        // Untrimmed, because `standard` strips symbols from extension modules.
+        // The image is not trimmed, because the level `standard` removes symbols from extension modules.
         let words =
             ["build", program, "--release", "debian:bookworm", "--trim", "none", "--no-verify", "-o", "dir:own"];
         succeeded(lath::run(home.path(), &words));
@@ -138,7 +138,7 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
         assert!(lean.len() > 300, "{}", lean.len());
         assert_eq!(names(&lean), names(&own));
         for (name, bytes) in &lean {
-            // The few lines of a console script differ between installers.
+            // Console scripts have a few lines, which depend on the installer.
             assert!(name.starts_with("bin/") || own[name] == *bytes, "`{name}` of {program} differs");
         }
         fs::remove_dir_all(home.path().join("lean")).unwrap();
@@ -146,7 +146,7 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
     }
 }
 
-/// Makes an image of Debian with its own Python and pip, and pushes it to a registry. Returns its name there.
+/// Creates an image of Debian with Debian's Python and pip, and pushes it to a registry. Returns its name there.
 fn base_with_python(registry: &DockerRegistry, home: &Path) -> String {
     let name = format!("{}/base/python:3.13", registry.host);
     let line = "RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-pip";
@@ -167,7 +167,7 @@ fn a_dockerfile_on_a_base_image_builds_the_same() {
     let trusted: &[&str] = if certificates.is_empty() { &[] } else { &["--ca", &certificates] };
     let command = |words: &[&str]| lath::command(home.path(), words).env_remove("LATH_BASE").output().unwrap();
     succeeded(command(&[&words[..], trusted, &["-t", tags[0]]].concat()));
-    // Untrimmed, because `standard` strips symbols from extension modules.
+    // The image is not trimmed, because the level `standard` removes symbols from extension modules.
     let own = ["build", "httpie", "--base", &source, "--trim", "none", "--no-verify", "-t", tags[1]];
     succeeded(command(&[&own[..], &["-o", &format!("docker-daemon:{}:latest", tags[1])]].concat()));
     let found = tags.map(|tag| {
@@ -175,7 +175,7 @@ fn a_dockerfile_on_a_base_image_builds_the_same() {
         succeeded(Command::new("sh").args(["-ec", copied, tag]).current_dir(home.path()).output().unwrap());
         let mut found = BTreeMap::new();
         files(&home.path().join(tag), &home.path().join(tag), &mut found);
-        // The few lines of a console script differ between installers.
+        // Console scripts have a few lines, which depend on the installer.
         found.iter_mut().filter(|(name, _)| name.starts_with("bin/")).for_each(|(_, bytes)| bytes.clear());
         let settings = "{{json .Config.Entrypoint}} {{.Config.User}} {{.Config.WorkingDir}}";
         let settings = succeeded(docker(&["image", "inspect", "-f", settings, tag]));

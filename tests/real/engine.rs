@@ -1,4 +1,4 @@
-//! The image in real engines: other tools load, run and unpack the files that lath wrote.
+//! Images in real engines: other tools load, run and unpack the files that lath wrote.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ fn said(program: &str, words: &[&str], home: &Path) -> String {
     succeeded(Command::new(program).args(words).current_dir(home).output().unwrap())
 }
 
-/// Removes an image from Docker when a test ends.
+/// Removes an image from Docker when the test ends.
 struct Loaded(&'static str);
 
 impl Drop for Loaded {

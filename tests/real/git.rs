@@ -1,4 +1,5 @@
-//! git in an image, with a server that uses https like real ones, on loopback and with a certificate of our own.
+//! git in an image. Like real servers, the server uses https. But it is on loopback and has a certificate that the
+//! tests create.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::needs::Need::{GitServer, Namespaces, Registries};
 use crate::needs::trials_of;
 use crate::programs::PROGRAMS;
 
-/// Serves the repositories of its directory with git's smart protocol (gitprotocol-http), and prints its port.
+/// Serves the repositories in its directory with git's smart protocol (gitprotocol-http), and prints its port.
 const SERVER: &str = r#"
 import gzip, http.server, ssl, subprocess
 
@@ -48,7 +49,7 @@ print(server.server_port, flush=True)
 server.serve_forever()
 "#;
 
-/// Clones the hook's repository. Then pre-commit installs it from there and runs it on two files.
+/// Clones the hook's repository. Then pre-commit installs the hook from that clone, and runs it on two files.
 const WORK: &str = r#"
 import os, pathlib, subprocess, sys
 url = sys.argv[1]
@@ -72,7 +73,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials_of!(&[Registries, Namespaces, GitServer]; git_clones_over_https_and_pre_commit_installs_a_hook_from_there)
 }
 
-/// A server that ends with the test.
+/// A server that ends when the test ends.
 struct Server {
     child: Child,
     port: String,

@@ -1,4 +1,5 @@
-//! Runs lath: one cache for all tests of a run, every program built once, network errors retried.
+//! Runs lath. All tests of a run share one cache, every program is built once, and runs with network errors are
+//! repeated.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,11 +11,11 @@ use std::time::Duration;
 
 use testkit::oci;
 
-/// Files uploaded later do not exist for these tests.
+/// Files that were uploaded later are ignored in these tests.
 pub(crate) const NOT_NEWER: &str = "2026-11-20T00:00:00Z";
-/// The Debian release of every image here.
+/// The Debian release of all images in these tests.
 const BASE: &str = "debian:trixie";
-/// A text in the causes of an error if no server could be reached.
+/// If no server could be reached, the causes of an error contain this text.
 const UNREACHED: &str = "error sending request";
 const TRIES: u32 = 3;
 
@@ -36,7 +37,7 @@ pub(crate) fn cache() -> PathBuf {
     folder().join("cache")
 }
 
-/// Returns a command for lath in `home`, with the cache of this run.
+/// Returns a command that runs lath in `home` with the cache of this run.
 pub(crate) fn command(home: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lath"));
     command.current_dir(home).args(words);
@@ -58,11 +59,11 @@ pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
     output
 }
 
-/// Returns the output of `command` with the given `input`. The command must succeed.
+/// Runs `command` with the given `input`, and returns its output. The command must succeed.
 pub(crate) fn stdout_of(mut command: Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A program that does not read its input may have closed it.
+    // If a program does not read its input, it may have closed it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     stdout(&command, child.wait_with_output().unwrap())
 }
@@ -81,12 +82,12 @@ pub(crate) fn succeeded(output: Output) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A built image: `image.tar`, `layout` and `root` in one directory.
+/// A built image. Its directory contains `image.tar`, `layout` and `root`.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
     pub(crate) folder: PathBuf,
     pub(crate) checked: oci::Checked,
-    /// The contents of the file from `--metadata-file`.
+    /// The contents of the file that `--metadata-file` has written.
     pub(crate) metadata: serde_json::Value,
 }
 
@@ -104,7 +105,7 @@ impl Built {
     }
 }
 
-/// Returns the image with the name `name` and the arguments `words`. It is built once per run.
+/// Returns the image that is built with the name `name` and the arguments `words`. It is built only once per run.
 pub(crate) fn built(name: &str, words: &[&str]) -> Built {
     static BUILT: Mutex<BTreeMap<String, Arc<OnceLock<Built>>>> = Mutex::new(BTreeMap::new());
     let slot = Arc::clone(BUILT.lock().unwrap().entry(name.to_owned()).or_default());
@@ -131,7 +132,8 @@ pub(crate) fn tag(name: &str) -> String {
     format!("lath-test/{name}:latest")
 }
 
-/// Returns `None` if both registries can be reached. Any other failure is left for the tests to find.
+/// Returns the reason if one of the registries cannot be reached. Returns `None` if both can be reached. Other failures
+/// are ignored here, because the tests will find them.
 pub(crate) fn registries_missing() -> Option<String> {
     let home = folder().join("probe");
     fs_err::create_dir_all(&home).unwrap();

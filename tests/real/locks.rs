@@ -1,4 +1,5 @@
-//! Locks with real packages: the same image without a network, later and elsewhere, and the Python half for pip and uv.
+//! Locks with real packages. They lead to the same image without a network, later and on other machines. pip and uv can
+//! use their Python half.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,11 +19,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Returns a folder with a lock, its files and the image of a build without a lock.
+/// Returns a folder that contains a lock, its files, and the image of a build without a lock.
 fn home(name: &str) -> PathBuf {
     let home = lath::folder().join(name);
     fs_err::create_dir_all(home.join("else/where")).unwrap();
-    // Both are in one cache, so that the archive has the same state for both.
+    // Both builds use one cache, so that the archive has the same state for both.
     let words = ["build", "httpie", "cryptography", "-t", "same", "-c", "http", "-o", "plain.tar"];
     succeeded(lath::run(&home, &words));
     let words = ["lock", "httpie", "cryptography", "--vendor", "parcels", "--platform"];
@@ -36,12 +37,13 @@ fn assert_same(home: &Path, name: &str) {
     assert_eq!(plain.difference(&other), "", "{name}");
 }
 
-/// Returns a build from the lock in another folder, after the words `before`, with an empty cache and no network.
+/// Returns a build from the lock in another folder, with an empty cache and without a network. `before` are the first
+/// words of the command.
 fn elsewhere(home: &Path, before: &[&str], name: &str) -> Command {
     let words = ["build", "--lock", "../../pylock.toml", "--offline", "--vendor", "../../parcels", "-t", "same"];
     let inner = lath::command(home, &words);
     let mut command = Command::new("unshare");
-    // As root of a namespace without other users, lath could run no program.
+    // As root of a namespace without other users, lath could not run programs.
     let namespaces: &[&str] = if own_uid() == Some(0) { &[] } else { &["--user", "--map-current-user"] };
     command.arg("--net").args(namespaces).args(before);
     command.arg(inner.get_program()).args(inner.get_args());
@@ -54,7 +56,7 @@ fn vendored() {
     let home = home("vendored");
     succeeded(elsewhere(&home, &[], "vendored.tar").output().unwrap());
     assert_same(&home, "vendored.tar");
-    // The other way is from the servers, with an empty cache.
+    // A build can also download from the servers, with an empty cache.
     let words = ["build", "httpie", "cryptography", "--locked", "-t", "same", "-c", "http", "-o", "fetched.tar"];
     succeeded(lath::run(&home, &[&words[..], &["--cache-dir", "fetched"]].concat()));
     assert_same(&home, "fetched.tar");
@@ -85,7 +87,7 @@ fn installed() {
     let program = "import sys; print('%d.%d' % sys.version_info[:2])";
     let python = run("tools/bin/python", &["-c", program]);
     let words = ["lock", "httpie", "pyyaml", "--platform", "linux/amd64,linux/arm64", "--python", python.trim()];
-    // `LATH_BASE` of these tests is the release of another Python.
+    // In these tests, `LATH_BASE` is a release with another Python.
     succeeded(lath::command(&home, &words).env_remove("LATH_BASE").output().unwrap());
     for install in [
         &["tools/bin/pip", "--python", "NAME", "install", "-r", "pylock.toml"][..],
@@ -99,7 +101,7 @@ fn installed() {
         let lock: toml::Table = fs_err::read_to_string(home.join("pylock.toml")).unwrap().parse().unwrap();
         for package in lock["packages"].as_array().unwrap() {
             let word = |key: &str| package[key].as_str().unwrap().to_owned();
-            // pip spells some names in another way.
+            // pip writes some names differently.
             let line = format!("{}=={}", word("name"), word("version"));
             assert!(
                 frozen.to_lowercase().replace('_', "-").contains(&line),

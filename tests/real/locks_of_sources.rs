@@ -1,5 +1,5 @@
-//! Locks of what lath builds from source: the same image from the same sources, without a network and elsewhere, and what
-//! a lock promises for a project that changes.
+//! Locks with sources that lath builds. The same sources lead to the same image, without a network and on other machines. If a project
+//! changes, a lock may still be valid.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -53,8 +53,8 @@ allow-direct-references = true
 
 const CODE: &str = "def main():\n    import docopt, lib\n    print(lib.NAME)\n";
 
-/// Makes a folder with a project `svc` in `svc`. It requires a source distribution of the index and a commit of the
-/// repository in `lib`, whose version comes from its history.
+/// Creates a folder with a project in `svc`. The project requires a source distribution of the index, and a commit of
+/// the repository in `lib`. The version of `lib` comes from the history of its repository.
 fn project(name: &str) -> PathBuf {
     let home = lath::folder().join(name);
     let build =
@@ -70,13 +70,14 @@ fn project(name: &str) -> PathBuf {
     home
 }
 
-/// Runs lath in `folder` without a network, with the cache `empty` there. The words after `--` stay at the end.
+/// Runs lath in `folder` without a network. The cache is the folder `empty` in it. Words after `--` stay at the end of
+/// the command.
 fn without_network(folder: &Path, words: &[&str]) -> Output {
     let at = words.iter().position(|word| *word == "--").unwrap_or(words.len());
     let words = [&words[..at], &["--offline", "--cache-dir", "empty"], &words[at..]].concat();
     let inner = lath::command(folder, &words);
     let mut command = Command::new("unshare");
-    // As root of a namespace without other users, lath could run no program.
+    // As root of a namespace without other users, lath could not run programs.
     let namespaces: &[&str] = if own_uid() == Some(0) { &[] } else { &["--user", "--map-current-user"] };
     command.arg("--net").args(namespaces).arg(inner.get_program()).args(inner.get_args());
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(folder);
@@ -97,7 +98,7 @@ fn elsewhere() {
     for part in ["sdist = { url = ", "vcs = { type = \"git\", url = ", "directory = { path = \".\" }"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    // From the servers, with an empty cache: everything is built again.
+    // First from the servers, with an empty cache. So everything is built again.
     let output = lath::run(&here, &["build", ".", "--locked", "-o", "../fetched.tar", "--cache-dir", "../fetched"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     for name in ["docopt", "lib", "svc"] {
@@ -106,7 +107,7 @@ fn elsewhere() {
     assert!(!said.contains("does not always give the same wheel"), "{said}");
     succeeded(output);
     assert_same(&home.join("plain.tar"), &home.join("fetched.tar"));
-    // From the vendor folder, with the project and the lock in another place. The repository is not there any more.
+    // Then from the vendor folder, with the project and the lock in another folder. The repository no longer exists.
     let there = home.join("other/place");
     fs_err::create_dir_all(there.parent().unwrap()).unwrap();
     fs_err::rename(&here, &there).unwrap();
@@ -114,7 +115,7 @@ fn elsewhere() {
     let words = ["build", ".", "--locked", "--vendor", "parcels", "-o", "../vendored.tar"];
     succeeded(without_network(&there, &words));
     assert_same(&home.join("plain.tar"), &home.join("other/vendored.tar"));
-    // Without its built wheels, all sources are built again from the same folder.
+    // If the built wheels are removed, all sources are built again from the same vendor folder.
     for wheel in ["docopt-0.6.2-py2.py3-none-any.whl", "lib-1.2.0-py3-none-any.whl", "svc-1.0-py2.py3-none-any.whl"] {
         forget(&there.join("parcels"), wheel);
     }
@@ -147,25 +148,25 @@ fn changed() {
         said.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let first = succeeded(build(&[".", "--locked"]));
-    // Other code needs nothing new. Without inputs, the project is that beside the lock.
+    // If only code is changed, the lock is still valid. If no inputs are given, the project next to the lock is used.
     write(&here, &[("src/svc/__init__.py", &CODE.replace("lib.NAME", "lib.NAME.upper()"))]);
     let second = succeeded(build(&[".", "--locked"]));
     assert_ne!(first, second);
     assert_eq!(succeeded(build(&["--locked"])), second);
     assert_eq!(succeeded(lath::run(&here, &["build", ".", "-o", "../svc.tar"])), second);
     let text = fs_err::read_to_string(here.join("pyproject.toml")).unwrap();
-    // A new requirement is not in the lock.
+    // A new requirement is not in the lock, so this fails.
     write(&here, &[("pyproject.toml", &text.replace("['docopt', ", "['docopt', 'idna', "))]);
     for words in [&[".", "--locked"][..], &["--locked"]] {
         let said = refused(words);
         assert!(said.contains("`svc` requires `idna`, and the lock was made without it"), "{said}");
     }
     succeeded(build(&[".", "--frozen"]));
-    // Neither is a new requirement of the build.
+    // A new requirement of the build is not in the lock either.
     write(&here, &[("pyproject.toml", &text.replace("['hatchling']", "['hatchling', 'hatch-vcs']"))]);
     let said = refused(&[".", "--locked"]);
     assert!(said.contains("the build of `svc` requires `hatch-vcs`, and the lock was made without it"), "{said}");
-    // Nor an extra that was not requested.
+    // An extra that was not requested is not in the lock either.
     write(&here, &[("pyproject.toml", &text)]);
     let said = refused(&[".", "--extra", "more", "--locked"]);
     assert!(said.contains("the request has `svc[more] @ directory`, and the lock does not"), "{said}");
@@ -182,7 +183,7 @@ fn compiled() {
     forget_wheels(&home.join("parcels"));
     succeeded(lath::run(&home, &[&["build", "-t", "x", "-o", "plain.tar"], &options[..], &["--", "python3"]].concat()));
     let words = ["build", "--locked", "--vendor", "parcels", "-t", "x", "-o", "locked.tar", "--", "python3"];
-    // The option is one of those that the lock was made with.
+    // This option is the same as when the lock was written.
     succeeded(without_network(&home, &words));
     assert_same(&home.join("plain.tar"), &home.join("locked.tar"));
     let output = lath::run(&home, &["build", "simplejson", "--locked", "-t", "x", "--", "python3"]);
@@ -211,21 +212,21 @@ fn installed() {
     run("tools/bin/pip", &["install", "--quiet", "--upgrade", "pip>=25.1", "uv"]);
     let python = run("tools/bin/python", &["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
     let lock = |input: &str| {
-        // `LATH_BASE` of these tests is the release of another Python.
+        // In these tests, `LATH_BASE` is a release with another Python.
         let mut lock = lath::command(&here, &["lock", input, "--python", python.trim()]);
         succeeded(lock.env_remove("LATH_BASE").output().unwrap());
     };
     lock(".");
     run("tools/bin/uv", &["pip", "install", "--python", "../uv", "-r", "pylock.toml"]);
     assert_eq!(succeeded(Command::new(home.join("uv/bin/svc")).output().unwrap()), "library\n");
-    // pip refuses folders and repositories of a lock that has hashes, because these have none.
+    // If a lock contains hashes, pip refuses folders and repositories in it, because these have no hashes.
     fs_err::remove_file(here.join("pylock.toml")).unwrap();
     lock("docopt");
     run("tools/bin/pip", &["--python", "../pip", "install", "-r", "pylock.toml"]);
     assert!(run("pip/bin/python", &["-c", "import docopt; print(docopt.__version__)"]).starts_with("0.6"));
 }
 
-/// Builds from a lock of uv, whose sources are of every kind.
+/// Builds from a lock of uv that contains every kind of source.
 fn foreign() {
     let home = project("foreign-sources");
     let here = home.join("svc");
@@ -245,7 +246,7 @@ fn foreign() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     succeeded(output);
     assert!(said.contains("runs: /opt/app/bin/svc"), "{said}");
-    // lath's own lock of it has the same sources.
+    // The lock that lath makes from it has the same sources.
     succeeded(lath::run(&here, &["lock", "pylock.toml", "-o", "pylock.own.toml"]));
     succeeded(lath::run(
         &here,

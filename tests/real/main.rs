@@ -1,8 +1,9 @@
-//! lath against the real Python index and the real Debian archive. The sandbox, a Docker engine, skopeo, umoci and the
-//! corpus check its results.
+//! Tests lath with the real Python index and the real Debian archive. The results are checked by the sandbox, a Docker
+//! engine, skopeo, umoci and the corpus.
 //!
-//! The needs of a test are listed next to its name. If the machine lacks one of them, the test is reported as ignored,
-//! with the reason. If `LATH_REQUIRE_ALL` is set, it fails instead (docs/decisions/0060-tests-name-what-they-need.md).
+//! The needs of a test are written next to its name. If the machine does not fulfil one of them, the test is reported
+//! as ignored, with the reason. If `LATH_REQUIRE_ALL` is set, the test fails instead
+//! (docs/decisions/0060-tests-name-what-they-need.md).
 
 mod applications;
 mod bases;

@@ -1,4 +1,4 @@
-//! Programs that do not work without the files of maintainer scripts.
+//! Programs that work only if the files exist that maintainer scripts create.
 
 use libtest_mimic::Trial;
 

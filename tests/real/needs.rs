@@ -1,4 +1,4 @@
-//! The needs of tests, each probed once, and the handling of missing ones.
+//! The needs of tests. Each need is checked once. A test is left out if one of its needs is missing.
 
 use std::process::Command;
 use std::sync::OnceLock;
@@ -7,46 +7,47 @@ use libtest_mimic::{Completion, Trial};
 
 use crate::lath;
 
-/// Set if every test must run, like in CI.
+/// If this variable is set, every test must run, like in CI.
 const REQUIRE_ALL: &str = "LATH_REQUIRE_ALL";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// The real Python index and the real Debian archive.
     Registries,
-    /// User, mount, pid and network namespaces for the user that runs the tests.
+    /// User, mount, pid and network namespaces, for the user who runs the tests.
     Namespaces,
-    /// A Docker engine that responds. A plain `cargo test` does not use one, even if it is there.
+    /// A Docker engine that is running. A simple `cargo test` does not use an engine, even if one is running.
     Engine,
-    /// More than a minute. A plain `cargo test` does not take that long.
+    /// More than a minute of time. A simple `cargo test` does not take so long.
     Minutes,
-    /// The tool that makes base images from the archive.
+    /// debootstrap, which creates base images from the archive.
     Debootstrap,
     Skopeo,
     Umoci,
-    /// Docker's registry as a program.
+    /// The program of Docker's registry.
     DockerRegistry,
     Podman,
-    /// containerd as a program, with its client `ctr`.
+    /// The program containerd, and its client `ctr`.
     Containerd,
-    /// The program that writes the loader's cache.
+    /// ldconfig, which writes the loader's cache.
     Ldconfig,
-    /// qemu-user, for the processor that this machine does not have.
+    /// qemu-user, for a processor that this machine does not have.
     Emulator,
-    /// Python 3.11 with `tomllib`, which runs the checks in `tests/corpus`.
+    /// Python 3.11 with `tomllib`. It runs the checks in `tests/corpus`.
     Corpus,
-    /// The programs that serve a git repository over https.
+    /// The programs that are needed to serve a git repository over https.
     GitServer,
-    /// The program that gives other programs another time.
+    /// faketime, which changes the time that a program sees.
     Faketime,
-    /// Python 3 with its module for virtual environments.
+    /// Python 3 and its module for virtual environments.
     Venv,
-    /// Root, to change into a root file system.
+    /// Root, which is needed to change into a root file system.
     Root,
 }
 
 impl Need {
-    /// Returns why a test with this need runs only if all tests must run. `None` if it always runs.
+    /// Returns the reason why a test with this need is run only if all tests must run. Returns `None` if it is always
+    /// run.
     fn only_if_all_run(self) -> Option<&'static str> {
         match self {
             Self::Engine => Some("uses a Docker engine"),
@@ -55,7 +56,7 @@ impl Need {
         }
     }
 
-    /// Returns why it is missing. `None` if it is present.
+    /// Returns the reason why the need is missing. Returns `None` if it is fulfilled.
     fn missing(self) -> Option<String> {
         const COUNT: usize = Need::Root as usize + 1;
         static PROBED: [OnceLock<Option<String>>; COUNT] = [const { OnceLock::new() }; COUNT];
@@ -97,7 +98,7 @@ impl Need {
     }
 }
 
-/// Returns a test named `name` that needs `needs`.
+/// Returns a test with this name and these needs.
 pub(crate) fn trial(name: impl Into<String>, needs: &[Need], body: impl FnOnce() + Send + 'static) -> Trial {
     let name = name.into();
     let left_out = left_out(&name, needs);
@@ -118,7 +119,7 @@ pub(crate) fn trial(name: impl Into<String>, needs: &[Need], body: impl FnOnce()
     })
 }
 
-/// Returns why this run leaves out the test `name`, with the command that runs it. `None` if it is not left out.
+/// Returns the reason why the test `name` is left out, and the command that runs it. `None` if it is not left out.
 fn left_out(name: &str, needs: &[Need]) -> Option<String> {
     if must_run_all() {
         return None;
@@ -132,7 +133,7 @@ fn must_run_all() -> bool {
     lath::variable(REQUIRE_ALL).is_some()
 }
 
-/// Returns tests for functions under their own names, which all have the same needs.
+/// Creates a test for each function, with the function's name. All of them have the same needs.
 macro_rules! trials_of {
     ($needs:expr; $($test:ident),* $(,)?) => {
         vec![$($crate::needs::trial(stringify!($test), $needs, $test)),*]
@@ -140,7 +141,8 @@ macro_rules! trials_of {
 }
 pub(crate) use trials_of;
 
-/// Returns `None` if `program` succeeds. If not, returns a message with the missing `what` and the program's output.
+/// Returns `None` if `program` succeeds. Otherwise returns a message with the missing `what` and the output of the
+/// program.
 fn answers(program: &str, words: &[&str], what: &str) -> Option<String> {
     let said = match Command::new(program).args(words).output() {
         Ok(output) if output.status.success() => return None,

@@ -1,7 +1,7 @@
-//! The image in the engines of Debian's current release: Docker with both of its stores, containerd and Podman.
+//! Images in the engines of Debian's current release: Docker with each of its two stores, containerd, and Podman.
 //!
-//! They are installed from the archive into a separate root file system and run in separate namespaces, independent of
-//! any engine on the machine.
+//! The engines are installed from the archive into a separate root file system, and run in separate namespaces. They do
+//! not depend on an engine of the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,7 +24,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 const SUITE: &str = "trixie";
 const PACKAGES: &str = "ca-certificates,containerd,docker.io,iptables,podman,runc";
 
-/// Makes `$root` the root directory, with the machine's devices and control groups, and then executes the program.
+/// Changes the root directory to `$root`, and then runs the program. The new root gets the machine's devices and
+/// control groups.
 const ENTER: &str = r#"
 root=$0
 mount --rbind "$root" "$root"
@@ -37,7 +38,7 @@ umount -l /old
 exec "$@"
 "#;
 
-/// Returns the root file system with the engines, which is made once.
+/// Returns the root file system with the engines. It is created once.
 fn root() -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();
@@ -52,15 +53,15 @@ fn root() -> PathBuf {
     root
 }
 
-/// The network of the programs in the separate root file system.
+/// The network that programs in the separate root file system use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Network {
     Own,
-    /// That of the machine, so that a registry on loopback can be reached.
+    /// The network of the machine, so that a registry on loopback can be reached.
     OfTheMachine,
 }
 
-/// Returns a command that runs `words` in `root` with separate mounts and processes. When it ends, nothing of it is left.
+/// Returns a command that runs `words` in `root` with separate mounts and processes. When the command ends, nothing of it remains.
 fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]);
@@ -72,11 +73,11 @@ fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     command
 }
 
-/// The bridge of an engine in the network of the machine. Without a bridge of its own, it would take the one of the machine's
-/// engine, or remove it.
+/// The network bridge of an engine in the machine's network. Without its own bridge, the engine would use or remove the bridge of the
+/// machine's engine.
 const BRIDGE: &str = "lath-tests";
 
-/// Makes the bridge, unless an earlier test has made it.
+/// Creates the bridge, unless an earlier test has created it.
 fn make_bridge() {
     let ip = |words: &[&str]| Command::new("ip").args(words).output().unwrap();
     ip(&["link", "add", BRIDGE, "type", "bridge"]);
@@ -91,7 +92,7 @@ struct Docker {
 }
 
 impl Docker {
-    /// Starts the engine of `root` with its images in a directory named `store`, which is empty at first. Names are
+    /// Starts the engine in `root`. Its images are in a directory named `store`, which is empty at first. Names are
     /// short, because the path of a socket is limited to 108 bytes (unix(7)).
     fn start(root: &Path, store: &str, is_containerds: bool, network: Network) -> Self {
         let config = format!("/etc/docker/{store}.json");
@@ -146,7 +147,7 @@ impl Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        // All processes in the namespaces end with it.
+        // When it ends, all processes in the namespaces end too.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
@@ -185,13 +186,13 @@ fn current_docker_takes_every_archive_in_both_of_its_stores() {
 }
 
 pub(crate) fn current_docker_pulls_and_runs_a_pushed_image(site: &Site) {
-    // The tests of both registries use the same folders.
+    // The tests with the two registries use the same folders, so they must not run at once.
     static RUNNING: Mutex<()> = Mutex::new(());
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let (image, digest) = site.pushed("team/app:1");
     let config = site.path("docker").display().to_string();
     let root = root();
-    // containerd's store requests tokens with the authorities of the system, even from an address of loopback.
+    // For tokens, containerd's store uses only the system's authorities, even for a loopback address.
     fs::create_dir_all(root.join("etc/ssl/certs")).unwrap();
     fs::copy(site.path("bundle.pem"), root.join("etc/ssl/certs/ca-certificates.crt")).unwrap();
     for (store, is_containerds) in [("pull-overlay", false), ("pull-snapshots", true)] {

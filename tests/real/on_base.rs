@@ -1,4 +1,4 @@
-//! Real programs on a real Debian, whose Python is Debian's own or was moved to `/usr/local`, as in the official images.
+//! Real programs on a real Debian. Its Python is Debian's own, or was moved to `/usr/local` as in the official images.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The commands that make the root of each kind of base from a Debian with Python.
+/// The kinds of base images. Each has the commands that create its root from a Debian with Python.
 const KINDS: [(&str, &str); 5] = [
     ("debian", ""),
     (
@@ -43,7 +43,8 @@ const KINDS: [(&str, &str); 5] = [
     ("ubi", UBI),
 ];
 
-/// Only the files of some packages, with one file per package in `status.d` in place of dpkg's database, and no shell.
+/// Keeps only the files of some packages. There is one file per package in `status.d` instead of dpkg's database, and
+/// no shell.
 const DISTROLESS: &str = r#"
     mkdir -p ../bones/var/lib/dpkg/status.d ../bones/etc ../bones/tmp
     for package in base-files libc6 libgcc-s1 libpython3.13-minimal libpython3.13-stdlib python3.13-minimal             python3-minimal zlib1g libexpat1 libssl3t64 libsqlite3-0 libffi8 libbz2-1.0 liblzma5 libncursesw6 libtinfo6             libreadline8t64 libuuid1 libzstd1 media-types netbase tzdata; do
@@ -58,7 +59,7 @@ const DISTROLESS: &str = r#"
     find . -mindepth 1 -delete; cp -a ../bones/. .; rm -rf ../bones ../files
 "#;
 
-/// A Python in `/usr/local`, on a distribution that is not Debian.
+/// Creates a Python in `/usr/local` of a distribution that is not Debian.
 const UBI: &str = r#"
     mkdir -p usr/local/lib/python3.13/dist-packages; mv usr/bin/python3.13 usr/local/bin/
     cp -a usr/lib/python3.13/. usr/local/lib/python3.13/; rm -rf usr/lib/python3.13 usr/lib/python3 usr/bin/python3
@@ -70,9 +71,9 @@ VERSION_ID="9.4"
 ' > etc/os-release
 "#;
 
-/// Builds on an image that has musl from Debian's package and only the files by which lath recognises a Python, because
-/// Debian's archive has no Python for musl. lath chooses the extension module of a real wheel, and musl's loader
-/// resolves it.
+/// Builds on an image with musl. Debian's archive has a package of musl, but no Python for it. So the image contains
+/// only the files by which lath recognises a Python. lath must choose the extension module of a real wheel, and musl's
+/// loader must be able to load it.
 fn musl() {
     let home = tempfile::tempdir().unwrap();
     let line = "apt-get download musl && dpkg-deb -x musl_*.deb root && mkdir -p root/usr/local/bin root/etc         root/usr/local/lib/python3.13/site-packages && cp root/lib/ld-musl-x86_64.so.1 root/usr/local/bin/python3.13         && ln -s python3.13 root/usr/local/bin/python3 && touch root/usr/local/lib/python3.13/os.py         && printf 'ID=alpine\nVERSION_ID=3.22\n' > root/etc/os-release && tar -C root -cf root.tar .         && umoci init --layout base && umoci new --image base:1 && umoci raw add-layer --image base:1 root.tar         && umoci config --image base:1 --config.env PATH=/usr/local/bin:/usr/bin --config.env PYTHON_VERSION=3.13.5";
@@ -87,12 +88,13 @@ fn musl() {
         .args(["/lib/ld-musl-x86_64.so.1", "--list", &format!("/{module}")])
         .output()
         .unwrap();
-    // The symbols of Python are missing, and no library is.
+    // Only symbols of Python may be missing, because there is no Python. No library may be missing.
     let said = String::from_utf8_lossy(&[listed.stdout, listed.stderr].concat()).into_owned();
     assert!(said.contains("libc.musl-x86_64.so.1 => ") && !said.contains("Error loading shared library"), "{said}");
 }
 
-/// Builds without the release that the other trials name in a variable: some of these bases are of none.
+/// Builds without the variable that names the release in the other tests, because some of these base images belong to
+/// no release.
 fn build(folder: &Path, words: &[&str]) {
     lath::succeeded(lath::command(folder, words).env_remove("LATH_BASE").output().unwrap());
 }
@@ -101,7 +103,7 @@ fn succeeded_in(folder: &Path, line: &str) {
     lath::succeeded(Command::new("sh").args(["-ec", line]).current_dir(folder).output().unwrap());
 }
 
-/// Makes a base image as an OCI layout, once, and returns its folder.
+/// Creates a base image as an OCI layout. This happens once. Returns its folder.
 fn base(kind: &str) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();
@@ -121,7 +123,7 @@ fn base(kind: &str) -> PathBuf {
     folder.join(kind)
 }
 
-/// Builds a program on the base, unpacks the image with umoci and runs the program with an empty environment.
+/// Builds a program on the base image, unpacks the result with umoci, and runs the program with an empty environment.
 fn works(kind: &str, interpreter: &str) {
     let home = tempfile::tempdir().unwrap();
     let source = format!("oci:{}:1", base(kind).display());

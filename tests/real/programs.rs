@@ -1,4 +1,4 @@
-//! Real programs, and commands from their real use.
+//! Real programs, and commands that users really run.
 
 use crate::lath::{self, Built};
 use crate::needs::Need;
@@ -8,17 +8,17 @@ use crate::needs::Need;
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     requirements: &'static [&'static str],
-    /// Debian packages that it calls.
+    /// The Debian packages with programs that it runs.
     with: &'static [&'static str],
-    /// Whether its image takes more than a minute.
+    /// Whether building its image takes more than a minute.
     takes_minutes: bool,
-    /// Programs that must be on `PATH`.
+    /// The programs that must be on `PATH`.
     pub(crate) executables: &'static [&'static str],
     pub(crate) jobs: &'static [Job],
 }
 
-/// A command and the output that it must print. It may write only to `/tmp` and its home, and has no network in an
-/// engine.
+/// A command and the output that it must print. The command can write only to `/tmp` and to its home. In an engine, it
+/// has no network.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) argv: &'static [&'static str],
@@ -27,12 +27,12 @@ pub(crate) struct Job {
 }
 
 impl Program {
-    /// Returns the arguments of `lath build` and `lath run` for it.
+    /// Returns the program's arguments for `lath build` and `lath run`.
     pub(crate) fn words(&self) -> Vec<&'static str> {
         self.requirements.iter().copied().chain(self.with.iter().flat_map(|package| ["--with", *package])).collect()
     }
 
-    /// Returns the needs of a test that builds its image, and `more`.
+    /// Returns the needs of a test that builds the program's image, including `more`.
     pub(crate) fn needs(&self, more: &[Need]) -> Vec<Need> {
         let minutes = self.takes_minutes.then_some(Need::Minutes);
         [Need::Registries, Need::Namespaces].into_iter().chain(minutes).chain(more.iter().copied()).collect()
@@ -200,7 +200,7 @@ with Image(blob=png) as image:
     print("png", png[1:4], image.size, image.format)
 "#;
 
-/// The colours of terminals, from terminfo.
+/// Needs the colours of terminals, which come from terminfo.
 const TERMINALS: &str = r#"
 import subprocess
 import blessed
@@ -209,7 +209,7 @@ for terminal in ["xterm-256color", "screen.xterm-256color", "linux", "vt100"]:
     subprocess.run(["/usr/bin/python3", "-c", show, terminal], check=True)
 "#;
 
-/// FreeTDS, which the wheel contains, converts between the code pages of SQL Server with glibc's iconv.
+/// Needs glibc's iconv. FreeTDS in the wheel uses iconv to convert the code pages of SQL Server.
 const CODE_PAGES: &str = r#"
 import ctypes, pymssql
 libc = ctypes.CDLL(None)
@@ -224,7 +224,7 @@ for language in ["de", "es"]:
     print(gettext.translation("iso_3166-1", "/usr/share/locale", [language]).gettext("Germany"))
 "#;
 
-/// A repository with one file that a hook refuses.
+/// Creates a repository with one file that a hook refuses.
 const HOOKS: &str = r#"
 import os, pathlib, subprocess
 os.makedirs("/tmp/repo")
@@ -239,7 +239,7 @@ assert subprocess.run(["pre-commit", "run", "--all-files"]).returncode == 1
 
 const TOWNS: &str = "town,year\nOslo,1040\nTurku,1229\n";
 
-/// A server from the standard library, and httpie as its client.
+/// Starts a server of the standard library, and uses httpie as its client.
 const ROUND_TRIP: &str = r#"
 import http.server, subprocess, threading
 class Hello(http.server.BaseHTTPRequestHandler):
@@ -254,7 +254,7 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 subprocess.run(["http", "--ignore-stdin", "--all", "--print=hb", f"127.0.0.1:{server.server_port}/"], check=True)
 "#;
 
-/// Linear algebra, groups, a time zone's daylight-saving change, and a table that is written and read back.
+/// Uses linear algebra, groups and a time zone in which the clocks change, and writes and reads a table.
 const TABLES: &str = r#"
 import io, numpy as np, pandas as pd
 print("solved", np.linalg.solve(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([7.0, 11.0])).round(9).tolist())

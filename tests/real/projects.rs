@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Returns a new folder of this run with `files`.
+/// Creates a folder for this run that contains `files`.
 fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let home = lath::folder().join("projects").join(name);
     for (path, text) in files {
@@ -28,7 +28,7 @@ fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     home
 }
 
-/// Runs `lath run` in a project, and returns the output of the program.
+/// Runs `lath run` in a project, and returns the program's output.
 fn run(home: &std::path::Path, words: &[&str]) -> String {
     lath::succeeded(lath::run(home, &[&["run"], words].concat()))
 }
@@ -51,7 +51,7 @@ fn package() {
     assert_eq!(run(&home, &["."]), "1.2 six some data\n");
     let version = "import idna; print('idna is here')";
     assert_eq!(run(&home, &[".", "--extra", "more", "--", "python3", "-c", version]), "idna is here\n");
-    // The backend wrote only into a copy.
+    // The backend has written only into a copy of the folder.
     let entries = fs_err::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
     assert_eq!(entries.len(), 2, "{entries:?}");
 }
@@ -82,7 +82,7 @@ fn workspace() {
     assert_eq!(said, "[True, True]\n");
 }
 
-/// The lock that uv 0.13 wrote for the project below on an earlier day.
+/// The lock that uv 0.13 once wrote for the project below.
 const LOCK: &str = r#"version = 1
 revision = 3
 requires-python = ">=3.11"

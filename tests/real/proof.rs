@@ -39,7 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// `lath` with an index of the test's own, and the real archive.
+/// `lath` with a separate index for this test, and the real archive.
 struct Own {
     home: tempfile::TempDir,
     index: testkit::pypi::PyPiServer,
@@ -58,7 +58,7 @@ impl Own {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("lath"));
         command.current_dir(self.home()).env("LATH_CACHE_DIR", lath::cache());
-        // Options come first, because everything after `--` belongs to the program.
+        // Options must come first, because everything after `--` belongs to the program.
         command.arg(words[0]).args(["--default-index", &self.index.url()]).args(&words[1..]);
         command
     }
@@ -67,14 +67,14 @@ impl Own {
         self.command(words).output().unwrap()
     }
 
-    /// Returns lath's messages. The command must succeed.
+    /// Runs lath, which must succeed. Returns its messages.
     fn summary(&self, words: &[&str]) -> String {
         let output = self.lath(words);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stderr).unwrap()
     }
 
-    /// Runs a line of Python in the sandbox with `lath run`.
+    /// Runs Python code in the sandbox with `lath run`.
     fn python(&self, code: &str) -> Output {
         let mut command = self.command(&["run", "tool"]);
         command.args(["--", "python3", "-c", code]).output().unwrap()
@@ -94,7 +94,7 @@ const FINE: &str = "import sys\ndef main():\n    print('tool 1.0')\n";
 const CHANGELOG: &str = "/usr/share/doc/netbase/changelog.gz";
 
 fn a_file_that_a_check_needs_is_put_back_and_the_image_is_the_same_with_an_empty_store() {
-    // No message names the file.
+    // No message of the program contains the name of the file.
     let source = format!("import os\ndef main():\n    print(os.path.exists('{CHANGELOG}'))\n");
     let own = Own::new(&[tool(&source)]);
     let words = format!("put back: `{CHANGELOG}` (documentation), because `tool --version` needs it\n");
@@ -126,7 +126,7 @@ fn what_trimming_breaks_is_told_with_claim_find_and_the_way_back() {
         assert!(!own.home().join("tool.tar").exists());
         said.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    // More files than lath puts back.
+    // The check needs more files than lath puts back.
     let source = "import os\ndef main():\n    print(sum(len(names) for _, _, names in os.walk('/usr/share')))\n";
     let said = on_one_line(&Own::new(&[tool(source)]), &[]);
     for words in [
@@ -137,7 +137,7 @@ fn what_trimming_breaks_is_told_with_claim_find_and_the_way_back() {
     ] {
         assert!(said.contains(words), "{words} in:\n{said}");
     }
-    // A check that fails in both images, and names a removed file.
+    // This check fails in both images. Its message contains the name of a removed file.
     let source = format!("def main():\n    raise SystemExit('no {CHANGELOG} here')\n");
     let said = on_one_line(&Own::new(&[tool(&source)]), &["--check", "tool"]);
     for words in [
@@ -186,7 +186,7 @@ def main():
 }
 
 fn every_subcommand_is_run_with_another_user_and_a_module_that_data_lacks_is_found() {
-    // The name of the module is in a file of data, so that `reach` does not find it.
+    // The name of the module is in a data file, so `reach` does not find it.
     let source = r#"
 import argparse, importlib, os
 def main():
@@ -363,10 +363,10 @@ def main():
 "#;
     let own = Own::new(&[tool(source)]);
     own.summary(&["build", "tool", "--check", "tool"]);
-    // The user that `--user` names also runs the checks, except if it is root.
+    // The user in `--user` also runs the checks, unless that user is root.
     own.summary(&["build", "tool", "--user", "1000", "--check", "python3 -c 'import os; assert os.getuid() == 1000'"]);
     own.summary(&["build", "tool", "--user", "0", "--check", "tool"]);
-    // A client in the sandbox can reach a server in the sandbox, but no server outside.
+    // A client in the sandbox can connect to a server in the sandbox, but not to a server outside.
     let asks_itself =
         "import socket\ns = socket.create_server(('127.0.0.1', 0))\nsocket.create_connection(s.getsockname())";
     own.summary(&["build", "tool", "--check", &format!("python3 -c \"{asks_itself}\"")]);
@@ -376,7 +376,7 @@ def main():
     assert!(output.status.code() == Some(3) && said.contains("Network is unreachable"), "{said}");
 }
 
-/// Returns the bytecode of `tool` in the image, by module.
+/// Returns the modules of `tool` that have bytecode in the image.
 fn bytecode(wheel: WheelBuilder) -> Vec<String> {
     let own = Own::new(&[wheel]);
     own.summary(&["build", "tool"]);
@@ -398,7 +398,7 @@ fn what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none
         .file("hook.py", "")
         .file("hook.pth", "import os; enabled = True; enabled and __import__('hook')\n");
     assert_eq!(bytecode(wheel), ["hook", "tool/__init__", "tool/core", "tool/deep"]);
-    // Without a script, Python starts and imports the requested distribution.
+    // If there is no script, Python itself is started and imports the requested distribution.
     let library =
         WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "import tool.core").file("tool/core.py", "");
     assert_eq!(bytecode(library.file("tool/later.py", "")), ["tool/__init__", "tool/core"]);
@@ -422,12 +422,12 @@ fn bytecode_of_a_changed_program_is_what_a_fresh_cache_makes() {
     let (warm, cold) = (&changed[9], build("10.0", "fresh"));
     assert_eq!(cold.difference(warm), "");
     assert_ne!(cold.difference(&changed[8]), "");
-    // In Debian, this file is a link to `/etc`.
+    // In Debian, the source of this file is a link to `/etc`.
     let customize = "usr/lib/python3.13/__pycache__/sitecustomize.cpython-313.pyc";
     assert!(warm.platforms[0].files.contains_key(customize));
 }
 
-/// Imports removed modules in all ways, and prints the errors.
+/// Imports removed modules in all possible ways, and prints the errors.
 const IMPORTS_OF_REMOVED: &str = r#"
 import importlib.util, json, sys, traceback
 
@@ -538,7 +538,7 @@ time.sleep(60)";
 fn a_host_without_user_namespaces_is_told_what_to_do() {
     let own = Own::new(&[tool(FINE)]);
     succeeds(&own.lath(&["build", "tool", "--no-verify", "--bytecode", "none"]));
-    // A namespace in which no other namespace can be created.
+    // This runs lath in a namespace that does not allow further namespaces.
     let inside = |words: &[&str]| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "sh", "-c"]);
@@ -596,7 +596,7 @@ print('reached', name, open('/etc/hostname').read().strip())
     let with_file = own.summary(&[&copied[..], &["--check", "python3 /srv/reach.py localhost"]].concat());
     assert!(with_file.contains("proved: python, python3 /srv/reach.py localhost"), "{with_file}");
     own.summary(&[&copied[..], &["--check", "python3 /srv/reach.py"]].concat());
-    // The image itself has none of these files.
+    // The image itself contains none of these files.
     let image = oci::check(&own.home().join("tool.tar")).unwrap();
     let has = |path: &str| image.platforms[0].files.contains_key(path);
     assert!(has("srv/reach.py") && !["etc/hosts", "etc/hostname", "etc/resolv.conf"].into_iter().any(has));
@@ -605,7 +605,7 @@ print('reached', name, open('/etc/hostname').read().strip())
         let output = command.args(arguments).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), format!("reached {name} lath\n"), "{output:?}");
     }
-    // Nothing is created in a folder of the user that covers `/etc`.
+    // If a folder of the user covers `/etc`, nothing is created in it.
     let folder = own.home().join("etc");
     fs_err::create_dir(&folder).unwrap();
     succeeds(&own.lath(&["run", "tool", "--volume", "./etc:/etc", "--", "/usr/bin/python3", "-c", "pass"]));
@@ -640,7 +640,7 @@ fn pip_installs_at_run_time_and_a_check_without_venv_names_its_package() {
     let later = WheelBuilder::new("later", "1.0").file("later.py", "");
     fs_err::write(wheels.join(later.file_name()), later.build()).unwrap();
     let install = "python3 -m pip install --quiet --user --no-index --find-links /srv later";
-    // The index of the test has no pip.
+    // The index of this test does not contain pip.
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("lath"));
     command.current_dir(own.home()).env("LATH_CACHE_DIR", lath::cache());
     command.args(["build", "pip", "-o", "dir:root", "--copy", "wheels:/srv", "--env", "PYTHONUSERBASE=/tmp/user"]);

@@ -1,7 +1,7 @@
-//! The whole way of an image over registries with TLS and a password: login, build and push, pull by other programs, run,
-//! copy, and push again.
+//! The whole life of an image with registries that have TLS and a password: login, build and push, pull by other programs, run, copy, and
+//! push again.
 //!
-//! Each test runs with Docker's registry and with the one of `testkit`, which requires tokens.
+//! Each test is run with Docker's registry and with that of `testkit`, which requires tokens.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::newer;
 
 type Test = fn(&Site);
 
-/// The tests, and their needs beside those of every test here.
+/// The tests, and the needs that they have in addition to those of all tests here.
 const TESTS: [(&str, &[Need], Test); 10] = [
     ("skopeo_copies_a_pushed_image_with_its_digest", &[Skopeo], skopeo_copies_a_pushed_image_with_its_digest),
     ("docker_pulls_and_runs_a_pushed_image", &[Engine], docker_pulls_and_runs_a_pushed_image),
@@ -61,11 +61,11 @@ enum Keeper {
     Ours(RegistryServer),
 }
 
-/// A registry, and a user of it who has logged in.
+/// A registry, and a user who has logged in.
 pub(crate) struct Site {
     keeper: Keeper,
     home: tempfile::TempDir,
-    /// Everything that lath has written to its terminal.
+    /// Everything that lath has written to the terminal.
     outputs: RefCell<Vec<u8>>,
 }
 
@@ -76,7 +76,7 @@ impl Site {
         let authority = site.authority_pem();
         fs_err::create_dir(site.path("certificates")).unwrap();
         fs_err::write(site.path("certificates/ca.crt"), &authority).unwrap();
-        // The Python index needs the authorities of the machine.
+        // The authorities of the machine are needed for the Python index.
         let others = lath::variable("SSL_CERT_FILE").unwrap_or("/etc/ssl/certs/ca-certificates.crt".to_owned());
         let others = fs_err::read_to_string(others).unwrap_or_default();
         fs_err::write(site.path("bundle.pem"), format!("{others}\n{authority}")).unwrap();
@@ -102,7 +102,7 @@ impl Site {
         }
     }
 
-    /// Returns how many blobs were uploaded so far.
+    /// Returns how many blobs were uploaded until now.
     fn uploads(&self) -> usize {
         match &self.keeper {
             Keeper::Docker(registry) => {
@@ -114,7 +114,7 @@ impl Site {
         }
     }
 
-    /// Runs lath with the authority and the credentials of this user. It must succeed.
+    /// Runs lath with this user's authority and credentials. It must succeed.
     fn lath(&self, words: &[&str], input: &str) -> String {
         let mut command = lath::command(self.home.path(), words);
         command.env("DOCKER_CONFIG", self.path("docker")).env("SSL_CERT_FILE", self.path("bundle.pem"));
@@ -134,7 +134,7 @@ impl Site {
         (image.clone(), digest.to_owned())
     }
 
-    /// Runs another program in the folder of this user. It must succeed.
+    /// Runs another program in this user's folder. It must succeed.
     fn said(&self, program: &str, words: &[&str]) -> String {
         succeeded(Command::new(program).args(words).current_dir(self.home.path()).output().unwrap())
     }
@@ -172,7 +172,7 @@ fn podman_pulls_and_runs_a_pushed_image(site: &Site) {
         site.said("podman", &[&places[..], &engine, words].concat())
     };
     podman(&["pull", "--quiet", "--authfile", "docker/config.json", "--cert-dir", "certificates", &image]);
-    // Without limits of its own, Podman raises those of the machine, and a container of CI may not do that.
+    // Without these options, Podman raises the limits of the machine, which is not allowed in a CI container.
     let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
     let ran = podman(&[&["run", "--rm", "--network", "none"][..], &limits, &[&image, "--version"]].concat());
     assert!(ran.starts_with("yamllint "), "{ran}");
@@ -183,7 +183,7 @@ struct Containerds(Child);
 
 impl Drop for Containerds {
     fn drop(&mut self) {
-        // It ends by itself only if it could not start.
+        // If this fails, it has already ended, because it could not start.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -205,7 +205,7 @@ fn containerd_pulls_and_runs_a_pushed_image(site: &Site) {
         }
         sleep(Duration::from_millis(200));
     }
-    // Without this file, `ctr` uses plain HTTP for loopback.
+    // If this file is missing, `ctr` uses plain HTTP for loopback.
     let (host, authority) = (site.host(), site.path("certificates/ca.crt"));
     let settings =
         format!("server = \"https://{host}\"\n[host.\"https://{host}\"]\n  ca = \"{}\"\n", authority.display());
@@ -214,7 +214,7 @@ fn containerd_pulls_and_runs_a_pushed_image(site: &Site) {
     let (hosts, user) = (site.path("hosts").display().to_string(), format!("{USER}:{PASSWORD}"));
     let pull = ["images", "pull", "--snapshotter", "native", "--hosts-dir", &hosts, "--user", &user, &image];
     succeeded(ctr(&pull));
-    // All containers of a machine share these names.
+    // All containers on a machine share these names, so the name must be unique.
     let name = format!("lath-test-{}", host.replace([':', '.'], "-"));
     let run = ["run", "--rm", "--snapshotter", "native", &image, &name, "/opt/app/bin/yamllint", "--version"];
     let ran = succeeded(ctr(&run));
@@ -242,7 +242,8 @@ fn a_copy_within_a_registry_sends_no_blob(site: &Site) {
     assert_eq!(index["manifests"][0]["digest"], digest.as_str());
 }
 
-/// The pushed image has Debian's Python, one file per package in `status.d`, and no shell, like distroless images.
+/// The image that was pushed is like a distroless image: it has Debian's Python, one file per package in `status.d`,
+/// and no shell.
 fn a_build_on_a_pushed_image_sends_only_its_own_layers(site: &Site) {
     let (base, digest) = site.pushed("team/base:1");
     let before = site.uploads();
@@ -255,7 +256,8 @@ fn a_build_on_a_pushed_image_sends_only_its_own_layers(site: &Site) {
     let built = &metadata["platforms"][0];
     assert_eq!(built["base"]["digest"], digest.as_str());
     let (all, below) = (built["layers"].as_array().unwrap().len(), built["base"]["layers"].as_u64().unwrap());
-    // The layers of the base are mounted from its repository. The config is sent, too.
+    // The layers of the base image are mounted from its repository, so they are not uploaded. The config is uploaded as
+    // well, so there is one more upload.
     assert_eq!(site.uploads() - before, all - usize::try_from(below).unwrap() + 1);
     site.lath(&["copy", &format!("docker://{image}"), "oci:on-base:1"], "");
     let checked = testkit::oci::check(&site.path("on-base")).unwrap();
@@ -277,7 +279,7 @@ fn an_image_that_skopeo_pushed_is_copied(site: &Site) {
 fn no_output_file_or_image_contains_a_secret(site: &Site) {
     let login = testkit::digest::base64(format!("{USER}:{PASSWORD}").as_bytes());
     assert!(file_contains(&site.path("docker/config.json"), &login), "the login is saved as Docker does it");
-    // A cache that only this build has used.
+    // Only this build has used this cache.
     let cache = site.path("cache");
     let image = format!("{}/team/app:1", site.host());
     let words = ["build", "yamllint", "-t", &image, "--push", "-v", "--cache-dir", cache.to_str().unwrap()];

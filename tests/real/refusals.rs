@@ -19,7 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Returns lath's messages if it refuses with `exit_code` and writes nothing.
+/// Runs lath, which must fail with `exit_code` and write nothing. Returns its messages.
 fn refusal(folder: &str, words: &[&str], exit_code: i32) -> String {
     let home = lath::folder().join(folder);
     fs_err::create_dir_all(&home).unwrap();

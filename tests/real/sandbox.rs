@@ -1,4 +1,4 @@
-//! Every program, built, proved and used in the sandbox, without engine and root.
+//! Every program is built, proved and used in the sandbox, without an engine and without root.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -50,7 +50,7 @@ fn same_digest() {
     assert_eq!(said, format!("again.tar@{}\n", once.checked.digest));
 }
 
-/// The script that replaces `ldconfig` gives ctypes the same results as the program.
+/// With the script that replaces `ldconfig`, ctypes must find the same libraries as with the real program.
 fn libraries() {
     let home = tempfile::tempdir().unwrap();
     let find = "import ctypes.util, os; find = ctypes.util.find_library; \
@@ -67,7 +67,8 @@ fn volumes() {
     let work = built.folder.join("work");
     fs_err::create_dir_all(&work).unwrap();
     let (file, untidy) = (work.join("x.py"), "x  =  1\n");
-    // If root runs lath, the program is somebody else, as in an engine: the folder has to be open to all.
+    // If root runs lath, the program runs as another user, like in an engine. So all users must have access to the
+    // folder.
     let open_to = |others: u32| {
         let mode = |path: &Path, mode: u32| fs_err::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         mode(&work, 0o755 | others);
@@ -93,14 +94,15 @@ fn volumes() {
     let (code, left) = black("work:/src:ro");
     assert_ne!(code, Some(0));
     assert_eq!(left, untidy);
-    // A script in a volume starts by its path, also if its first line names `env`.
+    // A script in a volume can be started by its path, even if its first line contains `env`.
     fs_err::write(&file, "#!/usr/bin/env python3\nimport black; print('mounted')\n").unwrap();
     fs_err::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
     for script in ["/src/x.py", "./x.py"] {
         let words = ["run", "--offline", "--volume", "work:/src:ro", "--workdir", "/src", "black", "--", script];
         assert_eq!(lath::succeeded(lath::command(&built.folder, &words).output().unwrap()), "mounted\n");
     }
-    // A volume over the home directory hides the image's files there, like in an engine, and nothing is created in it.
+    // If a volume is mounted at the home directory, it hides the image's files there, like in an engine. Nothing is
+    // created in the folder of the volume.
     fs_err::write(built.folder.join("large"), vec![b'x'; 2 << 20]).unwrap();
     let words = ["run", "--offline", "--copy", "large:/home/app/own/large", "--volume", "work:/home/app", "black"];
     let list = ["--", "python3", "-c", "import os; print(os.listdir('/home/app'))"];
@@ -109,7 +111,7 @@ fn volumes() {
     assert_eq!(fs_err::read_dir(&work).unwrap().count(), 1);
 }
 
-/// The wheel of psycopg2 contains its libraries, but links the system's zlib.
+/// The wheel of psycopg2 contains its own libraries, but it links against the system's zlib.
 fn closure() {
     let built = lath::built("psycopg2", &["psycopg2-binary"]);
     let platform = &built.metadata["platforms"][0];

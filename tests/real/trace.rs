@@ -1,4 +1,4 @@
-//! Records of runs in the sandbox, and images that are trimmed to them.
+//! Records of runs in the sandbox, and images that are trimmed according to them.
 
 use libtest_mimic::Trial;
 
@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Uses one file in each way. `/data` is a folder of the image, and the link `/data/again` leads to it.
+/// Uses one file in each possible way. `/data` is a folder in the image, and `/data/again` is a link to it.
 const PROBE: &str = r#"
 import ctypes, os, subprocess, sys, threading
 os.chdir("/data")

@@ -28,13 +28,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     PROGRAMS.iter().flat_map(of_program).chain([of_loader]).collect()
 }
 
-/// Container toolkits mount the driver of a GPU, and then run the host's `ldconfig -r` on the root of the image.
+/// Tools for GPUs in containers mount the driver, and then run the host's `ldconfig -r` on the root of the image.
 fn a_driver_that_is_mounted_is_found_after_ldconfig() {
     let built = PROGRAMS[0].built();
     let root = built.folder.join("with-driver");
     said("cp", &["-a", built.root().to_str().unwrap(), root.to_str().unwrap()]);
     let loader = |words: &[&str]| said("ldconfig", &[&["-r", root.to_str().unwrap()], words].concat());
-    // Any library serves as the driver.
+    // Any library can be used as the driver.
     let folder = root.join("driver");
     fs_err::create_dir(&folder).unwrap();
     let library = root.join("usr/lib").join(format!("{}-linux-gnu/libz.so.1", std::env::consts::ARCH));
@@ -47,7 +47,7 @@ fn a_driver_that_is_mounted_is_found_after_ldconfig() {
     fs_err::remove_dir_all(root).unwrap();
 }
 
-/// skopeo reads both formats of the archive, and the layout. The OCI formats keep their digest.
+/// skopeo can read both formats of the archive, and the layout. The OCI formats keep the image's digest.
 fn skopeo(program: &Program) {
     let built = program.built();
     let (archive, layout) = (built.archive(), built.layout());
@@ -71,7 +71,7 @@ fn skopeo(program: &Program) {
     }
 }
 
-/// umoci unpacks the layout to exactly the paths that the image contains.
+/// When umoci unpacks the layout, the result contains exactly the paths of the image.
 fn umoci(program: &Program) {
     let built = program.built();
     let bundle = built.folder.join("bundle");

@@ -6,7 +6,7 @@ pub(super) struct DockerfileFacts {
     pub(super) ports: Vec<String>,
     /// The Debian packages that are installed.
     pub(super) packages: Vec<String>,
-    /// `CMD`, or `ENTRYPOINT` and `CMD` as one list. A text is a line for a shell.
+    /// `CMD`, or `ENTRYPOINT` and `CMD` as one list. A single text is a line for a shell.
     pub(super) command: Option<DockerCommand>,
     pub(super) user: Option<String>,
     pub(super) workdir: Option<String>,

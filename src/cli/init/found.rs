@@ -30,8 +30,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Looks at the files in `folder`. `pyproject` is the text of its `pyproject.toml`, which was read. A file that
-    /// cannot be read is left out.
+    /// Looks at the files in `folder`. `pyproject` is the contents of its `pyproject.toml`. A file that cannot be read
+    /// is left out.
     pub(super) fn in_folder(folder: &Path, pyproject: &Table) -> Self {
         let text = |name: &str| fs::read_to_string(folder.join(name)).ok();
         let exists = |name: &&'static str| folder.join(name).is_file();

@@ -78,7 +78,7 @@ fn parsed(file: &ConfigFile) -> Result<toml::Table, Failure> {
     toml::from_str(&file.text).map_err(|error| usage(format!("cannot read `{}`: {error}", file.path.display())))
 }
 
-/// Returns the text of a `pyproject.toml` without its settings of lath: the lines from each header of them to the next
+/// Returns the text of a `pyproject.toml` without the tables of lath. A table is the lines from its header to the next
 /// header.
 fn without_settings(file: &ConfigFile) -> Result<String, Failure> {
     let mut is_ours = false;
@@ -90,7 +90,7 @@ fn without_settings(file: &ConfigFile) -> Result<String, Failure> {
         !is_ours
     };
     let rest: String = file.text.split_inclusive('\n').filter(is_kept).collect();
-    // A line of a text can look like a header.
+    // A line of a string value can look like a header.
     let expected = others(parsed(file)?);
     if toml::from_str(&rest).ok().map(others) != Some(expected) {
         return Err(usage(format!("cannot replace the settings in `{}`", file.path.display()))

@@ -48,7 +48,7 @@ struct Text<'a> {
 
 impl Text<'_> {
     fn comment(&mut self, line: &str) {
-        // A file in the folder cannot end the comment.
+        // Control characters are replaced, so that text from a file cannot end the comment.
         let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let _ = writeln!(self.text, "# {line}");
     }
@@ -57,7 +57,7 @@ impl Text<'_> {
         self.text.push('\n');
     }
 
-    /// Adds an option that is used.
+    /// Adds an option that is not a comment.
     fn set(&mut self, option: &str, value: impl Into<Value>) {
         let _ = writeln!(self.text, "{option} = {}", toml_of(&value.into()));
     }
@@ -179,7 +179,7 @@ fn command(found: &Found, text: &mut Text<'_>) {
     }
     match dockerfile {
         Some(DockerCommand::Words(mut words)) => {
-            // The folder of the program is another one in an image of lath, so `PATH` finds it.
+            // In an image of lath, the program is in another folder. So only its name is kept, and `PATH` finds it.
             if let Some((_, name)) = words[0].rsplit_once("/bin/") {
                 words[0] = name.to_owned();
             }

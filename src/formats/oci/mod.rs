@@ -1,8 +1,9 @@
 //! The JSON documents of an image: the OCI image specification 1.1 (config.md, manifest.md, image-index.md,
 //! descriptor.md, image-layout.md), and `manifest.json` of `docker save`.
 //!
-//! In each object, the fields are declared in alphabetical order, because the bytes have the same order. The digest of
-//! an image depends on these bytes. Fields that lath does not know are read into `other` and written again, at the end.
+//! Fields are written in the order of their declaration, so each struct declares them in alphabetical order. The digest
+//! of an image depends on this order. Fields that lath does not know are read into `other`, and are written again at
+//! the end.
 
 pub(crate) mod saved_image;
 
@@ -21,33 +22,35 @@ pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(crate) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub(crate) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
-/// The media types of Docker's image manifest V2, schema 2. The documents have the same fields as OCI's.
+/// The media types of Docker's image manifest V2, schema 2. These documents have the same fields as those of OCI.
 pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(crate) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 pub(crate) const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-/// Not in the specification. BuildKit and containers/image use it.
+/// This media type is not in the specification. BuildKit and containers/image use it.
 pub(crate) const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
-/// The largest manifest or index. Registries must accept 4 MiB (distribution-spec, "Pushing Manifests").
+/// The maximum size of a manifest or index. Registries must accept at least 4 MiB (distribution-spec, "Pushing
+/// Manifests").
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 << 20;
-/// The config of an artifact that needs none, and its media type (manifest.md, "Guidance for an Empty Descriptor").
+/// The media type and the content of the config of an artifact that needs no config (manifest.md, "Guidance for an
+/// Empty Descriptor").
 pub(crate) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 pub(crate) const EMPTY_CONFIG: &[u8] = b"{}";
-/// The artifact with the explanation of an image, and its only layer.
+/// The media types of the artifact with the explanation of an image, and of its only layer.
 pub(crate) const EXPLANATION: &str = "application/vnd.lath.explanation.v1";
 pub(crate) const EXPLANATION_LAYER: &str = "application/vnd.lath.explanation.v1+json+zstd";
 
-/// The annotation with a layer's or an image's title (annotations.md).
+/// The annotation with the title of a layer or of an image (annotations.md).
 pub(crate) const TITLE: &str = "org.opencontainers.image.title";
-/// The annotation with an image's name in an index (annotations.md).
+/// The annotation with the name of an image in an index (annotations.md).
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// The annotation with the name that containerd gives an image on import: a full name with its registry, which Docker
-/// and Kubernetes search for.
+/// The annotation with the name that an image gets when containerd imports it. It is a full name including the
+/// registry, because Docker and Kubernetes search for the full name.
 pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
 
-/// `schemaVersion` of manifests and indexes.
+/// The value of `schemaVersion` in manifests and indexes.
 const SCHEMA_VERSION: u32 = 2;
 
 /// A reference to a blob (descriptor.md).
@@ -56,19 +59,19 @@ const SCHEMA_VERSION: u32 = 2;
 pub(crate) struct Descriptor {
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) annotations: BTreeMap<String, String>,
-    /// With its algorithm: `sha256:` and 64 digits. Images of others may use another algorithm.
+    /// The digest with its algorithm: `sha256:` and 64 digits. Images from other tools may use another algorithm.
     pub(crate) digest: String,
     pub(crate) media_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) platform: Option<Platform>,
-    /// In bytes.
+    /// The size in bytes.
     pub(crate) size: u64,
     #[serde(flatten)]
     pub(crate) other: Map<String, Value>,
 }
 
 impl Descriptor {
-    /// Returns the descriptor of one of lath's own documents.
+    /// Returns the descriptor of a document that lath has created.
     pub(crate) fn of(document: &Document) -> Self {
         Self {
             digest: document.digest.0.prefixed(),
@@ -88,7 +91,7 @@ pub(crate) struct Platform {
     pub(crate) other: Map<String, Value>,
 }
 
-/// An image index (image-index.md). The `index.json` of a layout (image-layout.md) is one, too.
+/// An image index (image-index.md). The file `index.json` of a layout (image-layout.md) is also an image index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Index {
@@ -138,7 +141,7 @@ pub(crate) struct Config {
     pub(crate) architecture: String,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) config: Execution,
-    /// As in RFC 3339, section 5.6.
+    /// A time as in RFC 3339, section 5.6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -157,21 +160,21 @@ pub(crate) struct Execution {
     pub(crate) cmd: Vec<String>,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub(crate) entrypoint: Vec<String>,
-    /// `NAME=VALUE`.
+    /// In the form `NAME=VALUE`.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub(crate) env: Vec<String>,
-    /// `8080/tcp`.
+    /// Such as `8080/tcp`.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) exposed_ports: BTreeMap<String, Empty>,
-    /// Not in the specification. Docker adds it.
+    /// This field is not in the specification. Docker adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) healthcheck: Option<Healthcheck>,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
-    /// `SIGINT`, `15`.
+    /// Such as `SIGINT` or `15`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stop_signal: Option<String>,
-    /// `uid` or `uid:gid`.
+    /// In the form `uid` or `uid:gid`.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub(crate) user: String,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
@@ -182,8 +185,8 @@ pub(crate) struct Execution {
     pub(crate) other: Map<String, Value>,
 }
 
-/// How an engine finds out whether the program works (Moby, image/spec/v1.2.md, "Image JSON Field Descriptions",
-/// `Healthcheck`). Times are in nanoseconds.
+/// The command with which an engine checks whether the program works (Moby, image/spec/v1.2.md, "Image JSON Field
+/// Descriptions", `Healthcheck`). Times are in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Healthcheck {
@@ -193,7 +196,7 @@ pub(crate) struct Healthcheck {
     pub(crate) retries: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) start_period: Option<u64>,
-    /// `CMD` and the command in exec form, or `NONE`.
+    /// `CMD` followed by the command in exec form, or only `NONE`.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub(crate) test: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -202,7 +205,7 @@ pub(crate) struct Healthcheck {
     pub(crate) other: Map<String, Value>,
 }
 
-/// The value of each port and volume: the specification writes a set as an object with empty objects.
+/// The value of each port and volume. The specification writes a set as an object whose values are empty objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Empty {}
 
@@ -217,7 +220,7 @@ pub(crate) struct History {
     pub(crate) other: Map<String, Value>,
 }
 
-/// The layers by their uncompressed contents (config.md, `rootfs`).
+/// The digests of the uncompressed layers (config.md, `rootfs`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RootFs {
     pub(crate) diff_ids: Vec<String>,
@@ -251,7 +254,7 @@ impl Default for ImageLayout {
 pub(crate) struct DockerManifest {
     /// The path of the config in the archive.
     pub(crate) config: String,
-    /// The paths of the layers in the archive, the lowest first.
+    /// The paths of the layers in the archive. The lowest layer comes first.
     pub(crate) layers: Vec<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) repo_tags: Vec<String>,
@@ -265,7 +268,7 @@ fn schema_version() -> u32 {
     SCHEMA_VERSION
 }
 
-/// Reads `null` as a missing value, because programs in Go write empty lists and maps in this way.
+/// Reads `null` as a missing value, because Go programs write `null` for empty lists and maps.
 fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
@@ -276,7 +279,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads `text` as a `T`, writes it, and compares both.
+    /// Checks that `text` does not change if it is read as a `T` and written again.
     fn assert_kept<T: Serialize + DeserializeOwned>(text: &str) {
         let read: T = serde_json::from_str(text).unwrap();
         let (before, after): (Value, Value) = (text.parse().unwrap(), serde_json::to_value(&read).unwrap());

@@ -1,8 +1,8 @@
-//! Reads the output of `docker save` and `podman save`: a tar of documents and layers. Each layer is itself a tar,
-//! sometimes compressed.
+//! Reads the output of `docker save` and `podman save`, which is a tar file with documents and layers. Each layer is
+//! also a tar file, and may be compressed.
 //!
-//! The archive may contain the layers in any order: Docker sorts them by digest since version 25. Their real order is in
-//! `manifest.json`, which may come after them, so each layer is read on its own and the layers are joined at the end.
+//! The layers in the archive may be in any order. For example, Docker sorts them by digest since version 25. Their real order is in
+//! `manifest.json`, which may come after them. So each layer is read separately, and the layers are joined at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::identity;
@@ -14,27 +14,28 @@ use flate2::write::GzEncoder;
 
 use super::{DockerManifest, each_entry};
 
-/// The magic of a tar header and its offset (POSIX, "ustar Interchange Format").
+/// The offset and the bytes of the magic number in a tar header (POSIX, "ustar Interchange Format").
 const USTAR: (usize, &[u8]) = (257, b"ustar");
 const HEADER_BYTES: u64 = 512;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// The file with the order of the layers.
+/// The file that contains the order of the layers.
 const MANIFEST: &str = "manifest.json";
-/// Prefix of the file that marks a path as removed in a layer (image-spec, layer.md, "Whiteouts").
+/// The name of a file begins with this prefix if it marks a path as removed (image-spec, layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
 const DPKG: &str = "var/lib/dpkg/";
-/// The most bytes that the texts of dpkg in all layers and `manifest.json` may have together. They are limited because
-/// they are held in memory.
+/// The maximum size of dpkg's texts in all layers together with `manifest.json`. They are limited because they are held
+/// in memory.
 const MAX_TEXTS_BYTES: u64 = 256 << 20;
 
 /// The contents of an image, collected from its layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SavedImage {
-    /// Files of all layers: the path without a leading slash, and the bytes summed over the layers that contain it.
+    /// The files of all layers. The key is the path without a leading slash, and the value is the sum of its sizes in
+    /// all layers.
     pub(crate) files: BTreeMap<String, u64>,
-    /// Paths of the files that a container sees.
+    /// The paths of the files that are visible in a container.
     pub(crate) present: BTreeSet<String>,
-    /// The compressed size of all layers. A layer that was saved uncompressed counts with its size after gzip -6.
+    /// The compressed size of all layers. If a layer was saved uncompressed, its size after gzip -6 is used.
     pub(crate) compressed_bytes: u64,
     /// dpkg's lists of files, by package.
     pub(crate) package_lists: BTreeMap<String, String>,
@@ -48,7 +49,7 @@ struct Layer {
     /// The path of the layer in the archive.
     name: String,
     files: BTreeMap<String, u64>,
-    /// Paths of lower layers that this one removes.
+    /// The paths of lower layers that this layer removes.
     removed: BTreeSet<String>,
     compressed_bytes: u64,
     package_lists: BTreeMap<String, String>,
@@ -56,7 +57,7 @@ struct Layer {
 }
 
 impl SavedImage {
-    /// Reads all of `reader`. Of the file contents, only dpkg's texts are kept.
+    /// Reads all of `reader`. The contents of files are not kept, except for dpkg's texts.
     pub(crate) fn read(reader: impl Read) -> io::Result<Self> {
         let mut layers = Vec::new();
         let mut manifests: Vec<DockerManifest> = Vec::new();
@@ -88,14 +89,14 @@ impl SavedImage {
         for (position, name) in manifests.into_iter().flat_map(|image| image.layers).enumerate() {
             order.entry(name).or_insert(position);
         }
-        // The sort is stable, so layers that no manifest names keep the order of the archive.
+        // The sort is stable. So layers that are not in the manifest stay in the order of the archive.
         layers.sort_by_key(|layer: &Layer| order.get(&layer.name).copied().unwrap_or(usize::MAX));
         let mut image = Self::default();
         layers.into_iter().for_each(|layer| image.add(layer));
         Ok(image)
     }
 
-    /// Adds the layer above those that were added before.
+    /// Adds a layer above all layers that were added before.
     fn add(&mut self, layer: Layer) {
         layer.removed.iter().for_each(|gone| self.remove(gone));
         for (path, size_bytes) in layer.files {
@@ -109,7 +110,7 @@ impl SavedImage {
         self.compressed_bytes += layer.compressed_bytes;
     }
 
-    /// Removes the path `gone` and all paths below it from the present ones.
+    /// Removes the path `gone` and all paths below it from `present`.
     fn remove(&mut self, gone: &str) {
         let below = format!("{gone}/");
         let paths = self.present.range(below.clone()..).take_while(|path| path.starts_with(&below)).cloned();
@@ -121,7 +122,7 @@ impl SavedImage {
 }
 
 impl Layer {
-    /// Reads one layer. `room_bytes` is the number of bytes that texts may still have, and becomes smaller.
+    /// Reads one layer. `room_bytes` is the number of bytes that texts may still have, and this function reduces it.
     fn read(name: String, reader: impl Read, room_bytes: &mut u64) -> io::Result<Self> {
         let mut layer = Self { name, ..Self::default() };
         each_entry(reader, identity, |entry| {
@@ -150,12 +151,12 @@ impl Layer {
     }
 }
 
-/// Returns a path of a tar without a leading slash or `./`.
+/// Returns a path of a tar file without a leading slash or `./`.
 fn plain(path: &str) -> String {
     path.trim_start_matches("./").trim_start_matches('/').to_owned()
 }
 
-/// Reads a text, if it is not larger than `room_bytes`.
+/// Reads a text if it has at most `room_bytes`.
 fn text(reader: impl Read, room_bytes: &mut u64) -> io::Result<String> {
     let mut text = String::new();
     let length = reader.take(*room_bytes + 1).read_to_string(&mut text)? as u64;
@@ -165,10 +166,10 @@ fn text(reader: impl Read, room_bytes: &mut u64) -> io::Result<String> {
     Ok(text)
 }
 
-/// Returns the first bytes of a file, as many as a tar header has, and a reader that returns the whole file.
+/// Returns the first bytes of a file, up to the size of a tar header, and a reader that starts again at the first byte.
 fn peeked<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, impl Read)> {
     let mut start = Vec::with_capacity(HEADER_BYTES as usize);
-    // One read from a pipe or a decompressor may return less than a header.
+    // All bytes of the header are read, because a single read from a pipe or a decompressor may return fewer.
     reader.by_ref().take(HEADER_BYTES).read_to_end(&mut start)?;
     let whole = BufReader::with_capacity(1 << 16, io::Cursor::new(start.clone()).chain(reader));
     Ok((start, whole))
@@ -179,7 +180,7 @@ fn is_tar(start: &[u8]) -> bool {
     start.len() as u64 == HEADER_BYTES && start[at..].starts_with(magic)
 }
 
-/// A reader that also writes a copy of all bytes that pass through it.
+/// A reader that also copies all bytes to a writer.
 struct Tee<R, W> {
     inner: R,
     copy: W,
@@ -193,7 +194,7 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
     }
 }
 
-/// A writer that passes on blocks of one size, because the output of the compressor depends on the sizes of its inputs.
+/// A writer that passes on blocks of a fixed size, because the compressor's output depends on the sizes of its inputs.
 struct Blocks<W> {
     inner: W,
     block: Vec<u8>,
@@ -278,7 +279,7 @@ mod tests {
         assert!(image.compressed_bytes > packed.len() as u64);
     }
 
-    /// A reader that returns at most 97 bytes at a time, like a pipe with a slow writer.
+    /// A reader that returns at most 97 bytes per read, like a pipe with a slow writer.
     struct Sips<'a>(&'a [u8]);
 
     impl Read for Sips<'_> {

@@ -14,7 +14,7 @@ use crate::model::distribution_name::normalised;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pins {
     pub(crate) pins: Vec<Pin>,
-    /// The URLs of the indexes that it names, without PyPI. The first replaces PyPI if `has_own_default` is set.
+    /// The URLs of the indexes in the lock, except PyPI. If `has_own_default` is set, the first one replaces PyPI.
     pub(crate) indexes: Vec<String>,
     pub(crate) has_own_default: bool,
 }
@@ -22,26 +22,26 @@ pub(crate) struct Pins {
 /// A distribution of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pin {
-    /// Normalised.
+    /// The normalised name.
     pub(crate) name: String,
-    /// Empty if the lock has none, which can be so for a URL or a path.
+    /// The version. It is empty if the lock contains none, which may happen for a URL or a path.
     pub(crate) version: String,
-    /// `sha256:...`, for all files of the version.
+    /// Hashes in the form `sha256:...`, for all files of the version.
     pub(crate) hashes: Vec<String>,
-    /// The extras of it that the project requires, if the lock says it.
+    /// The extras of this distribution that the project requires, if the lock contains them.
     pub(crate) extras: Vec<String>,
-    /// The groups of the project that contain it. Empty if the lock does not say it.
+    /// The groups of the project to which this distribution belongs. It is empty if the lock does not contain this.
     pub(crate) groups: Vec<String>,
-    /// PEP 508.
+    /// A marker as in PEP 508.
     pub(crate) marker: Option<String>,
     pub(crate) source: PinSource,
 }
 
-/// The place that a distribution of a lock comes from.
+/// Where a distribution in a lock comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PinSource {
     Index,
-    /// In the form of PEP 508, after the `@`: `git+https://host/repository@revision`.
+    /// A URL as PEP 508 has it after the `@`, such as `git+https://host/repository@revision`.
     Url(String),
     /// A path, relative to the folder of the lock.
     Path(String),
@@ -82,12 +82,13 @@ impl Pins {
         Ok(names.map(|name| normalised(name)).collect())
     }
 
-    /// Returns whether the lock contains this version of a distribution. A pin without a version allows any.
+    /// Returns whether the lock contains this version of a distribution. A pin without a version allows every version.
     pub(crate) fn contains(&self, name: &str, version: &str) -> bool {
         self.pins.iter().any(|pin| pin.name == name && (pin.version.is_empty() || pin.version == version))
     }
 
-    /// Returns the versions of a distribution in the lock. PDM lists a distribution once for each set of extras.
+    /// Returns the versions of a distribution in the lock. There may be several entries, because PDM lists a
+    /// distribution once for each set of extras.
     pub(crate) fn versions(&self, name: &str) -> BTreeSet<&str> {
         self.pins.iter().filter(|pin| pin.name == name).map(|pin| pin.version.as_str()).collect()
     }
@@ -107,9 +108,9 @@ impl Pin {
     }
 }
 
-/// Returns the URL of a revision in a git repository, as PEP 508 has it after the `@`.
+/// Returns the URL of a revision in a git repository, in the form that PEP 508 has after the `@`.
 fn git_url(repository: &str, revision: &str, subdirectory: Option<&str>) -> String {
-    // `git@host:path` is a form of ssh that is no URL.
+    // `git@host:path` is a way to write an ssh address, but it is not a URL.
     let repository = match repository.split_once(':') {
         Some((host, path)) if !repository.contains("://") => format!("ssh://{host}/{path}"),
         _ => repository.to_owned(),
@@ -118,7 +119,7 @@ fn git_url(repository: &str, revision: &str, subdirectory: Option<&str>) -> Stri
     format!("git+{repository}@{revision}{folder}")
 }
 
-/// Returns whether a URL is PyPI's index.
+/// Returns whether a URL is that of PyPI's index.
 fn is_pypi(url: &str) -> bool {
     matches!(url.trim_end_matches('/'), "https://pypi.org/simple" | "https://pypi.python.org/simple")
 }

@@ -1,4 +1,4 @@
-//! `pdm.lock`, of format 4 (PDM's source, `project/lockfile/pdmlock.py`).
+//! `pdm.lock` in format 4 (PDM's source, `project/lockfile/pdmlock.py`).
 
 use serde::Deserialize;
 

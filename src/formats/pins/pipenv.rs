@@ -1,4 +1,4 @@
-//! `Pipfile.lock`, of format 6 (Pipenv's documentation, "Pipfile & Pipfile.lock").
+//! `Pipfile.lock` in format 6 (Pipenv's documentation, "Pipfile & Pipfile.lock").
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{Pin, PinSource, Pins, PinsError, git_url, is_pypi};
 struct Document {
     #[serde(rename = "_meta")]
     meta: Meta,
-    /// `default`, `develop` and the groups that the user named.
+    /// The groups `default` and `develop`, and those that the user named.
     #[serde(flatten)]
     groups: BTreeMap<String, BTreeMap<String, Package>>,
 }
@@ -64,7 +64,7 @@ pub(super) fn read(text: &str, wanted: &[String]) -> Result<Pins, PinsError> {
     Ok(pins)
 }
 
-/// Returns the name that a table of a `Pipfile` has in its lock.
+/// Returns the name in the lock for a table of a `Pipfile`.
 pub(super) fn group(table: &str) -> String {
     if table == "dev-packages" { "develop".to_owned() } else { table.to_owned() }
 }

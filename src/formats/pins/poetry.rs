@@ -1,4 +1,4 @@
-//! `poetry.lock`, of the formats 1.1, 2.0 and 2.1 (Poetry's source, `packages/locker.py`).
+//! `poetry.lock` in the formats 1.1, 2.0 and 2.1 (Poetry's source, `packages/locker.py`).
 
 use serde::Deserialize;
 use toml::Value;
@@ -16,13 +16,13 @@ struct Document {
 struct Package {
     name: String,
     version: String,
-    /// Since format 2.0. Before, they were in the table `metadata.files`.
+    /// This field exists since format 2.0. In older formats, the files are in the table `metadata.files`.
     #[serde(default)]
     files: Vec<File>,
-    /// Since format 2.1.
+    /// This field exists since format 2.1.
     #[serde(default)]
     groups: Vec<String>,
-    /// Since format 2.1: one marker, or one for each group.
+    /// This field exists since format 2.1. It is one marker, or one marker for each group.
     markers: Option<Value>,
     source: Option<Source>,
 }
@@ -49,7 +49,7 @@ struct Metadata {
     files: std::collections::BTreeMap<String, Vec<File>>,
 }
 
-/// The formats that lath reads. Poetry itself reads a later one with the same first number, with a warning.
+/// The formats that lath supports. Poetry accepts a later format with the same first number, and shows a warning.
 const KNOWN: &str = "1 and 2";
 
 pub(super) fn read(text: &str) -> Result<Pins, PinsError> {
@@ -74,7 +74,8 @@ pub(super) fn read(text: &str) -> Result<Pins, PinsError> {
     Ok(pins)
 }
 
-/// Returns a marker. Of several for different groups it returns none, because the project's requirements limit them too.
+/// Returns a marker. If there are several markers for different groups, returns none. This is safe because the requirements of the project
+/// also have markers.
 fn marker(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
@@ -87,7 +88,7 @@ fn place(source: &Source, pins: &mut Pins) -> PinSource {
         }
         "url" => PinSource::Url(source.url.clone()),
         "directory" | "file" => PinSource::Path(source.url.clone()),
-        // `legacy`: an index other than PyPI.
+        // The other types, such as `legacy`, are indexes other than PyPI.
         _ => {
             if !super::is_pypi(&source.url) && !pins.indexes.contains(&source.url) {
                 pins.indexes.push(source.url.clone());

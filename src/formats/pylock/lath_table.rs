@@ -1,4 +1,4 @@
-//! `[tool.lath]` of a lock: the Debian half, and the request that the lock was made for.
+//! The table `[tool.lath]` of a lock. It contains the Debian half, and the request for which the lock was written.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::model::lock::{LockedBase, LockedDeb, LockedRelease, WheelSource};
 use crate::model::lock_file::LockedRequest;
 use crate::model::reason::Why;
 
-/// The version of the table. It changes if an older lath would misread a newer table.
+/// The version of the table. It changes if an older lath would misunderstand a newer table.
 pub(crate) const TABLE_VERSION: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -28,11 +28,11 @@ pub(crate) struct LathTable {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LockedPlatform {
-    /// `linux/amd64`.
+    /// Such as `linux/amd64`.
     pub(crate) platform: String,
     #[serde(default)]
     pub(crate) releases: Vec<LockedRelease>,
-    /// The image that everything is added to.
+    /// The image on which the image is built.
     #[serde(default)]
     pub(crate) base: Option<LockedBase>,
     #[serde(default)]
@@ -44,7 +44,7 @@ pub(crate) struct LockedPlatform {
     pub(crate) missing: Vec<MissingLibraries>,
 }
 
-/// Libraries that a wheel needs and that no known package contains.
+/// Libraries that a wheel needs but that are in no known package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct MissingLibraries {
@@ -58,7 +58,7 @@ pub(crate) struct MissingLibraries {
 pub(crate) struct PlatformWheel {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// The file name.
+    /// The name of the wheel's file.
     pub(crate) file: String,
     #[serde(default, skip_serializing_if = "is_of_index")]
     pub(crate) source: WheelSource,
@@ -66,17 +66,17 @@ pub(crate) struct PlatformWheel {
     pub(crate) requested: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
-    /// If the wheel is built from source, its sha256 when the lock was written. An entry of `builds` has the same
-    /// sha256.
+    /// The sha256 that the wheel had when the lock was written, if it is built from source. The entry in `builds` has
+    /// the same sha256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) built: Option<Digest>,
 }
 
-/// The Debian half of the tree in which sources are built. Several builds may have the same one.
+/// The Debian half of the tree in which sources are built. Several builds may use the same tree.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Builder {
-    /// The platform on which the builds run: `linux/amd64`.
+    /// The platform on which the builds run, such as `linux/amd64`.
     pub(crate) platform: String,
     #[serde(default)]
     pub(crate) releases: Vec<LockedRelease>,
@@ -94,23 +94,23 @@ pub(crate) struct Build {
     /// The size and the sha256 of the wheel.
     pub(crate) size: u64,
     pub(crate) wheel: Digest,
-    /// The sha256 of the archive that went into the build. For a folder and a commit, lath makes one.
+    /// The sha256 of the archive with the source. If the source is a folder or a commit, lath creates this archive.
     pub(crate) source: Digest,
-    /// Whether this archive has the history of a repository.
+    /// Whether this archive contains the history of a repository.
     #[serde(default)]
     pub(crate) history: bool,
-    /// The number of the builder, beginning with 0.
+    /// The number of the builder. The first one has the number 0.
     pub(crate) builder: usize,
     /// All requirements of the build.
     #[serde(default)]
     pub(crate) requires: Vec<String>,
-    /// The Debian packages that the build needs. The builder has them with their dependencies.
+    /// The Debian packages that the build needs. The builder contains them and their dependencies.
     #[serde(default)]
     pub(crate) packages: Vec<String>,
     /// The requirements of the wheel.
     #[serde(default)]
     pub(crate) dependencies: Vec<String>,
-    /// The wheels of the tree. They are not in `[[packages]]`, because the image does not have them.
+    /// The wheels in the tree for the build. They are not in `[[packages]]`, because the image does not contain them.
     #[serde(default)]
     pub(crate) wheels: Vec<BuildWheel>,
 }
@@ -121,9 +121,9 @@ pub(crate) struct Build {
 pub(crate) struct BuildWheel {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// The file name.
+    /// The name of the wheel's file.
     pub(crate) file: String,
-    /// Without credentials. If the wheel is built from source, this is the URL of the source.
+    /// The URL without credentials. If the wheel is built from source, this is the URL of the source.
     pub(crate) url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
@@ -134,32 +134,32 @@ pub(crate) struct BuildWheel {
     pub(crate) requested: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
-    /// Whether the wheel is built from source. One of the builds has its sha256.
+    /// Whether the wheel is built from source. If so, one of the builds has its sha256.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) built: bool,
     /// The commit, if the source is a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<String>,
-    /// The folder of the project in the source.
+    /// The folder of the project inside the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) subdirectory: Option<String>,
 }
 
-/// A package of a platform.
+/// A Debian package of a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct PlatformDeb {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) architecture: String,
-    /// Without credentials.
+    /// The URL without credentials.
     pub(crate) url: String,
     pub(crate) size: u64,
     pub(crate) sha256: Digest,
     pub(crate) why: Why,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
-    /// Whether every image with this Python contains it.
+    /// Whether every image with this Python contains this package.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) base: bool,
 }

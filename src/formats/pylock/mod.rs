@@ -1,7 +1,7 @@
-//! `pylock.toml`: a lock of Python packages (PEP 751; packaging.python.org, "pylock.toml Specification"). `lath_table` is
-//! lath's own part of it; `write` makes the text.
+//! `pylock.toml`: a lock of Python packages (PEP 751; packaging.python.org, "pylock.toml Specification"). `lath_table` is the part that
+//! only lath uses. `write` creates the text.
 //!
-//! Keys that this module does not read are allowed, because later minor versions of the format may add some.
+//! Unknown keys are allowed, because later minor versions of the format may add keys.
 
 pub(crate) mod lath_table;
 mod write;
@@ -16,7 +16,7 @@ pub(crate) use self::write::text;
 
 /// The version of the format that lath writes.
 pub(crate) const LOCK_VERSION: &str = "1.0";
-/// No honest lock is larger. It is held in memory.
+/// The maximum size of a lock. It is limited because it is held in memory.
 pub(crate) const MAX_LOCK_BYTES: u64 = 32 << 20;
 
 #[derive(Debug, Error)]
@@ -40,7 +40,7 @@ pub(crate) enum PylockError {
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Pylock {
     pub(crate) lock_version: String,
-    /// Markers (PEP 508). If there are some, the lock is only for environments that satisfy one of them.
+    /// Markers (PEP 508). If there are any, the lock is valid only for environments that satisfy one of them.
     pub(crate) environments: Vec<String>,
     pub(crate) requires_python: Option<String>,
     pub(crate) extras: Vec<String>,
@@ -51,14 +51,14 @@ pub(crate) struct Pylock {
     pub(crate) tool: Tool,
 }
 
-/// The tables of tools. Only lath's own one is read.
+/// The tables of other tools and of lath. Only lath's table is read.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Tool {
     pub(crate) lath: Option<LathTable>,
 }
 
-/// A package. Exactly one of `vcs`, `directory` and `archive` is set, or `sdist` and `wheels` are.
+/// A package. Either one of `vcs`, `directory` and `archive` is set, or the package has an `sdist` or `wheels`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Package {
@@ -90,7 +90,7 @@ pub(crate) struct Vcs {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Directory {
-    /// Relative to the lock.
+    /// The path, relative to the lock.
     pub(crate) path: String,
     pub(crate) editable: bool,
     pub(crate) subdirectory: Option<String>,
@@ -109,13 +109,13 @@ pub(crate) struct Archive {
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct File {
-    /// The file name. If it is missing, it is the last part of the URL or path.
+    /// The file name. If it is missing, the last part of the URL or path is used.
     pub(crate) name: Option<String>,
     pub(crate) url: Option<String>,
-    /// Relative to the lock.
+    /// The path, relative to the lock.
     pub(crate) path: Option<String>,
     pub(crate) size: Option<u64>,
-    /// By the name of the algorithm, in lower-case hexadecimal digits.
+    /// The hashes in lower-case hexadecimal digits, by algorithm.
     pub(crate) hashes: BTreeMap<String, String>,
 }
 
@@ -133,11 +133,11 @@ fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// A lock that was read.
+/// The result of reading a lock.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Read {
     pub(crate) lock: Pylock,
-    /// Whether the format has a later minor version than lath knows.
+    /// Whether the lock has a later minor version of the format than lath supports.
     pub(crate) is_newer: bool,
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn parse(text: &str) -> Result<Read, PylockError> {
     if let Some(found) = own("version").and_then(|found| u32::try_from(found).ok()).filter(|it| *it != TABLE_VERSION) {
         return Err(PylockError::TableVersion { found });
     }
-    // The text is read again, because only then an error contains the line.
+    // The text is parsed again, because only this error contains the line number.
     let lock = toml::from_str(text).map_err(|error| PylockError::Form(Box::new(error)))?;
     Ok(Read { lock, is_newer: minor > 0 })
 }

@@ -1,4 +1,5 @@
-//! Pylock -> text. Tables that a person compares line by line, such as wheels and packages, have one line per entry.
+//! Writes a lock as text. People compare tables such as wheels and packages line by line, so these have one line per
+//! entry.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -147,7 +148,7 @@ struct WrittenDirectory<'a> {
     subdirectory: Option<&'a str>,
 }
 
-/// A file in the order of keys that the specification has.
+/// A file with its keys in the order of the specification.
 #[derive(Serialize)]
 struct WrittenFile<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,7 +177,7 @@ impl<'a> WrittenFile<'a> {
     }
 }
 
-/// Adds a line with a key and its value. A table is written inline.
+/// Adds a line with a key and its value. If the value is a table, it is written inline.
 fn pair(text: &mut String, key: &str, value: &impl Serialize) {
     let _ = writeln!(text, "{key} = {}", inline(value));
 }

@@ -1,7 +1,7 @@
-//! `pyproject.toml`, as far as lath must know it before anything is resolved. uv's crates read the rest.
+//! Reads the parts of `pyproject.toml` that lath needs before it resolves. uv's crates read the rest.
 //!
-//! [PyPA specification](https://packaging.python.org/en/latest/specifications/pyproject-toml/); the tables of Poetry are
-//! described in its documentation, "The pyproject.toml file".
+//! Source: the [PyPA specification](https://packaging.python.org/en/latest/specifications/pyproject-toml/); for the tables of Poetry, its
+//! documentation, "The pyproject.toml file".
 
 mod poetry_version;
 
@@ -12,28 +12,28 @@ use toml::Value;
 
 use crate::model::distribution_name::normalised;
 
-/// The facts in a `pyproject.toml`.
+/// The facts about a `pyproject.toml`.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Pyproject {
-    /// As it is written.
+    /// The name as it is written, not normalised.
     pub(crate) name: Option<String>,
-    /// PEP 440: `>=3.10`.
+    /// Specifiers as in PEP 440, such as `>=3.10`.
     pub(crate) requires_python: Option<String>,
     /// Whether the project can be installed as a distribution.
     pub(crate) is_package: bool,
     /// The names of its console scripts.
     pub(crate) scripts: Vec<String>,
-    /// Whether it describes a project, and not only the settings of tools: it has a table `[project]`, `[build-system]`,
+    /// Whether the file describes a project and not only settings of tools. If so, it has a table `[project]`, `[build-system]`,
     /// `[dependency-groups]`, `[tool.poetry]` or `[tool.uv.workspace]`.
     pub(crate) is_project: bool,
-    /// Whether it names its dependencies in `[tool.poetry]` only.
+    /// Whether the dependencies are only in `[tool.poetry]`.
     pub(crate) is_of_poetry: bool,
-    /// The dependencies in `[tool.poetry]`, by group, each as written in PEP 508. The group `main` contains those without a
-    /// group. An optional group is not installed unless it is named.
+    /// The dependencies in `[tool.poetry]`, by group and in the form of PEP 508. The group `main` contains the dependencies that are in no
+    /// group. An optional group is installed only if the user names it.
     pub(crate) poetry_groups: BTreeMap<String, PoetryGroup>,
     /// The table `[tool.uv]`.
     pub(crate) tool_uv: toml::Table,
-    /// The tables `[tool.NAME]` that it has.
+    /// The names of the tables `[tool.NAME]` in the file.
     pub(crate) tools: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct PoetryGroup {
     pub(crate) is_optional: bool,
     /// The normalised names of its direct dependencies.
     pub(crate) names: Vec<String>,
-    /// The same in PEP 508. An entry is missing if lath cannot express it.
+    /// The same dependencies in the form of PEP 508. A dependency is missing if lath cannot convert it.
     pub(crate) requirements: Vec<String>,
 }
 
@@ -132,7 +132,7 @@ fn poetry_groups(poetry: Option<&Value>) -> BTreeMap<String, PoetryGroup> {
 fn poetry_group(table: &toml::Table, is_optional: bool) -> PoetryGroup {
     let mut group = PoetryGroup { is_optional, ..PoetryGroup::default() };
     for (name, value) in table.iter().filter(|(name, _)| *name != "python") {
-        // A dependency that belongs to an extra.
+        // An optional dependency belongs to an extra.
         if value.get("optional").and_then(Value::as_bool).unwrap_or(false) {
             continue;
         }
@@ -143,7 +143,8 @@ fn poetry_group(table: &toml::Table, is_optional: bool) -> PoetryGroup {
     group
 }
 
-/// Returns a dependency of Poetry in PEP 508. `None` for a path, because it is relative to the project.
+/// Returns a dependency of Poetry in the form of PEP 508. Returns `None` for a path, because it is relative to the
+/// project.
 fn poetry_requirement(name: &str, value: &Value) -> Option<String> {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let extras: Vec<&str> =

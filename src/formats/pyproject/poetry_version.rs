@@ -1,20 +1,20 @@
 //! Poetry's constraints on versions, converted to PEP 440 (Poetry's documentation, "Dependency specification").
 
-/// Returns a constraint in PEP 440: `^1.2` -> `>=1.2,<2`. An empty text means any version. `None` if it has alternatives
-/// (`||`) or cannot be read.
+/// Converts a constraint to PEP 440. For example, `^1.2` becomes `>=1.2,<2`. An empty result allows every version. Returns `None` if the
+/// constraint has alternatives (`||`) or cannot be read.
 pub(crate) fn to_pep440(constraint: &str) -> Option<String> {
     let parts = constraint.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parts = parts.map(one).collect::<Option<Vec<_>>>()?;
     Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(","))
 }
 
-/// Returns a constraint on Python as a marker (PEP 508): `^3.10` -> `python_version >= '3.10' and python_version < '4'`.
+/// Converts a constraint on Python to a marker (PEP 508). For example, `^3.10` becomes `python_version >= '3.10' and python_version < '4'`.
 pub(crate) fn to_marker(constraint: &str) -> Option<String> {
     let limits = to_pep440(constraint)?;
     let limit = |limit: &str| {
         let start = limit.find(|c: char| c.is_ascii_digit())?;
         let (operator, version) = limit.split_at(start);
-        // `python_version` has two numbers.
+        // `python_version` has only two numbers.
         let name = if version.split('.').count() > 2 { "python_full_version" } else { "python_version" };
         Some(format!("{name} {operator} '{version}'"))
     };
@@ -39,7 +39,7 @@ fn one(part: &str) -> Option<String> {
     if part.starts_with(|c: char| c.is_ascii_digit()) {
         return Some(format!("=={part}"));
     }
-    // A single `=` is the same as two.
+    // A single `=` means the same as `==`.
     if let Some(version) = part.strip_prefix('=').filter(|version| !version.starts_with('=')) {
         return Some(format!("=={version}"));
     }
@@ -51,20 +51,21 @@ fn numbers(version: &str) -> Option<Vec<u64>> {
     release.split('.').map(|number| number.parse().ok()).collect()
 }
 
-/// Allows changes that keep the first number that is not zero.
+/// Returns a range of versions. In all of them, the first number that is not zero is the same.
 fn caret(version: &str) -> Option<String> {
     let numbers = numbers(version)?;
     let at = numbers.iter().position(|number| *number != 0).unwrap_or(numbers.len() - 1);
     Some(format!(">={version},<{}", next(&numbers, at)))
 }
 
-/// Allows changes of the last number; if only one is given, all changes that keep it.
+/// Returns a range of versions in which only the last number of `version` may be higher. If it has only one number,
+/// that number must stay the same.
 fn tilde(version: &str) -> Option<String> {
     let numbers = numbers(version)?;
     Some(format!(">={version},<{}", next(&numbers, usize::from(numbers.len() > 1))))
 }
 
-/// Returns the version in which the number at `at` is one higher, without later numbers.
+/// Returns the version in which the number at `at` is increased by one. Later numbers are removed.
 fn next(numbers: &[u64], at: usize) -> String {
     let mut next: Vec<String> = numbers[..at].iter().map(ToString::to_string).collect();
     next.push((numbers[at] + 1).to_string());

@@ -1,11 +1,11 @@
-//! Imports that are no statements: calls whose names are computed, and texts that may name modules.
+//! Imports that are not statements: calls with computed names, and texts that may be names of modules.
 
 use ruff_python_ast::{self as ast, Expr, Operator};
 
 use super::literal;
 use crate::model::python_file::Computed;
 
-/// Functions that import or find the module that their first argument names.
+/// Functions that import or find a module. Its name is their first argument.
 const BY_NAME: [&str; 10] = [
     "__import__",
     "find_loader",
@@ -20,9 +20,9 @@ const BY_NAME: [&str; 10] = [
 ];
 /// Functions that list the modules of a package.
 const LISTING: [&str; 2] = ["iter_modules", "walk_packages"];
-/// Functions and classes that run code of others: a file, a module that a user names, or lines that a user types.
+/// Functions and classes that run other code: a file, a module that a user names, or lines that a user types.
 const RUNNING: [&str; 4] = ["InteractiveConsole", "InteractiveInterpreter", "run_module", "run_path"];
-/// Longer texts are no names.
+/// A text that is longer than this is not a name.
 const MOST_CHARACTERS: usize = 120;
 
 /// The meaning of a call for the imports of a file.
@@ -31,7 +31,7 @@ pub(super) enum Call<'a> {
     /// It imports the module with this name.
     Import(std::borrow::Cow<'a, str>),
     Computed(Computed),
-    /// It runs code of others.
+    /// It runs code that is not part of the file.
     RunsCode,
     Other,
 }
@@ -68,13 +68,13 @@ fn is_literal(expr: &Expr) -> bool {
     literal(expr).is_some()
 }
 
-/// `code.interact()`: a method of this name of another object is not it.
+/// For example `code.interact()`. If another object has a method with this name, that does not count.
 fn is_interact(function: &str, of: Option<&Expr>) -> bool {
     function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
 }
 
-/// `exec(compile(text, path, "exec"), names)`: the usual way to run a file. If the name of the file is a literal such as
-/// `<string>`, the file has written the code itself.
+/// `exec(compile(text, path, "exec"), names)` is the usual way to run a file. If the name of the file is a literal such as `<string>`, the
+/// code does not come from a file.
 fn is_compiled_file(argument: &Expr) -> bool {
     let Expr::Call(call) = argument else { return false };
     let is_compile = matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "compile");
@@ -86,10 +86,10 @@ fn computed(argument: &Expr, call: &ast::ExprCall) -> Computed {
     let begin = beginning(argument);
     match begin {
         Some(begin) if begin.starts_with('.') => Computed::Own,
-        // `import_module("." + name, package=...)`, or a name of the same package.
+        // For example `import_module("." + name, package=...)`, or a name that begins with the same package.
         _ if is_own(argument) => Computed::Own,
         Some(begin) if begin.contains('.') => Computed::Below(begin),
-        // The second argument is the package that a relative name starts in.
+        // The second argument is the package to which a relative name belongs.
         _ if call.arguments.args.len() > 1 && function_is_relative(call) => Computed::Own,
         _ => Computed::Any,
     }
@@ -105,7 +105,7 @@ fn is_name_of_module(expr: &Expr) -> bool {
     matches!(expr, Expr::Name(name) if matches!(name.id.as_str(), "__name__" | "__package__"))
 }
 
-/// Whether the name begins with the name of the file's own module or package: `__name__ + "." + x`, `f"{__name__}.{x}"`.
+/// Whether the name begins with the name of the file's own module or package, such as `__name__ + "." + x` or `f"{__name__}.{x}"`.
 fn is_own(expr: &Expr) -> bool {
     match expr {
         Expr::BinOp(operation) if operation.op == Operator::Add => is_own(&operation.left),
@@ -117,7 +117,7 @@ fn is_own(expr: &Expr) -> bool {
     }
 }
 
-/// Returns the literal characters at the beginning of a computed text.
+/// Returns the literal beginning of a computed text.
 fn beginning(expr: &Expr) -> Option<String> {
     let text = match expr {
         Expr::BinOp(operation) if operation.op == Operator::Add => match literal(&operation.left) {
@@ -148,8 +148,8 @@ fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement
     text.value.elements().next()
 }
 
-/// Returns the name in a text of a program, if it may be the name of a module, of a group of entry points or of a Python
-/// file: `a.b`, `a.b:c`, `.a`, `-ma`, `tool.py`. The second value is whether it has a dot between two parts.
+/// Returns the name in a text, if it may be the name of a module, of a group of entry points or of a Python file. Examples of such names
+/// are `a.b`, `a.b:c`, `.a`, `-ma` and `tool.py`. The second value is whether the name contains a dot between two parts.
 pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
     let text = text.strip_prefix("-m").unwrap_or(text).trim();
     if text.len() > MOST_CHARACTERS {

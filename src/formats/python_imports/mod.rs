@@ -1,7 +1,7 @@
 //! The imports of a Python file, read with ruff's parser.
 //!
-//! Nothing is run. A file with an error of syntax has no facts, because Python cannot import it either. A file that is
-//! nested deeper than Python itself can compile has none, too.
+//! No code is run. A file with a syntax error has no facts, because Python cannot import it either. A file that is
+//! nested too deeply for Python's compiler has no facts either.
 //!
 //! Sources: the Python language reference, sections "Import statement" and "Encoding declarations" (PEP 263).
 
@@ -20,24 +20,24 @@ use self::dynamic::{Call, meaning, name_in};
 use self::text::{decode, nesting};
 use crate::model::python_file::{Import, ImportedName, PythonFile, When};
 
-/// A larger file is not read. The largest in Debian and on PyPI are tables of a few megabytes.
+/// The maximum size of a file. The largest files in Debian and on PyPI are tables of a few megabytes.
 const MAX_BYTES: usize = 32 << 20;
 
-/// The stack that one level of nesting may take in [`Collector`] and when the syntax tree is dropped.
+/// The stack size that one level of nesting may need, both in [`Collector`] and when the syntax tree is dropped.
 const STACK_BYTES_PER_LEVEL: usize = 4 << 10;
 
-/// Files with fewer levels need no stack of their own.
+/// A file with fewer levels is read without a separate stack.
 const SHALLOW: usize = 100;
 
-/// Systems and situations that an image is not in: `if sys.platform == "win32":`, `if __name__ == "__main__":`.
+/// Conditions that are never true in an image, such as `if sys.platform == "win32":` and `if __name__ == "__main__":`.
 const NEVER: [&str; 8] = ["win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"];
 
-/// Reads the facts about a Python file. `None` if Python could not compile it.
+/// Reads the facts about a Python file. Returns `None` if Python could not compile it.
 pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
     if bytes.len() > MAX_BYTES {
         return None;
     }
-    // Without a statement or a text there are no facts.
+    // A file without an import and without a text that may matter has no facts.
     let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
     let is_plain = !has("coding") && std::str::from_utf8(bytes).is_ok();
     if is_plain && !has("import") && !has("\"") && !has("'") {
@@ -46,7 +46,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
     parse_text(&decode(bytes)?)
 }
 
-/// Returns the modules that the lines of a `.pth` file import. `site` runs these lines before any program.
+/// Returns the modules that the lines of a `.pth` file import. `site` runs these lines before every program.
 pub(crate) fn of_pth(bytes: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.split(['\n', '\r']).filter(|line| line.starts_with("import ") || line.starts_with("import\t"));
@@ -54,8 +54,8 @@ pub(crate) fn of_pth(bytes: &[u8]) -> BTreeSet<String> {
     files.flat_map(|file| file.imports.iter().filter_map(|import| import.module("")).collect::<Vec<_>>()).collect()
 }
 
-/// Returns the folders and archives that the lines of a `.pth` file add to the search path. They are relative to the folder
-/// of the file, or absolute.
+/// Returns the folders and archives that the lines of a `.pth` file add to the search path. They are absolute, or relative to the folder of
+/// the file.
 pub(crate) fn paths_of_pth(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.split(['\n', '\r']).map(str::trim_end);
@@ -76,25 +76,26 @@ fn parse_text(text: &str) -> Option<PythonFile> {
 #[derive(Default)]
 struct Collector {
     file: PythonFile,
-    /// The function at the top level of the file that contains the current node.
+    /// The top-level function of the file that contains the current node.
     function: Option<String>,
-    /// How many bodies contain the current node: of the file, of functions, of other statements.
+    /// The number of bodies that contain the current node. The file has a body, and so have functions and other
+    /// statements.
     depth: usize,
     when: When,
     is_skipped: bool,
     is_optional: bool,
-    /// Texts without a dot that may be names of modules.
+    /// Texts without a dot that may be the names of modules.
     words: BTreeSet<String>,
-    /// How many texts contain this program.
+    /// The number of texts that contain this program, because a program may be inside a text of another program.
     levels_of_text: u8,
-    /// Whether the file finds modules by name, so that `words` count.
+    /// Whether the file finds modules by name. If so, `words` are used.
     finds_modules: bool,
 }
 
-/// Programs in texts of programs in texts are not read.
+/// A program that is nested in more texts than this is not read.
 const MOST_LEVELS_OF_TEXT: u8 = 2;
 
-/// Names that occur in files that find modules, entry points or programs by their names.
+/// A file that contains one of these names finds modules, entry points or programs by name.
 const FINDING: [&str; 10] = [
     "__getattr__",
     "Popen",
@@ -109,7 +110,7 @@ const FINDING: [&str; 10] = [
 ];
 
 impl Collector {
-    /// Visits a whole program. `None` if Python could not compile it.
+    /// Visits a whole program. Returns `None` if Python could not compile it.
     fn read(mut self, text: &str) -> Option<PythonFile> {
         let levels = nesting(text)?;
         let is_inner = self.levels_of_text > 0;
@@ -118,7 +119,7 @@ impl Collector {
             self.visit_body(parsed.suite());
             Some(self.finish())
         };
-        // A program in a text is read on top of the one that contains it.
+        // A program in a text uses the stack of the program that contains it.
         let is_shallow = levels < SHALLOW && !is_inner;
         if is_shallow { read() } else { stacker::grow((levels + SHALLOW) * STACK_BYTES_PER_LEVEL, read) }
     }
@@ -145,7 +146,7 @@ impl Collector {
         });
     }
 
-    /// Visits a part of a statement with `is_skipped` set if it never runs.
+    /// Visits a part of a statement. If `never` is true, `is_skipped` is set, because this part never runs.
     fn skip_if(&mut self, never: bool, visit: impl FnOnce(&mut Self)) {
         let before = self.is_skipped;
         self.is_skipped |= never;
@@ -159,7 +160,7 @@ impl Collector {
         let before = (self.function.clone(), self.when.clone());
         if self.depth == 1 {
             let name = function.name.to_string();
-            // If there are several functions of this name, the last one counts.
+            // If several functions have this name, the last one is used.
             self.file.functions.insert(name.clone(), BTreeSet::new());
             let of_earlier = self.file.imports.iter_mut().filter(|import| import.when == When::Called(name.clone()));
             of_earlier.for_each(|import| import.when = When::Later);
@@ -204,7 +205,7 @@ impl Collector {
         }
     }
 
-    /// Adds a function that runs when the file is imported itself.
+    /// Adds a function that is called when the file is imported.
     fn add_run(&mut self, function: &Expr) {
         if let (Expr::Name(name), When::Imported, false) = (function, &self.when, self.is_skipped) {
             self.file.calls.insert(name.id.to_string());
@@ -227,7 +228,7 @@ impl Collector {
         }
     }
 
-    /// Adds the imports of a program in a text. Most texts with such a word are no programs.
+    /// Adds the imports of a program that is inside a text. Most texts that contain `import` are not programs.
     fn add_program(&mut self, text: &str) {
         let inner = Self { levels_of_text: self.levels_of_text + 1, ..Self::default() };
         let Some(file) = inner.read(text) else { return };
@@ -238,11 +239,11 @@ impl Collector {
 
     /// Adds a text that may name a module.
     fn add_text(&mut self, text: &str) {
-        // A program that the file writes, or runs with `-c`.
+        // The text may be a program that the file writes, or runs with `-c`.
         if text.contains("import ") && self.levels_of_text < MOST_LEVELS_OF_TEXT {
             self.add_program(text);
         }
-        // An option of Python, before the name of a module.
+        // `-m` is the option of Python that comes before the name of a module.
         self.finds_modules |= text.starts_with("-m");
         match name_in(text) {
             Some((name, true)) => {
@@ -262,7 +263,7 @@ impl<'a> Visitor<'a> for Collector {
         self.depth += 1;
         for stmt in body {
             self.visit_stmt(stmt);
-            // The statements after this one are never reached.
+            // The statements after this statement are never executed.
             self.is_skipped |= matches!(stmt, Stmt::Raise(_) | Stmt::Return(_) | Stmt::Break(_) | Stmt::Continue(_));
         }
         self.depth -= 1;
@@ -376,7 +377,7 @@ fn is_always(test: &Expr) -> bool {
     }
 }
 
-/// Returns whether the handler is for the error of an import that fails, or for all errors.
+/// Returns whether the handler catches all errors, or the error of a failed import.
 fn handles_import_error(handler: &ExceptHandler) -> bool {
     let ExceptHandler::ExceptHandler(handler) = handler;
     let Some(expected) = handler.type_.as_deref() else { return true };
@@ -412,7 +413,7 @@ fn literal(expr: &Expr) -> Option<Cow<'_, str>> {
 mod tests {
     use super::*;
 
-    /// Returns the imports of a file, one per line: the modules, and what is special about the import.
+    /// Returns the imports of a file, one per line. A line contains the modules and special properties of the import.
     fn imports(text: &str) -> Vec<String> {
         let file = parse(text.as_bytes()).unwrap();
         let line = |import: &Import| {

@@ -1,4 +1,4 @@
-//! The text of a Python file: its encoding (PEP 263), and how deep it is nested.
+//! The text of a Python file: its encoding (PEP 263), and the depth of its nesting.
 
 use std::borrow::Cow;
 
@@ -6,18 +6,18 @@ use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::Mode;
 use ruff_python_parser::lexer::lex;
 
-/// The most levels of nesting in a file. Python's compiler gives up after a few thousand.
+/// The maximum number of nested levels in a file. Python's compiler fails after a few thousand.
 const MAX_LEVELS: usize = 10_000;
 
-/// The levels that one block, such as the body of a loop, may add to the syntax tree.
+/// The number of levels that one block, such as the body of a loop, may add to the syntax tree.
 const LEVELS_PER_BLOCK: usize = 10;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Returns the text of a file. `None` if Python would not read it either.
+/// Returns the text of a file. Returns `None` if Python could not read it either.
 ///
-/// Only UTF-8 is decoded exactly. In all other encodings that a Python file can have, ASCII characters are single bytes.
-/// The other characters matter only in comments and strings, so any character can replace them.
+/// Only UTF-8 is decoded exactly. In every other encoding that a Python file can have, ASCII characters are single bytes. Other characters
+/// matter only in comments and strings, so they may be decoded incorrectly.
 pub(super) fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr(0, bytes).is_some() {
         return None;
@@ -44,8 +44,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Returns the encoding that a comment in one of the first two lines declares. The second line counts only if the first
-/// is empty or a comment.
+/// Returns the encoding that a comment in one of the first two lines declares. The second line is used only if the
+/// first line is empty or a comment.
 fn declared_encoding(bytes: &[u8]) -> Option<String> {
     let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).take(2);
     for line in lines.by_ref() {
@@ -70,14 +70,14 @@ fn encoding_in(comment: &[u8]) -> Option<String> {
     })
 }
 
-/// Returns an upper limit of the depth of the file's syntax tree. `None` if it is above [`MAX_LEVELS`].
+/// Returns an upper limit for the depth of the file's syntax tree. Returns `None` if it exceeds [`MAX_LEVELS`].
 ///
-/// A syntax tree is dropped by recursion, so its depth must be known before it is made. Each operator, bracket and dot of
-/// an expression may add a level. The next element of a list begins at the level of the list.
+/// A syntax tree is dropped recursively, so its depth must be known before it is created. Each operator, bracket and dot of an expression
+/// may add a level. Each element of a list begins at the level of the list.
 pub(super) fn nesting(text: &str) -> Option<usize> {
     let mut lexer = lex(text, Mode::Module);
     let mut blocks = 0_usize;
-    // For each open bracket, the levels of the expression that contains it.
+    // The levels of the expressions around each open bracket.
     let mut brackets: Vec<Levels> = Vec::new();
     let mut here = Levels::default();
     let mut outside = 0_usize;
@@ -104,7 +104,7 @@ pub(super) fn nesting(text: &str) -> Option<usize> {
                 here = brackets.pop().unwrap_or_default();
                 outside = outside.saturating_sub(here.all());
             }
-            // A lambda may have commas, and its body contains the next one.
+            // The parameters of a lambda may contain commas, and its body may contain another lambda.
             TokenKind::Comma => here.chain = 0,
             TokenKind::Lambda => here.lambdas += 1,
             TokenKind::Comment
@@ -124,7 +124,7 @@ pub(super) fn nesting(text: &str) -> Option<usize> {
 /// The levels of an expression between two brackets.
 #[derive(Default)]
 struct Levels {
-    /// The tokens since the last comma.
+    /// The number of tokens since the last comma.
     chain: usize,
     lambdas: usize,
 }

@@ -2,8 +2,8 @@
 
 use super::WheelError;
 
-/// The scripts of `entry_points.txt`, each with a name that a file in a folder of an image can have. In a layer, names
-/// that begin with `.wh.` remove other files.
+/// Returns the scripts of `entry_points.txt`. Refuses names that cannot be the name of a file in an image. In a layer,
+/// a file whose name begins with `.wh.` would remove another file.
 pub(super) fn scripts(text: &str) -> Result<Vec<(String, String, String)>, WheelError> {
     const MAX_NAME_BYTES: usize = 255;
     let is_name = |name: &str| {
@@ -19,7 +19,7 @@ pub(super) fn scripts(text: &str) -> Result<Vec<(String, String, String)>, Wheel
     }
 }
 
-/// Returns the scripts of both groups, console_scripts first.
+/// Returns the scripts of both groups. Those of console_scripts come first.
 fn entry_points(text: &str) -> Vec<(String, String, String)> {
     let mut console = Vec::new();
     let mut gui = Vec::new();
@@ -45,7 +45,7 @@ fn entry_points(text: &str) -> Vec<(String, String, String)> {
     console
 }
 
-/// Returns the module of each entry point, with the name of its group.
+/// Returns the module and the group of each entry point.
 pub(crate) fn entry_point_groups(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut group = "";

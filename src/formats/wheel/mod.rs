@@ -20,11 +20,12 @@ use crate::model::part::RecordFault;
 
 /// The maximum size of one file of a wheel. All files together may have four times this size.
 const MAX_FILE_BYTES: u64 = 4 << 30;
-/// How many times its size a wheel may unpack to. Even the densest honest wheels stay below 30.
+/// The maximum ratio between the unpacked size and the size of a wheel. Even wheels that compress very well stay below
+/// 30.
 const MAX_RATIO: u64 = 200;
-/// A wheel may unpack to this many bytes at any ratio.
+/// Up to this unpacked size, the ratio is not checked.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
-/// How many entries a wheel may have. The largest honest wheels have a few tens of thousands.
+/// The maximum number of entries in a wheel. The largest usual wheels have some tens of thousands.
 const MAX_ENTRIES: usize = 500_000;
 /// The maximum size of a document in dist-info.
 const MAX_TEXT_BYTES: u64 = 64 << 20;
@@ -49,10 +50,10 @@ pub(crate) enum WheelError {
     Script { name: String },
 }
 
-/// The place that a file of a wheel is installed to.
+/// Where a file of a wheel is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scheme {
-    /// site-packages: `purelib` and `platlib`, which are the same directory here.
+    /// site-packages. `purelib` and `platlib` are the same directory here.
     Site,
     Scripts,
     Data,
@@ -66,14 +67,14 @@ pub(crate) struct WheelHeader {
     pub(crate) is_purelib: bool,
     /// The text of METADATA.
     pub(crate) metadata: String,
-    /// `name`, `module`, `attribute` of each script: console_scripts first, then gui_scripts.
+    /// `name`, `module` and `attribute` of each script. Those of console_scripts come before those of gui_scripts.
     pub(crate) console_scripts: Vec<(String, String, String)>,
 }
 
 /// A wheel that is open for reading.
 pub(crate) struct Wheel<R> {
     archive: ZipArchive<R>,
-    /// In the order of the archive. Names of directories end in a slash.
+    /// The names of all entries, in the order of the archive. The names of directories end with a slash.
     names: Vec<String>,
     dist_info: String,
     record: Record,
@@ -98,7 +99,8 @@ impl<R: Read + Seek> Wheel<R> {
         Ok(wheel)
     }
 
-    /// Returns whether `name` is RECORD or a signature of it. RECORD cannot contain the digests of these files.
+    /// Returns whether `name` is RECORD or a signature of it. RECORD cannot contain the digests of itself and of its
+    /// signatures.
     fn is_record(&self, name: &str) -> bool {
         let own = name.strip_prefix(self.dist_info.as_str()).unwrap_or_default();
         matches!(own, "/RECORD" | "/RECORD.jws" | "/RECORD.p7s")
@@ -142,8 +144,9 @@ impl<R: Read + Seek> Wheel<R> {
         })
     }
 
-    /// Passes each file to `keep`: its path as spelled in the wheel, whether it is executable, and its bytes. `keep`
-    /// returns the sha256 of the bytes, or `None` if it read only a part. Returns the faults of RECORD.
+    /// Calls `keep` for each file. The arguments are the path as written in the wheel, whether the file is executable,
+    /// and its bytes. `keep` returns the sha256 of the bytes, or `None` if it did not read all of them. Returns the
+    /// faults that were found in RECORD.
     pub(crate) fn files<E: From<WheelError>>(
         mut self,
         mut keep: impl FnMut(Scheme, String, bool, &mut dyn Read) -> Result<Option<[u8; 32]>, E>,
@@ -157,7 +160,7 @@ impl<R: Read + Seek> Wheel<R> {
             let is_executable = file.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
             let (scheme, path) = place(name, &self.dist_info)?;
             let declared_bytes = file.size();
-            // One byte more than the archive declares is enough to detect a wrong size.
+            // At most one byte more than the declared size is read. That is enough to detect a wrong size.
             let mut reader = self.record.watch(name, file.take(declared_bytes.saturating_add(1)));
             let sha256 = keep(scheme, path, is_executable, &mut reader)?;
             let (read_bytes, stronger) = reader.finish();
@@ -172,7 +175,7 @@ impl<R: Read + Seek> Wheel<R> {
     }
 }
 
-/// Returns the names of all entries, after it has checked that no name and no size is hostile.
+/// Returns the names of all entries. Fails if a name or a size is dangerous.
 fn checked_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<String>, WheelError> {
     if archive.len() > MAX_ENTRIES {
         return Err(WheelError::Bomb("it has more entries than any wheel needs"));
@@ -187,8 +190,7 @@ fn checked_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<Stri
     let (mut total_bytes, mut packed_bytes) = (0_u64, 0_u64);
     for index in 0..archive.len() {
         let file = archive.by_index_raw(index).map_err(WheelError::Archive)?;
-        // Many tools forget to set the bit that marks a name as UTF-8, so the bit is ignored. Other encodings are
-        // obsolete.
+        // A bit marks a name as UTF-8. Many tools forget to set it, so it is ignored. Other encodings are obsolete.
         let name = match str::from_utf8(file.name_raw()) {
             Ok(name) => name.to_owned(),
             Err(_) => {
@@ -225,9 +227,9 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
     Ok(())
 }
 
-/// Returns the place of installation of the entry `name`, and its path there. Folders of schemes are named `*.data`. Like
-/// pip, lath accepts any such folder, because some tools spell its name otherwise than that of dist-info. If a
-/// folder has the wheel's own name, an unknown scheme in it is an error. Other folders with unknown schemes are modules.
+/// Returns where the entry `name` is installed: the scheme, and the path in it. The folder of a scheme has a name that ends in `.data`.
+/// Like pip, lath accepts every folder with such a name, because in some wheels the name differs from that of dist-info. If a folder has
+/// exactly the name of the wheel, an unknown scheme in it is an error. If another folder has an unknown scheme, it counts as a module.
 fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
     let site = || Ok((Scheme::Site, name.to_owned()));
     let Some((top, rest)) = name.split_once('/') else { return site() };
@@ -259,7 +261,7 @@ mod tests {
     use super::*;
     use crate::model::part::RecordFaultKind;
 
-    /// A reader that returns at most three bytes at a time.
+    /// A reader that returns at most three bytes per read.
     struct Sips(Cursor<Vec<u8>>);
 
     impl Read for Sips {
@@ -275,7 +277,7 @@ mod tests {
         }
     }
 
-    /// The files of a wheel, with their places.
+    /// The files of a wheel, with the schemes and paths at which they are installed.
     type Placed = Vec<(Scheme, String)>;
 
     fn read(reader: impl Read + Seek) -> Result<Placed, WheelError> {
@@ -375,7 +377,7 @@ mod tests {
 
     #[test]
     fn entries_that_share_their_bytes_are_a_bomb() {
-        // Two entries of the directory point at the same local header.
+        // Two entries of the directory refer to the same local header.
         let bytes = demo().file("demo/b.py", "a").build();
         let find = |text: &[u8]| bytes.windows(text.len()).rposition(|window| window == text).unwrap();
         let (first, second) = (find(b"demo/a.py") - 4, find(b"demo/b.py") - 4);
@@ -431,7 +433,8 @@ mod tests {
         for position in 0..whole.len() {
             let mut altered = whole.clone();
             altered[position] ^= 1 << (position % 8);
-            // A date or an attribute may change without harm. This test only checks that the call returns.
+            // If a date or an attribute is changed, there may be no error. So this test only checks that the call
+            // returns.
             let _ = read(Cursor::new(altered));
         }
     }

@@ -1,4 +1,4 @@
-//! Writes a wheel again, so that its bytes depend only on the contents of its files: their order, times, modes and
+//! Writes a wheel again so that its bytes depend only on the contents of its files. The order, times, modes and
 //! compression are always the same.
 
 use std::io::{self, Read, Seek, Write};

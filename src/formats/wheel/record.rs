@@ -1,6 +1,6 @@
 //! RECORD: the list of a wheel's files, with their digests (packaging.python.org, "Recording installed projects", "The
-//! RECORD file"). A RECORD that is wrong does not make the wheel unusable, because the digest of the whole wheel was
-//! checked before, and other installers accept such wheels. Each difference is remembered as a fault.
+//! RECORD file"). A wrong RECORD does not make the wheel unusable: the digest of the whole wheel was checked before,
+//! and other installers accept such wheels. Each difference is reported as a fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -9,15 +9,15 @@ use sha2::digest::DynDigest;
 
 use crate::model::part::{RecordFault, RecordFaultKind};
 
-/// A digest that RECORD gives for a file, as the specification allows it: sha256 or better.
+/// The digest of a file in RECORD. The specification requires sha256 or a stronger algorithm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Recorded {
     algorithm: &'static str,
-    /// In URL-safe base64 without padding, or in hexadecimal digits.
+    /// The digest in URL-safe base64 without padding, or in hexadecimal digits.
     digest: String,
 }
 
-/// The contents of RECORD, and its differences from the wheel.
+/// The contents of RECORD, and the differences between it and the wheel.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     digests: BTreeMap<String, Recorded>,
@@ -25,8 +25,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Reads RECORD. `names` are the names of all entries of the wheel. `is_exempt` is true for files that RECORD need not
-    /// list.
+    /// Reads RECORD. `names` are the names of all entries of the wheel. `is_exempt` returns true for files that may be missing in RECORD.
     pub(super) fn read(text: &str, names: &[String], is_exempt: impl Fn(&str) -> bool) -> Self {
         let mut record = Self::default();
         let contained: BTreeSet<&str> = names.iter().map(String::as_str).collect();
@@ -52,13 +51,13 @@ impl Record {
         record
     }
 
-    /// Returns a reader that also computes the digest that RECORD gives for the file, if it is not a sha256.
+    /// Returns a reader. If RECORD has another digest than sha256 for the file, the reader also computes that digest.
     pub(super) fn watch<R: Read>(&self, name: &str, inner: R) -> Watched<R> {
         Watched::new(inner, self.digests.get(name).map(|recorded| recorded.algorithm))
     }
 
-    /// Compares a file with its digest in RECORD. `stronger` is its digest by the algorithm of RECORD, if this is not
-    /// sha256.
+    /// Compares a file with its digest in RECORD. If RECORD uses an algorithm other than sha256, `stronger` is the
+    /// file's digest with that algorithm.
     pub(super) fn compare(&mut self, name: &str, sha256: &[u8; 32], stronger: Option<&[u8]>) {
         let Some(recorded) = self.digests.get(name) else { return };
         let digest = stronger.unwrap_or(sha256);
@@ -70,7 +69,7 @@ impl Record {
         self.add_fault(kind, name);
     }
 
-    /// Returns the faults that were found up to now, one for each kind.
+    /// Returns the faults that were found until now, one for each kind of fault.
     pub(super) fn faults(&self) -> Vec<RecordFault> {
         self.faults.values().cloned().collect()
     }
@@ -81,7 +80,7 @@ impl Record {
     }
 }
 
-/// Reads `path,sha256=...,size`. The path is quoted if it contains a comma or a quote.
+/// Reads a line in the form `path,sha256=...,size`. The path is in quotes if it contains a comma or a quote.
 fn record_line(line: &str) -> (String, Option<Recorded>) {
     let line = line.trim_end();
     let (rest, _size) = line.rsplit_once(',').unwrap_or((line, ""));
@@ -97,7 +96,7 @@ fn record_line(line: &str) -> (String, Option<Recorded>) {
     (path, recorded)
 }
 
-/// Encodes URL-safe base64 without padding, like RECORD (RFC 4648, section 5).
+/// Encodes bytes in URL-safe base64 without padding, as in RECORD (RFC 4648, section 5).
 pub(crate) fn base64_url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
@@ -110,7 +109,7 @@ pub(crate) fn base64_url(bytes: &[u8]) -> String {
     text
 }
 
-/// A reader that counts bytes and, if RECORD has another digest than sha256, computes that digest.
+/// A reader that counts bytes. If RECORD has another digest than sha256, it also computes that digest.
 pub(super) struct Watched<R> {
     inner: R,
     read_bytes: u64,
@@ -127,7 +126,8 @@ impl<R: Read> Watched<R> {
         Self { inner, read_bytes: 0, hasher }
     }
 
-    /// Returns the number of bytes that were read, and their digest if it is not a sha256.
+    /// Returns the number of bytes that were read. If RECORD has another digest than sha256, that digest is returned
+    /// too.
     pub(super) fn finish(self) -> (u64, Option<Box<[u8]>>) {
         (self.read_bytes, self.hasher.map(DynDigest::finalize))
     }

@@ -23,9 +23,12 @@ pub(crate) struct PackageAnswer {
     pub(crate) size_bytes: u64,
     pub(crate) files: usize,
     pub(crate) removed_bytes: u64,
-    /// As in [`super::Row`].
+    /// The same value as in [`super::Row`].
     pub(crate) alone_bytes: Option<u64>,
     pub(crate) chains: Vec<Chain>,
+    /// Whether there are more chains than these.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) more_chains: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,7 +45,7 @@ pub(crate) struct PathAnswer {
     pub(crate) origin: Origin,
     #[serde(flatten)]
     pub(crate) fate: Fate,
-    /// Present if the path is a folder.
+    /// Set if the path is a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) inside: Option<Inside>,
 }
@@ -54,15 +57,15 @@ pub(crate) enum Fate {
         reason: Kept,
         symbol_bytes: u64,
         chains: Vec<Chain>,
+        /// Whether there are more chains than these.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        more_chains: bool,
     },
     /// The option that keeps it is in the words of a command line.
-    Removed {
-        rule: Removed,
-        kept_by: String,
-    },
+    Removed { rule: Removed, kept_by: String },
 }
 
-/// Everything below a folder.
+/// The contents of a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Inside {
     pub(crate) paths: usize,
@@ -72,8 +75,8 @@ pub(crate) struct Inside {
 }
 
 impl Explanation {
-    /// Returns everything that is called `name`: a path, or a package and a module. Empty if there is no such thing.
-    /// `all` is whether all chains are wanted, not only the shortest.
+    /// Returns answers for everything with this `name`: a path, or a package and a module. Returns an empty list if
+    /// there is no such thing. `all` means that all chains are returned, and not only the shortest.
     pub(crate) fn answers(&self, name: &str, all: bool) -> Vec<Answer> {
         let question = Question { graph: Graph::new(self), all };
         if name.contains('/') {
@@ -83,7 +86,7 @@ impl Explanation {
         packages.chain(question.module(name).map(Answer::Module)).collect()
     }
 
-    /// Returns the names that have answers and that `name` may mean: paths if it contains a `/`, otherwise packages and
+    /// Returns existing names that are similar to `name`. They are paths if it contains a `/`, otherwise packages and
     /// modules.
     pub(crate) fn names_like(&self, name: &str) -> Vec<String> {
         let kept = self.kept.iter().map(|row| &row.path);
@@ -94,6 +97,21 @@ impl Explanation {
         let graph = Graph::new(self);
         let packages = self.packages.iter().filter_map(Package::name).map(str::to_owned);
         packages.chain(paths.filter_map(|path| graph.module_of(path))).collect()
+    }
+}
+
+#[cfg(test)]
+impl Explanation {
+    /// Returns the paths that have no answer, or that are in the image and have no chain.
+    pub(crate) fn unexplained(&self) -> Vec<String> {
+        let question = Question { graph: Graph::new(self), all: false };
+        let paths = self.kept.iter().map(|row| &row.path).chain(self.removed.iter().map(|row| &row.path));
+        let has_chain = |path: &&ImagePath| match question.path(path.as_str()).map(|answer| answer.fate) {
+            Some(Fate::Kept { chains, .. }) => !chains.is_empty(),
+            Some(Fate::Removed { kept_by, .. }) => !kept_by.is_empty(),
+            None => false,
+        };
+        paths.filter(|path| !has_chain(path)).map(ToString::to_string).collect()
     }
 }
 
@@ -108,19 +126,21 @@ impl<'a> Question<'a> {
     }
 
     fn packages(&self, name: &str) -> Vec<PackageAnswer> {
-        // Names of distributions are equal if they differ in these characters (PEP 503).
+        // If names of distributions differ only in these characters, they are equal (PEP 503).
         let normal = name.to_lowercase().replace(['_', '.'], "-");
         let places = [self.graph.wheel(&normal), self.graph.deb(name)];
         let rows = self.explanation().rows();
         let answer = |place: usize| {
             let row = &rows[place];
+            let chains = self.graph.chains(&Subject::Package(place), self.all);
             PackageAnswer {
                 package: row.package.clone(),
                 size_bytes: row.size_bytes,
                 files: row.files,
                 removed_bytes: row.removed_bytes,
                 alone_bytes: row.alone_bytes,
-                chains: self.graph.chains(&Subject::Package(place), self.all),
+                chains: chains.found,
+                more_chains: chains.are_more,
             }
         };
         places.into_iter().flatten().map(answer).collect()
@@ -135,7 +155,8 @@ impl<'a> Question<'a> {
         (!files.is_empty()).then(|| ModuleAnswer { module: name.to_owned(), files })
     }
 
-    /// Answers for a path. In Debian, `/bin` and `/lib` are links into `/usr`.
+    /// Returns the answer for a path. A path in `/bin` or `/lib` is searched for in `/usr` too, because these folders
+    /// are links in Debian.
     fn path(&self, text: &str) -> Option<PathAnswer> {
         [text, &usr_merged(text)].iter().find_map(|text| {
             let path = ImagePath::parse(text).ok()?;
@@ -149,6 +170,7 @@ impl<'a> Question<'a> {
 
     fn kept(&self, place: usize) -> PathAnswer {
         let (explanation, row) = (self.explanation(), &self.explanation().kept[place]);
+        let chains = self.graph.chains(&Subject::Path(place), self.all);
         PathAnswer {
             path: row.path.clone(),
             size_bytes: row.size_bytes,
@@ -156,7 +178,8 @@ impl<'a> Question<'a> {
             fate: Fate::Kept {
                 reason: explanation.reasons[row.reason].clone(),
                 symbol_bytes: row.symbol_bytes,
-                chains: self.graph.chains(&Subject::Path(place), self.all),
+                chains: chains.found,
+                more_chains: chains.are_more,
             },
             inside: self.inside(&row.path),
         }

@@ -1,30 +1,25 @@
-//! Chains: from a path, a module or a package, over everything that needs it, to the request.
+//! Chains of reasons. A chain begins at a path, a module or a package. It continues with the things that need it, and
+//! ends at the request.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
+use super::search::{Chains, all_chains};
 use super::{Explanation, Modules, Package};
 use crate::model::image_path::ImagePath;
 use crate::model::reach::{Cause, module_of};
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::Origin;
 
-/// The most chains that are returned.
-const MAX_CHAINS: usize = 100;
-/// The most steps of a search for all chains. Without a limit, their number can grow exponentially.
-const MAX_STEPS: usize = 100_000;
-/// The most reasons in a chain.
-const MAX_LENGTH: usize = 500;
-
-/// Each reason leads to the next one. The last one needs no reason.
+/// A list of reasons. Each of them leads to the next one. The last one needs no reason.
 pub(crate) type Chain = Vec<Edge>;
 
-/// A reason of something, with the next thing that needs a reason.
+/// A reason. It leads to the next thing, which is not a part of this value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "because")]
 pub(crate) enum Edge {
-    /// The file contains this module.
+    /// The path is a file of this module.
     FileOf {
         module: String,
     },
@@ -40,7 +35,7 @@ pub(crate) enum Edge {
     NamedInTextOf {
         module: String,
     },
-    /// The file of `module`, in the same distribution, cannot be read.
+    /// The file of `module` is in the same distribution and cannot be read.
     BesideUnread {
         module: String,
     },
@@ -64,7 +59,7 @@ pub(crate) enum Edge {
     RunByScriptsOf {
         package: String,
     },
-    /// This reason and those below it need no further reason.
+    /// This reason and all reasons below need no further reason.
     Requested,
     With {
         package: String,
@@ -79,7 +74,7 @@ pub(crate) enum Edge {
     KeepModule {
         module: String,
     },
-    /// It is in the standard library, and every program of Python may need it.
+    /// It is a module of the standard library that every Python program may need.
     EveryProgram,
     Root,
     Kept {
@@ -90,18 +85,20 @@ pub(crate) enum Edge {
 /// Something that needs a reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
-    /// The position in `kept`.
+    /// A path, as a position in `kept`.
     Path(usize),
     Module(String),
-    /// The position in `packages`.
+    /// A package, as a position in `packages`.
     Package(usize),
 }
 
-/// An explanation with tables to find things in it.
+/// An explanation, with tables to search in it.
 pub(super) struct Graph<'a> {
     pub(super) explanation: &'a Explanation,
     wheels: BTreeMap<&'a str, usize>,
     debs: BTreeMap<&'a str, usize>,
+    /// The reached modules in each package.
+    inside: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
 impl<'a> Graph<'a> {
@@ -114,7 +111,12 @@ impl<'a> Graph<'a> {
                 Origin::Base | Origin::Lath | Origin::User | Origin::Application => None,
             };
         }
-        Self { explanation, wheels, debs }
+        let mut inside: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let reached = explanation.modules.causes.iter().flat_map(BTreeMap::keys);
+        for (package, module) in reached.filter_map(|module| Some((module.rsplit_once('.')?.0, module.as_str()))) {
+            inside.entry(package).or_default().push(module);
+        }
+        Self { explanation, wheels, debs, inside }
     }
 
     pub(super) fn wheel(&self, name: &str) -> Option<usize> {
@@ -130,16 +132,12 @@ impl<'a> Graph<'a> {
         self.explanation.kept.binary_search_by(|row| row.path.cmp(path)).ok()
     }
 
-    /// Returns the shortest chain, or all chains, the shortest first.
-    pub(super) fn chains(&self, subject: &Subject, all: bool) -> Vec<Chain> {
-        if !all {
-            return self.shortest(subject).into_iter().collect();
+    /// Returns only the shortest chain, or all chains beginning with the shortest.
+    pub(super) fn chains(&self, subject: &Subject, all: bool) -> Chains {
+        match all {
+            true => all_chains(self, subject),
+            false => Chains { found: self.shortest(subject).into_iter().collect(), are_more: false },
         }
-        let mut search = Search { graph: self, path: Vec::new(), seen: BTreeSet::new(), found: Vec::new(), steps: 0 };
-        search.visit(subject);
-        search.found.sort_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
-        search.found.dedup();
-        search.found
     }
 
     fn shortest(&self, subject: &Subject) -> Option<Chain> {
@@ -167,10 +165,10 @@ impl<'a> Graph<'a> {
     }
 
     /// Returns the direct reasons, each with the next thing that needs one.
-    fn edges(&self, subject: &Subject) -> Vec<(Edge, Option<Subject>)> {
+    pub(super) fn edges(&self, subject: &Subject) -> Vec<(Edge, Option<Subject>)> {
         match subject {
             Subject::Path(place) => self.edges_of_path(*place),
-            Subject::Module(module) => self.edge_of_module(module).into_iter().collect(),
+            Subject::Module(module) => self.edges_of_module(module),
             Subject::Package(place) => self.edges_of_package(*place),
         }
     }
@@ -181,7 +179,7 @@ impl<'a> Graph<'a> {
         let package = |origin: &Origin| self.explanation.packages.iter().position(|package| package.origin == *origin);
         match reason {
             Kept::Package(_) | Kept::Requested | Kept::Required => {
-                let module = self.module_of(&row.path).filter(|module| self.cause(module).is_some());
+                let module = self.module_of(&row.path).filter(|module| !self.causes(module).is_empty());
                 if let Some(module) = module {
                     return vec![(Edge::FileOf { module: module.clone() }, Some(Subject::Module(module)))];
                 }
@@ -198,23 +196,38 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn cause(&self, module: &str) -> Option<&'a Cause> {
-        self.explanation.modules.causes.as_ref()?.get(module)
+    /// Returns the causes of a module. Empty if it is not reached, or if trim has not followed the imports.
+    fn causes(&self, module: &str) -> &'a [Cause] {
+        let causes = self.explanation.modules.causes.as_ref().and_then(|causes| causes.get(module));
+        causes.map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn edge_of_module(&self, module: &str) -> Option<(Edge, Option<Subject>)> {
-        let next = |module: &String| Some(Subject::Module(module.clone()));
-        Some(match self.cause(module)? {
-            Cause::Root => (self.root(module), None),
-            Cause::PackageOf { module } => (Edge::PackageOf { module: module.clone() }, next(module)),
-            Cause::ImportedBy { module } => (Edge::ImportedBy { module: module.clone() }, next(module)),
-            Cause::ComputedBy { module } => (Edge::ComputedBy { module: module.clone() }, next(module)),
-            Cause::NamedBy { module } => (Edge::NamedInTextOf { module: module.clone() }, next(module)),
-            Cause::Unread { module } => (Edge::BesideUnread { module: module.clone() }, next(module)),
-        })
+    /// Whether a module has more causes than the explanation contains.
+    pub(super) fn is_cut(&self, subject: &Subject) -> bool {
+        matches!(subject, Subject::Module(module) if self.explanation.modules.cut.contains(module))
     }
 
-    /// Returns the reason of a module from which others are reached.
+    fn edges_of_module(&self, module: &str) -> Vec<(Edge, Option<Subject>)> {
+        let edge = |cause: &Cause| match cause {
+            Cause::Root => self.root(module),
+            Cause::PackageOf { module } => Edge::PackageOf { module: module.clone() },
+            Cause::ImportedBy { module } => Edge::ImportedBy { module: module.clone() },
+            Cause::ComputedBy { module } => Edge::ComputedBy { module: module.clone() },
+            Cause::NamedBy { module } => Edge::NamedInTextOf { module: module.clone() },
+            Cause::Unread { module } => Edge::BesideUnread { module: module.clone() },
+        };
+        let next = |module: &str| Some(Subject::Module(module.to_owned()));
+        let causes = self.causes(module);
+        let mut edges: Vec<(Edge, Option<Subject>)> =
+            causes.iter().map(|cause| (edge(cause), cause.module().and_then(next))).collect();
+        let of_packages = self.inside.get(module).into_iter().flatten().filter(|inside| {
+            !causes.iter().any(|cause| matches!(cause, Cause::PackageOf { module } if module == *inside))
+        });
+        edges.extend(of_packages.map(|inside| (Edge::PackageOf { module: (*inside).to_owned() }, next(inside))));
+        edges
+    }
+
+    /// Returns the reason of a module from which the search for other modules starts.
     fn root(&self, module: &str) -> Edge {
         let modules = &self.explanation.modules;
         let is_in = |package: &String| {
@@ -273,13 +286,13 @@ impl<'a> Graph<'a> {
         edges
     }
 
-    /// Returns the name of the module that a file is.
+    /// Returns the name of the module to which a file belongs.
     pub(super) fn module_of(&self, path: &ImagePath) -> Option<String> {
         module_of(path, &self.explanation.modules.folders)
     }
 }
 
-/// Returns the reason of a package that no other package has to require.
+/// Returns the reason of a package that does not come from another package. `None` if it has no such reason.
 pub(super) fn own_reason(package: &Package) -> Option<Edge> {
     let origin = match &package.origin {
         Origin::Deb { .. } => None,
@@ -296,36 +309,6 @@ pub(super) fn own_reason(package: &Package) -> Option<Edge> {
     })
 }
 
-/// A search for all chains.
-struct Search<'a> {
-    graph: &'a Graph<'a>,
-    path: Chain,
-    seen: BTreeSet<Subject>,
-    found: Vec<Chain>,
-    steps: usize,
-}
-
-impl Search<'_> {
-    fn visit(&mut self, subject: &Subject) {
-        if self.path.len() >= MAX_LENGTH || !self.seen.insert(subject.clone()) {
-            return;
-        }
-        for (edge, target) in self.graph.edges(subject) {
-            self.steps += 1;
-            if self.found.len() >= MAX_CHAINS || self.steps > MAX_STEPS {
-                break;
-            }
-            self.path.push(edge);
-            match target {
-                None => self.found.push(self.path.clone()),
-                Some(target) => self.visit(&target),
-            }
-            self.path.pop();
-        }
-        self.seen.remove(subject);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,7 +317,7 @@ mod tests {
     fn chains(subject: impl Fn(&Graph<'_>) -> Subject, all: bool) -> Vec<Chain> {
         let explanation = example();
         let graph = Graph::new(&explanation);
-        graph.chains(&subject(&graph), all)
+        graph.chains(&subject(&graph), all).found
     }
 
     fn path(text: &str) -> impl Fn(&Graph<'_>) -> Subject {
@@ -398,21 +381,12 @@ mod tests {
     fn modules_that_need_one_another_end_no_search() {
         let mut explanation = example();
         let causes = explanation.modules.causes.as_mut().unwrap();
-        causes.insert("loader".to_owned(), Cause::ImportedBy { module: "yaml".to_owned() });
+        let by = |module: &str| vec![Cause::ImportedBy { module: module.to_owned() }];
+        causes.extend([("loader".to_owned(), by("yaml")), ("yaml".to_owned(), by("loader"))]);
+        explanation.modules.cut.clear();
         let graph = Graph::new(&explanation);
         for all in [false, true] {
-            assert_eq!(graph.chains(&Subject::Module("yaml".to_owned()), all), Vec::<Chain>::new());
+            assert_eq!(graph.chains(&Subject::Module("yaml".to_owned()), all), Chains::default());
         }
-    }
-
-    #[test]
-    fn very_long_chains_end_no_stack() {
-        let mut explanation = example();
-        let causes = explanation.modules.causes.as_mut().unwrap();
-        for number in 0..200_000 {
-            causes.insert(format!("m{number}"), Cause::ImportedBy { module: format!("m{}", number + 1) });
-        }
-        let graph = Graph::new(&explanation);
-        assert_eq!(graph.chains(&Subject::Module("m0".to_owned()), true), Vec::<Chain>::new());
     }
 }

@@ -88,16 +88,17 @@ fn removed() -> Vec<RemovedPath> {
 fn modules() -> Modules {
     let imported = |module: &str| Cause::ImportedBy { module: module.to_owned() };
     let causes = [
-        ("tool", Cause::PackageOf { module: "tool.main".to_owned() }),
-        ("tool.main", Cause::Root),
-        ("loader", imported("tool.main")),
-        ("yaml", imported("loader")),
+        ("tool", vec![Cause::PackageOf { module: "tool.main".to_owned() }]),
+        ("tool.main", vec![Cause::Root]),
+        ("loader", vec![imported("tool.main")]),
+        ("yaml", vec![imported("loader"), imported("tool")]),
     ];
     Modules {
         folders: ["/stdlib/lib-dynload", "/stdlib", "/site"].map(str::to_owned).into(),
         scripts: [("tool".to_owned(), "tool.main".to_owned())].into(),
         started: Vec::new(),
         kept: Vec::new(),
-        causes: Some(causes.map(|(module, cause)| (module.to_owned(), cause)).into()),
+        causes: Some(causes.map(|(module, causes)| (module.to_owned(), causes)).into()),
+        cut: ["loader".to_owned()].into(),
     }
 }

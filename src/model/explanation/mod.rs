@@ -1,15 +1,18 @@
-//! The explanation of an image: every path that it has or that trim removed, with its size, its origin and its reason,
-//! and the packages that require each package. lath keeps one for every image that it makes.
+//! The explanation of an image. It contains every path of the image and every path that trim removed, with size, origin
+//! and reason. For each package, it contains the packages that require it. lath stores an explanation for every image
+//! that it builds.
 
 mod answer;
 mod chain;
 #[cfg(test)]
 mod example;
 mod request;
+mod search;
 mod stored;
+mod stored_modules;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -24,7 +27,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
 use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
-use crate::model::reach::Cause;
+use crate::model::reach::{Cause, Reached};
 use crate::model::reason::{Kept, Removed, Why};
 use crate::model::request::SlimRequest;
 use crate::model::tree::Origin;
@@ -33,17 +36,17 @@ use crate::model::tree::Origin;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Stored")]
 pub(crate) struct Explanation {
-    /// The name of the image in its build.
+    /// The name of the image in the request.
     pub(crate) name: String,
     pub(crate) platform: Platform,
     pub(crate) trim: TrimLevel,
     /// The packages of the lock, and the other origins of paths.
     pub(crate) packages: Vec<Package>,
-    /// Each reason once.
+    /// The reasons. Each occurs once.
     pub(crate) reasons: Vec<Kept>,
-    /// Sorted by path.
+    /// The paths of the image, sorted.
     pub(crate) kept: Vec<KeptPath>,
-    /// Sorted by path.
+    /// The paths that trim removed, sorted.
     pub(crate) removed: Vec<RemovedPath>,
     pub(crate) modules: Modules,
 }
@@ -55,7 +58,7 @@ pub(crate) struct Package {
     /// Whether the user requested the distribution by name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_requested: bool,
-    /// Why the Debian package is in the image.
+    /// The reason why the Debian package is in the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) why: Option<Why>,
     /// The packages of the same kind that depend on it, sorted by name.
@@ -63,7 +66,7 @@ pub(crate) struct Package {
     pub(crate) required_by: Vec<String>,
 }
 
-/// A path that the image has.
+/// A path of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeptPath {
     pub(crate) path: ImagePath,
@@ -72,9 +75,9 @@ pub(crate) struct KeptPath {
     pub(crate) package: usize,
     /// The position in `reasons`.
     pub(crate) reason: usize,
-    /// The symbols that trim removed from it.
+    /// The size of the symbols that trim removed from the file.
     pub(crate) symbol_bytes: u64,
-    /// Whether it is a hard link to an earlier path, so that its bytes do not count.
+    /// Whether it is a hard link to an earlier path. Then its bytes do not count.
     pub(crate) is_hard_link: bool,
 }
 
@@ -88,19 +91,21 @@ pub(crate) struct RemovedPath {
     pub(crate) rule: Removed,
 }
 
-/// The modules of the image, and the places from which they are reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The modules of the image, and the starting points from which they are reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Modules {
-    /// The folders of the search path. A folder that contains another one comes after it.
+    /// The folders of the search path. If a folder contains another one, the inner folder comes first.
     pub(crate) folders: Vec<String>,
     /// The module of each requested console script.
     pub(crate) scripts: BTreeMap<String, String>,
-    /// The modules in the command of the image.
+    /// The modules that the image's command starts.
     pub(crate) started: Vec<String>,
-    /// The modules of `--keep-module`.
+    /// The modules that `--keep-module` keeps.
     pub(crate) kept: Vec<String>,
-    /// The reached modules, each with its cause. `None` if trim has not followed the imports.
-    pub(crate) causes: Option<BTreeMap<String, Cause>>,
+    /// The reached modules, each with its causes, the first one first. `None` if trim has not followed the imports.
+    pub(crate) causes: Option<BTreeMap<String, Vec<Cause>>>,
+    /// The modules that have more causes than these.
+    pub(crate) cut: BTreeSet<String>,
 }
 
 impl Serialize for Explanation {
@@ -110,7 +115,7 @@ impl Serialize for Explanation {
 }
 
 impl Explanation {
-    /// Explains the image `name`, which was made for `request`.
+    /// Explains the image `name`, which was built for `request`.
     pub(crate) fn of(name: &str, made: &Made, request: &SlimRequest<'_>) -> Self {
         let mut packages = of_lock(made);
         let mut places: BTreeMap<Origin, usize> =
@@ -190,6 +195,15 @@ fn of_lock(made: &Made) -> Vec<Package> {
     wheels.chain(debs).collect()
 }
 
+/// Returns the causes of each reached module, the first one first.
+fn causes(reached: &Reached) -> BTreeMap<String, Vec<Cause>> {
+    let more = |module: &String| reached.more.get(module).into_iter().flatten().cloned();
+    let all = |(module, first): (&String, &Cause)| {
+        (module.clone(), std::iter::once(first.clone()).chain(more(module)).collect())
+    };
+    reached.modules.iter().map(all).collect()
+}
+
 impl Modules {
     /// The position of the standard library in `folders`.
     const STDLIB: usize = 1;
@@ -202,7 +216,8 @@ impl Modules {
             scripts: scripts.collect(),
             started: request.started.modules.iter().map(|entry| entry.module.clone()).collect(),
             kept: request.options.keep_modules.clone(),
-            causes: made.reached.as_ref().map(|reached| reached.modules.clone()),
+            causes: made.reached.as_ref().map(causes),
+            cut: made.reached.as_ref().map(|reached| reached.cut.clone()).unwrap_or_default(),
         }
     }
 }

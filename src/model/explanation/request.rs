@@ -1,4 +1,4 @@
-//! The image whose explanation the user wants.
+//! A request for the explanation of an image.
 
 use std::path::PathBuf;
 
@@ -8,15 +8,15 @@ use crate::model::platform::Platform;
 #[derive(Debug, Clone)]
 pub(crate) struct ExplainRequest {
     pub(crate) source: ExplainSource,
-    /// The platform, if there are several.
+    /// The platform, if the image has several.
     pub(crate) platform: Option<Platform>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum ExplainSource {
     Image(ImageSource),
-    /// An archive of an image. It may have any form.
+    /// An archive with an image, in any format. It may have any form.
     Archive(PathBuf),
-    /// A file with explanations.
+    /// A file that contains explanations.
     File(PathBuf),
 }

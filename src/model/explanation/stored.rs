@@ -1,30 +1,32 @@
-//! The form in which an explanation is kept and sent: a column for each field, so that it is small after compression,
-//! and paths without the bytes that they share with the path before them. It has a version, because other programs and
-//! later versions of lath read it.
+//! The format in which an explanation is stored and sent. Each field is a column, so that the result is small after
+//! compression. A path does not repeat the bytes that it shares with the previous path. The format has a version,
+//! because other programs and later versions of lath read it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Explanation, KeptPath, Modules, Package, RemovedPath};
+use super::stored_modules::ModuleColumns;
+use super::{Explanation, KeptPath, Package, RemovedPath};
 use crate::model::image_path::ImagePath;
 use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
 use crate::model::reason::{Kept, Removed};
 
-const VERSION: u32 = 1;
-/// The limit is far above real images. It is necessary because the time of some questions grows with the square of the
-/// number.
+const VERSION: u32 = 2;
+/// The maximum number of packages. It is much higher than in real images. It is necessary because the time of some
+/// searches grows with the square of this number.
 const MAX_PACKAGES: usize = 5_000;
-/// The most names of packages that require another one, over all packages, for the same reason.
+/// The maximum length of all `required_by` together. The reason is the same.
 const MAX_REQUIREMENTS: usize = 50_000;
-/// The most folders of modules. Every path is compared with each of them.
+/// The maximum number of folders with modules. Every path is compared with each folder.
 const MAX_FOLDERS: usize = 100;
-/// The most bytes of all paths of a column. A few stored bytes can stand for a long path.
-const MAX_PATH_BYTES: usize = 128 << 20;
-/// The most bytes of a file, and the most paths, so that a sum of sizes always has less than 64 bits.
+/// The maximum size of all paths in a column. This limit is necessary because a few stored bytes can become a long
+/// path.
+const MAX_PATH_BYTES: usize = 32 << 20;
+/// The maximum size of a file. With the maximum number of paths, a sum of sizes always fits into 64 bits.
 const MAX_FILE_BYTES: u64 = 1 << 40;
-const MAX_PATHS: usize = 2_000_000;
+const MAX_PATHS: usize = 500_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Stored {
@@ -36,56 +38,55 @@ pub(super) struct Stored {
     reasons: Vec<Kept>,
     kept: KeptColumns,
     removed: RemovedColumns,
-    modules: Modules,
+    modules: ModuleColumns,
 }
 
-/// Paths in their order.
+/// Texts in their order, such as paths.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct PathColumns {
-    /// The number of bytes that each path shares with the one before it.
+pub(super) struct TextColumns {
+    /// The number of bytes that each text shares with the previous text.
     shared: Vec<usize>,
     rest: Vec<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct KeptColumns {
-    paths: PathColumns,
+    paths: TextColumns,
     sizes: Vec<u64>,
     packages: Vec<usize>,
     reasons: Vec<usize>,
-    /// The bytes of symbols that were removed, for the positions of paths that had some.
+    /// The size of the symbols that were removed, by the position of the path. Other paths had none.
     symbols: BTreeMap<usize, u64>,
-    /// The positions of hard links.
+    /// The positions of the paths that are hard links.
     hard_links: Vec<usize>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct RemovedColumns {
-    paths: PathColumns,
+    paths: TextColumns,
     sizes: Vec<u64>,
     packages: Vec<usize>,
     rules: Vec<usize>,
-    /// The ids of the rules.
+    /// The ids of the rules that removed paths.
     ids: Vec<Removed>,
 }
 
-impl PathColumns {
-    fn of<'a>(paths: impl Iterator<Item = &'a ImagePath>) -> Self {
+impl TextColumns {
+    pub(super) fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let (mut columns, mut before) = (Self::default(), "");
-        for path in paths {
-            let path = path.as_str();
-            let mut shared = before.bytes().zip(path.bytes()).take_while(|(one, other)| one == other).count();
-            while !path.is_char_boundary(shared) {
+        for text in texts {
+            let mut shared = before.bytes().zip(text.bytes()).take_while(|(one, other)| one == other).count();
+            while !text.is_char_boundary(shared) {
                 shared -= 1;
             }
             columns.shared.push(shared);
-            columns.rest.push(path[shared..].to_owned());
-            before = path;
+            columns.rest.push(text[shared..].to_owned());
+            before = text;
         }
         columns
     }
 
-    fn paths(&self) -> Result<Vec<ImagePath>, String> {
+    pub(super) fn texts(&self) -> Result<Vec<String>, String> {
         same_length("paths", self.shared.len(), self.rest.len())?;
         if self.rest.len() > MAX_PATHS {
             return Err(format!("it has more than {MAX_PATHS} paths"));
@@ -94,18 +95,22 @@ impl PathColumns {
         if lengths.fold(0, usize::saturating_add) > MAX_PATH_BYTES {
             return Err(format!("its paths have more than {MAX_PATH_BYTES} bytes"));
         }
-        let (mut paths, mut before) = (Vec::with_capacity(self.rest.len()), String::new());
+        let mut texts: Vec<String> = Vec::with_capacity(self.rest.len());
         for (shared, rest) in self.shared.iter().zip(&self.rest) {
+            let before = texts.last().map(String::as_str).unwrap_or_default();
             let start = before.get(..*shared).ok_or("a path shares more bytes than there are")?;
-            let path = format!("{start}{rest}");
-            paths.push(ImagePath::parse(&path).map_err(|error| error.to_string())?);
-            before = path;
+            texts.push(format!("{start}{rest}"));
         }
-        Ok(paths)
+        Ok(texts)
+    }
+
+    fn paths(&self) -> Result<Vec<ImagePath>, String> {
+        let parsed = |text: String| ImagePath::parse(&text).map_err(|error| error.to_string());
+        self.texts()?.into_iter().map(parsed).collect()
     }
 }
 
-fn same_length(column: &str, found: usize, expected: usize) -> Result<(), String> {
+pub(super) fn same_length(column: &str, found: usize, expected: usize) -> Result<(), String> {
     if found == expected {
         return Ok(());
     }
@@ -119,7 +124,7 @@ fn sizes<'a>(mut sizes: impl Iterator<Item = &'a u64>) -> Result<(), String> {
     }
 }
 
-fn in_range(column: &str, positions: &[usize], length: usize) -> Result<(), String> {
+pub(super) fn in_range(column: &str, positions: &[usize], length: usize) -> Result<(), String> {
     match positions.iter().find(|position| **position >= length) {
         None => Ok(()),
         Some(position) => Err(format!("the column `{column}` has the position {position}, and there are {length}")),
@@ -137,7 +142,7 @@ impl Stored {
             reasons: explanation.reasons.clone(),
             kept: KeptColumns::of(&explanation.kept),
             removed: RemovedColumns::of(&explanation.removed),
-            modules: explanation.modules.clone(),
+            modules: ModuleColumns::of(&explanation.modules),
         }
     }
 }
@@ -154,11 +159,12 @@ impl TryFrom<Stored> for Explanation {
             return Err(format!("it has {} packages, and the limit is {MAX_PACKAGES}", packages.len()));
         }
         let requirements: usize = packages.iter().map(|package| package.required_by.len()).sum();
-        if requirements > MAX_REQUIREMENTS || modules.folders.len() > MAX_FOLDERS {
+        if requirements > MAX_REQUIREMENTS || modules.folders() > MAX_FOLDERS {
             return Err("it has too many requirements of packages, or too many folders of modules".to_owned());
         }
         let kept = kept.rows(packages.len(), reasons.len())?;
         let removed = removed.rows(packages.len())?;
+        let modules = modules.modules()?;
         Ok(Self { name, platform, trim, packages, reasons, kept, removed, modules })
     }
 }
@@ -168,7 +174,7 @@ impl KeptColumns {
         let placed = || rows.iter().enumerate();
         let symbols = placed().filter(|(_, row)| row.symbol_bytes > 0);
         Self {
-            paths: PathColumns::of(rows.iter().map(|row| &row.path)),
+            paths: TextColumns::of(rows.iter().map(|row| row.path.as_str())),
             sizes: rows.iter().map(|row| row.size_bytes).collect(),
             packages: rows.iter().map(|row| row.package).collect(),
             reasons: rows.iter().map(|row| row.reason).collect(),
@@ -210,7 +216,7 @@ impl RemovedColumns {
         ids.dedup();
         let rules = rows.iter().map(|row| ids.binary_search(&row.rule).unwrap_or_default());
         Self {
-            paths: PathColumns::of(rows.iter().map(|row| &row.path)),
+            paths: TextColumns::of(rows.iter().map(|row| row.path.as_str())),
             sizes: rows.iter().map(|row| row.size_bytes).collect(),
             packages: rows.iter().map(|row| row.package).collect(),
             rules: rules.collect(),
@@ -250,12 +256,12 @@ mod tests {
     #[test]
     fn paths_are_stored_without_the_beginning_that_they_share() {
         let paths = ["/usr/lib/a", "/usr/lib/ä", "/usr/lib/ö", "/x"].map(|path| ImagePath::parse(path).unwrap());
-        let columns = PathColumns::of(paths.iter());
+        let columns = TextColumns::of(paths.iter().map(ImagePath::as_str));
         assert_eq!((columns.shared.as_slice(), columns.rest[2].as_str()), ([0, 9, 9, 1].as_slice(), "ö"));
         assert_eq!(columns.paths().unwrap(), paths);
     }
 
-    /// A change of a stored explanation.
+    /// A function that changes a stored explanation.
     type Change = fn(&mut serde_json::Value);
 
     #[test]
@@ -266,7 +272,7 @@ mod tests {
             serde_json::from_value::<Explanation>(value).unwrap_err().to_string()
         };
         let table: [(Change, &str); 10] = [
-            (|value| value["version"] = 2.into(), "it has the version 2, and this lath reads version 1"),
+            (|value| value["version"] = 1.into(), "it has the version 1, and this lath reads version 2"),
             (|value| value["kept"]["sizes"] = [1].into(), "the column `sizes` has 1 entries instead of"),
             (|value| value["kept"]["packages"][0] = 99.into(), "the column `packages` has the position 99"),
             (|value| value["kept"]["hard_links"] = [99].into(), "the column `hard_links` has the position 99"),
@@ -291,9 +297,9 @@ mod tests {
         let long = format!("/{}", vec!["x".repeat(200); 20].join("/"));
         let rest = std::iter::once(long.clone()).chain(std::iter::repeat_n(String::new(), 40_000));
         let shared = std::iter::once(0).chain(std::iter::repeat_n(long.len(), 40_000));
-        let columns = PathColumns { shared: shared.collect(), rest: rest.collect() };
+        let columns = TextColumns { shared: shared.collect(), rest: rest.collect() };
         assert_eq!(columns.paths().unwrap_err(), format!("its paths have more than {MAX_PATH_BYTES} bytes"));
-        let many = PathColumns { shared: vec![0; MAX_PATHS + 1], rest: vec![String::new(); MAX_PATHS + 1] };
+        let many = TextColumns { shared: vec![0; MAX_PATHS + 1], rest: vec![String::new(); MAX_PATHS + 1] };
         assert_eq!(many.paths().unwrap_err(), format!("it has more than {MAX_PATHS} paths"));
     }
 }

@@ -1,4 +1,4 @@
-//! The packages of an image as a table: their bytes, and the bytes that the image would lose without each of them.
+//! A table of the packages in an image: their sizes, and how much smaller the image would be without each package.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
 use crate::model::tree::Origin;
 
-/// The packages, the largest first.
+/// The packages, sorted by size. The largest comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Table {
     pub(crate) name: String,
@@ -28,13 +28,13 @@ pub(crate) struct Row {
     pub(crate) size_bytes: u64,
     pub(crate) files: usize,
     pub(crate) removed_bytes: u64,
-    /// The bytes that go if it is left out: its own, and those of everything that only it requires. `None` if every
-    /// image needs it.
+    /// The number of bytes that the image would lose without this package: its own, and those of packages that only it
+    /// requires. `None` if every image needs the package.
     pub(crate) alone_bytes: Option<u64>,
 }
 
 impl Explanation {
-    /// Returns the table of its packages.
+    /// Returns the table of the packages.
     pub(crate) fn table(&self) -> Table {
         let mut rows = self.rows();
         rows.retain(|row| row.files > 0 || row.removed_bytes > 0);
@@ -77,15 +77,16 @@ impl Explanation {
     }
 }
 
-/// Which packages need which other ones.
+/// The dependencies between packages.
 struct Needs {
     packages: Vec<Need>,
 }
 
 struct Need {
-    /// Whether the image has it without any other package that needs it.
+    /// Whether the package is in the image for its own reason, even if no other package needs it.
     is_wanted: bool,
-    /// Whether the user can leave it out, with all packages that need it. None of these is in every image.
+    /// Whether the user can leave out the package, together with all packages that need it. This is false if one of
+    /// these is in every image.
     can_go: bool,
     needs: Vec<usize>,
 }
@@ -98,7 +99,8 @@ impl Needs {
             .collect();
         let need = |(package, dependents): (&Package, &Vec<usize>)| {
             let own = own_reason(package);
-            // A package without any reason counts as wanted, because the explanation has nothing that it depends on.
+            // A package without any reason counts as wanted, because the explanation does not contain anything that
+            // needs it.
             let is_wanted = own.is_some() || dependents.is_empty();
             let can_go = matches!(own, None | Some(Edge::Requested | Edge::With { .. }));
             Need { is_wanted, can_go, needs: Vec::new() }
@@ -118,7 +120,8 @@ impl Needs {
         Self { packages }
     }
 
-    /// Returns the packages that go if one is left out, including this one. `None` if every image needs it.
+    /// Returns the packages that disappear if `left_out` is left out. It is one of them. Returns `None` if every image
+    /// needs it.
     fn gone_without(&self, left_out: usize) -> Option<BTreeSet<usize>> {
         if !self.packages[left_out].can_go {
             return None;
@@ -127,7 +130,7 @@ impl Needs {
         Some(all.difference(&without).copied().collect())
     }
 
-    /// Returns the packages that are wanted or needed, without one and without those that only it needs.
+    /// Returns the packages of the image if `without` is left out. Packages that only `without` needs are left out too.
     fn reached(&self, without: Option<usize>) -> BTreeSet<usize> {
         let wanted = (0..self.packages.len()).filter(|place| self.packages[*place].is_wanted);
         let mut next: Vec<usize> = wanted.filter(|place| Some(*place) != without).collect();
@@ -161,14 +164,14 @@ mod tests {
             [
                 row("deb python3", 6_000_000, 0, None),
                 row("deb libyaml", 150_000, 0, Some(150_000)),
-                // Its own bytes, and those of its library.
+                // This includes the package's own bytes and those of its library.
                 row("wheel yaml", 43_000, 9_000, Some(193_000)),
-                // Everything that was requested, because all other distributions are needed by it.
+                // This is everything that was requested, because `tool` needs all other distributions.
                 row("wheel tool", 1_200, 0, Some(194_300)),
-                // `yaml` stays, because `tool` requires it, too.
+                // `yaml` is not included, because `tool` requires it too.
                 row("wheel loader", 100, 0, Some(100)),
                 row("lath", 10, 0, None),
-                // The interpreter needs it, and every image has the interpreter.
+                // The interpreter needs it, and every image contains the interpreter.
                 row("deb libc6", 0, 9_000, None),
             ]
         );

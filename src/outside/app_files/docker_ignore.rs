@@ -1,5 +1,6 @@
 //! `.dockerignore`: patterns of paths that are left out (docs.docker.com, "Build context", section ".dockerignore
-//! files"). They differ from those of git: each begins at the folder itself, and the last one that matches decides.
+//! files"). They differ from git's patterns: each pattern begins at the folder itself, and if several match, the last
+//! one decides.
 
 use std::path::Path;
 
@@ -25,7 +26,7 @@ pub(super) struct DockerIgnore {
 #[derive(Debug)]
 struct Pattern {
     matcher: GlobMatcher,
-    /// Whether it begins with `!`, so that matching paths are not left out.
+    /// Whether the pattern begins with `!`, which means that matching paths are not left out.
     is_exception: bool,
 }
 
@@ -51,13 +52,13 @@ impl DockerIgnore {
         Ok(Self { patterns })
     }
 
-    /// Returns whether a path, relative to the folder of the file, is left out. A folder is searched if an exception may
-    /// hold for a file in it.
+    /// Returns whether a path, relative to the folder of the file, is left out. If there are exceptions, a folder never counts as left out,
+    /// because an exception may apply to a file in it.
     pub(super) fn ignores(&self, path: &Path, is_folder: bool) -> bool {
         if is_folder && self.patterns.iter().any(|pattern| pattern.is_exception) {
             return false;
         }
-        // A pattern that matches a folder also holds for everything in it.
+        // A pattern that matches a folder also applies to everything in it.
         let matches = |pattern: &&Pattern| path.ancestors().any(|path| pattern.matcher.is_match(path));
         self.patterns.iter().rev().find(matches).is_some_and(|pattern| !pattern.is_exception)
     }

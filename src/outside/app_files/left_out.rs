@@ -7,7 +7,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-/// Folders that programs create, and that they create again if they are not there.
+/// Folders that programs create, and create again if they are missing.
 const CACHES: [&str; 11] = [
     "__pycache__",
     ".mypy_cache",
@@ -22,7 +22,7 @@ const CACHES: [&str; 11] = [
     ".ipynb_checkpoints",
 ];
 
-/// Folders in a home directory that contain keys and passwords.
+/// Folders of a home directory that contain keys and passwords.
 const SECRET_FOLDERS: [&str; 4] = [".aws", ".gnupg", ".ssh", ".kube"];
 
 /// Files that contain keys or passwords.
@@ -32,10 +32,11 @@ const SECRETS: [&str; 9] =
 /// The endings of files that contain private keys.
 const KEYS: [&str; 6] = ["key", "p12", "pfx", "jks", "keystore", "ppk"];
 
-/// A larger file is no private key.
+/// A larger file is not a private key.
 const MAX_KEY_BYTES: u64 = 1 << 20;
 
-/// The first member of each archive that lath writes, and the file that marks a folder as an image (image-layout.md).
+/// This is the first member of every archive that lath writes, and the file that marks a folder as an image
+/// (image-layout.md).
 const OCI_LAYOUT: &str = "oci-layout";
 
 /// The file that marks a folder as a cache (bford.info/cachedir).
@@ -45,7 +46,7 @@ fn name(path: &Path) -> &str {
     path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
 
-/// Returns whether nothing in the folder goes into an image.
+/// Returns whether all files in the folder are left out.
 pub(super) fn is_left_out_folder(path: &Path) -> bool {
     CACHES.contains(&name(path))
         || SECRET_FOLDERS.contains(&name(path))
@@ -53,19 +54,19 @@ pub(super) fn is_left_out_folder(path: &Path) -> bool {
         || is_output_folder(path)
 }
 
-/// Returns whether lath or another tool has written the folder: an image as an OCI layout, the files of a lock, or a cache.
+/// Returns whether the folder is an output of lath or another tool: an image as an OCI layout, the files of a lock, or a cache.
 pub(crate) fn is_output_folder(path: &Path) -> bool {
     path.join(OCI_LAYOUT).is_file() || path.join(CACHE_TAG).is_file() || is_vendor_folder(path)
 }
 
-/// Returns whether a file is left out only because of its name, and without a note.
+/// Returns whether a file is left out only because of its name. No warning is shown for such a file.
 pub(super) fn is_left_out_file(path: &Path) -> bool {
     let name = name(path);
     // In a worktree and in a submodule, `.git` is a file.
     name == ".git" || name.ends_with(".pyc") || name.ends_with(".pyo")
 }
 
-/// Returns whether the file may contain a secret: a file of variables, or a private key.
+/// Returns whether the file may contain a secret: environment variables or a private key.
 pub(super) fn is_secret(path: &Path, size_bytes: u64) -> io::Result<bool> {
     let name = name(path);
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
@@ -76,7 +77,7 @@ pub(super) fn is_secret(path: &Path, size_bytes: u64) -> io::Result<bool> {
         return Ok(false);
     }
     if ending == "pem" {
-        // It may be a certificate.
+        // A file with this ending may also be a certificate, so its contents decide.
         return Ok(contains(&fs::read(path)?, b"PRIVATE KEY-----"));
     }
     let start = start(path, 128)?;
@@ -91,7 +92,7 @@ pub(crate) fn is_image(path: &Path) -> io::Result<bool> {
     if is_tar { marked() } else { Ok(false) }
 }
 
-/// Returns whether the folder has the files of a lock.
+/// Returns whether the folder contains the files of a lock.
 fn is_vendor_folder(path: &Path) -> bool {
     let list = fs::read_to_string(path.join("SHA256SUMS")).unwrap_or_default();
     list.lines().any(|line| line.ends_with(".deb"))

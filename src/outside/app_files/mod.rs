@@ -1,5 +1,6 @@
-//! Lists the files of an application: those that git tracks or would track, less `.dockerignore`, and never secrets,
-//! caches and lath's own images (docs/decisions/0110-the-files-of-an-application.md).
+//! Lists the files of an application: the files that git tracks or would track, except those that `.dockerignore`
+//! excludes. Secrets, caches and lath's own images are never listed
+//! (docs/decisions/0110-the-files-of-an-application.md).
 
 mod docker_ignore;
 mod left_out;
@@ -23,7 +24,7 @@ use self::tracked::tracked;
 use crate::model::application::{AppFile, AppFiles};
 use crate::model::hint::{Hint, Hints, RequestHint};
 
-/// The most bytes that all files of an application may have together.
+/// The maximum size of all files of an application together.
 const MAX_BYTES: u64 = 1 << 30;
 /// How many of the largest entries an error names.
 const LARGEST: usize = 5;
@@ -64,8 +65,8 @@ impl Hints for AppFilesError {
     }
 }
 
-/// Lists the files of `folder`. `outputs` are the places to which lath writes. Only the files that may be secrets or
-/// images of lath are opened.
+/// Lists the files of `folder`. `outputs` are the paths to which lath writes. A file is opened only if it may be a
+/// secret or an image of lath.
 pub(crate) fn list(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles, AppFilesError> {
     let read = |path: &Path, source| AppFilesError::Read { path: path.to_owned(), source };
     let root = fs::canonicalize(folder).map_err(|source| read(folder, source))?;
@@ -78,7 +79,7 @@ pub(crate) fn list(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles, AppFi
             paths.insert(entry.into_path());
         }
     }
-    // `.gitignore` may name files that git tracks nevertheless.
+    // git may track files that `.gitignore` excludes.
     let tracked = tracked(&root).map_err(|source| read(&root, source))?;
     paths.extend(tracked.iter().filter(|path| filter.counts_with_folders(path)).map(|path| root.join(path)));
     let mut entries = Vec::new();
@@ -99,7 +100,7 @@ pub(crate) fn list(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles, AppFi
     Ok(listing.files)
 }
 
-/// Lists the only file of a script.
+/// Lists the script as the only file of the application.
 pub(crate) fn script(path: &Path) -> Result<AppFiles, AppFilesError> {
     let read = |source| AppFilesError::Read { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(read)?;
@@ -110,8 +111,8 @@ pub(crate) fn script(path: &Path) -> Result<AppFiles, AppFilesError> {
     Ok(AppFiles { files: BTreeMap::from([(name.to_owned(), file)]), ..AppFiles::default() })
 }
 
-/// Returns the paths of those Python files that do something when Python runs them: they compare `__name__` with
-/// `__main__`. Files that cannot be read do not count.
+/// Returns the paths of the Python files that can be run as programs, because they compare `__name__` with `__main__`.
+/// Files that cannot be read are skipped.
 pub(crate) fn programs(files: &AppFiles) -> Vec<&str> {
     const MAX_BYTES: u64 = 1 << 20;
     let is_program = |(path, file): (&'_ String, &AppFile)| match file {
@@ -130,7 +131,7 @@ fn is_executable(metadata: &Metadata) -> bool {
 /// Decides which files never go into an image.
 #[derive(Clone)]
 struct Filter {
-    /// Canonical.
+    /// The absolute path without links.
     root: PathBuf,
     outputs: Vec<PathBuf>,
     docker_ignore: Arc<DockerIgnore>,
@@ -162,8 +163,8 @@ impl Filter {
     }
 }
 
-/// Returns the walk over all files that git tracks or would track, less those that never go into an image. Files that
-/// only this user's settings of git ignore do count, because the image must not depend on them.
+/// Returns an iterator over the files that git tracks or would track, without those that never go into an image. The
+/// git settings of this user have no effect, because the image must not depend on them.
 fn walk(root: &Path, filter: &Filter) -> ignore::Walk {
     let is_in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
     let filter = filter.clone();
@@ -208,7 +209,7 @@ fn refuse_too_large(folder: &Path, root: &Path, entries: &[(PathBuf, Metadata)])
 
 /// The files that were found so far.
 struct Listing<'a> {
-    /// Canonical.
+    /// The absolute path without links.
     root: &'a Path,
     files: AppFiles,
 }
@@ -237,13 +238,14 @@ impl Listing<'_> {
         Ok(())
     }
 
-    /// Returns the target of a link. Refuses one that leads out of the folder, because its target is not in the image.
+    /// Returns the target of a link. Refuses a link that leads out of the folder, because its target is not in the
+    /// image.
     fn target(&self, path: &Path, relative: &str) -> Result<String, AppFilesError> {
         let target = fs::read_link(path).map_err(|source| AppFilesError::Read { path: path.to_owned(), source })?;
         let target = target.to_str().ok_or_else(|| AppFilesError::Name { path: path.to_owned() })?.to_owned();
         let leads_out = match fs::canonicalize(path) {
             Ok(end) => !end.starts_with(self.root),
-            // A link to nothing is allowed, because the target may be made when the program runs.
+            // A link without a target is allowed, because the target may be created when the program runs.
             Err(_) => false,
         };
         if leads_out || climbs_out(relative, &target) {
@@ -253,7 +255,8 @@ impl Listing<'_> {
     }
 }
 
-/// Returns whether the target of the link at `relative` is absolute, or has more `..` than the link has folders.
+/// Returns whether the target of the link at `relative` leads out of the folder. This is so if it is absolute or has
+/// too many `..`.
 fn climbs_out(relative: &str, target: &str) -> bool {
     let mut depth = relative.matches('/').count();
     for component in Path::new(target).components() {

@@ -6,7 +6,7 @@ use fs_err::os::unix::fs::symlink;
 
 use super::*;
 
-/// A folder with these files, each with its contents.
+/// Creates a folder with these files, each with its contents.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {

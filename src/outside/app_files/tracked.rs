@@ -13,7 +13,7 @@ use crate::formats::git_index;
 
 /// The index of a repository with two million files has about 200 MB.
 const MAX_BYTES: u64 = 512 << 20;
-/// The most bytes of git's other files that are read. They have a few lines.
+/// The maximum number of bytes that are read of git's other files. These files have only a few lines.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 /// Returns the files and links below `root` that git tracks, relative to `root`. `root` is canonical.
@@ -22,14 +22,14 @@ pub(crate) fn tracked(root: &Path) -> io::Result<Vec<PathBuf>> {
     let git = git_folder(top)?;
     let path = git.join("index");
     let mut bytes = Vec::new();
-    match fs::File::open(&path) {
+    match opened(&path) {
         Ok(file) => file.take(MAX_BYTES).read_to_end(&mut bytes)?,
-        // Nothing was added yet.
+        // If there is no index, git tracks no files yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let inside = root.strip_prefix(top).unwrap_or(Path::new(""));
-    // An index of another program may repeat a path.
+    // An index that another program wrote may contain a path twice.
     let mut found = BTreeSet::new();
     let mut add = |path: &[u8]| {
         let path = Path::new(OsStr::from_bytes(path));
@@ -44,15 +44,23 @@ pub(crate) fn tracked(root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found.into_iter().collect())
 }
 
+/// Opens a file for reading. A pipe or a device is refused, because its reader could wait without end.
+fn opened(path: &Path) -> io::Result<fs::File> {
+    if fs::metadata(path)?.is_file() {
+        return fs::File::open(path);
+    }
+    Err(io::Error::other(format!("cannot read `{}`: it is not a file", path.display())))
+}
+
 /// Reads the beginning of one of git's text files.
 fn text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    fs::File::open(path)?.take(MAX_TEXT_BYTES).read_to_string(&mut text)?;
+    opened(path)?.take(MAX_TEXT_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
 
-/// Returns the folder of the repository's own files. In a working tree of `git worktree` and in a submodule, `.git` is a
-/// file with its path.
+/// Returns the folder of the repository's own files. If the working tree belongs to `git worktree` or to a submodule, `.git` is a file that
+/// contains the path of this folder.
 fn git_folder(top: &Path) -> io::Result<PathBuf> {
     let git = top.join(".git");
     if git.is_dir() {
@@ -65,14 +73,15 @@ fn git_folder(top: &Path) -> io::Result<PathBuf> {
 
 /// Returns the length of the repository's hashes (git's documentation, "extensions.objectFormat").
 fn hash_bytes(git: &Path) -> usize {
-    // A further working tree has the settings of the first one.
+    // A working tree of `git worktree` uses the settings of the main working tree.
     let common = text(&git.join("commondir")).map(|path| git.join(path.trim())).unwrap_or(git.to_owned());
     let config = text(&common.join("config")).unwrap_or_default().to_lowercase();
     let is_sha256 = |line: &str| line.contains("objectformat") && line.contains("sha256");
     if config.lines().any(is_sha256) { 32 } else { 20 }
 }
 
-/// Returns whether there is a file or a link at `relative`, and no link above it, which could lead anywhere.
+/// Returns whether there is a file or a link at `relative`. Folders that are links are refused, because a link could
+/// lead anywhere.
 fn is_there(root: &Path, relative: &Path) -> bool {
     let is_plain = relative.components().all(|component| matches!(component, Component::Normal(_)));
     let is_folder = |folder: &Path| fs::symlink_metadata(root.join(folder)).is_ok_and(|metadata| metadata.is_dir());
@@ -118,7 +127,7 @@ pub(crate) mod tests {
         };
         assert_eq!(of(&top.join("app")), ["a.log", "data/b", "link"]);
         assert_eq!(of(&top), ["app/a.log", "app/data/b", "app/link", "other/c"]);
-        // `.git` of a further working tree is a file.
+        // In a working tree of `git worktree`, `.git` is a file.
         write(&top, "app/.git", b"gitdir: ../.git/worktrees/app\n");
         write(&top, ".git/worktrees/app/index", &index(&["a.log", "a.log"]));
         assert_eq!(of(&top.join("app")), ["a.log"]);
@@ -126,8 +135,13 @@ pub(crate) mod tests {
         fs::os::unix::fs::symlink("/dev/zero", top.join(".git/worktrees/app/commondir")).unwrap();
         assert_eq!(of(&top.join("app")), ["a.log"]);
         write(&top, ".git/worktrees/app/index", b"nothing");
-        let said = tracked(&top.join("app")).unwrap_err().to_string();
-        assert!(said.ends_with("/index`: it is not the index of a git repository"), "{said}");
+        let said = || tracked(&top.join("app")).unwrap_err().to_string();
+        assert!(said().ends_with("/index`: it is not the index of a git repository"), "{}", said());
+        // A pipe that nobody writes to must not stop the build.
+        let index = top.join(".git/worktrees/app/index");
+        fs::remove_file(&index).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &index, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(said().ends_with("/index`: it is not a file"), "{}", said());
         assert_eq!(tracked(Path::new("/proc")).unwrap(), Vec::<PathBuf>::new());
     }
 }

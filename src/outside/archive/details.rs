@@ -1,5 +1,5 @@
-//! The fields of `Packages` that resolving does not need, used to estimate the size of an installation. They are kept
-//! in a separate file, so that a build reads no more than it needs.
+//! The fields of `Packages` that are not needed to resolve. They are used to estimate the size of an installation. They
+//! are stored in a separate file, so that builds which do not need them do not read them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,21 +12,22 @@ const FIELDS: [&str; 6] = ["Package", "Version", "Installed-Size", "Section", "P
 /// The archive's data about one version of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Details<'a> {
-    /// `Installed-Size`: KiB, with each file rounded up and one KiB for each directory and link (deb-substvars(5)).
+    /// `Installed-Size` in KiB: the size of each file is rounded up, and each directory and link counts as one KiB
+    /// (deb-substvars(5)).
     pub(crate) installed_kib: u64,
-    /// `libdevel`, `universe/python`. Empty if the package has no section.
+    /// For example `libdevel` or `universe/python`. Empty if the package has no section.
     pub(crate) section: &'a str,
-    /// `Priority: required` (Debian Policy, section 2.5).
+    /// Whether the package has `Priority: required` (Debian Policy, section 2.5).
     pub(crate) is_required: bool,
-    /// `Essential: yes` (section 3.8).
+    /// Whether the package has `Essential: yes` (section 3.8).
     pub(crate) is_essential: bool,
 }
 
-/// The details of all packages of all pockets.
+/// The details of all packages of all pockets. A pocket is a suite of the archive, such as `trixie-security`.
 #[derive(Debug, Default)]
 pub(crate) struct DetailIndex {
     files: Vec<String>,
-    /// The positions of lines as file and offset, by package name.
+    /// The position of each line, by package name: the number of its file, and the offset in it.
     names: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
@@ -59,7 +60,7 @@ impl DetailIndex {
         self.names.get(name)?.iter().find_map(|at| self.line(*at).filter(|(of, _)| *of == version).map(|(_, it)| it))
     }
 
-    /// Returns the names of the packages that every system must have, sorted: required ones and essential ones.
+    /// Returns the sorted names of the packages that every system must have: the required and the essential ones.
     pub(crate) fn indispensable(&self) -> Vec<&str> {
         let is_indispensable = |at: &(usize, usize)| {
             self.line(*at).is_some_and(|(_, details)| details.is_required || details.is_essential)

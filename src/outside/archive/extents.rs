@@ -1,4 +1,4 @@
-//! Reduces the archive's lists of all files to the number of files of each kind per package. The lists do not contain
+//! Reads the archive's lists of all files, and counts the files of each kind in each package. The lists do not contain
 //! sizes.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 
 use crate::outside::archive::lines::read_line;
 
-/// How many paths of each kind a package has.
+/// The number of paths of each kind in a package.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// Files and links.
@@ -29,8 +29,7 @@ impl Extent {
     fn count(&mut self, path: &str, last: &str) {
         self.files += 1;
         self.path_bytes += path.len() as u64;
-        // The list is sorted, so the components that this path does not share with the previous one are new
-        // directories.
+        // The list is sorted. So if a folder of this path is not in the previous path, it is a new directory.
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let mut known = last.rsplit_once('/').map_or("", |(directory, _)| directory).split('/');
         let mut is_shared = !last.is_empty();
@@ -54,10 +53,11 @@ impl Extent {
 
 /// Reduces a list of all files (`Contents-amd64`) to sorted, tab-separated lines of package and [`Extent`].
 pub(super) fn reduce(mut reader: impl BufRead) -> io::Result<String> {
-    // The numbers of the packages in `found`, which has each package's extent and its last path.
+    // The number of each package, which is its position in `found`. `found` contains the extent and the last path of
+    // each package.
     let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
     let mut found: Vec<(Extent, String)> = Vec::new();
-    // Most lines have the package of the line before, so it is not searched again.
+    // Most lines have the same package as the line before, so the number of that package is remembered.
     let mut latest = (String::new(), 0);
     let mut line = Vec::new();
     while read_line(&mut reader, &mut line)? {

@@ -1,5 +1,5 @@
-//! `Packages` indexes, reduced to the fields that resolving needs: one line per package, which is parsed only when it
-//! is needed.
+//! `Packages` indexes, reduced to the fields that are needed to resolve. There is one line per package, which is parsed
+//! only if it is needed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
@@ -11,9 +11,9 @@ use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::sonames;
 use crate::outside::similar::similar;
 
-/// No index may unpack to more than this. Ubuntu's largest has 80 MB.
+/// No index may unpack to more than this. Ubuntu's largest index has 80 MB.
 const MAX_INDEX_BYTES: u64 = 512 << 20;
-/// What unpacking xz may take; `xz -9` needs 65 MiB.
+/// The memory limit for unpacking xz. `xz -9` needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
 
 /// The fields that are kept, in the order of a reduced line.
@@ -33,11 +33,11 @@ const FIELDS: [&str; 10] = [
 /// All packages of all pockets.
 #[derive(Default)]
 pub(crate) struct PackageIndex {
-    /// Mirror and reduced text of each file.
+    /// The mirror and the reduced text of each file.
     files: Vec<(String, String)>,
-    /// The positions of lines as file and offset, by package name.
+    /// The position of each line, by package name: the number of its file, and the offset in it.
     names: BTreeMap<String, Vec<(usize, usize)>>,
-    /// The same, by the names that a package provides.
+    /// The same positions, by the names that the packages provide.
     provided: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Package<'a> {
     pub(crate) filename: &'a str,
     pub(crate) size: &'a str,
     pub(crate) sha256: &'a str,
-    /// Without a trailing slash.
+    /// The URL of the mirror, without a trailing slash.
     pub(crate) mirror: &'a str,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
     reduce_to(FIELDS, packed, is_gzip)
 }
 
-/// Does the same for any list of `fields`.
+/// Does the same with other `fields`.
 pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzip: bool) -> io::Result<String> {
     let mut text = String::new();
     for paragraph in paragraphs(unpacked(packed, is_gzip)?) {
@@ -71,7 +71,7 @@ pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzi
             if position > 0 {
                 text.push('\t');
             }
-            // A folded field becomes one line, because line breaks and tabs mean the same as blanks in all of these
+            // A field of several lines becomes one line. Line breaks and tabs mean the same as spaces in all of these
             // fields.
             let value = value.unwrap_or_default();
             let mut start = 0;
@@ -157,20 +157,21 @@ impl PackageIndex {
         self.names.contains_key(name)
     }
 
-    /// Returns the package that contains a shared library, found by the usual names of such packages. If this returns
-    /// `None`, there may still be one; the archive's list of files has the answer.
+    /// Returns the package that contains a shared library, by the naming rules for such packages. If this returns
+    /// `None`, there may still be such a package. The archive's list of files has the answer.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }
 
-    /// Returns the package that most likely contains a library that is needed by its full file name: the package of the
-    /// link next to it.
+    /// Returns the package that most likely contains a library that a program requires by its full file name. It is the
+    /// package of the link next to that file.
     pub(crate) fn package_for_file(&self, library: &str) -> Option<String> {
         self.package_for_soname(&sonames::link_beside(library)?)
     }
 
-    /// Returns the package that most likely contains the library `stem`, which may lack `lib` and the version: `udev`,
-    /// `libenchant-2`. If there are several versions of the library, the last one counts.
+    /// Returns the package that most likely contains the library `stem`. `stem` may lack the prefix `lib` and the
+    /// version. Examples are `udev` and `libenchant-2`. If there are several versions of the library, the last one is
+    /// used.
     pub(crate) fn package_for_stem(&self, stem: &str) -> Option<String> {
         let lower = stem.to_ascii_lowercase().replace('_', "-");
         let stem = lower.strip_prefix("lib").unwrap_or(&lower);
@@ -183,7 +184,7 @@ impl PackageIndex {
         named.or_else(|| self.package_for_soname(&sonames::soname_of_stem(stem)?))
     }
 
-    /// Returns the package names that are most similar to a name that no package has.
+    /// Returns the package names that are most similar to `name`, which is not the name of a package.
     pub(crate) fn near(&self, name: &str) -> Vec<String> {
         similar(name, self.names.keys().map(String::as_str)).into_iter().map(str::to_owned).collect()
     }

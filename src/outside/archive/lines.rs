@@ -1,11 +1,11 @@
-//! Texts of the archive as they unpack, bounded as a whole and in each line.
+//! Reads unpacked texts of the archive, with limits on the whole text and on each line.
 
 use std::io::{self, BufRead, Read};
 
-/// A line of any list: a path, and the packages that have it.
+/// The limit for a line of any list. A line contains a path and the packages that have it.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// A reader that fails if there is more than it may give, unlike one that ends there.
+/// A reader that fails if its source has more bytes than allowed. Other limited readers simply end there.
 pub(super) struct Bounded<R> {
     reader: R,
     max_bytes: u64,
@@ -29,7 +29,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// Reads the next line into `line`, with its end; `false` if there is none.
+/// Reads the next line into `line`, with its line break. Returns `false` if there is no further line.
 pub(super) fn read_line(mut reader: impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let length = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', line)? as u64;

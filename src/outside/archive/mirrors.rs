@@ -11,44 +11,45 @@ use crate::outside::credentials::Credentials;
 /// One suite of one mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pocket {
-    /// Without a trailing slash.
+    /// The URL of the mirror, without a trailing slash.
     pub(super) mirror: String,
-    /// Like under `dists/`: `trixie-security`.
+    /// The name of the suite below `dists/`, such as `trixie-security`.
     pub(super) suite: String,
     pub(super) components: &'static [String],
 }
 
 impl Pocket {
-    /// Returns its URL, for errors.
+    /// Returns the URL of the suite, for errors.
     pub(super) fn place(&self) -> String {
         format!("{}/dists/{}", self.mirror, self.suite)
     }
 
-    /// Returns the URL of its InRelease file.
+    /// Returns the URL of the InRelease file.
     pub(super) fn url(&self) -> String {
         format!("{}/dists/{}/InRelease", self.mirror, self.suite)
     }
 
-    /// Returns the key of cache entries about it.
+    /// Returns the key of the cache entries about this pocket.
     pub(super) fn key(&self) -> Digest {
         Digest::of(self.url().as_bytes())
     }
 }
 
-/// Returns the releases of `distribution` that lath takes by their Python, newest first.
+/// Returns the releases of `distribution` from which lath can take its Python, newest first.
 pub(super) fn suites(distribution: Distribution) -> impl Iterator<Item = &'static str> {
     let releases = releases::all().iter().rev().filter(move |release| release.distribution == distribution);
     releases.filter(|release| release.for_python).map(|release| release.suite.as_str())
 }
 
-/// The address of a mirror without its credentials, because these are sent only to its server.
+/// Returns the address of a mirror without its credentials, because credentials are sent only to the mirror itself.
 fn address(mirror: &SecretText, credentials: &Credentials) -> Option<String> {
     let url = mirror.url().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     credentials.remember(mirror.exposed());
     Some(without_credentials(&url).as_str().trim_end_matches('/').to_owned())
 }
 
-/// The suite itself, its updates and its security updates; a rolling release has neither of the latter.
+/// Returns the pockets of a suite: the suite itself, its updates and its security updates. A rolling release has only
+/// the suite itself.
 pub(super) fn pockets(
     base: &ReleaseRequest,
     architecture: Architecture,

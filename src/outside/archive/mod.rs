@@ -35,9 +35,9 @@ use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Bucket, Form, Store, StoreError};
 
 const MAX_RELEASE_BYTES: u64 = 8 << 20;
-/// What an index may have before it is unpacked; it is held in memory.
+/// The maximum size of a packed index, which is held in memory.
 const MAX_PACKED_BYTES: u64 = 128 << 20;
-/// What a list of all files may unpack to. Ubuntu's has 830 MB.
+/// The maximum unpacked size of a list of all files. Ubuntu's list has 830 MB.
 const MAX_CONTENTS_BYTES: u64 = 8 << 30;
 
 /// Access to archives, with the keys to trust.
@@ -110,7 +110,7 @@ struct KeptRelease {
     text: String,
 }
 
-/// One index whose digest is in a signed Release.
+/// An index whose digest is in a signed Release file.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedIndex {
     pub(crate) mirror: String,
@@ -119,28 +119,28 @@ pub(crate) struct SignedIndex {
     file: (Digest, u64),
 }
 
-/// The current contents of the archive according to its signed Release files. Cheap to create, because no package is
-/// read.
+/// The current contents of the archive according to its signed Release files. It is cheap to create, because no index
+/// is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) indexes: Vec<SignedIndex>,
     architecture: Architecture,
-    /// The lists of all files.
+    /// The indexes that list all files of all packages.
     contents: Vec<SignedIndex>,
-    /// The lists of files of packages for every architecture, if the archive has separate ones.
+    /// The same lists for packages that fit every architecture, if the archive has separate lists for these.
     contents_of_all: Vec<SignedIndex>,
-    /// The files that `apt-get update` would leave, for each pocket in order.
+    /// The files that `apt-get update` would download. There is one entry per pocket, in order.
     pub(crate) lists: Vec<AptLists>,
-    /// The Release files, for each pocket in order.
+    /// The Release files of the pockets, in order.
     pub(crate) releases: Vec<LockedRelease>,
 }
 
-/// The sizes of the files that `apt-get update` fetches from one pocket, in bytes, unpacked.
+/// The unpacked sizes, in bytes, of the files that `apt-get update` fetches from one pocket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct AptLists {
     pub(crate) release: u64,
     pub(crate) packages: u64,
-    /// English descriptions.
+    /// The English descriptions of packages.
     pub(crate) translations: u64,
 }
 
@@ -165,8 +165,8 @@ impl Snapshot {
         }
     }
 
-    /// Adds the indexes of a pocket. Only the lists of files of the `main_suite` are used, because those of updates are
-    /// empty or huge.
+    /// Adds the indexes of a pocket. The lists of files come only from the `main_suite`, because those of the updates
+    /// are empty or very large.
     fn add(&mut self, pocket: &Pocket, trusted: &Trusted, main_suite: &str) -> Result<(), ArchiveError> {
         let Trusted { release, text_bytes, keys } = trusted;
         let architecture = self.architecture.name();
@@ -193,7 +193,7 @@ impl Snapshot {
             let file = release.indexes.get(&path)?;
             Some(signed_index(pocket, release, path, file))
         };
-        // Debian has one such list per component, Ubuntu one for all.
+        // Debian has one such list per component. Ubuntu has one for all components.
         let name = format!("Contents-{architecture}.gz");
         self.contents.extend([format!("main/{name}"), name].into_iter().filter_map(list));
         self.contents_of_all.extend(list("main/Contents-all.gz".to_owned()));
@@ -234,7 +234,8 @@ impl Archive {
             }
         };
         let pockets = mirrors::pockets(base, architecture, http.credentials())?;
-        // Without a network there is no newer file, and the file in the store was valid when it was fetched.
+        // If lath is offline, an expired file in the store is accepted. It was valid when it was fetched, and a newer
+        // one cannot be fetched.
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut snapshot = Snapshot::new(architecture);
         for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {
@@ -244,8 +245,8 @@ impl Archive {
                 Ok::<_, ArchiveError>(trusted)
             };
             let mut current = trusted(&fetched.release)?;
-            // If a mirror serves an older Release than the one we have, keep ours. The mirror may be stale, or this may
-            // be a downgrade attack; apt does the same.
+            // If a mirror serves an older Release than the stored one, the stored one is used. The mirror may be stale,
+            // or this may be a downgrade attack. apt does the same.
             let before = fetched.before.as_ref().and_then(|before| trusted(before).ok());
             match before.filter(|before| before.release.date_secs > current.release.date_secs) {
                 Some(newer) => current = newer,
@@ -266,7 +267,7 @@ impl Archive {
         Ok(whole)
     }
 
-    /// Reads the data about packages that resolving does not need.
+    /// Reads the data about packages that are not needed to resolve.
     pub(crate) fn details(&self, snapshot: &Snapshot, access: Access<'_>) -> Result<DetailIndex, ArchiveError> {
         let mut whole = DetailIndex::default();
         for reduced in reduced(&snapshot.indexes, DETAILS, access)? {
@@ -275,8 +276,8 @@ impl Archive {
         Ok(whole)
     }
 
-    /// Returns how many files each package has, according to the archive's lists of all files. `None` if these are not
-    /// available. That happens because some mirrors serve lists that are older than their Release.
+    /// Returns how many files each package has, according to the archive's lists of all files. Returns `None` if these
+    /// lists are not available. That happens because some mirrors serve lists that are older than their Release.
     pub(crate) fn extents(
         &self,
         snapshot: &Snapshot,
@@ -286,7 +287,7 @@ impl Archive {
         const DAY_SECS: u64 = 24 * 60 * 60;
         let lists: Vec<&SignedIndex> = snapshot.contents.iter().chain(&snapshot.contents_of_all).collect();
         let key = Digest::of_fields(lists.iter().map(|list| list.file.0.as_bytes().as_slice()));
-        // These lists have tens of megabytes, so after a failure they are tried again only after a day.
+        // These lists have tens of megabytes, so after a failure they are fetched again only after a day.
         if store
             .entry(Bucket::ListsOutOfReach, &key)
             .is_some_and(|tried_secs: u64| tried_secs.saturating_add(DAY_SECS) > now_secs)
@@ -415,7 +416,7 @@ fn reduced_contents(
     let mut unpacked = BufReader::with_capacity(128 << 10, Bounded::new(MultiGzDecoder::new(file), MAX_CONTENTS_BYTES));
     let reduced = reduce(&mut unpacked).map_err(unreadable)?;
     store.put_segment(&key, reduced.as_bytes())?;
-    // The whole list is not needed again. If it cannot be removed, that does no harm.
+    // The complete list is not needed again. If it cannot be removed, it only uses disk space.
     let _ = fs_err::remove_file(parcel);
     Ok(reduced)
 }
@@ -425,13 +426,13 @@ impl SignedIndex {
         Digest::of_fields([form.name().as_bytes(), self.file.0.as_bytes()])
     }
 
-    /// Returns the URL of the file under its own name, for mirrors that do not serve files by digest.
+    /// Returns the URL that contains the file's name, because some mirrors do not serve files by digest.
     fn plain_url(&self) -> String {
         format!("{}/dists/{}", self.mirror, self.path)
     }
 }
 
-/// Returns the sizes of the lists that apt would keep of a pocket. The Release contains the sizes of the unpacked
+/// Returns the sizes of the lists that apt would store for a pocket. The Release contains the sizes of the unpacked
 /// indexes.
 fn apt_lists(pocket: &Pocket, architecture: Architecture, release: &Release, release_bytes: usize) -> AptLists {
     let size = |path: String| release.indexes.get(&path).map_or(0, |file| file.size_bytes);
@@ -454,12 +455,12 @@ fn signed_index(pocket: &Pocket, release: &Release, path: String, file: &IndexFi
     SignedIndex { mirror: pocket.mirror.clone(), url, path, file: (file.digest, file.size_bytes) }
 }
 
-/// The server's response, or a file from an earlier response.
+/// The server's response, or the stored file if it has not changed.
 struct Fetched {
     release: KeptRelease,
     /// Whether it must be stored after it was verified.
     is_new: bool,
-    /// The stored file, if the server sent a different one.
+    /// The stored file, if the server sent a different file.
     before: Option<KeptRelease>,
 }
 
@@ -468,7 +469,7 @@ struct Trusted {
     release: Release,
     /// The length of the signed text.
     text_bytes: usize,
-    /// The fingerprints of the keys that signed it.
+    /// The fingerprints of the keys that signed the text.
     keys: Vec<String>,
 }
 
@@ -491,7 +492,7 @@ fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str, store: &Store) ->
     Ok(Trusted { release, text_bytes: text.len(), keys })
 }
 
-/// Fetches the InRelease of each pocket, all in parallel. The server sends only those that have changed.
+/// Fetches the InRelease of each pocket, all in parallel. The server sends only files that have changed.
 fn in_releases(
     pockets: &[Pocket],
     distribution: Distribution,
@@ -515,8 +516,8 @@ fn in_releases(
             (Ok(Conditional::Unchanged) | Err(HttpError::Offline { .. }), Some(release)) => {
                 Fetched { release, is_new: false, before: None }
             }
-            // The request named no entity tag, so the response is wrong. A proxy may have sent it for someone else's tag.
-            // The same request again is the only remedy; its error contains the status.
+            // The request contained no entity tag, so the response "unchanged" is wrong. A proxy may have sent it because of the entity tag
+            // of another client. Repeating the request is the only thing that may help. Its error contains the status.
             (Ok(Conditional::Unchanged), None) => {
                 let bytes = http.get(&pocket.url(), MAX_RELEASE_BYTES);
                 let bytes = bytes.map_err(|source| ArchiveError::Fetch { suite: pocket.url(), source })?;
@@ -539,8 +540,8 @@ fn judge(
     release: &Release,
     not_after: Option<u64>,
 ) -> Result<(), ArchiveError> {
-    // All pockets of an Ubuntu suite have the same codename, so it would not reveal that one pocket was served in place
-    // of another.
+    // All pockets of an Ubuntu suite have the same codename. So the codename does not show whether the server sent the
+    // wrong pocket.
     let is_asked =
         release.suite == pocket.suite || (distribution == Distribution::Debian && release.codename == pocket.suite);
     if !is_asked {
@@ -554,7 +555,7 @@ fn judge(
     }
 }
 
-/// Returns a time as in RFC 3339.
+/// Formats a time as in RFC 3339.
 fn date(secs: i64) -> String {
     jiff::Timestamp::from_second(secs).map(|time| time.to_string()).unwrap_or_default()
 }

@@ -23,7 +23,8 @@ pub(crate) struct Keyring {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Verified {
     pub(crate) text: String,
-    /// The fingerprints of the keys, of a subkey that of its primary key. In lower-case hexadecimal digits, sorted.
+    /// The fingerprints of the keys. If a subkey signed, it is the fingerprint of its primary key. They have lower-case
+    /// hexadecimal digits, and are sorted.
     pub(crate) keys: Vec<String>,
 }
 
@@ -62,7 +63,7 @@ impl Keyring {
         &self.digest
     }
 
-    /// Returns the text of `in_release` that a key of this keyring has signed, without anything around it.
+    /// Returns the part of `in_release` that was signed by a key of this keyring. Text around it is left out.
     pub(crate) fn verified(&self, in_release: &str) -> Result<Verified, SignatureError> {
         const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
         const END: &str = "-----END PGP SIGNATURE-----";
@@ -83,8 +84,8 @@ impl Keyring {
         Ok(Verified { text: text.replace("\r\n", "\n"), keys: keys.into_iter().collect() })
     }
 
-    /// Returns the fingerprints of the keys that made `signature` over `text`, themselves or by a bound signing subkey.
-    /// Hash algorithms with known collisions are rejected.
+    /// Returns the fingerprints of the keys that made `signature` over `text`. A key may also sign with one of its
+    /// subkeys. Hash algorithms with known collisions are rejected.
     fn signers(&self, signature: &Signature, text: &[u8]) -> Vec<String> {
         let is_strong =
             matches!(signature.hash_alg(), Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512));
@@ -108,7 +109,7 @@ impl Keyring {
 mod tests {
     use super::*;
 
-    /// From the security archive, on a day in November 2026.
+    /// A file from the security archive, of November 2026.
     const IN_RELEASE: &str = include_str!("../../../tests/data/trixie-security.InRelease");
 
     fn debian() -> Keyring {

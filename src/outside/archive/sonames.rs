@@ -1,5 +1,5 @@
-//! Finds the package of a shared library: by Debian's naming rule, by its exceptions, or by the archive's list of
-//! files.
+//! Finds the package of a shared library by Debian's naming rule, by the exceptions to that rule, or in the archive's
+//! list of files.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
@@ -8,8 +8,8 @@ use crate::catalog::sonames;
 use crate::model::platform::Architecture;
 use crate::outside::archive::lines::read_line;
 
-/// Returns the possible names of a library's package, the most likely first (Debian Policy, section 8.1). Packages that
-/// were renamed for 64-bit time have `t64` at the end of their names.
+/// Returns the possible names of a library's package, the most likely first (Debian Policy, section 8.1). If a package
+/// was renamed because of 64-bit time, its name ends in `t64`.
 pub(super) fn candidates(soname: &str) -> Vec<String> {
     let with_t64 = |name: String| [format!("{name}t64"), name];
     if soname.starts_with("ld-linux") {
@@ -31,54 +31,58 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     if stem.starts_with("libpython") && version == "1.0" {
         return vec![stem.to_owned()];
     }
-    // There is a hyphen if the name ends in a digit. Some packages leave it out, and some always use it.
+    // The rule requires a hyphen if the name ends in a digit. Some packages lack it, and some always have it.
     let names = match (version, stem.ends_with(|last: char| last.is_ascii_digit())) {
         ("", _) => vec![stem.to_owned()],
         (_, true) => vec![format!("{stem}-{version}"), format!("{stem}{version}")],
         (_, false) => vec![format!("{stem}{version}"), format!("{stem}-{version}")],
     };
-    // `libatk-1.0.so.0` is in `libatk1.0-0`: the older form, with a version that is part of the name.
+    // `libatk-1.0.so.0` is in `libatk1.0-0`. In this older form, the version is part of the name, and there is no
+    // hyphen before it.
     let joined = stem.rsplit_once('-').filter(|(_, end)| end.starts_with(|first: char| first.is_ascii_digit()));
     let joined = joined.map(|(start, end)| format!("{start}{end}-{version}")).filter(|_| !version.is_empty());
     names.into_iter().chain(joined).flat_map(with_t64).collect()
 }
 
-/// Returns whether `package` has the usual name of a package with the library `stem`, as `find_library` and the linker's `-l`
-/// name it: `libudev1` for `udev`, `libenchant-2-2` for `enchant`.
+/// Returns whether `package` has the usual name of a package that contains the library `stem`. A stem is the name that `find_library` and
+/// the linker's `-l` use: `udev` is in `libudev1`, and `enchant` in `libenchant-2-2`.
 pub(super) fn is_named_after(package: &str, stem: &str) -> bool {
     let Some(version) = package.strip_prefix("lib").and_then(|rest| rest.strip_prefix(stem)) else { return false };
     let version = version.strip_suffix("t64").unwrap_or(version);
-    // `libharfbuzz0b`: a letter was added to the name when the library changed without a new version.
+    // In `libharfbuzz0b`, the letter was added because the library changed without a new version.
     let version = version.strip_suffix(|last: char| last.is_ascii_lowercase()).unwrap_or(version);
-    // `libmagickwand-7.q16-10`: the number of bits of ImageMagick's colours.
+    // `libmagickwand-7.q16-10` contains the number of bits per colour.
     let version = version.replace(".q16", "");
     let has_digit =
         version.contains(|c: char| c.is_ascii_digit()) || stem.ends_with(|last: char| last.is_ascii_digit());
     has_digit && version.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'))
 }
 
-/// Returns the SONAME that a stem with a version most likely means: `libgobject-2.0.so.0` for `gobject-2.0-0`.
+/// Returns the SONAME that a stem with a version most likely means. For example, `gobject-2.0-0` means
+/// `libgobject-2.0.so.0`.
 pub(super) fn soname_of_stem(stem: &str) -> Option<String> {
     let (name, version) = stem.rsplit_once('-')?;
     version.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("lib{name}.so.{version}"))
 }
 
-/// Returns the SONAME whose link is most likely next to the file `library`: `libgomp.so.1` for `libgomp.so.1.0.0`.
+/// Returns the SONAME of the link that is most likely next to the file `library`. For example, it is `libgomp.so.1` for
+/// `libgomp.so.1.0.0`.
 pub(super) fn link_beside(library: &str) -> Option<String> {
     let (stem, version) = library.split_once(".so.")?;
     let (first, _) = version.split_once('.')?;
     Some(format!("{stem}.so.{first}"))
 }
 
-/// Reduces a list of all files (`Contents-amd64`) to sorted lines of library, tab, rank, tab, package. Only libraries
-/// that the dynamic loader finds by name are included. Only one line of `reader` and the result are in memory.
+/// Reduces a list of all files (`Contents-amd64`) to sorted lines of library, rank and package, separated by tabs. Only
+/// libraries that the dynamic loader finds by name are included. Only the current line of `reader` and the result are
+/// in memory.
 pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io::Result<String> {
     let triplet = architecture.triplet();
     let folders = [format!("usr/lib/{triplet}/"), format!("lib/{triplet}/"), "usr/lib/".to_owned(), "lib/".to_owned()];
     let mut found = BTreeSet::new();
     let mut line = Vec::new();
     while read_line(&mut reader, &mut line)? {
-        // A file name may be invalid UTF-8, but never the name of a library that a program needs.
+        // A file name may be invalid UTF-8, but the names of libraries that programs need are never invalid.
         let Ok(text) = str::from_utf8(&line) else { continue };
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();
@@ -88,7 +92,7 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
             continue;
         }
         for package in packages.split(',').filter_map(|place| place.rsplit('/').next()) {
-            // These packages contain libraries too, but not for running programs.
+            // These packages contain libraries only for building programs, not for running them.
             let is_for_builders = ["-dev", "-dbg", "-dbgsym", "-cross"].iter().any(|end| package.ends_with(end));
             found.insert(format!("{name}\t{}{rank}\t{package}\n", u8::from(is_for_builders)));
         }

@@ -1,5 +1,5 @@
 //! The files in which Docker (`config.json`) and Podman (`auth.json`, containers-auth.json(5)) keep credentials for
-//! registries. Both have the same form.
+//! registries. Both have the same format.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,7 +18,7 @@ use crate::model::secret::Secret;
 use crate::outside::credentials::helper::Helper;
 use crate::outside::credentials::{Login, RegistryLogin};
 
-/// A configuration is never so large.
+/// A larger file is not a configuration.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// A file with credentials, or the text of one.
@@ -38,7 +38,7 @@ struct Auth {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
-    /// A token that token servers exchange for others.
+    /// A token that the token server exchanges for other tokens.
     identitytoken: Option<String>,
     /// A token for the registry itself.
     registrytoken: Option<String>,
@@ -48,7 +48,7 @@ struct Auth {
 pub(crate) enum AuthFileError {
     #[error("cannot read `{path}`")]
     Read { path: PathBuf, source: io::Error },
-    /// Without the cause, because that may quote the contents.
+    /// The cause is left out, because it may quote the contents of the file.
     #[error("cannot read `{path}`: line {line}, column {column} is not JSON of the form that Docker and Podman write")]
     Form { path: PathBuf, line: usize, column: usize },
     #[error("cannot read the entry `{key}` of `{path}`: `auth` must be the base64 of `NAME:PASSWORD`")]
@@ -58,7 +58,7 @@ pub(crate) enum AuthFileError {
 impl Hints for AuthFileError {}
 
 impl AuthFile {
-    /// Reads the file, `None` if it does not exist.
+    /// Reads the file. Returns `None` if it does not exist.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, AuthFileError> {
         let Some(text) = text_of(path)? else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|error| form(path, &error))
@@ -71,8 +71,8 @@ impl AuthFile {
         name.filter(|name| !name.is_empty()).map(|name| Helper::new(name))
     }
 
-    /// Returns the credentials in the file itself, for a repository of a registry. An entry for the repository or for
-    /// a namespace goes before that of the registry (containers-auth.json(5)).
+    /// Returns the credentials in the file itself, for a repository of a registry. An entry for the repository or for a
+    /// namespace is preferred to an entry for the registry (containers-auth.json(5)).
     pub(super) fn login(
         &self,
         path: &Path,
@@ -99,7 +99,7 @@ impl AuthFile {
 }
 
 impl Auth {
-    /// Returns the credentials of an entry, which may be empty. `None` if it cannot be read.
+    /// Returns the credentials of an entry, which may be empty. Returns `None` if they cannot be read.
     fn login(&self) -> Option<Option<RegistryLogin>> {
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = filled(&self.registrytoken) {
@@ -110,7 +110,7 @@ impl Auth {
                 let bytes = STANDARD.decode(auth.trim()).ok()?;
                 let text = String::from_utf8(bytes).ok()?;
                 let (user, password) = text.split_once(':')?;
-                // Docker for Windows wrote zeros at the end.
+                // Docker for Windows wrote zero bytes at the end.
                 Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
             }
             None => filled(&self.username).zip(filled(&self.password)),
@@ -122,7 +122,7 @@ impl Auth {
     }
 }
 
-/// A file while it is changed. Its other contents stay.
+/// A file that is being changed. Everything else in it is preserved.
 pub(super) struct EditedFile {
     path: PathBuf,
     /// The contents before the change.
@@ -131,13 +131,13 @@ pub(super) struct EditedFile {
 }
 
 impl EditedFile {
-    /// Reads the file. If it does not exist, it is empty.
+    /// Reads the file. If it does not exist, the contents are empty.
     pub(super) fn open(path: &Path) -> Result<Self, AuthFileError> {
         let path = path.to_owned();
         let Some(text) = text_of(&path)? else {
             return Ok(Self { path, read: AuthFile::default(), whole: Map::new() });
         };
-        // If lath cannot read the file, lath must not change it.
+        // If lath cannot read the file, lath must not change it either.
         let read = serde_json::from_str(&text).map_err(|error| form(&path, &error))?;
         let whole = serde_json::from_str(&text).map_err(|error| form(&path, &error))?;
         Ok(Self { path, read, whole })
@@ -152,7 +152,7 @@ impl EditedFile {
         &self.path
     }
 
-    /// Sets the entry of a registry. Without a login it is empty, because a program keeps the credentials.
+    /// Sets the entry of a registry. Without a login, the entry is empty, because a program keeps the credentials.
     pub(super) fn set(&mut self, registry: &str, login: Option<&Login>) {
         self.remove(registry);
         let entry = match login {
@@ -179,7 +179,7 @@ impl EditedFile {
     /// Returns the new text.
     pub(super) fn text(&self) -> Secret {
         let text = serde_json::to_string_pretty(&self.whole);
-        // Values of JSON are always written.
+        // Writing a JSON value as text does not fail.
         Secret::from(text.unwrap_or_default() + "\n")
     }
 }

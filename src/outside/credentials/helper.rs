@@ -15,13 +15,13 @@ use crate::catalog::registries;
 use crate::model::hint::Hints;
 use crate::outside::credentials::{Login, RegistryLogin};
 
-/// A program may have to wait until the user has unlocked a key.
+/// The time limit. A program may have to wait until the user has unlocked a key.
 const LIMIT: Duration = Duration::from_secs(60);
 const MAX_BYTES: u64 = 1 << 20;
-/// The user of an answer whose secret is an identity token.
+/// A program answers with this user name if the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// A program for credentials.
+/// A program that keeps credentials.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Helper {
     program: String,
@@ -34,8 +34,8 @@ struct Answer {
     secret: String,
 }
 
-/// A failure of a program. Its output is only shown if it is the program's message, because it may be a secret
-/// otherwise.
+/// A failure of a program. Its output is shown only if it is the program's error message, because other output may be a
+/// secret.
 #[derive(Debug, Error)]
 pub(crate) enum HelperError {
     #[error("cannot find the program `{program}` in `PATH`")]
@@ -61,7 +61,7 @@ impl Helper {
         &self.program
     }
 
-    /// Returns the credentials of a registry, `None` if the program has none.
+    /// Returns the credentials of a registry, or `None` if the program has none.
     pub(super) fn get(&self, search_path: &[PathBuf], registry: &str) -> Result<Option<RegistryLogin>, HelperError> {
         let answer = match self.run(search_path, "get", registries::docker_key(registry)) {
             Err(HelperError::Failed { message, .. }) if is_absence(&message) => return Ok(None),
@@ -104,7 +104,7 @@ impl Helper {
         command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(fail)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // If the program does not read its input, it fails or answers anyway.
+            // If the program does not read its input, it fails or answers without it. So this error is ignored.
             let _ = stdin.write_all(input.as_bytes());
         }
         let (sender, receiver) = mpsc::channel();
@@ -112,7 +112,7 @@ impl Helper {
             std::thread::spawn(move || {
                 let mut output = Vec::new();
                 let outcome = stdout.take(MAX_BYTES).read_to_end(&mut output);
-                // If nobody waits any longer, the output is of no use.
+                // After the time limit, no thread receives the output.
                 let _ = sender.send(outcome.map(|_| output));
             });
         }
@@ -136,7 +136,7 @@ impl Helper {
     }
 }
 
-/// Returns whether a child ends successfully, `None` if it does not end in time.
+/// Returns whether a child process succeeds, or `None` if it does not end in time.
 fn ended_within(child: &mut Child, limit: Duration) -> io::Result<Option<bool>> {
     let begun = Instant::now();
     loop {
@@ -150,7 +150,8 @@ fn ended_within(child: &mut Child, limit: Duration) -> io::Result<Option<bool>> 
     }
 }
 
-/// Returns whether a program says that it has no credentials (docker-credential-helpers, `credentials/error.go`).
+/// Returns whether the message means that the program has no credentials (docker-credential-helpers,
+/// `credentials/error.go`).
 fn is_absence(message: &str) -> bool {
     message.contains("credentials not found") || message.contains("no credentials server URL")
 }

@@ -1,6 +1,6 @@
-//! Names and passwords for servers: from URLs that the user wrote or an index returned, from environment variables, from
-//! the program `keyring` and from a netrc file. They are kept in memory only. Those for registries of images are in
-//! `registries`.
+//! Names and passwords for servers. They come from URLs that the user wrote or an index returned, from environment variables, from the
+//! program `keyring` and from a netrc file. They are kept in memory only. The module `registries` has the credentials for registries of
+//! images.
 
 mod auth_file;
 mod helper;
@@ -20,7 +20,7 @@ use uv_netrc::Netrc;
 use crate::model::secret::Secret;
 use crate::model::secret_text::without_credentials;
 
-/// The names and passwords for servers. The debug output contains none of them.
+/// The names and passwords for servers. The debug output does not contain them.
 #[derive(Default)]
 pub(crate) struct Credentials {
     netrc: Option<(PathBuf, Netrc)>,
@@ -34,7 +34,7 @@ impl fmt::Debug for Credentials {
 }
 
 struct Known {
-    /// Without credentials, query and fragment.
+    /// The URL without credentials, query and fragment.
     url: Url,
     login: Login,
     source: LoginSource,
@@ -51,16 +51,16 @@ pub(crate) struct Login {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum RegistryLogin {
     Password(Login),
-    /// A token that the token server exchanges for others (OAuth 2, RFC 6749, section 6).
+    /// A token that the token server exchanges for other tokens (OAuth 2, RFC 6749, section 6).
     Identity(Secret),
     /// A token for the registry itself.
     Bearer(Secret),
 }
 
-/// The place that a name and a password come from.
+/// Where a name and a password were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LoginSource {
-    /// A URL, which the user or an index wrote.
+    /// A URL that the user or an index wrote.
     Url,
     /// The environment variables with these names.
     Variables(Vec<String>),
@@ -72,7 +72,7 @@ pub(crate) enum LoginSource {
     File(PathBuf),
     /// A program that a file of Docker or Podman names.
     Helper { program: String, file: PathBuf },
-    /// Typed by the user.
+    /// Input that the user typed.
     Typed,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for LoginSource {
     }
 }
 
-/// The credentials that a refused request had.
+/// The credentials of a request that the server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tried {
     None {
@@ -102,12 +102,13 @@ pub(crate) enum Tried {
         host: String,
         source: LoginSource,
     },
-    /// A place of credentials could not be read.
+    /// One of the sources of credentials could not be read.
     Unreadable {
         host: String,
         problem: String,
     },
-    /// Another server redirected the request to this one. Credentials are not sent there.
+    /// Another server redirected the request to this server. lath does not send the credentials of one server to
+    /// another.
     Redirected {
         host: String,
     },
@@ -138,7 +139,8 @@ impl Credentials {
         self.remember_from(url, LoginSource::Url);
     }
 
-    /// Does the same for a URL whose credentials come from another place. If they are known already, that place stays.
+    /// Does the same for a URL whose credentials come from `source`. If they are known already, their first source
+    /// stays.
     pub(crate) fn remember_from(&self, url: &str, source: LoginSource) {
         let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };
@@ -151,13 +153,14 @@ impl Credentials {
         }
     }
 
-    /// Returns the credentials for `url`: its own if it contains any, else those of the remembered URL on the same
-    /// server that has the most leading path segments in common, else those in netrc.
+    /// Returns the credentials for `url`. If the URL contains none, those of a remembered URL on the same server are
+    /// used. If there are several such URLs, the one that has the most leading path segments in common is used. If
+    /// there is none, the credentials in netrc are used.
     pub(crate) fn of(&self, url: &str) -> Option<Login> {
         self.find(&Url::parse(url).ok()?).map(|(login, _)| login)
     }
 
-    /// Returns which credentials a request for `url` has, for an error.
+    /// Returns which credentials a request for `url` has, for use in an error.
     pub(crate) fn tried(&self, url: &str) -> Option<Tried> {
         let url = Url::parse(url).ok()?;
         let host = match url.port() {

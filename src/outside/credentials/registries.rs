@@ -1,5 +1,6 @@
-//! Credentials for registries of images. In this order: `LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`, the files of
-//! Docker and Podman with the programs that they name, and `GITHUB_TOKEN`.
+//! Credentials for registries of images. These sources are searched in this order: the variables `LATH_REGISTRY_USER`
+//! and `LATH_REGISTRY_PASSWORD`, then the files of Docker and Podman with the programs that they name, and then the
+//! variable `GITHUB_TOKEN`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::outside::staging::StagingFile;
 pub(crate) struct Found {
     pub(crate) login: Option<RegistryLogin>,
     pub(crate) source: Option<LoginSource>,
-    /// The reason why a place could not be read.
+    /// The reason why one of the sources could not be read.
     pub(crate) problem: Option<String>,
 }
 
@@ -29,7 +30,7 @@ impl Found {
         Self { login: Some(login), source: Some(source), problem: None }
     }
 
-    /// Returns which credentials a request to `host` has, for an error.
+    /// Returns which credentials a request to `host` has, for use in an error.
     pub(crate) fn tried(&self, host: &str) -> Tried {
         let host = host.to_owned();
         match (&self.source, &self.problem) {
@@ -46,16 +47,16 @@ type Answer = Result<Option<RegistryLogin>, String>;
 /// The credentials for registries, in memory only.
 pub(crate) struct RegistryCredentials {
     places: RegistryLogins,
-    /// The results for a registry and a repository.
+    /// The results, by registry and repository.
     known: Mutex<BTreeMap<(String, String), Found>>,
-    /// The answers of programs for a registry.
+    /// The answers of programs, by registry.
     answers: Mutex<BTreeMap<(String, Helper), Answer>>,
 }
 
-/// The place that `lath login` wrote to.
+/// Where `lath login` has saved the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stored {
-    /// Unencrypted, in this file.
+    /// In this file, unencrypted.
     File(PathBuf),
     Helper(String),
 }
@@ -126,7 +127,7 @@ impl RegistryCredentials {
             }
         }
         if let Some(token) = self.places.github_token.as_ref().filter(|_| registry == registries::GITHUB) {
-            // GitHub accepts every name with a token.
+            // GitHub accepts any user name with a token.
             let login = Login { user: "lath".to_owned(), password: token.exposed().to_owned() };
             let source = LoginSource::Variables(vec!["GITHUB_TOKEN".to_owned()]);
             return Found::of(RegistryLogin::Password(login), source);
@@ -134,7 +135,7 @@ impl RegistryCredentials {
         Found { problem, ..Found::default() }
     }
 
-    /// Returns the credentials that a file has, or the program that it names.
+    /// Returns the credentials in a file, or those of the program that the file names.
     fn in_file(&self, path: &Path, registry: &str, repository: &str) -> Result<Option<Found>, String> {
         let Some(file) = AuthFile::read(path).map_err(|error| in_words(&error))? else { return Ok(None) };
         let helped = file.helper(registry).map(|helper| (self.answer(&helper, registry), helper));
@@ -155,7 +156,8 @@ impl RegistryCredentials {
         answers.entry(key).or_insert_with(run).clone()
     }
 
-    /// Saves credentials as `docker login` does: with the program that Docker's file names, else in that file.
+    /// Saves credentials like `docker login`. If Docker's file names a program, the program saves them, or else they
+    /// are written to that file.
     pub(crate) fn store(&self, registry: &str, login: &Login) -> Result<Stored, StoreLoginError> {
         let path = self.docker_file()?;
         let mut edited = EditedFile::open(&path)?;
@@ -198,7 +200,7 @@ impl RegistryCredentials {
     }
 }
 
-/// Writes a changed file. Only the user can read it. If it is a link, the link stays.
+/// Writes a changed file. It can be read only by the user. If the path is a link, the file behind it is written.
 fn write(edited: &EditedFile) -> Result<(), StoreLoginError> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};

@@ -129,7 +129,7 @@ fn the_places_have_an_order() {
     let variables = from("`LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`");
     assert_eq!(show(&places, "host.example"), format!("env/secret; {variables}"));
     assert_eq!(show(&places, "other.example"), "nothing; there are no credentials for `HOST`");
-    // With two destinations, it is not certain which one they are for.
+    // If there are two destinations, it is unclear to which one the credentials belong.
     places.destinations.push("other.example".to_owned());
     assert_eq!(show(&places, "host.example"), format!("named/p; {}", from("`named.json`")));
     assert_eq!(show(&places, "other.example"), "nothing; there are no credentials for `HOST`");
@@ -192,7 +192,7 @@ fn a_login_is_written_as_docker_writes_it() {
     let expected = serde_json::json!({ "auths": { "https://index.docker.io/v1/": { "auth": auth("me:s3cret") } } });
     assert_eq!(json(&path), expected);
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
-    // Other keys stay, an older entry is replaced, and a link stays a link.
+    // Other keys are preserved, an older entry is replaced, and a link remains a link.
     let kept =
         r#"{"HttpHeaders":{"a":"b"},"auths":{"https://host.example/v1/":{"auth":"eDp5"},"other":{}},"psFormat":"x"}"#;
     home.write("real.json", kept);
@@ -207,7 +207,7 @@ fn a_login_is_written_as_docker_writes_it() {
     assert!(credentials.remove("host.example").unwrap());
     assert!(!credentials.remove("host.example").unwrap());
     assert_eq!(json(&path)["auths"], serde_json::json!({ "other": {} }));
-    // A file that lath cannot read stays as it is.
+    // A file that lath cannot read is not changed.
     home.write("real.json", "{\"auths\": [");
     assert!(matches!(credentials.store("host.example", &login()), Err(StoreLoginError::File(_))));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"auths\": [");
@@ -226,7 +226,7 @@ fn with_a_program_no_password_is_written_to_the_file() {
     assert!(text().contains("host.example") && !text().contains("auth\"") && !text().contains("s3cret"));
     assert!(home.credentials().remove("host.example").unwrap());
     assert!(!home.path("kept.json").exists() && !text().contains("host.example"));
-    // If the program is missing, the password is not written anywhere.
+    // If the program is missing, the password is not written to any file.
     let before = r#"{"credsStore":"gone"}"#;
     home.write("config.json", before);
     let error = home.credentials().store("host.example", &login()).unwrap_err();

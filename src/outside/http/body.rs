@@ -1,5 +1,5 @@
-//! Bodies of responses, with limits on their size and speed. Everything that lath or uv reads from the network passes
-//! through here, after it was decompressed.
+//! The bodies of responses, with limits on their size and speed. Everything that lath or uv reads from the network
+//! passes through this module after decompression.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +16,14 @@ use crate::model::hint::{Hint, Hints, NetworkHint};
 use crate::model::secret_text::public;
 
 const MIB: u64 = 1 << 20;
-/// Each page and each metadata file counts as at least this many bytes. Otherwise a server could send small ones for
-/// ever.
+/// Each page and each metadata file counts as at least this many bytes. Otherwise a server could send small ones
+/// without end.
 const LEAST_DOCUMENT_BYTES: u64 = 16 << 10;
 
 /// Limits for the bodies of responses: their sizes, and the speed at which they must arrive.
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds {
-    /// Limit for a page of an index, or for a requirements file.
+    /// Limit for an index page or a requirements file.
     pub(crate) page_bytes: u64,
     /// Limit for a wheel's metadata, in a separate file or inside the wheel.
     pub(crate) metadata_bytes: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Bounds {
     pub(crate) documents_bytes: u64,
     /// A document is large if it has more bytes than this. Only a few large documents are in memory at once.
     pub(crate) large_bytes: u64,
-    /// Limit for a wheel or .deb, even if its index gives a larger size.
+    /// Limit for a wheel or .deb. It applies even if the index contains a larger size.
     pub(crate) parcel_bytes: u64,
     pub(crate) pace: Pace,
 }
@@ -49,15 +49,15 @@ impl Default for Bounds {
     }
 }
 
-/// The minimum speed of a body, measured only while lath waits for it.
+/// The minimum speed of a body. Only the time in which lath waits for bytes is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) window: Duration,
-    /// Bytes that must arrive in each window.
+    /// The number of bytes that must arrive in each window of time.
     pub(crate) least_bytes: u64,
 }
 
-/// The kinds of bodies, each with its own limit.
+/// The kinds of bodies. Each has its own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Page,
@@ -65,13 +65,13 @@ pub(crate) enum Kind {
     Parcel,
 }
 
-/// Applies the limits of a process, and counts the bytes of all documents.
+/// Applies the limits of this process, and counts the bytes of all documents.
 #[derive(Debug, Clone)]
 pub(crate) struct Bodies {
     bounds: Arc<Bounds>,
-    /// Bytes of all documents that were read so far.
+    /// The bytes of all documents that were read until now.
     documents: Arc<AtomicU64>,
-    /// Permits to read the rest of a large document.
+    /// Permits for large documents. The rest of a large document is read only with a permit.
     large: Arc<Semaphore>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) enum BodyError {
     #[error("cannot read `{url}`: it arrives too slowly")]
     TooSlow {
         url: String,
-        /// Has the kind `TimedOut`, because uv then tries again.
+        /// This error has the kind `TimedOut`, so that uv tries again.
         source: std::io::Error,
     },
 }
@@ -143,7 +143,7 @@ impl Bodies {
         Self { bounds: Arc::new(bounds), documents: Arc::default(), large: Arc::new(Semaphore::new(4)) }
     }
 
-    /// Returns the limit for a parcel. `size_bytes` is its size according to the index, if the index gives one.
+    /// Returns the limit for a parcel. `size_bytes` is its size according to the index, if the index contains it.
     pub(crate) fn parcel_bytes(&self, size_bytes: Option<u64>) -> u64 {
         size_bytes.unwrap_or(u64::MAX).min(self.bounds.parcel_bytes)
     }
@@ -164,7 +164,7 @@ impl Bodies {
         Body { document, ..self.of(response, max_bytes) }
     }
 
-    /// Returns a document of which no bytes were read yet.
+    /// Creates a document of which no bytes were read yet.
     pub(crate) fn document(&self, url: &str) -> Document {
         Document { url: public(url), bodies: self.clone(), have_bytes: 0, permit: None }
     }
@@ -198,7 +198,8 @@ impl Document {
         self.have_bytes
     }
 
-    /// Counts `bytes` that were read. If the document becomes large and too many others are large, waits.
+    /// Counts `bytes` that were read. If the document becomes large and too many other large documents are in memory,
+    /// this waits.
     pub(crate) async fn add(&mut self, bytes: u64) -> Result<(), BodyError> {
         let counted = if self.have_bytes == 0 { bytes.max(LEAST_DOCUMENT_BYTES) } else { bytes };
         self.have_bytes += bytes;
@@ -214,7 +215,7 @@ impl Document {
     }
 }
 
-/// A body while it is read.
+/// A body that is being read.
 pub(crate) struct Body {
     url: String,
     max_bytes: u64,
@@ -222,8 +223,8 @@ pub(crate) struct Body {
     /// Counts the body's bytes, if it is a document.
     document: Option<Document>,
     have_bytes: u64,
-    /// The time spent waiting for bytes in this window, and (`window_bytes`) the number of bytes that arrived. The time
-    /// that the reader takes is not included, because the server is not the cause of it.
+    /// The time in this window that was spent waiting for bytes. `window_bytes` is the number of bytes that arrived in
+    /// it. The time that the reader itself needs is not included, because the server does not cause it.
     waited: Duration,
     window_bytes: u64,
     chunks: BoxStream<'static, reqwest::Result<Bytes>>,
@@ -276,7 +277,7 @@ impl Body {
     }
 }
 
-/// Returns the kind of the file that uv requests, by the end of its path.
+/// Returns the kind of a file that uv requests. The end of its path shows the kind.
 pub(crate) fn kind_of(path: &str) -> Kind {
     if path.ends_with(".metadata") {
         Kind::Metadata

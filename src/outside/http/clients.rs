@@ -1,8 +1,8 @@
 //! The state that all HTTP clients of a process share: the addresses of hosts, the limits for bodies, and the
 //! certificates that the system trusts.
 //!
-//! Each name is looked up only once, even if many connections are opened at once. Some resolvers do not answer a burst
-//! of queries, and if a query is lost, it is repeated only after five seconds (resolv.conf(5)).
+//! Each name is looked up only once, even if many connections are opened at once. Some resolvers do not answer many
+//! queries at once, and a lost query is repeated only after five seconds (resolv.conf(5)).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::outside::http::body::Bodies;
 #[cfg(test)]
 use crate::outside::http::body::Bounds;
 
-/// The addresses of a host, once they were looked up.
+/// The addresses of a host. They are set after the host was looked up.
 type Known = Arc<OnceCell<Vec<SocketAddr>>>;
 
 /// The reason why a client cannot be created.
@@ -32,7 +32,8 @@ pub(crate) struct Clients {
     names: Names,
     /// The limits for the bodies that the clients read.
     pub(crate) bodies: Bodies,
-    /// Created with the first client and then reused, because the system's certificates are hundreds of files.
+    /// The TLS configuration. It is created with the first client and then reused, because the system's certificates
+    /// are hundreds of files.
     tls: Arc<Mutex<Option<ClientConfig>>>,
 }
 
@@ -53,26 +54,26 @@ impl Resolve for Names {
 }
 
 impl Clients {
-    /// Returns a value with the given limits.
+    /// Creates a value with the given limits.
     #[cfg(test)]
     pub(crate) fn with_bounds(bounds: Bounds) -> Self {
         Self { bodies: Bodies::new(bounds), ..Self::default() }
     }
 
-    /// Gives a host an address.
+    /// Sets the address of a host.
     #[cfg(test)]
     pub(crate) fn place(&self, host: &str, address: SocketAddr) {
         let known = Arc::new(OnceCell::new_with(Some(vec![address])));
         self.names.0.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), known);
     }
 
-    /// Creates a client. It trusts the system's certificates, or those in `SSL_CERT_FILE` if that is set. It belongs to
-    /// the runtime on which it is first used.
+    /// Creates a client. The client trusts the system's certificates, or those in `SSL_CERT_FILE` if that is set. A
+    /// client belongs to the runtime on which it is first used.
     pub(crate) fn client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
         Ok(self.builder(connect, read).tls_backend_preconfigured(self.tls()?).build()?)
     }
 
-    /// Creates a client that accepts every certificate, for a registry that the user allowed to be insecure.
+    /// Creates a client that accepts every certificate. It is for a registry that the user has marked as insecure.
     pub(crate) fn unverified_client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
         Ok(self.builder(connect, read).tls_danger_accept_invalid_certs(true).build()?)
     }
@@ -82,7 +83,7 @@ impl Clients {
             .user_agent(concat!("lath/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect)
             .read_timeout(read)
-            // Writes the names of headers like browsers do, because some old proxies require it.
+            // Header names are written like browsers do it, because some old proxies require that.
             .http1_title_case_headers()
             .dns_resolver(self.names.clone())
     }
@@ -97,7 +98,8 @@ impl Clients {
         let verifier = Verifier::new(Arc::clone(&provider))?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            // rustls calls every verifier except its own dangerous. This one is rustls' own, with the system's roots.
+            // In rustls, the method to set a verifier is called dangerous. It is safe here, because the verifier is
+            // rustls' own, with the system's roots.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();

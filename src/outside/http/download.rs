@@ -1,5 +1,5 @@
-//! Downloads parcels into the store. Interrupted downloads are continued. A parcel with a promised sha256 is adopted
-//! only if its bytes match.
+//! Downloads parcels into the store. Interrupted downloads are continued. If the sha256 of a parcel is known in
+//! advance, the parcel is accepted only if its bytes match.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -21,10 +21,10 @@ use crate::outside::store::{Bucket, Store};
 /// A parcel to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Download {
-    /// A file name, to show to the user.
+    /// The file name that is shown to the user.
     pub(crate) name: String,
     pub(crate) url: String,
-    /// Tried in order if the server does not have the file at `url`.
+    /// If the server does not have the file at `url`, these URLs are tried in order.
     pub(crate) other_urls: Vec<String>,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: Option<u64>,
@@ -59,7 +59,7 @@ impl Download {
     }
 }
 
-/// The result of the last download from a URL whose sha256 is not known before.
+/// The result of the last download from a URL, for a file whose sha256 is not known in advance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Seen {
     etag: Option<String>,
@@ -69,14 +69,14 @@ struct Seen {
 
 /// A response that is being received.
 struct Transfer<'a> {
-    /// The number of the download, for the listener.
+    /// The number of the download, which the listener receives.
     id: u64,
     url: &'a str,
-    /// The largest size of the whole file.
+    /// The maximum size of the whole file.
     max_bytes: u64,
 }
 
-/// The file that a download is written to, with the digest and the size of its current content.
+/// The file that a download is written to, and the digest and the size of its current content.
 struct Partial {
     file: fs::File,
     digest: DigestWriter<std::io::Sink>,
@@ -84,7 +84,7 @@ struct Partial {
 }
 
 impl Partial {
-    /// Opens `path` and reads the bytes that an earlier attempt left.
+    /// Opens `path`, and reads the bytes that an earlier attempt has written.
     fn open(path: &Path) -> std::io::Result<Self> {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut partial = Self { file, digest: DigestWriter::new(std::io::sink()), have_bytes: 0 };
@@ -121,13 +121,13 @@ impl Http {
         self.settings.jobs.max(1)
     }
 
-    /// Fetches every item that is missing in the store. A parcel is adopted only if its sha256 is the promised one.
+    /// Fetches every item that is missing in the store. A parcel is accepted only if it has the expected sha256.
     pub(crate) fn download_all(&self, items: &[Download], store: &Store) -> Result<(), HttpError> {
         self.download_each(items, store, |_| ())
     }
 
-    /// Does the same as [`Self::download_all`]. Also calls `arrived` with the position of each missing item in
-    /// `items`, as soon as it is in the store.
+    /// Does the same as [`Self::download_all`], and calls `arrived` for each missing item as soon as it is in the
+    /// store. The argument is the item's position in `items`.
     pub(crate) fn download_each(
         &self,
         items: &[Download],
@@ -158,8 +158,8 @@ impl Http {
         Ok(())
     }
 
-    /// Fetches a wheel whose sha256 is not known before, and returns its sha256 and its size in bytes. If the server
-    /// supports entity tags, a wheel that is already in the store is fetched again only if it has changed.
+    /// Fetches a wheel whose sha256 is not known in advance, and returns its sha256 and its size in bytes. If the wheel
+    /// is already in the store and the server supports entity tags, it is fetched again only if it has changed.
     pub(crate) fn download_unpinned(&self, name: &str, url: &str, store: &Store) -> Result<(Digest, u64), HttpError> {
         let key = Digest::of(public(url).as_bytes());
         let seen: Option<Seen> = store
@@ -186,7 +186,7 @@ impl Http {
         Ok((new.digest, new.size_bytes))
     }
 
-    /// Returns `None` if the server still has the version with this `etag`.
+    /// Returns `None` if the version with this `etag` is still the current one.
     async fn download_unpinned_once(
         &self,
         name: &str,
@@ -206,7 +206,7 @@ impl Http {
         let response = file(url, response)?;
         let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut partial = Partial::open(path).map_err(keep)?;
-        // The bytes of an earlier attempt are dropped, because they may belong to another version.
+        // The bytes of an earlier attempt are deleted, because they may belong to another version.
         partial.start_again().map_err(keep)?;
         let id = self.started(name, response.content_length());
         let max_bytes = self.settings.clients.bodies.parcel_bytes(None);
@@ -239,8 +239,8 @@ impl Http {
         let was_begun = fs::metadata(&partial).is_ok_and(|file| file.len() > 0);
         let mut outcome = self.download_from_any_place(id, item, &partial).await;
         if was_begun && matches!(&outcome, Ok((found, _)) if *found != item.digest) {
-            // Perhaps the server sends the right bytes, but an earlier process left wrong ones. So start again without
-            // those.
+            // The server may be right, but an earlier process may have left wrong bytes. So the download starts again
+            // without those bytes.
             let _ = fs::remove_file(&partial);
             outcome = self.download_from_any_place(id, item, &partial).await;
         }
@@ -254,8 +254,8 @@ impl Http {
         Ok(size_bytes)
     }
 
-    /// Does the same as [`Self::download_once`], with retries. If the server does not have the file, the other places
-    /// are tried, and the error is the one of the first place.
+    /// Does the same as [`Self::download_once`], with retries. If the server does not have the file, the other URLs are
+    /// tried. If all fail, the error is that of the first URL.
     async fn download_from_any_place(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
         let first = self.with_retries(&item.url, || self.download_once(id, item, path)).await;
         if !matches!(&first, Err(HttpError::Status { status, .. }) if is_gone(*status)) {
@@ -323,8 +323,8 @@ impl Http {
     }
 }
 
-/// Returns whether a server cannot continue at `first_byte`, because it has no bytes there or sends another part
-/// (RFC 9110, section 14.4).
+/// Returns whether the server cannot continue the download at `first_byte`. Either there are no bytes after that
+/// position, or the server sends another part (RFC 9110, section 14.4).
 fn cannot_continue(response: &Response, first_byte: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match response.status() {
@@ -334,7 +334,7 @@ fn cannot_continue(response: &Response, first_byte: u64) -> bool {
     }
 }
 
-/// Returns whether the server does not have the file any more.
+/// Returns whether the status means that the server no longer has the file.
 fn is_gone(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
@@ -354,7 +354,7 @@ mod tests {
 
     const PATH: &str = "/x.whl";
 
-    /// A server with a parcel of 300 kB, and a client that waits for 300 ms at most.
+    /// A server with a parcel of 300 kB, and a client with a timeout of 300 ms.
     struct Bench {
         _home: TempDir,
         store: Store,

@@ -1,8 +1,8 @@
-//! HTTP: fetches whole documents into memory and parcels into the store, several at once. Failed requests are tried
-//! again, and interrupted downloads are continued.
+//! Fetches documents into memory and parcels into the store over HTTP, several at once. Failed requests are repeated,
+//! and interrupted downloads are continued.
 //!
-//! Asynchronous inside, with methods that block. Trusts the system's certificates, or those in `SSL_CERT_FILE` if that
-//! is set. Uses the proxies in the usual environment variables.
+//! The implementation is asynchronous, but the methods block. lath trusts the system's certificates, or those in
+//! `SSL_CERT_FILE` if that is set. It uses the proxies in the usual environment variables.
 
 mod body;
 mod clients;
@@ -48,7 +48,7 @@ pub(crate) struct HttpSettings {
 }
 
 pub(crate) struct Http {
-    /// Created with the first request, because that reads the system's certificates.
+    /// The client is created with the first request, because that reads the system's certificates.
     client: OnceLock<Client>,
     runtime: Runtime,
     settings: HttpSettings,
@@ -75,9 +75,9 @@ pub(crate) enum HttpError {
     Status {
         url: String,
         status: StatusCode,
-        /// The server to which the request was redirected, if it is another one.
+        /// The host to which the request was redirected, if that is another host.
         redirected_to: Option<String>,
-        /// The pause that the server requests before the next attempt.
+        /// The pause before the next attempt that the server requests.
         pause: Option<Duration>,
     },
     #[error("cannot fetch `{url}`: the server answers {status}; {tried}")]
@@ -124,7 +124,7 @@ impl Hints for HttpError {
 }
 
 impl HttpError {
-    /// Returns the problem without the URL.
+    /// Returns the description of the problem, without the URL.
     pub(crate) fn brief(&self) -> String {
         match self {
             Self::Status { status, .. } => status.to_string(),
@@ -164,7 +164,7 @@ impl Http {
         Ok(Self { client: OnceLock::new(), runtime, settings, listener, next_id: AtomicU64::new(0) })
     }
 
-    /// Returns whether the network must not be used.
+    /// Returns whether lath is offline.
     pub(crate) fn is_offline(&self) -> bool {
         self.settings.offline
     }
@@ -197,7 +197,7 @@ impl Http {
         ))
     }
 
-    /// Returns whether the servers have these files, in the same order. Requests only their headers.
+    /// Returns for each URL whether the server has this file, in the same order. Only headers are requested.
     pub(crate) fn all_exist(&self, urls: &[String]) -> Vec<Result<(), HttpError>> {
         let exists = async |url: &String| {
             self.with_retries(url, || async {
@@ -210,7 +210,7 @@ impl Http {
         self.runtime.block_on(answers.collect())
     }
 
-    /// Creates a request, with the credentials for its URL if there are any.
+    /// Creates a request, with the credentials for its URL if some are known.
     fn request(&self, url: &str) -> Result<RequestBuilder, HttpError> {
         Ok(self.with_credentials(url, self.client()?.get(url)))
     }
@@ -231,7 +231,7 @@ impl Http {
         }
     }
 
-    /// Returns the error for a request without permission.
+    /// Returns the error for a request that the server refused for lack of permission.
     fn refused(&self, url: &str, status: StatusCode, redirected_to: Option<String>) -> HttpError {
         let tried = match redirected_to {
             Some(host) => Some(Tried::Redirected { host }),
@@ -282,7 +282,7 @@ impl Http {
     }
 }
 
-/// Returns whether a status means that the server requires other credentials (RFC 9110, section 15.5).
+/// Returns whether the status means that other credentials are required (RFC 9110, section 15.5).
 pub(crate) fn is_refused(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
@@ -297,8 +297,8 @@ fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
     Err(HttpError::Status { url: public(url), status, redirected_to, pause: pause(response.headers()) })
 }
 
-/// Returns the response if it is successful and not an HTML page. Wheels and .debs are never HTML, so such a page comes
-/// from a proxy or a captive portal.
+/// Returns the response if it is successful and not an HTML page. Wheels and .debs are never HTML, so an HTML page was
+/// sent by a proxy or a captive portal.
 fn file(url: &str, response: Response) -> Result<Response, HttpError> {
     let response = successful(url, response)?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

@@ -9,7 +9,8 @@ use crate::model::event::{Event, Listener};
 pub(crate) const ATTEMPTS: u32 = 4;
 /// The pause before the second attempt. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// The longest pause before an attempt, even if the server requests a longer one (RFC 9110, section 10.2.3).
+/// The longest pause before an attempt. It also applies if the server requests a longer pause (RFC 9110, section
+/// 10.2.3).
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The failure of an attempt.
@@ -17,11 +18,11 @@ pub(crate) trait Failed: Display {
     /// Returns whether another attempt may succeed.
     fn is_passing(&self) -> bool;
 
-    /// Returns the pause before the next attempt, if the server requests one.
+    /// Returns the pause that the server requests before the next attempt.
     fn asked_pause(&self) -> Option<Duration>;
 }
 
-/// The attempts that a request still has.
+/// The number of attempts that a request has left.
 pub(crate) struct Patience {
     attempts: u32,
     tried: u32,
@@ -33,12 +34,12 @@ impl Patience {
         Self { attempts, tried: 0, pause: FIRST_PAUSE }
     }
 
-    /// Counts from the beginning again, because an attempt made progress.
+    /// Resets the number of attempts, because the last attempt made progress.
     pub(crate) fn renew(&mut self) {
         (self.tried, self.pause) = (0, FIRST_PAUSE);
     }
 
-    /// Waits for the time of the next attempt. Returns the error if there is none.
+    /// Waits until the next attempt. If no attempt is left, returns the error.
     pub(crate) async fn wait_after<E: Failed>(&mut self, error: E, listener: &dyn Listener) -> Result<(), E> {
         self.tried += 1;
         if self.tried >= self.attempts || !error.is_passing() {

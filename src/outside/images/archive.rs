@@ -1,4 +1,4 @@
-//! A tar with an image. Its members are read at their places, so it may be larger than memory.
+//! A tar file with an image. lath seeks to the members that it needs, so the file may be larger than memory.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -14,7 +14,7 @@ use crate::formats::tar_listing::{self, Member};
 use crate::model::image::BlobDigest;
 use crate::outside::store::Store;
 
-/// The most bytes that a compressed archive may have when it is unpacked.
+/// The maximum unpacked size of a compressed archive.
 const MAX_UNPACKED_BYTES: u64 = 64 << 30;
 
 pub(super) struct Archive {
@@ -26,8 +26,7 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Opens the archive at `path`. A compressed one is unpacked into a temporary file first, because its members cannot
-    /// be found otherwise.
+    /// Opens the archive at `path`. A compressed archive is first unpacked into a temporary file, because it is not possible to seek in it.
     pub(super) fn open(path: &Path, store: &Store) -> Result<Self, ImagesError> {
         let open = || fs::File::open(path).map_err(ImagesError::Read);
         if compressed::recognised(open()?).map_err(ImagesError::Read)?.0 == Format::Plain {
@@ -51,7 +50,7 @@ impl Archive {
         Self { folder: Some(folder), ..self }
     }
 
-    /// Opens the file with this name. Returns its size, too.
+    /// Opens the file with this name, and returns its size as well.
     pub(super) fn reader(&self, name: &str) -> Result<(Box<dyn Read>, u64), ImagesError> {
         let Some(Member::File { offset, size_bytes }) = tar_listing::find(&self.members, name) else {
             return Err(ImagesError::NotInArchive(name.to_owned()));

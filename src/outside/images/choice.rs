@@ -1,4 +1,4 @@
-//! The image of one platform in an index that may have several.
+//! Finds the image of one platform. The index may contain images of several platforms.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::formats::oci::{self, Config, Descriptor, Manifest};
 use crate::model::image::Document;
 use crate::model::platform::{Architecture, Platform};
 
-/// How deep indexes may contain indexes.
+/// The maximum depth of indexes that contain indexes.
 const MAX_DEPTH: usize = 4;
 
 /// The image of one platform, with its documents.
@@ -21,7 +21,7 @@ pub(crate) struct ChosenImage {
     pub(crate) config: Config,
 }
 
-/// A platform as documents have it.
+/// A platform in the form that documents have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named<'a> {
     os: &'a str,
@@ -30,8 +30,8 @@ struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// Whether the image runs on every processor of the platform. Arm's 64-bit processors are all at least `v8`
-    /// (image-index.md, "Platform Variants"), and x86-64's `v1` is the first one.
+    /// Whether the image runs on every processor of the platform. All 64-bit processors of Arm are at least `v8`
+    /// (image-index.md, "Platform Variants"), and all x86-64 processors are at least `v1`.
     fn fits(&self, platform: Platform) -> bool {
         let architecture = platform.architecture;
         let least = match architecture {
@@ -47,10 +47,10 @@ impl Named<'_> {
     }
 }
 
-/// The state of a search for the image of a platform.
+/// The state of a search for the image of one platform.
 #[derive(Default)]
 struct Search {
-    /// The platforms that the image has.
+    /// The platforms that were found and do not fit.
     there: Vec<String>,
     /// The digests of the documents that were read.
     seen: BTreeSet<String>,
@@ -66,7 +66,7 @@ impl OpenImage<'_> {
         Ok(chosen)
     }
 
-    /// Searches a document and those that it names. The platforms that do not fit are added to `search`.
+    /// Searches a document and all documents that it names. Platforms that do not fit are added to `search`.
     fn chosen_in(
         &self,
         document: &Document,
@@ -101,7 +101,8 @@ impl OpenImage<'_> {
             if !is_nested && !is_image_manifest(&entry.media_type) || is_nested && depth == 0 {
                 continue;
             }
-            // An index may name a document many times, and each of several levels may do so.
+            // Each document is read once. Otherwise an index could name a document many times on several levels, and
+            // the search would take very long.
             if !search.seen.insert(entry.digest.clone()) {
                 continue;
             }
@@ -119,7 +120,8 @@ fn named_in(config: &Config) -> Named<'_> {
     Named { os: &config.os, architecture: &config.architecture, variant }
 }
 
-/// Whether an entry of an index is no image. BuildKit adds manifests with attestations, which have this platform.
+/// Whether an entry of an index is not an image. BuildKit adds manifests with attestations, and these have this
+/// platform.
 pub(super) fn is_attestation(entry: &Descriptor) -> bool {
     entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
 }

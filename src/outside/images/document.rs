@@ -1,4 +1,5 @@
-//! The documents of images, with the checks that keep a document from being read in two ways.
+//! Reads the documents of images. They are checked, so that different programs cannot understand the same document
+//! differently.
 
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ const SCHEMA_1: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 
-/// A document with the platforms of an image, or with the layers of one.
+/// A document that lists the platforms of an image, or the layers of one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ImageDocument {
     Index(Index),
@@ -28,8 +29,8 @@ pub(crate) fn is_image_manifest(media_type: &str) -> bool {
     matches!(media_type, oci::MANIFEST | oci::DOCKER_MANIFEST)
 }
 
-/// Reads an index or a manifest. The media type in it, if there is one, must be the one with which it was found, and it
-/// may not have the fields of the other kind (GHSA-77vh-xpmg-72qh).
+/// Reads an index or a manifest. If the document contains a media type, it must be the type in the descriptor. An index
+/// must not have the fields of a manifest, and a manifest must not have those of an index (GHSA-77vh-xpmg-72qh).
 pub(crate) fn parse(document: &Document) -> Result<ImageDocument, ImagesError> {
     let name = document.digest.0.prefixed();
     let unreadable = |source| ImagesError::Json { name: name.clone(), source };
@@ -56,14 +57,14 @@ pub(crate) fn parse(document: &Document) -> Result<ImageDocument, ImagesError> {
     }
     let mut value = value;
     if value["mediaType"].is_null() {
-        // OCI's manifests before 1.1 need not have it.
+        // Before version 1.1 of the specification, manifests could lack this field.
         value["mediaType"] = media_type.into();
     }
     serde_json::from_value(value).map(ImageDocument::Manifest).map_err(unreadable)
 }
 
-/// Returns the media type of an index or a manifest without a descriptor: its own field, or the kind that its fields
-/// show.
+/// Returns the media type of an index or a manifest that has no descriptor. It is in the document, or follows from its
+/// fields.
 pub(super) fn media_type_in(bytes: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let own = value["mediaType"].as_str().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Why an image cannot be read.
+//! The reasons why an image cannot be read.
 
 use std::io;
 
@@ -59,7 +59,7 @@ pub(crate) enum ImagesError {
 }
 
 impl ImagesError {
-    /// Whether an archive lacks a file that its form must have.
+    /// Whether the error is that an archive lacks a file that its format requires.
     pub(crate) fn is_not_in_archive(&self) -> bool {
         match self {
             Self::Open { problem, .. } => problem.is_not_in_archive(),

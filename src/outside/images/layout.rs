@@ -1,4 +1,5 @@
-//! The root of an OCI layout: the image that a reference names in `index.json` (image-spec, image-layout.md).
+//! Finds the root of an OCI layout, which is the image that a reference names in `index.json` (image-spec,
+//! image-layout.md).
 
 use super::MAX_DOCUMENT_BYTES;
 use super::Medium;
@@ -11,8 +12,8 @@ use crate::model::image_name::qualified;
 
 pub(super) const INDEX_FILE: &str = "index.json";
 
-/// Returns the document that `reference` names. Without a reference the layout must contain one image. An index of
-/// platforms without names is an image too.
+/// Returns the document that `reference` names. Without a reference, the layout must contain exactly one image. If the
+/// entries of the index have platforms and no names, the index itself is the image.
 pub(super) fn root(bytes: Vec<u8>, reference: Option<&str>, medium: &Medium<'_>) -> Result<Document, ImagesError> {
     if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
         let digest = BlobDigest(Digest::of(&bytes));
@@ -40,7 +41,7 @@ fn name_of(entry: &Descriptor) -> Option<&String> {
     entry.annotations.get(oci::REF_NAME).or_else(|| entry.annotations.get(oci::IMAGE_NAME))
 }
 
-/// Whether `reference` is the name of the entry, or its full name, or its digest.
+/// Whether `reference` is the name, the full name or the digest of the entry.
 fn is_named(entry: &Descriptor, reference: &str) -> bool {
     let is = |annotation: &str, wanted: &str| entry.annotations.get(annotation).is_some_and(|name| name == wanted);
     is(oci::REF_NAME, reference) || is(oci::IMAGE_NAME, &qualified(reference)) || entry.digest == reference

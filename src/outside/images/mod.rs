@@ -1,5 +1,5 @@
-//! Images that exist: opens one from a registry, an OCI layout, an archive or a daemon, and reads its documents and
-//! blobs. Every document is checked against its digest, and limited in size. Blobs are kept in the store.
+//! Opens an existing image from a registry, an OCI layout, an archive or a daemon, and reads its documents and blobs.
+//! Every document is limited in size and is checked against its digest. Blobs are kept in the store.
 
 mod archive;
 mod choice;
@@ -34,10 +34,10 @@ use crate::outside::daemon::Daemon;
 use crate::outside::registry::Registry;
 use crate::outside::store::{Store, StoreError};
 
-/// The largest document that is read.
+/// The maximum size of a document.
 const MAX_DOCUMENT_BYTES: u64 = oci::MAX_MANIFEST_BYTES;
 
-/// The doors through which an image can come.
+/// The doors that are needed to read images.
 #[derive(Clone, Copy)]
 pub(crate) struct ImageDoors<'a> {
     pub(crate) store: &'a Store,
@@ -53,7 +53,7 @@ pub(crate) struct OpenImage<'a> {
     store: &'a Store,
 }
 
-/// The place of the bytes.
+/// The place that the bytes are read from.
 enum Medium<'a> {
     /// A repository of a registry.
     Registry { registry: &'a Registry, image: ImageReference, store: &'a Store },
@@ -105,18 +105,20 @@ fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Docum
     }
 }
 
-/// Reads a document whose size is not known before. A longer one than allowed is cut, so that its reader refuses it.
+/// Reads a document whose size is not known in advance. If it is longer than allowed, only a part is read, and the
+/// caller then refuses it.
 fn limited(reader: impl Read) -> Result<Vec<u8>, ImagesError> {
     let mut bytes = Vec::new();
     reader.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(ImagesError::Read)?;
     Ok(bytes)
 }
 
-/// Returns a manifest or an index by its digest, from the store if it has it, so that a pinned image needs no network.
+/// Returns a manifest or an index by its digest from the store, if the store has it. So a pinned image needs no
+/// network.
 fn kept_document(digest: &BlobDigest, image: &ImageReference, doors: ImageDoors<'_>) -> Result<Document, ImagesError> {
     let store = doors.store;
     let path = store.blob_path(digest);
-    // The digest may be that of a layer, which is large.
+    // The digest may belong to a layer, which is too large to be read as a document.
     let is_small = fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= MAX_DOCUMENT_BYTES);
     if is_small && store.has_blob(digest, None) {
         let bytes = fs::read(path).map_err(ImagesError::Read)?;
@@ -159,7 +161,7 @@ impl OpenImage<'_> {
         self.medium.document(descriptor)
     }
 
-    /// Returns the manifests of this type about `subject`, if the image is in a registry.
+    /// Returns the manifests of this type that refer to `subject`, if the image is in a registry.
     pub(crate) fn referrers(&self, subject: &BlobDigest, artifact_type: &str) -> Result<Vec<Descriptor>, ImagesError> {
         match &self.medium {
             Medium::Registry { registry, image, .. } => Ok(registry.referrers(image, subject, artifact_type)?),
@@ -167,7 +169,7 @@ impl OpenImage<'_> {
         }
     }
 
-    /// Returns the path of a blob in the store, and copies it there first if the store does not have it.
+    /// Returns the path of a blob in the store. If the store does not have the blob, it is copied there first.
     pub(crate) fn blob(&self, descriptor: &Descriptor) -> Result<PathBuf, ImagesError> {
         let digest = digest_of(descriptor)?;
         if self.store.has_blob(&digest, Some(descriptor.size)) {
@@ -188,7 +190,7 @@ impl Medium<'_> {
         }
     }
 
-    /// Writes the bytes that the medium has under this digest. They are not checked.
+    /// Writes the bytes of the blob with this digest. They are not checked.
     fn copy(&self, blob: &BlobDescriptor, writer: &mut (dyn Write + Send)) -> Result<(), ImagesError> {
         let digest = &blob.digest;
         let reader: Box<dyn Read> = match self {
@@ -211,7 +213,7 @@ fn copy(mut reader: impl Read, writer: &mut (dyn Write + Send)) -> Result<(), Im
     io::copy(&mut reader, writer).map(drop).map_err(ImagesError::Read)
 }
 
-/// Returns the blob of a document, which must not be too large.
+/// Returns the descriptor of a document. Refuses a document that is too large.
 fn blob_of_document(descriptor: &Descriptor) -> Result<BlobDescriptor, ImagesError> {
     let digest = digest_of(descriptor)?;
     match descriptor.size {
@@ -220,7 +222,7 @@ fn blob_of_document(descriptor: &Descriptor) -> Result<BlobDescriptor, ImagesErr
     }
 }
 
-/// Reads a document by `copy`, and checks its size and its digest.
+/// Reads a document with `copy`, and checks its size and its digest.
 fn checked_document(
     descriptor: &Descriptor,
     copy: impl FnOnce(&BlobDescriptor, &mut (dyn Write + Send)) -> Result<(), ImagesError>,
@@ -264,7 +266,7 @@ fn fetched(
     Ok(Document::new(media_type, bytes))
 }
 
-/// Bytes in memory, at most one more than a number.
+/// A buffer in memory, which takes at most one byte more than a limit.
 struct Limited(Vec<u8>, u64);
 
 impl Write for Limited {

@@ -1,8 +1,8 @@
-//! The output of `docker save`, as an image with a manifest.
+//! Reads the output of `docker save`, so that it can be used like any image with a manifest.
 //!
-//! Since Docker 25, such an archive is an OCI layout, too, and has the manifest of the image. The older format has none
-//! (Moby, image/spec/v1.2.md), so one is made. It is made from the config and the layers as they are in the archive and
-//! nothing else, so the same archive has the same manifest at any time.
+//! Since Docker 25, such an archive is also an OCI layout, so it contains the manifest of the image. The older format
+//! has no manifest (Moby, image/spec/v1.2.md), so lath creates one. This manifest depends only on the config and the
+//! layers in the archive, so the same archive always has the same manifest.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -17,9 +17,10 @@ use crate::model::digest::DigestWriter;
 use crate::model::image::{BlobDigest, Document};
 use crate::model::image_name::qualified;
 
-/// The most layers of an image, as in `steps/base`. Compressed ones are read before their number matters elsewhere.
+/// The maximum number of layers, as in `steps/base`. It is checked here too, because this module reads compressed
+/// layers before `steps/base` checks their number.
 const MAX_LAYERS: usize = 1000;
-/// The most documents that are read to find the manifest of an image.
+/// The maximum number of documents that are read to find the manifest of an image.
 const MAX_DOCUMENTS: usize = 200;
 const MANIFEST_FILE: &str = "manifest.json";
 
@@ -27,11 +28,11 @@ pub(super) struct SavedArchive {
     archive: Archive,
     manifest: Document,
     config: Document,
-    /// The member of each layer, by the digest of its bytes.
+    /// The archive's member for each layer, by the digest of its bytes.
     layers: BTreeMap<BlobDigest, String>,
 }
 
-/// Opens the image with this name. Without a name the archive must contain one image.
+/// Opens the image with this name. Without a name, the archive must contain exactly one image.
 pub(super) fn open(archive: Archive, name: Option<&str>) -> Result<(Document, Medium<'static>), ImagesError> {
     let unreadable = |source| ImagesError::Json { name: MANIFEST_FILE.to_owned(), source };
     let images: Vec<DockerManifest> = serde_json::from_slice(&archive.document(MANIFEST_FILE)?).map_err(unreadable)?;
@@ -58,7 +59,7 @@ fn own_manifest(archive: &Archive, config: &BlobDigest) -> Result<Option<Documen
         let index: Index =
             serde_json::from_slice(&index.bytes).map_err(|source| ImagesError::Json { name: name(), source })?;
         for entry in &index.manifests {
-            // An index may name images that were not saved.
+            // An index may name images that are not in the archive.
             let Ok(digest) = super::digest_of(entry) else { continue };
             if left == 0 || !archive.has(&place(&digest)) {
                 continue;
@@ -133,8 +134,8 @@ fn chosen<'a>(images: &'a [DockerManifest], name: Option<&str>) -> Result<&'a Do
     }
 }
 
-/// Returns the descriptor of a layer. The digest of an uncompressed one is in the config, and is checked when the layer
-/// is read. The other ones are read here, because nothing else contains their digest.
+/// Returns the descriptor of a layer. The digest of an uncompressed layer is in the config, and is checked when the
+/// layer is read. A compressed layer is read here, because its digest is not in any document.
 fn descriptor_of(archive: &Archive, member: &str, diff_id: &str) -> Result<Descriptor, ImagesError> {
     let (reader, size_bytes) = archive.reader(member)?;
     let (format, mut whole) = compressed::recognised(reader).map_err(ImagesError::Read)?;

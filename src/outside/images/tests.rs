@@ -30,7 +30,7 @@ fn refusal(image: &BuiltImage) -> String {
     chosen(image, AMD64).unwrap_err()
 }
 
-/// The image with another manifest, which `change` made.
+/// Returns the image with a manifest that `change` has modified.
 fn changed(change: impl FnOnce(&mut serde_json::Value)) -> BuiltImage {
     let mut image = image("x").build();
     change(&mut image.manifest);
@@ -133,7 +133,7 @@ fn an_archive_of_docker_with_a_layout_keeps_its_manifest() {
     let of = |text: &str, architecture: &str| image(text).architecture(architecture, None).dockers().build();
     let (own, other) = (of("x", "amd64"), of("y", "arm64"));
     let mut absent = BuiltImage::index(&[other.clone(), own.clone()]);
-    // Docker may name platforms that it has not saved.
+    // Docker may name platforms that are not in the archive.
     for digest in other.blobs.keys() {
         absent.blobs.remove(digest);
     }
@@ -148,7 +148,7 @@ fn an_archive_of_docker_with_a_layout_keeps_its_manifest() {
     assert_eq!(read(&own), (digest.clone(), Ok(digest.clone())));
     assert_eq!(read(&BuiltImage::index(&[other.clone(), own.clone()])).0, digest);
     assert_eq!(read(&absent).0, digest);
-    // A layout with another image is not the one of `manifest.json`.
+    // An OCI layout with another image does not belong to `manifest.json`.
     let mut strange = other.clone();
     strange.blobs.extend(own.blobs.clone());
     assert_ne!(read(&strange).0, digest);
@@ -218,7 +218,7 @@ fn documents_of_docker_are_read_like_those_of_oci() {
 
 #[test]
 fn documents_that_are_wrong_are_refused_by_name() {
-    // Digests depend on the bytes of the test's documents.
+    // The digests depend on the bytes of the test's documents, so they are replaced.
     let short = |text: String| {
         let mut parts = text.split("sha256:");
         let first = parts.next().unwrap_or_default().to_owned();
@@ -263,7 +263,7 @@ fn a_layout_with_several_images_needs_a_name() {
     assert_eq!(read(Some("2")).unwrap(), two.descriptor["digest"]);
     assert_eq!(read(None).unwrap_err(), "cannot choose an image, because there are several: `1`, `2`");
     assert_eq!(read(Some("3")).unwrap_err(), "cannot find the image `3`: there are `1`, `2`");
-    // An index of platforms without names is one image.
+    // An index whose entries have platforms but no names is one image.
     let platforms = json!({"schemaVersion": 2, "manifests": [one.descriptor, two.descriptor]}).to_string();
     std::fs::write(folder.join("index.json"), &platforms).unwrap();
     assert_eq!(read(None).unwrap(), Digest::of(platforms.as_bytes()).prefixed());

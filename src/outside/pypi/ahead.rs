@@ -1,6 +1,7 @@
 //! Prefetches the pages of the packages and the metadata of the wheels that the same request used last time. If the
-//! index requires revalidation, all requests are sent at once, and not each one after another response has led to it.
-//! Prefetching never changes which versions are chosen, because they still depend only on the pages.
+//! index requires revalidation, all requests are sent at once. Without prefetching, each request would wait for an
+//! earlier response. Prefetching does not change which versions are chosen, because the choice depends only on the
+//! pages.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,15 +28,15 @@ use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 
-/// A wheel of an index that was chosen when the same request was last resolved.
+/// A wheel that was chosen from an index when the same request was resolved the last time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Expected {
     name: String,
     file_name: String,
-    /// Without credentials, like the URL of the index.
+    /// The URL without credentials, like that of the index.
     url: String,
     index: String,
-    /// Whether the index has the metadata in a separate file (PEP 658).
+    /// Whether the index serves the metadata as a separate file (PEP 658).
     has_metadata: bool,
 }
 
@@ -52,8 +53,8 @@ impl Expected {
         })
     }
 
-    /// Returns uv's value for this wheel, with the fields that are needed for metadata. `None` if uv cannot parse a
-    /// field.
+    /// Returns uv's value for this wheel. It has only those fields that are needed to fetch metadata. Returns `None` if
+    /// uv cannot parse a field.
     fn dist(&self) -> Option<Dist> {
         let file = File {
             dist_info_metadata: self.has_metadata,
@@ -77,16 +78,16 @@ impl Expected {
     }
 }
 
-/// Pending responses, each under the key of its request.
+/// Responses that are expected, by the key of their request.
 type Waiting<K, V> = Mutex<BTreeMap<K, Receiver<V>>>;
 
-/// uv's own provider of pages, lath's provider of metadata, and the pending responses.
+/// uv's own provider of pages, lath's provider of metadata, and the expected responses.
 pub(super) struct Ahead<'a> {
     provider: &'a Provider<'a>,
     wheels: &'a WheelMetadata<'a>,
     installed: &'a Installed,
     pages: Waiting<PackageName, PackageVersionsResult>,
-    /// Keys: URLs.
+    /// The keys are URLs.
     metadata: Waiting<String, WheelMetadataResult>,
 }
 
@@ -122,14 +123,14 @@ impl<'a> Ahead<'a> {
 }
 
 impl Questions {
-    /// Sends all requests. If the resolver does not need a response, it is dropped, even if it is an error.
+    /// Sends all requests. If the resolver does not need a response, the response is ignored, even if it is an error.
     pub(super) async fn ask(self, provider: &Provider<'_>, wheels: &WheelMetadata<'_>) {
         let page = |(name, sender): (PackageName, Sender<PackageVersionsResult>)| async move {
             let _ = sender.send(provider.get_package_versions(&name, None).await);
         };
         let metadata = |(dist, sender): (Dist, Sender<WheelMetadataResult>)| async move {
-            // A failure is not passed on. If the resolver needs this metadata, it requests it again with all fields of
-            // the wheel.
+            // A failure is ignored. If the resolver needs this metadata, the resolver requests it again, and then the
+            // wheel has all its fields.
             let answer = wheels.answer(&dist, provider).await;
             if matches!(answer, Ok(MetadataResponse::Found(_))) {
                 let _ = sender.send(answer);
@@ -141,7 +142,8 @@ impl Questions {
     }
 }
 
-/// Returns the prefetched response for `key` once it has arrived. `None` if there is none, or if it was taken before.
+/// Waits for the prefetched response for `key`, and returns it. Returns `None` if there is none, or if it was taken
+/// before.
 async fn taken<K: Ord, V>(waiting: &Waiting<K, V>, key: &K) -> Option<V> {
     let receiver = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     receiver?.await.ok()
@@ -178,7 +180,7 @@ impl ResolverProvider for Ahead<'_> {
         }
     }
 
-    /// The reporter is ignored, because progress is reported only for downloads.
+    /// The reporter is not used, because progress is reported only for downloads.
     fn with_reporter(self, _reporter: Arc<dyn Reporter>) -> Self {
         self
     }

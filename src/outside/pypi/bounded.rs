@@ -1,5 +1,5 @@
-//! Limits for the responses that uv reads: a middleware replaces the client's bodies by lath's own. It also prevents uv
-//! from caching pages that contain passwords.
+//! Limits the responses that uv reads: a middleware replaces the bodies of responses by lath's own bodies. It also
+//! prevents uv from caching pages that contain passwords.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::outside::http::{Bodies, Body, BodyError, Kind, kind_of};
 use crate::outside::pypi::refusals::Refusals;
 
 /// Returns the middleware for uv's clients. It receives each response after it was decompressed, and before uv reads
-/// it. It also adds responses without permission to `refusals`.
+/// it. It adds responses that report missing permission to `refusals`.
 pub(super) fn middleware(bodies: &Bodies, refusals: &Refusals) -> ExtraMiddleware {
     ExtraMiddleware(vec![Arc::new(handler(bodies.clone(), refusals.clone()))])
 }
@@ -50,7 +50,8 @@ fn handler(
                 head.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
             let chunks: Vec<Chunk> = std::iter::once(Ok(page)).chain(error.map(Err)).collect();
-            // A large page counts as one of the few that are in memory until uv has read it.
+            // If a page is large, it keeps its permit until uv has read it, because only a few large pages may be in
+            // memory.
             let chunks = futures::stream::iter(chunks).map(move |chunk| {
                 let _place = &body;
                 chunk
@@ -72,7 +73,7 @@ fn head(response: &Response) -> http::Response<()> {
 }
 
 fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send + 'static) -> Response {
-    // Network errors are not wrapped, because uv checks them to decide whether to try again.
+    // Network errors are not wrapped, because uv examines them to decide whether to try again.
     let chunks = chunks.map_err(|error| -> Box<dyn std::error::Error + Send + Sync> {
         match error {
             BodyError::Network(error) => Box::new(error),
@@ -84,7 +85,8 @@ fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send 
 
 type Chunk = std::result::Result<Bytes, BodyError>;
 
-/// Returns the part of a page that arrived, and the error if it is incomplete. uv has whole pages in memory as well.
+/// Returns the bytes of a page that arrived, and the error if the page is incomplete. The whole page is in memory, but
+/// uv reads it into memory as well.
 async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
     let mut page = BytesMut::new();
     loop {
@@ -96,11 +98,11 @@ async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
     }
 }
 
-/// Returns whether a URL in a page contains credentials, because uv would write them to its cache. An `@` that is
-/// escaped in HTML or JSON counts as credentials, even if it is not in a URL.
+/// Returns whether a URL in a page contains credentials. uv must not write such a page to its cache. An `@` that is
+/// escaped in HTML or JSON also counts, even if it is not in a URL.
 fn names_password(page: &[u8]) -> bool {
     const SPELLINGS: [&[u8]; 5] = [b"\\u0040", b"&#64;", b"&#x40;", b"&#X40;", b"&commat;"];
-    // JSON may write a slash as `\/`.
+    // JSON may write a slash as `\/`, so both spellings are searched for.
     let starts = memchr::memmem::find_iter(page, b"//").map(|at| at + 2);
     let escaped = memchr::memmem::find_iter(page, b"/\\/").map(|at| at + 3);
     let is_authority =

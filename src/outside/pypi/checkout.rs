@@ -1,4 +1,4 @@
-//! Repositories: a commit, checked out in a folder of the cache by the host's git.
+//! Checks out a commit of a repository in a folder of the cache, with the host's git.
 
 use std::path::PathBuf;
 

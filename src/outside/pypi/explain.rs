@@ -1,5 +1,5 @@
-//! Explains to the user why a request cannot be met: uv's reasons in plain words, and the files that the index has
-//! instead.
+//! Explains to the user why a request cannot be resolved: it gives uv's reasons in plain words, and lists the files
+//! that the index has.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -31,12 +31,13 @@ use crate::outside::similar::similar;
 
 /// The maximum number of columns in a line of an explanation.
 const WIDTH: usize = 100;
-/// If the files of the index are listed, uv's report is added only if it has at most this many lines.
+/// If the files of the index are listed, uv's report is added only if it has at most this many lines. Longer reports
+/// are hard to read.
 const LINES: usize = 12;
-/// The files of at most this many packages are listed. uv's report may name the others.
+/// The maximum number of packages whose files are listed. uv's report may name the other packages.
 const PACKAGES: usize = 4;
-/// The beginnings of uv's hints that are dropped. They are about uv's own options, or about the files of the index,
-/// which are listed here in full.
+/// Hints of uv are dropped if they begin like this. They are about uv's own options, or about the files of the index,
+/// which lath lists completely.
 const DROPPED_HINTS: [&str; 7] = [
     "The `Requires-Python` request",
     "An index URL (",
@@ -47,24 +48,24 @@ const DROPPED_HINTS: [&str; 7] = [
     "The following packages were available",
 ];
 
-/// The explanation of a failed resolve.
+/// The explanation why a request could not be resolved.
 pub(super) struct Explanation {
     pub(super) cause: Cause,
     pub(super) advice: Advice,
 }
 
-/// The context of the failed resolve, for requests to the index.
+/// The failed request, and the values that are needed to send requests to the index.
 pub(super) struct Asked<'a> {
     pub(super) client: &'a RegistryClient,
     pub(super) context: &'a NoBuilds,
     pub(super) requirements: &'a [Requirement],
     pub(super) target: &'a Target,
     pub(super) metadata: &'a WheelMetadata<'a>,
-    /// The servers that refused a request, one per sentence.
+    /// The servers that refused a request, as one sentence per server.
     pub(super) refused: Vec<String>,
 }
 
-/// Explains `error`. Requests the pages of the index again, which uv reads from its cache.
+/// Explains `error`. It requests the index pages again, and uv reads them from its cache.
 pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
     let texts = error.hints().into_iter().map(|hint| asked.metadata.reworded(&plain(&hint)));
     let texts = texts.map(|hint| hint.replace("By default, uv will", "By default, lath will"));
@@ -102,16 +103,18 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
             hints.extend(listing.hint.map(Hint::Request));
         }
     }
-    // If the index has no file that fits, a long chain of reasons only repeats that, so it is left out.
+    // If the index has no file that fits, a long chain of reasons would only repeat this fact. So the chain is left
+    // out.
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
     }
-    // After such an answer the other indexes were not searched, so it is the first reason.
+    // If an index refused a request, the other indexes were not searched. So this is the first reason.
     texts.splice(0..0, asked.refused.iter().map(|text| wrapped(text, WIDTH)));
     Explanation { cause: Box::new(Message::chained(texts)), advice: Advice { hints, without_wheels } }
 }
 
-/// Returns a hint with the known names that are similar to `name`, for which there is no page. A known name is not wrong.
+/// Returns a hint with known names that are similar to `name`, because `name` has no page. If `name` is a known name, it is not a typing
+/// error, so there is no hint.
 fn did_you_mean(name: &PackageName, cache: &Cache) -> Option<Hint> {
     let mut known: BTreeSet<String> = programs::distributions().map(str::to_owned).collect();
     add_cached_names(&cache.bucket(CacheBucket::Simple), &mut known);
@@ -123,7 +126,7 @@ fn did_you_mean(name: &PackageName, cache: &Cache) -> Option<Hint> {
         .then(|| Hint::Request(RequestHint::SimilarName { names: similar.iter().map(ToString::to_string).collect() }))
 }
 
-/// Adds the names of the distributions whose pages are cached in `folder`. Each index has a folder of its own there.
+/// Adds the names of the distributions whose pages are cached in `folder`. Each index has its own folder there.
 fn add_cached_names(folder: &Path, names: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -135,7 +138,7 @@ fn add_cached_names(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Returns the messages of an error and its causes, without those between that add no information.
+/// Returns the messages of an error and its causes. Causes that add no information are left out.
 fn chain(error: &ResolveError, refused: &[String]) -> Cause {
     const SAYS_NOTHING: [&str; 4] =
         ["error sending request", "client error", "tcp connect error", "operation timed out"];
@@ -153,7 +156,7 @@ fn chain(error: &ResolveError, refused: &[String]) -> Cause {
     Box::new(Message::chained(texts))
 }
 
-/// Returns uv's report in the words of a request, because `you` in it means the author of the requirements.
+/// Returns uv's report with different words. For example, `you` in it means the author of the requirements.
 fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
     let mut text = plain(error.report());
     for name in error.packages() {
@@ -175,13 +178,14 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
 
 /// The files that the index has for a package.
 struct Listing {
-    /// Whether no file that the request allows fits.
+    /// Whether this package causes the failure, because no file that the request allows fits.
     is_to_blame: bool,
-    /// Whether only a wheel is missing, because there is a source distribution to build one from.
+    /// Whether only a wheel is missing, because there is a source distribution.
     could_be_built: bool,
     text: String,
     hint: Option<RequestHint>,
-    /// A Python that the newest version accepts, if it does not accept the target's.
+    /// A Python version that the newest version of the package accepts. Set only if that version does not accept the
+    /// target's Python.
     other_python: Option<PythonVersion>,
 }
 
@@ -190,7 +194,7 @@ struct Listing {
 struct Files {
     wheels: Vec<WheelFilename>,
     has_source: bool,
-    /// The Pythons that the last wheel accepts (`Requires-Python`).
+    /// The Python versions that the last wheel accepts (`Requires-Python`).
     pythons: Option<Arc<VersionSpecifiers>>,
 }
 
@@ -225,8 +229,8 @@ async fn listing(name: &PackageName, asked: &Asked<'_>) -> Option<Listing> {
     Some(listing)
 }
 
-/// Returns the newest Python that the newest allowed version accepts, if it does not accept the target's. Then the resolver
-/// tries old versions, and its reasons are theirs.
+/// Returns the newest Python that the newest allowed version accepts, if that version does not accept the target's Python. In this case the
+/// resolver tries old versions, so its report is only about old versions.
 fn other_python(
     versions: &[(Version, Files)],
     allowed: impl Fn(&Version) -> bool,
@@ -285,7 +289,7 @@ fn fits(files: &Files, target: &Target) -> bool {
     files.wheels.iter().any(|wheel| wheel.is_compatible(&target.tags))
 }
 
-/// Returns a hint: another version, another Python, or a wheel that the user builds.
+/// Returns a hint: use another version, use another Python, or build a wheel.
 fn hint_for(name: &str, versions: &[(Version, Files)], files: &Files, target: &Target) -> Option<RequestHint> {
     let mut fitting = versions.iter().rev().filter(|(_, files)| fits(files, target));
     if let Some((version, _)) = fitting.find(|(version, _)| !version.any_prerelease()) {
@@ -303,7 +307,7 @@ fn hint_for(name: &str, versions: &[(Version, Files)], files: &Files, target: &T
 
 fn pythons(wheels: &[WheelFilename]) -> String {
     let mut tags: Vec<String> = wheels.iter().flat_map(|wheel| wheel.python_tags()).map(ToString::to_string).collect();
-    // By length and then by letters, so that `cp39` is before `cp310`.
+    // Tags are sorted by length first, so that `cp39` is before `cp310`.
     tags.sort_by_key(|tag| (tag.len(), tag.clone()));
     tags.dedup();
     listed(&tags)
@@ -314,7 +318,7 @@ fn platforms(wheels: &[WheelFilename]) -> String {
     listed(&tags.collect::<BTreeSet<String>>().into_iter().collect::<Vec<String>>())
 }
 
-/// Returns the family of a platform tag. `manylinux_2_17_x86_64` is in the family `manylinux x86_64`.
+/// Returns the family of a platform tag. For example, the family of `manylinux_2_17_x86_64` is `manylinux x86_64`.
 fn family(tag: &str) -> String {
     for kind in ["manylinux", "musllinux", "macosx", "linux", "android", "ios"] {
         let Some(rest) = tag.strip_prefix(kind) else { continue };
@@ -328,7 +332,7 @@ fn family(tag: &str) -> String {
     }
 }
 
-/// Joins words to `a, b and c`.
+/// Joins words like this: `a, b and c`.
 fn listed(words: &[String]) -> String {
     match words {
         [] => String::new(),
@@ -341,7 +345,8 @@ fn listed(words: &[String]) -> String {
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
-    // Select Graphic Rendition (ECMA-48, section 8.3.117): from the control sequence introducer to the `m`.
+    // Each escape sequence that sets colours is removed (Select Graphic Rendition, ECMA-48, section 8.3.117). It ends
+    // with `m`.
     while let Some((before, after)) = rest.split_once("\u{1b}[") {
         plain.push_str(before);
         rest = after.split_once('m').map_or("", |(_, after)| after);

@@ -1,5 +1,4 @@
-//! Locks as an input: the Python half comes from a `pylock.toml` (PEP 751), which pip or uv may have written. Nothing is
-//! resolved.
+//! Uses a lock as an input: the Python half comes from a `pylock.toml` (PEP 751), which may be written by pip or uv. Nothing is resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,7 +26,7 @@ use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheels::OtherHash;
 use crate::outside::pypi::{Answer, ChosenSource, DirectWheel, Place, Pypi, PypiError, SourceFailure, System};
 
-/// Why a lock cannot be used for a platform.
+/// The reason why a lock cannot be used for a platform.
 #[derive(Debug, Error)]
 pub(crate) enum UnfitLock {
     #[error("it cannot be read")]
@@ -100,7 +99,7 @@ impl Pypi {
                 Fetched::Direct(wheel) => answer.direct.push(wheel),
                 Fetched::Built(source) => {
                     let source = self.checked_out(source).map_err(PypiError::Build)?;
-                    // The edges of a lock are found when all wheels are opened.
+                    // The dependencies between distributions are found later, when all wheels are opened.
                     answer.sources.push(ChosenSource { source, is_requested: false, required_by: Vec::new() });
                 }
             }
@@ -120,8 +119,8 @@ impl Pypi {
         Ok(source)
     }
 
-    /// Returns, for each distribution, the names of the others that depend on it. `metadata` are the texts of METADATA by
-    /// name. A dependency of any extra counts, because a lock does not contain which extras were requested.
+    /// Returns for each distribution the names of the distributions that depend on it. `metadata` contains the text of each METADATA file,
+    /// by name. Dependencies of all extras count, because a lock does not contain which extras were requested.
     pub(crate) fn edges(
         &self,
         metadata: &BTreeMap<String, &str>,
@@ -146,7 +145,7 @@ impl Pypi {
     }
 }
 
-/// Returns whether both are the name of the same distribution.
+/// Returns whether both names mean the same distribution.
 fn is_same_name(one: &str, other: &str) -> bool {
     PackageName::from_str(one).is_ok_and(|one| PackageName::from_str(other).is_ok_and(|other| one == other))
 }
@@ -166,8 +165,8 @@ struct Parts {
 }
 
 impl Parts {
-    /// Returns the parts that the user named, and the default groups. A part that the lock does not have is refused (the
-    /// specification, "Installation").
+    /// Returns the parts that the user named, and the default groups. Refuses a part that the lock does not have (the specification,
+    /// "Installation").
     fn of(lock: &Pylock, extras: &Extras, groups: &[String]) -> Result<Self, UnfitLock> {
         let known: Vec<ExtraName> = lock.extras.iter().filter_map(|extra| ExtraName::from_str(extra).ok()).collect();
         let named = |extra: &String| {
@@ -230,18 +229,18 @@ fn chosen<'a>(lock: &'a Pylock, target: &Target, parts: &Parts) -> Result<Vec<&'
     Ok(chosen.into_values().collect())
 }
 
-/// A distribution, by how its bytes are known.
+/// A distribution. The variants differ in what the lock contains about its bytes.
 enum Fetched {
-    /// By its sha256.
+    /// The sha256 is known.
     Pinned(DirectWheel),
-    /// By its sha256 and its size.
+    /// The sha256 and the size are known.
     Sized(DirectWheel, u64),
     Direct(DirectWheel),
-    /// It is built from source.
+    /// It must be built from source.
     Built(Source),
 }
 
-/// A package that belongs to the target.
+/// A package of the lock that is installed on the target.
 struct Chosen<'a> {
     package: &'a Package,
     target: &'a Target,
@@ -251,7 +250,7 @@ struct Chosen<'a> {
 }
 
 impl Chosen<'_> {
-    /// Returns the file that is installed, or the source that it is built from.
+    /// Returns the file that is installed, or the source from which it is built.
     fn fetched(&self) -> Result<Fetched, UnfitLock> {
         let Package { name, vcs, directory, archive, sdist, wheels, .. } = self.package;
         if let Some(Archive { file, subdirectory }) = archive {
@@ -302,7 +301,7 @@ impl Chosen<'_> {
         Ok(self.built(place, subdirectory, vec![sha256]))
     }
 
-    /// Returns a commit of a repository. It is checked out later.
+    /// Returns a commit of a repository. The commit is checked out later.
     fn repository(&self, vcs: &Vcs) -> Result<Fetched, UnfitLock> {
         let Vcs { kind, url, path, commit_id, subdirectory, .. } = vcs;
         let name = &self.package.name;

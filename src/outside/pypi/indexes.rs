@@ -1,5 +1,5 @@
-//! The indexes that are searched for distributions: their order, their credentials, and the date up to which uploads
-//! count.
+//! The indexes that are searched for distributions. This module knows their order, their credentials, and the date
+//! after which uploads are ignored.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use crate::model::world_settings::Variables;
 use crate::outside::credentials::{Credentials, LoginSource};
 use crate::outside::pypi::{Cause, PypiError, redacted};
 
-/// The places in which the credentials for indexes are searched for.
+/// The sources of credentials for indexes.
 #[derive(Clone, Copy)]
 pub(super) struct Logins<'a> {
     pub(super) variables: &'a Variables,
@@ -30,7 +30,7 @@ pub(super) struct Logins<'a> {
     pub(super) offline: bool,
 }
 
-/// Returns the indexes of the request and of its requirements files as uv's values. Their credentials are remembered.
+/// Returns the indexes of the request and of its requirements files as values of uv. Their credentials are remembered.
 pub(super) async fn locations(
     indexes: &Indexes,
     specification: &RequirementsSpecification,
@@ -58,8 +58,8 @@ pub(super) async fn locations(
     Ok(IndexLocations::new(all, flat, indexes.has_only_links || specification.no_index))
 }
 
-/// Returns an index with its credentials in the URL. Those in variables come before those in the URL, and the program
-/// `keyring` provides a password that neither has.
+/// Returns an index with its credentials in the URL. Credentials in variables are preferred to those in the URL. If
+/// neither has a password, the program `keyring` may provide it.
 async fn index(entry: &IndexEntry, keyring: Keyring, logins: Logins<'_>) -> Result<Index, PypiError> {
     let (mut url, source) = with_variables(index_url(&entry.url)?, entry, logins.variables);
     if entry.authenticate == Authenticate::Never {
@@ -92,7 +92,8 @@ async fn index(entry: &IndexEntry, keyring: Keyring, logins: Logins<'_>) -> Resu
     Ok(index)
 }
 
-/// Returns an index that uv has read from a project, so that its credentials are searched for as for others.
+/// Converts an index that uv has read from a project. Then its credentials are found in the same way as those of other
+/// indexes.
 pub(super) fn entry(index: &Index) -> IndexEntry {
     let control = index.cache_control.as_ref().and_then(|control| serde_json::to_value(control).ok());
     let header = |name: &str| control.as_ref()?.get(name)?.as_str().map(str::to_owned);
@@ -113,13 +114,14 @@ pub(super) fn entry(index: &Index) -> IndexEntry {
     }
 }
 
-/// Returns the status codes of an index that mean that it does not have a distribution.
+/// Returns the status codes with which this index reports that it does not have a distribution.
 fn ignored_codes(index: &Index) -> Vec<u16> {
     let codes = index.ignore_error_codes.as_ref().and_then(|codes| serde_json::to_value(codes).ok());
     codes.and_then(|codes| serde_json::from_value(codes).ok()).unwrap_or_default()
 }
 
-/// Gives the credentials in the URLs of indexes to `client`. uv would prefer those in its own variables.
+/// Gives the credentials in the URLs of indexes to `client`. Otherwise uv would prefer the credentials in its own
+/// variables.
 pub(super) fn authenticate(client: &RegistryClient, locations: &IndexLocations) -> Result<(), PypiError> {
     for index in locations.known_indexes() {
         let login = uv_auth::Credentials::from_url(index.raw_url()).map_err(|error| PypiError::Setup(error.into()))?;
@@ -131,8 +133,8 @@ pub(super) fn authenticate(client: &RegistryClient, locations: &IndexLocations) 
     Ok(())
 }
 
-/// Puts the name and the password in the variables of a named index into its URL, and returns the names of the
-/// variables. lath's variables come before uv's.
+/// Puts the user name and the password of a named index into its URL, and returns the names of the variables that
+/// contained them. lath's variables are preferred to those of uv.
 fn with_variables(url: IndexUrl, entry: &IndexEntry, variables: &Variables) -> (IndexUrl, Option<LoginSource>) {
     let Some(name) = entry.variable_name() else { return (url, None) };
     for program in ["LATH", "UV"] {
@@ -148,8 +150,8 @@ fn with_variables(url: IndexUrl, entry: &IndexEntry, variables: &Variables) -> (
     (url, None)
 }
 
-/// Puts the password of the program `keyring` into the URL, if the URL has none. Like uv, requests it only if the name
-/// is known or the index always requires credentials.
+/// Puts a password from the program `keyring` into the URL, if the URL has none. Like in uv, this happens only if the
+/// user name is known or the index always requires credentials.
 async fn with_keyring(url: IndexUrl, authenticate: Authenticate, credentials: &Credentials) -> IndexUrl {
     let plain = url.url();
     let user = Some(plain.username()).filter(|user| !user.is_empty());
@@ -168,24 +170,26 @@ async fn with_keyring(url: IndexUrl, authenticate: Authenticate, credentials: &C
 
 fn with_login(url: &IndexUrl, user: &str, password: Option<&str>) -> IndexUrl {
     let mut changed: Url = url.url().clone().into();
-    // Neither fails on a URL with a host, and a folder needs no credentials.
+    // Setting a user or a password fails only if the URL has no host, such as that of a folder. Such a URL needs no
+    // credentials.
     let _ = changed.set_username(user);
     let _ = changed.set_password(password);
     of_url(changed.into(), url)
 }
 
-/// Returns the index at `url`, which is `old` with other credentials.
+/// Returns the index at `url`, which is the index `old` with other credentials.
 fn of_url(url: DisplaySafeUrl, old: &IndexUrl) -> IndexUrl {
     if url == *old.url() { old.clone() } else { IndexUrl::from(VerbatimUrl::from_url(url)) }
 }
 
-/// Returns the indexes of [`locations`] as plain values, with the index of PyTorch.
+/// Returns the indexes of [`locations`], and the index of PyTorch, as plain values.
 pub(super) fn all(locations: &IndexLocations, indexes: &Indexes) -> Result<AllIndexes, PypiError> {
     let shown = |index: &Index| SecretText::from(index.url.url().as_str());
     let (flat, simple): (Vec<&Index>, Vec<&Index>) =
         locations.defined_indexes().partition(|index| index.format == IndexFormat::Flat);
     let (default, extra): (Vec<&Index>, Vec<&Index>) = simple.into_iter().partition(|index| index.default);
-    // A Dockerfile cannot limit an index to some distributions. But it has the hash of every file.
+    // A Dockerfile cannot limit an index to some distributions. That is safe, because the Dockerfile has the hash of
+    // every file.
     let is_explicit = extra.iter().any(|index| index.explicit);
     let torch = torch(indexes)?;
     Ok(AllIndexes {
@@ -199,7 +203,7 @@ pub(super) fn all(locations: &IndexLocations, indexes: &Indexes) -> Result<AllIn
     })
 }
 
-/// Returns uv's value for the build of PyTorch. It does not depend on this machine.
+/// Returns uv's value for the build of PyTorch that was requested. It does not depend on this machine.
 pub(super) fn torch(indexes: &Indexes) -> Result<Option<TorchStrategy>, PypiError> {
     let Some(backend) = &indexes.torch_backend else { return Ok(None) };
     let refused = |error: Cause| PypiError::TorchBackend { backend: backend.to_string(), source: error };
@@ -220,11 +224,11 @@ pub(super) fn strategy(indexes: &Indexes) -> uv_configuration::IndexStrategy {
 
 fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     let refused = || PypiError::IndexUrl { index: text.to_string() };
-    // If the scheme of a URL is unknown, uv would use the URL as a path.
+    // If uv does not know the scheme of a URL, it would use the URL as a path. So such a URL is refused.
     if Url::parse(text.exposed()).is_ok_and(|url| !is_of_index(&url)) || text.exposed().starts_with("//") {
         return Err(refused());
     }
-    // In the path of a folder, `#` and `%` are letters like others.
+    // In the path of a folder, `#` and `%` have no special meaning.
     let folder = std::path::absolute(text.exposed()).ok().filter(|_| Path::new(text.exposed()).exists());
     if let Some(url) = folder.and_then(|path| DisplaySafeUrl::from_file_path(path).ok()) {
         return Ok(IndexUrl::from(VerbatimUrl::from_url(url)));
@@ -233,7 +237,7 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     index.map_err(|error| PypiError::Index { index: text.to_string(), source: redacted(error.into()) })
 }
 
-/// Returns whether an index can have this URL, and the end of its credentials is unambiguous.
+/// Returns whether this can be the URL of an index, and it is clear where its credentials end.
 fn is_of_index(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https" | "file") && is_plain(url)
 }
@@ -255,7 +259,7 @@ mod tests {
         assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
     }
 
-    /// Returns uv's values for `indexes`, without variables.
+    /// Returns `indexes` as values of uv, without variables.
     fn located(indexes: &Indexes) -> Result<IndexLocations, PypiError> {
         let (variables, credentials) = (Variables::default(), Credentials::default());
         let logins = Logins { variables: &variables, credentials: &credentials, offline: true };
@@ -283,7 +287,7 @@ mod tests {
         let index = locations.explicit_indexes().next().unwrap();
         let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
         assert_eq!(serde_json::to_value(index).unwrap(), expected);
-        // An explicit index is not searched for distributions that do not name it.
+        // An explicit index is searched only for distributions that name it.
         assert_eq!(
             locations.indexes().map(|index| index.url.to_string()).collect::<Vec<_>>(),
             ["https://pypi.org/simple"]
@@ -323,7 +327,7 @@ mod tests {
         for backend in ["cpu", "cu128", "cu130", "rocm6.4", "rocm6.2.4", "xpu"] {
             assert_eq!(url(backend).unwrap(), [format!("https://download.pytorch.org/whl/{backend}")]);
         }
-        // `auto` does not depend on the card of this machine.
+        // `auto` does not depend on the graphics card of this machine.
         assert_eq!(url("auto").unwrap(), ["https://download.pytorch.org/whl/cpu"]);
         assert_eq!(url("cu999").unwrap_err(), "cannot use the backend `cu999` of PyTorch");
     }

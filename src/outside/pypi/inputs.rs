@@ -1,4 +1,5 @@
-//! The inputs of a request in a form that does not depend on the folder, for locks.
+//! The inputs of a request in the form in which locks contain them. The form does not depend on the folder of the
+//! request.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,10 +22,10 @@ use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::refusals::Refusals;
 use crate::outside::pypi::{Pypi, PypiError, Question, indexes, on_own_stack, project, requirements};
 
-/// The inputs of a request. They contain no credentials, and nothing about the places of files.
+/// The inputs of a request. They contain neither credentials nor the paths of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Inputs {
-    /// In PEP 508's form, each with its hashes. Wheels by path have only their file name.
+    /// Requirements in the form of PEP 508, each with its hashes. A wheel by path has only its file name.
     pub(crate) requirements: Vec<String>,
     pub(crate) constraints: Vec<String>,
     pub(crate) indexes: AllIndexes,
@@ -72,11 +73,11 @@ fn requirements(specification: &RequirementsSpecification) -> Result<Vec<String>
 
 fn constraints(specification: &RequirementsSpecification) -> Vec<String> {
     let texts = specification.constraints.iter().map(|entry| text(&entry.requirement, &entry.hashes));
-    // A constraint is not a file.
+    // A constraint is never a file.
     unique(texts.filter_map(Result::ok))
 }
 
-/// Removes repetitions, and keeps the order.
+/// Removes repeated texts, and keeps the order.
 fn unique(texts: impl Iterator<Item = String>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for text in texts {
@@ -87,11 +88,11 @@ fn unique(texts: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-/// Returns a requirement without a name as a text. That of a source distribution by path has its digest.
+/// Returns a requirement without a name as a text. The text of a source distribution by path contains its digest.
 fn unnamed_text(unnamed: &UnnamedRequirement<VerbatimParsedUrl>, hashes: &[String]) -> Result<String, PypiError> {
     let given = unnamed.url.verbatim.given();
     match &unnamed.url.parsed_url {
-        // The place of the project itself is not an input.
+        // The path of the project itself is not an input.
         ParsedUrl::Directory(_) if given.is_none() => Ok(format!("directory{}", extras(&unnamed.extras))),
         ParsedUrl::Path(path) => {
             let file = path.install_path.file_name().unwrap_or_default().to_string_lossy();
@@ -108,13 +109,14 @@ fn digest_of(path: &Path, requirement: &str) -> Result<Digest, PypiError> {
     Ok(Digest::of(&fs_err::read(path).map_err(unreadable)?))
 }
 
-/// Returns the hashes of a requirement and the digest of its file, as in a requirements file.
+/// Returns the hashes of a requirement and the digest of its file, in the form of a requirements file.
 fn with_hashes(hashes: &[String], digest: Option<Digest>) -> String {
     let hashes: BTreeSet<String> = hashes.iter().cloned().chain(digest.map(|digest| digest.prefixed())).collect();
     hashes.iter().map(|hash| format!(" --hash={hash}")).collect()
 }
 
-/// Returns a requirement as a text. The text of a wheel by path has its digest, so that a changed wheel is noticed.
+/// Returns a requirement as a text. The text of a wheel by path contains its digest, so that a changed wheel is
+/// noticed.
 fn text(requirement: &Requirement, hashes: &[String]) -> Result<String, PypiError> {
     let named = format!("{}{}", requirement.name, extras(&requirement.extras));
     let (text, digest) = match &requirement.source {
@@ -122,7 +124,7 @@ fn text(requirement: &Requirement, hashes: &[String]) -> Result<String, PypiErro
             let file = install_path.file_name().unwrap_or_default().to_string_lossy();
             (format!("{named} @ {file}"), Some(digest_of(install_path, &requirement.to_string())?))
         }
-        // Its files may change. What they require is compared when it is built.
+        // The files of a folder may change. The requirements of the distribution are compared when it is built.
         RequirementSource::Directory { .. } => (format!("{named} @ directory"), None),
         _ => (public(&requirement.to_string()), None),
     };

@@ -1,4 +1,5 @@
-//! Distributions that the base image has. uv prefers them to those of an index if they satisfy the request.
+//! The distributions that the base image contains. uv prefers them to distributions of an index if they satisfy the
+//! request.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ pub(crate) struct InstalledWheel {
     pub(crate) metadata: Vec<u8>,
 }
 
-/// The distributions of the base image that uv can read. No file of theirs is on this machine.
+/// The distributions of the base image that uv can read. Their files are not on this machine.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Installed {
     dists: Arc<BTreeMap<PackageName, InstalledDist>>,
@@ -31,7 +32,8 @@ pub(super) struct Installed {
 }
 
 impl Installed {
-    /// A distribution with a name, a version or metadata that uv cannot read is left out, so that it is never used.
+    /// If uv cannot read the name, the version or the metadata of a distribution, the distribution is left out and
+    /// never used.
     pub(super) fn new(wheels: &[InstalledWheel]) -> Self {
         let (mut dists, mut all_metadata) = (BTreeMap::new(), BTreeMap::new());
         for wheel in wheels {

@@ -1,5 +1,5 @@
-//! Wheels and sources that requirements name by path or URL, and those that these name in the same way. Their URLs must
-//! be known before uv resolves, because it accepts a URL only if it has seen it before.
+//! Finds wheels and sources that requirements name by path or URL. Their own requirements may name further ones, which
+//! are found too. This happens before uv resolves, because uv accepts a URL only if it is known before.
 //!
 //! All requirements of such a distribution are checked before any of them is fetched.
 
@@ -19,7 +19,8 @@ use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::requirements::{Source, refuse_source};
 use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, redacted};
 
-/// At most this many distributions may name one another by path or URL. Otherwise a server could continue for ever.
+/// The maximum number of distributions that name one another by path or URL. Without a limit, a server could continue
+/// without end.
 const MAX_WHEELS: usize = 1000;
 
 /// A requirement, and the distribution that contains it, or `None` if the user wrote it.
@@ -32,19 +33,19 @@ struct Requiring {
     trust: Trust,
 }
 
-/// How far the user trusts the author of a distribution.
+/// How much the author of a distribution is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// It is a project of the user. It may require files on this machine and repositories.
+    /// The distribution is a project of the user, so it may require repositories and files on this machine.
     Own,
-    /// It is a file on this machine. It may require other files.
+    /// The distribution is a file on this machine, so it may require other files.
     Local,
     Foreign,
 }
 
 impl Resolve<'_> {
-    /// Returns the requirements of all wheels that are named by path or URL, starting with `requirements`. Also returns
-    /// the hashes, together with those in the URLs.
+    /// Returns `requirements`, and the requirements of all wheels that are named by path or URL. Also returns the
+    /// hashes, including those in the URLs.
     pub(super) async fn lookahead(
         &self,
         requirements: &[Requirement],
@@ -80,7 +81,7 @@ impl Resolve<'_> {
                 let needed =
                     applied.filter(|requirement| requirement.evaluate_markers(Some(markers), requested.extras()));
                 queue.extend(needed.map(|requirement| {
-                    // If the wheel does not contain this requirement, it comes from the user's constraints.
+                    // If the wheel does not contain this requirement, the user's constraints do.
                     let is_named = !requested.requirements().contains(&requirement);
                     let trust = if is_named { Trust::Own } else { trust };
                     (requirement.into_owned(), Some(Requiring { wheel: wheel.clone(), trust }))
@@ -91,8 +92,8 @@ impl Resolve<'_> {
         Ok((found, hasher))
     }
 
-    /// Returns the requirements of `dist`, which `requirement` names, and how far its author is trusted. From then on uv
-    /// finds its metadata in memory.
+    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. The metadata of `dist` is then
+    /// in memory, and uv uses it from there.
     async fn requested_by(
         &self,
         requirement: Requirement,
@@ -118,7 +119,7 @@ impl Resolve<'_> {
         }
         let answer = Arc::new(MetadataResponse::Found(archive));
         self.in_memory.distributions().done(dist.distribution_id(), answer);
-        // If a wheel requires itself with extras, it means this same file.
+        // If a wheel requires itself with extras, the requirement means the same file.
         let itself = |needed: Requirement| match needed.name == requirement.name {
             true => Requirement { source: requirement.source.clone(), ..needed },
             false => needed,
@@ -133,9 +134,9 @@ impl Resolve<'_> {
     }
 }
 
-/// Refuses a requirement that cannot be used. Also refuses a file or a folder on this machine if a distribution from
-/// elsewhere requires it, because its author must not decide which files are read here, and a repository, because
-/// fetching it starts a program on this machine.
+/// Refuses a requirement that cannot be used. If a distribution comes from the network, it must not require files or
+/// folders on this machine, because its author must not decide which files are read here. It must not require
+/// repositories either, because fetching one starts a program on this machine.
 fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<(), PypiError> {
     let Some(Requiring { wheel, trust }) = requiring else {
         return refuse_source(&requirement.to_string(), &requirement.source);

@@ -1,6 +1,7 @@
-//! Reads METADATA in a wheel, with a limit on its uncompressed size.
+//! Reads METADATA from a wheel, with a limit on its uncompressed size.
 //!
-//! The directory of the archive is read entry by entry and is not kept, so a long one does not need more memory.
+//! The directory of the archive is read entry by entry and is not kept in memory, so a long directory needs no
+//! additional memory.
 
 use std::io::{Read, Seek};
 
@@ -16,21 +17,22 @@ use zip::{HasZipMetadata as _, ZipReadOptions};
 
 use crate::outside::http::{BodyError, Document};
 
-/// At most this many files called METADATA are examined. More than one is already an error.
+/// The maximum number of files called METADATA that are examined. More than one is already an error.
 const MAX_CANDIDATES: usize = 10;
 
 #[derive(Debug, ThisError)]
 pub(super) enum EntryError {
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The wheel has no METADATA, or several, or that of another package. `names` are the files that were found.
+    /// The wheel has no METADATA, several of them, or that of another package. `names` contains the files that were
+    /// found.
     #[error("the METADATA of the wheel cannot be used")]
     Structure { names: Vec<String>, source: uv_metadata::Error },
     #[error("the wheel is damaged")]
     Archive(#[from] ZipError),
 }
 
-/// The limit for METADATA, and the document that its bytes are added to.
+/// The limit for METADATA, and the document to which its bytes are added.
 pub(super) struct Bound<'a> {
     /// The name or the URL of the wheel, for errors.
     pub(super) wheel: &'a str,
@@ -38,8 +40,8 @@ pub(super) struct Bound<'a> {
     pub(super) document: &'a Mutex<Document>,
 }
 
-/// Reads METADATA of the wheel `file_name` from `reader`. Blocks, so it must not be called on the thread of an
-/// asynchronous runtime.
+/// Reads METADATA of the wheel `file_name` from `reader`. This function blocks, so it must not be called on a thread of
+/// an asynchronous runtime.
 pub(super) fn read(
     reader: impl Read + Seek,
     file_name: &WheelFilename,
@@ -50,7 +52,7 @@ pub(super) fn read(
     let mut candidates: Vec<(String, ZipFileEntry<'static>)> = Vec::new();
     for entry in files.by_ref() {
         let entry = entry?;
-        // If a wheel contains other packages, their METADATA is in deeper folders and does not count.
+        // If a wheel contains other packages, their METADATA is in deeper folders and is ignored.
         let top = entry.name_raw().strip_suffix(b".dist-info/METADATA");
         if top.is_some_and(|top| !top.contains(&b'/'))
             && let Ok(name) = entry.name()

@@ -1,6 +1,7 @@
-//! The Python resolver. uv's crates are used only here, except for reading netrc, and no Python is needed on the host.
+//! Resolves Python requirements with uv's crates. Other modules do not use these crates, except to read netrc. The host
+//! needs no Python.
 //!
-//! Depends on uv, but returns only lath's own types: the wheels for a request on one platform.
+//! It returns only lath's own types: the wheels for a request on one platform.
 
 mod ahead;
 mod bounded;
@@ -95,16 +96,16 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRIES: u32 = 3;
 
-/// The settings of the resolver, and the values that it shares with other parts.
+/// The settings of the resolver, and values that it shares with other parts of lath.
 #[derive(Debug, Clone)]
 pub(crate) struct Pypi {
     /// The directory in which uv caches index pages and metadata.
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
-    /// The credentials in the URLs of the request are added to these.
+    /// The credentials. Those in the URLs of the request are added to them.
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) clients: Clients,
-    /// Requirements files may contain their names.
+    /// The environment variables, because requirements files may contain their names.
     pub(crate) variables: Variables,
 }
 
@@ -195,7 +196,7 @@ impl Hints for PypiError {
 
 #[cfg(test)]
 impl PypiError {
-    /// Returns the error with its causes and hints, on one line.
+    /// Returns the error, its causes and its hints as one line.
     fn in_full(&self) -> String {
         let (Self::Resolve { source, .. } | Self::Requirement { source, .. }) = self else { panic!("{self:?}") };
         let mut said = self.to_string();
@@ -204,20 +205,20 @@ impl PypiError {
             said.push_str(&format!("\n{cause}"));
             next = cause.source();
         }
-        // Long lines are wrapped, so the line breaks are removed.
+        // Long lines were wrapped, so the line breaks are removed again.
         said.replace('\n', " ") + &self.hints().iter().map(|hint| format!(" hint: {hint}")).collect::<String>()
     }
 }
 
-/// Hints for a request that cannot be met.
+/// Hints for a request that cannot be resolved.
 #[derive(Debug, Default)]
 pub(crate) struct Advice {
     pub(crate) hints: Vec<Hint>,
-    /// Packages that have no wheel that fits, but a source distribution.
+    /// Packages that have a source distribution, but no wheel that fits.
     pub(crate) without_wheels: Vec<String>,
 }
 
-/// An error of uv, in its own words.
+/// An error of uv, with uv's message.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A message with its causes, without credentials.
@@ -241,7 +242,7 @@ impl std::error::Error for Message {
 }
 
 impl Message {
-    /// Returns the first text as a message. Each text is caused by the one after it.
+    /// Returns the first text as a message. Each text is the cause of the text before it.
     fn chained(texts: impl IntoIterator<Item = String, IntoIter: DoubleEndedIterator>) -> Self {
         let mut texts = texts.into_iter().rev();
         let last = Self { text: texts.next().unwrap_or_default(), cause: None, hints: Vec::new() };
@@ -249,13 +250,13 @@ impl Message {
     }
 }
 
-/// Returns the hints for an error of uv, if the error comes from the network.
+/// Returns the hints for an error of uv, if it is a network error.
 fn network_hints(error: &(dyn std::error::Error + 'static)) -> Vec<Hint> {
     let hints = BodyError::within(error).map(Hints::hints).unwrap_or_default();
     if hints.is_empty() && is_circle(error) { vec![Hint::Network(NetworkHint::RedirectLoop)] } else { hints }
 }
 
-/// Returns whether the reason for `error` is that redirects did not end.
+/// Returns whether the cause of `error` is an endless chain of redirects.
 fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
@@ -268,7 +269,7 @@ fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Returns the messages of an error of uv and its causes, without the credentials that their URLs may contain.
+/// Returns the messages of an error of uv and its causes. If they contain URLs, the credentials in these are removed.
 fn redacted(error: Cause) -> Cause {
     let mut texts = Vec::new();
     let mut next: Option<&dyn std::error::Error> = Some(error.as_ref());
@@ -280,8 +281,8 @@ fn redacted(error: Cause) -> Cause {
 }
 
 impl Pypi {
-    /// Resolves `request` for `system` to wheels and to sources that are built into wheels, sorted by name. `expected` are
-    /// the wheels that the result will probably contain, so their pages and metadata are prefetched.
+    /// Resolves `request` for `system` to wheels and to sources that are built into wheels, sorted by name. `expected` are the wheels that
+    /// the result will probably contain. Their pages and metadata are prefetched.
     pub(crate) fn resolve(
         &self,
         request: &PythonRequest,
@@ -297,7 +298,7 @@ impl Pypi {
         resolved.map_err(|error| PypiError::Setup(error.into()))?
     }
 
-    /// Returns every index of `request`, including those that are only in its requirements files or its project.
+    /// Returns every index of `request`, including those that are named only in its requirements files or its project.
     pub(crate) fn indexes(&self, request: &PythonRequest) -> Result<AllIndexes, PypiError> {
         let read = async || {
             let base = self.base_client(&Refusals::default())?;
@@ -385,7 +386,7 @@ impl Pypi {
         Ok(Question { request, specification, own, locations, cache, build_options, warnings })
     }
 
-    /// Returns everything that a request requires, or the distributions of the project's lock.
+    /// Returns all requirements of a request, or the distributions in the lock of the project.
     async fn wanted(
         &self,
         specification: &RequirementsSpecification,
@@ -398,7 +399,7 @@ impl Pypi {
             && let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await?
         {
             let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
-            // The digests are those in the lock.
+            // The digests in the lock are used.
             let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
             let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
             return Ok(Wants::Locked(Box::new(answer)));
@@ -426,24 +427,24 @@ impl Pypi {
         indexes::Logins { variables, credentials, offline: *offline }
     }
 
-    /// Returns a client that adds the responses without permission to `refusals`.
+    /// Returns a client. It adds responses that report missing permission to `refusals`.
     fn base_client(&self, refusals: &Refusals) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
-        // Some of uv's code reads this setting from a global, and panics if it is not set. Setting it fails only if it
-        // is already final.
+        // Some code of uv reads this setting from a global variable, and panics if it is not set. Setting it fails only
+        // if it was set before.
         let _ = uv_preview::set(preview);
         let client = self.clients.client(CONNECT_TIMEOUT, READ_TIMEOUT).map_err(PypiError::Setup)?;
         let builder =
             BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
-        // Tests of retries do not wait.
+        // Tests of retries do not wait between attempts.
         let builder = builder.no_retry_delay(cfg!(test)).custom_client(client);
         Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies, refusals)))
     }
 }
 
-/// Runs futures of uv. They are large, and the main thread may have a small stack. So they run on a thread with its own
-/// stack.
+/// Runs futures of uv on a thread with a large stack. These futures are large, and the stack of the main thread may be
+/// too small.
 fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + Send) -> Result<T, PypiError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| PypiError::Setup(error.into()))?;
@@ -457,7 +458,7 @@ fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + S
     })
 }
 
-/// The limits of a request on the versions of distributions, whoever requires them.
+/// The limits on the versions of distributions in a request. They apply to all distributions that depend on them.
 #[derive(Default)]
 struct Limits {
     constraints: Constraints,
@@ -465,7 +466,7 @@ struct Limits {
     excludes: Excludes,
 }
 
-/// A request whose files were read.
+/// A request after its files were read.
 struct Question<'a> {
     request: PythonRequest,
     specification: RequirementsSpecification,
@@ -473,19 +474,19 @@ struct Question<'a> {
     locations: IndexLocations,
     cache: Cache,
     build_options: BuildOptions,
-    /// Options in files that are not followed.
+    /// Warnings about options in requirements files that lath ignores.
     warnings: Vec<String>,
 }
 
-/// What a request requires.
+/// The requirements of a request.
 enum Wants {
-    /// The distributions of a lock, without resolving.
+    /// The distributions of a lock. They are not resolved.
     Locked(Box<Answer>),
     Resolved(Wanted),
 }
 
 impl Wanted {
-    /// Returns the requirements, and the limits together with those of `specification`.
+    /// Returns the requirements, and the limits including those in `specification`.
     fn limits(self, specification: &RequirementsSpecification) -> Result<(Vec<Requirement>, Limits), PypiError> {
         let constraints = [requirements::constraints(specification), self.constraints].concat();
         let limits = Limits {
@@ -497,7 +498,7 @@ impl Wanted {
     }
 }
 
-/// A question to the resolver.
+/// The input of the resolver.
 struct Asking<'a> {
     request: &'a PythonRequest,
     target: &'a Target,
@@ -505,7 +506,7 @@ struct Asking<'a> {
 }
 
 impl Limits {
-    /// Returns everything that uv resolves.
+    /// Returns everything that uv has to resolve.
     fn manifest(
         self,
         requirements: Vec<Requirement>,
@@ -528,9 +529,11 @@ impl Limits {
     }
 }
 
-/// Refuses a request whose markers exclude everything that the user typed, because the image would have only Python.
+/// Refuses a request if its markers exclude everything that the user typed, because the image would contain only
+/// Python.
 fn refuse_excluded(request: &PythonRequest, requirements: &[Requirement], target: &Target) -> Result<(), PypiError> {
-    // An application may need nothing on this platform, and the lines of a file are often for several platforms.
+    // Files and projects are not refused. An application may need nothing on this platform, and a file often has lines
+    // for several platforms.
     let is_typed = request.requirement_files.is_empty() && request.project.is_none() && request.script.is_none();
     let applies = |requirement: &Requirement| requirement.evaluate_markers(Some(&target.markers), &[]);
     if is_typed && !requirements.is_empty() && !requirements.iter().any(applies) {
@@ -543,7 +546,7 @@ fn refuse_excluded(request: &PythonRequest, requirements: &[Requirement], target
     Ok(())
 }
 
-/// The values that one run of uv's resolver needs.
+/// The values that are needed to run uv's resolver once.
 struct Resolve<'a> {
     client: &'a RegistryClient,
     context: &'a NoBuilds,
@@ -559,7 +562,7 @@ impl<'a> Resolve<'a> {
         DistributionDatabase::new(self.client, self.context, downloads)
     }
 
-    /// Explains why nothing was resolved. `refused` are the indexes that require credentials.
+    /// Explains why the request was not resolved. `refused` are the indexes that require credentials.
     async fn failure(
         &self,
         error: ResolveError,
@@ -652,7 +655,7 @@ impl<'a> Resolve<'a> {
     }
 }
 
-/// Returns the versions that are chosen if they fit.
+/// Returns the versions that the resolver prefers if they fit.
 fn preferences(pins: &[Pin], environment: &ResolverEnvironment) -> Preferences {
     let pinned = |pin: &Pin| {
         let text = format!("{}=={}", pin.name, pin.version);

@@ -1,5 +1,5 @@
-//! Newer versions of the requested distributions that another Python could use. No request is sent: the pages of the
-//! indexes are in uv's cache.
+//! Finds newer versions of the requested distributions that require another Python. No request is sent, because the
+//! index pages are in uv's cache.
 
 use std::collections::BTreeMap;
 
@@ -29,25 +29,25 @@ pub(super) struct Search<'a> {
     pub(super) target: &'a Target,
 }
 
-/// The result of a request, and the values that it depends on.
+/// The result of a request, and the values on which it depends.
 struct Resolved<'a> {
-    /// A client without a network.
+    /// A client that does not use the network.
     client: &'a RegistryClient,
     search: &'a Search<'a>,
     exclude_newer: &'a ExcludeNewer,
-    /// The chosen versions by normalised name.
+    /// The chosen versions, by normalised name.
     chosen: BTreeMap<&'a str, Version>,
 }
 
-/// A version that the image's Python excludes.
+/// A version that does not support the image's Python.
 struct Newer {
     version: Version,
     python: PythonVersion,
 }
 
 impl Pypi {
-    /// Returns a hint for each requirement of `search` whose newest version was not chosen because the image's Python is
-    /// another one.
+    /// Returns hints for requirements of `search`. There is a hint if the newest version was not chosen because it does not support the
+    /// image's Python.
     pub(super) async fn newer(&self, search: &Search<'_>, answer: &Answer) -> Result<Vec<Hint>, PypiError> {
         let offline = Self { offline: true, ..self.clone() };
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
@@ -87,8 +87,7 @@ impl Resolved<'_> {
         hints
     }
 
-    /// Returns the newest version of `name` that `specifier` allows if it is newer than `chosen` and only another Python
-    /// can use it.
+    /// Returns the newest version of `name` that `specifier` allows, if it is newer than `chosen` and requires another Python.
     async fn newer(&self, name: &PackageName, specifier: &VersionSpecifiers, chosen: &Version) -> Option<Newer> {
         let (capabilities, one) = (IndexCapabilities::default(), Semaphore::new(1));
         let pages = self.client.simple_detail(name, None, &capabilities, &one).await.ok()?;
@@ -116,7 +115,7 @@ impl Resolved<'_> {
         None
     }
 
-    /// Returns the newest Python that can use a wheel of `files`, if all of them exclude the image's Python.
+    /// Returns the newest Python that can use a wheel of `files`, if none of them supports the image's Python.
     fn other_python(&self, files: &[(DistFilename, File)]) -> Option<PythonVersion> {
         let own = self.search.target.python();
         let pythons = |file: &File| file.requires_python.clone();
@@ -142,7 +141,7 @@ impl Resolved<'_> {
     }
 }
 
-/// Returns the newest Python of a release that `pythons` and `fits` accept.
+/// Returns the newest Python of a release that both `pythons` and `fits` accept.
 pub(super) fn newest_accepted(
     pythons: &VersionSpecifiers,
     fits: impl Fn(PythonVersion) -> bool,
@@ -154,7 +153,7 @@ pub(super) fn newest_accepted(
     releases::for_python().into_iter().map(|release| release.python).filter(accepted).max()
 }
 
-/// Returns whether the user named one version.
+/// Returns whether the specifier allows only one version.
 fn is_pinned(specifier: &VersionSpecifiers) -> bool {
     specifier.iter().any(|one| matches!(one.operator(), Operator::Equal | Operator::ExactEqual))
 }

@@ -1,5 +1,5 @@
-//! uv's build context. It contains settings, and refuses every build of uv's, because lath builds sources itself
-//! (`sources`).
+//! uv's build context. It contains settings, and refuses every build that uv requests, because lath builds sources
+//! itself (`sources`).
 
 use std::convert::Infallible;
 use std::fmt;
@@ -37,7 +37,7 @@ impl IsBuildBackendError for BuildRefused {
     }
 }
 
-/// A source build that cannot exist.
+/// A result of a build, which never exists.
 #[derive(Debug)]
 pub(crate) struct NeverBuilt(Infallible);
 
@@ -91,7 +91,7 @@ impl NoBuilds {
 impl BuildContext for NoBuilds {
     type SourceDistBuilder = NeverBuilt;
 
-    /// uv needs the interpreter only if it sets up a build, and lath never calls that code.
+    /// uv needs the interpreter only to set up a build, and lath never does that with uv.
     async fn interpreter(&self) -> &Interpreter {
         unreachable!("uv needs an interpreter only for its own builds, and it has none")
     }

@@ -1,11 +1,11 @@
-//! Another Python, for which the index has wheels of a version.
+//! Finds another Python for which an index has wheels of a version.
 
 use uv_distribution_filename::WheelFilename;
 
 use crate::catalog::releases;
 use crate::model::platform::PythonVersion;
 
-/// Returns the newest Python of a release for which one of `wheels` is, on Linux with the processor `machine`.
+/// Returns the newest Python of a release that can use one of `wheels` on Linux with the processor `machine`.
 pub(super) fn python_with_wheels(wheels: &[&WheelFilename], machine: &str) -> Option<PythonVersion> {
     let runs_here = |wheel: &&&WheelFilename| {
         wheel.platform_tags().iter().any(|tag| {

@@ -9,7 +9,7 @@ use crate::outside::pypi::PypiError;
 use crate::outside::pypi::project::{self, Context, Wanted};
 use crate::outside::pypi::script::Script;
 
-/// A request has a project, a script or none of them.
+/// A request has a project, a script, or neither.
 pub(super) struct OwnInputs<'a> {
     pub(super) project: Option<project::Input<'a>>,
     script: Option<Script<'a>>,
@@ -25,14 +25,14 @@ impl<'a> OwnInputs<'a> {
         Ok(Self { project, script })
     }
 
-    /// Returns the indexes that they name.
+    /// Returns the indexes that the project or script names.
     pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
         let mut indexes = self.project.as_ref().map(project::Input::indexes).transpose()?.unwrap_or_default();
         indexes.extend(self.script.iter().flat_map(Script::indexes));
         Ok(indexes)
     }
 
-    /// Returns the metadata that they give for distributions.
+    /// Returns the metadata that the project or script contains about distributions.
     pub(super) fn dependency_metadata(&self) -> Result<DependencyMetadata, PypiError> {
         match (&self.project, &self.script) {
             (Some(project), _) => project.dependency_metadata(),
@@ -41,7 +41,7 @@ impl<'a> OwnInputs<'a> {
         }
     }
 
-    /// Returns everything that they require.
+    /// Returns all requirements of the project or script.
     pub(super) async fn wanted<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Wanted, PypiError> {
         match (&self.project, &self.script) {
             (Some(project), _) => project.wanted(context).await,

@@ -1,14 +1,15 @@
-//! Which Pythons a project or a script allows (`requires-python`).
+//! Decides which Python versions a project or a script allows (`requires-python`).
 
 use uv_pep440::{Version, VersionSpecifiers};
 
 use crate::model::platform::PythonVersion;
 use crate::outside::pypi::PypiError;
 
-/// The last numbers of versions that are tried if the last number is not known: `3.13.0` to `3.13.40`.
+/// The patch numbers that are tried if the exact version is not known: `3.13.0` to `3.13.40`.
 const PATCHES: std::ops::RangeInclusive<u64> = 0..=40;
 
-/// Returns whether `specifiers` allow a Python. `full` is its version with the last number, if that is known.
+/// Returns whether `specifiers` allow the version `python`. `full` is the version with its patch number, if that is
+/// known.
 pub(crate) fn allows(specifiers: &str, python: PythonVersion, full: Option<&str>) -> Result<bool, PypiError> {
     let failed = |source: uv_pep440::VersionSpecifiersParseError| PypiError::RequiresPython {
         specifiers: specifiers.to_owned(),

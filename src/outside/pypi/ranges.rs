@@ -1,4 +1,5 @@
-//! Reads a file on a server in ranges: a reader for code that blocks, and the ranges that it requests.
+//! Reads a file from a server in ranges. The reader is for code that blocks. It sends requests for ranges to
+//! asynchronous code.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,45 +8,46 @@ use std::ops::Range;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-/// The first range is the end of the file, because the directory of a wheel is there, and METADATA is usually before
-/// it.
+/// The size of the first range. This range is at the end of the file, because the directory of a wheel is there, and
+/// METADATA is usually just before the directory.
 pub(super) const FIRST_BYTES: u64 = 64 << 10;
-/// Each further range is twice as long as the last one, but at most this long.
+/// Each further range is twice as long as the one before, up to this limit.
 const LONGEST_BYTES: u64 = 1 << 20;
 
-/// A range that a reader needs. If it is dropped without an answer, the reader fails.
+/// A range that a reader needs. If it is dropped without an answer, the reader returns an error.
 pub(super) struct Question {
     pub(super) range: Range<u64>,
-    /// Accepts exactly the bytes of the range.
+    /// Receives exactly the bytes of the range.
     pub(super) answer: oneshot::Sender<Bytes>,
 }
 
-/// Reads a file of known length. Bytes that were fetched are kept, so that no byte is requested twice.
+/// Reads a file of known length. Bytes that were fetched are kept, so no byte is requested twice.
 pub(super) struct RangeReader {
     length: u64,
     position: u64,
-    /// Keys: the positions of their first bytes.
+    /// The blocks that were fetched, by the position of their first byte.
     blocks: BTreeMap<u64, Bytes>,
     next_bytes: u64,
     questions: mpsc::UnboundedSender<Question>,
 }
 
 impl RangeReader {
-    /// Returns the reader of a file with `length` bytes, and the receiver of its questions.
+    /// Returns a reader of a file with `length` bytes, and the receiver for its requests.
     pub(super) fn new(length: u64) -> (Self, mpsc::UnboundedReceiver<Question>) {
         let (questions, receiver) = mpsc::unbounded_channel();
         let reader = Self { length, position: 0, blocks: BTreeMap::new(), next_bytes: FIRST_BYTES, questions };
         (reader, receiver)
     }
 
-    /// Returns the bytes from the current position to the end of the block that contains it, if they were fetched.
+    /// Returns the fetched bytes from the current position to the end of their block. Returns `None` if the current
+    /// position was not fetched yet.
     fn known(&self) -> Option<Bytes> {
         let (start, block) = self.blocks.range(..=self.position).next_back()?;
         let skipped = usize::try_from(self.position - start).ok().filter(|skipped| *skipped < block.len())?;
         Some(block.slice(skipped..))
     }
 
-    /// Requests bytes at the current position, but none that were fetched before.
+    /// Requests bytes at the current position. Bytes that were fetched before are not requested again.
     fn fetch(&mut self) -> io::Result<()> {
         let end_block = self.length.saturating_sub(FIRST_BYTES);
         let range = if self.blocks.is_empty() && self.position >= end_block {

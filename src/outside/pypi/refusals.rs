@@ -1,4 +1,5 @@
-//! Requests without permission: the servers that answered 401 or 403 to uv, and the credentials that the requests had.
+//! Collects the requests that were refused for lack of permission. It records which servers answered 401 or 403 to uv,
+//! and which credentials the requests had.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use crate::model::secret_text::{public, without_credentials};
 use crate::outside::credentials::Credentials;
 use crate::outside::http::is_refused;
 
-/// The responses without permission, by their URLs. All copies share one list.
+/// The refused requests and the status of each, by URL. All copies share one list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Refusals(Arc<Mutex<BTreeMap<String, StatusCode>>>);
 
@@ -24,8 +25,8 @@ impl Refusals {
         }
     }
 
-    /// Returns a sentence for each index that refused a page, and for each other URL that was refused. If the status
-    /// only means that the index does not have a distribution, there is none.
+    /// Returns a sentence for each index that refused a page, and for each other URL that was refused. There is no
+    /// sentence if the status only means that the index does not have the distribution.
     pub(super) fn sentences(&self, locations: &IndexLocations, credentials: &Credentials) -> Vec<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sentences = BTreeSet::new();
@@ -38,7 +39,8 @@ impl Refusals {
                 Some(index) => ("the index", index.url.url().as_str()),
                 None => ("the server of", url.as_str()),
             };
-            // An index has the credentials of its own URL, which the URL of a page does not contain.
+            // The URL of a page does not contain the index's credentials, so the credentials of the index's URL are
+            // searched for.
             let tried = credentials.tried(url).map(|tried| format!(": {tried}")).unwrap_or_default();
             sentences.insert(format!("{what} `{}` answers {status}{tried}", public(address)));
         }
@@ -51,7 +53,7 @@ fn is_page_of(url: &str, index: &Index) -> bool {
     url.strip_prefix(index.as_str().trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Returns whether an index answers `status` for distributions that it does not have.
+/// Returns whether an index uses `status` to report that it does not have a distribution.
 fn is_ignored(index: &Index, status: StatusCode, locations: &IndexLocations) -> bool {
     match locations.status_code_strategy_for(&index.url) {
         IndexStatusCodeStrategy::IgnoreErrorCodes { status_codes } => status_codes.contains(&status),

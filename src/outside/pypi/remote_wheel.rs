@@ -1,7 +1,7 @@
-//! Reads METADATA of a wheel on a server if there is no metadata file for it. Requests ranges of the wheel, or the
-//! whole wheel if the server does not support ranges.
+//! Reads METADATA from a wheel on a server, if the server has no separate metadata file. It requests ranges of the
+//! wheel. If the server does not support ranges, it requests the whole wheel.
 //!
-//! The result is kept in uv's cache, in the same place and form that uv itself uses.
+//! The result is stored in uv's cache, in the same place and form as uv's own results.
 
 use std::io::{self, Seek as _};
 use std::sync::Arc;
@@ -30,15 +30,15 @@ use crate::outside::pypi::metadata_entry::{self, Bound, EntryError};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::ranges::{FIRST_BYTES, Question, RangeReader};
 
-/// The maximum number of ranges of one wheel. An honest one needs two or three, and the longest directories need about
-/// ten.
+/// The maximum number of ranges that are requested of one wheel. A usual wheel needs two or three, and wheels with the
+/// longest directories need about ten.
 const MAX_REQUESTS: u32 = 64;
 
 /// A wheel on a server.
 pub(super) struct RemoteWheel<'a> {
     pub(super) file_name: &'a WheelFilename,
     pub(super) url: &'a DisplaySafeUrl,
-    /// The index that has the wheel, or `None` if a requirement names its URL.
+    /// The index of the wheel, or `None` if a requirement contains the wheel's URL.
     pub(super) index: Option<&'a IndexUrl>,
 }
 
@@ -49,8 +49,8 @@ pub(super) enum Failure {
     NoRanges,
     #[error("{0}")]
     Read(#[source] Error),
-    /// The wheel was read, but its metadata cannot be used. A wheel of the same name with only `entries` has the same
-    /// fault.
+    /// The wheel was read, but its metadata cannot be used. A wheel with the same name that contains only `entries` has
+    /// the same fault.
     #[error("{error}")]
     Unusable {
         #[source]
@@ -86,7 +86,7 @@ impl Failure {
         }
     }
 
-    /// Returns whether the whole wheel may be read instead, because the server does not support ranges or HEAD
+    /// Returns whether reading the whole wheel may succeed. This is so if the server does not support ranges or HEAD
     /// requests. uv uses the same list of statuses for this.
     fn is_about_ranges(&self) -> bool {
         const STATUSES: [StatusCode; 4] =
@@ -105,7 +105,7 @@ impl Failure {
     }
 }
 
-/// An additional layer, because uv passes on only the source of an I/O error, and not the error itself.
+/// This additional layer is needed because uv drops an I/O error and passes on only its source.
 #[derive(Debug, ThisError)]
 #[error("cannot read the metadata of the wheel")]
 struct Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>);
@@ -115,14 +115,15 @@ pub(super) fn unreadable(cause: impl Into<Box<dyn std::error::Error + Send + Syn
     ErrorKind::Io(io::Error::other(Unreadable(cause.into())))
 }
 
-/// The properties of a wheel that must stay the same while it is read in ranges.
+/// The properties of a wheel that must not change while it is read in ranges.
 struct Version {
     length: u64,
     etag: Option<HeaderValue>,
 }
 
 impl Version {
-    /// Reads them from the response to a HEAD request. Fails if the server does not announce ranges and the length.
+    /// Reads the properties from the response to a HEAD request. Fails if the response does not contain the length, or
+    /// does not show that the server supports ranges.
     fn of(head: &Response) -> Result<Self, Failure> {
         let header = |name: HeaderName| head.headers().get(name).and_then(|value| value.to_str().ok());
         let length = header(CONTENT_LENGTH).and_then(|length| length.parse().ok()).filter(|length| *length > 0);
@@ -132,7 +133,7 @@ impl Version {
         }
     }
 
-    /// Returns whether `answer` contains exactly bytes `first` to `last` of this version (RFC 9110, section 14.4).
+    /// Returns whether `answer` contains exactly the bytes `first` to `last` of this version (RFC 9110, section 14.4).
     fn has(&self, answer: &Response, first: u64, last: u64) -> bool {
         let expected = format!("bytes {first}-{last}/{}", self.length);
         let range = answer.headers().get(CONTENT_RANGE);
@@ -167,8 +168,8 @@ impl RemoteWheels<'_> {
         self.cached(wheel, Method::GET, async |answer| self.out_of_whole(wheel, answer).await).await
     }
 
-    /// Returns the metadata in uv's cache if it is current. Otherwise sends a request and returns the result of `read`
-    /// for the response. Tries again like uv.
+    /// Returns the metadata in uv's cache if it is still valid. Otherwise sends a request, and calls `read` with the
+    /// response. Failed requests are repeated like in uv.
     async fn cached(
         &self,
         wheel: &RemoteWheel<'_>,
@@ -199,7 +200,8 @@ impl RemoteWheels<'_> {
         let (reader, mut questions) = RangeReader::new(version.length);
         let (version, document) = (&version, &self.document(wheel));
         let work = self.read(wheel, reader, document);
-        // This future drops the questions when it ends, so that the reader does not wait for an answer.
+        // When this future ends, the remaining requests of the reader are dropped, so that the reader does not wait for
+        // answers.
         let answering = async move {
             let max_bytes = self.bodies.metadata_bytes().saturating_mul(2).saturating_add(4 * FIRST_BYTES);
             let (mut requests, mut bytes) = (0, 0);
@@ -216,7 +218,8 @@ impl RemoteWheels<'_> {
             }
             Ok(())
         };
-        // If a range cannot be fetched, the reader fails as well. The first error is the reason.
+        // If a range cannot be fetched, the reader fails as well. The error of the request is reported, because it is
+        // the cause.
         let (answered, text) = futures::future::join(answering, work).await;
         answered.and(text)
     }
@@ -251,7 +254,7 @@ impl RemoteWheels<'_> {
         if part.len() as u64 == wanted { Ok(part.freeze()) } else { Err(Failure::NoRanges) }
     }
 
-    /// Downloads the whole wheel to a temporary file without a name, and reads the metadata there.
+    /// Downloads the whole wheel to an unnamed temporary file, and reads the metadata from there.
     async fn out_of_whole(&self, wheel: &RemoteWheel<'_>, answer: Response) -> Result<ResolutionMetadata, Failure> {
         let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(self.context.cache().root())?);
         let mut chunks = answer.bytes_stream();
@@ -278,7 +281,7 @@ impl RemoteWheels<'_> {
         Arc::new(Mutex::new(self.bodies.document(wheel.url.as_str())))
     }
 
-    /// Reads the metadata in `reader`, on a thread that may block.
+    /// Reads the metadata from `reader`, on a thread that may block.
     async fn read(
         &self,
         wheel: &RemoteWheel<'_>,
@@ -308,7 +311,7 @@ fn unusable(error: EntryError, file_name: &WheelFilename, url: &str) -> Failure 
             file_name: Box::new(file_name.clone()),
             entries: names.into_iter().map(|name| (name, Vec::new())).collect(),
         },
-        // As text, because uv would try again after some I/O errors.
+        // The I/O error is converted to text, because uv repeats the request after some I/O errors.
         EntryError::Archive(error) => unreadable(format!("cannot read `{url}`: {error}")).into(),
     }
 }
@@ -371,7 +374,7 @@ mod tests {
     }
 
     fn tool() -> WheelBuilder {
-        // Bytes that cannot be compressed, so that the wheel is much longer than the part that must be read.
+        // These bytes cannot be compressed, so the wheel is much longer than the part that must be read.
         let noise = (0..2_000_000_u32).map(|number| number.wrapping_mul(number).wrapping_mul(2_654_435_761) >> 24);
         WheelBuilder::new("tool", "1.0").file("tool.bin", noise.map(|byte| byte as u8).collect::<Vec<u8>>())
     }
@@ -471,7 +474,7 @@ mod tests {
                     assert!(said.contains(text), "{requirement}: {said}");
                 }
             }
-            // uv did not read it again.
+            // uv did not read the wheel again.
             assert!(asked(&index).len() <= 6, "{:?}", asked(&index));
         }
     }

@@ -1,4 +1,4 @@
-//! Reads requirements files and the files that they include, and finds the options in them that uv's parser passes over.
+//! Reads requirements files and the files that they include, and finds the options that uv's parser ignores.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::formats::requirements_txt::{FileOption, prepare};
 use crate::model::world_settings::Variables;
 use crate::outside::pypi::Cause;
 
-/// The texts of requirements files in the form that uv's parser reads, by their paths.
+/// The texts of requirements files by path, in a form that uv's parser accepts.
 #[derive(Debug)]
 pub(super) struct RequirementFiles<'a> {
     variables: &'a Variables,
@@ -41,7 +41,7 @@ impl<'a> RequirementFiles<'a> {
         }
     }
 
-    /// Reads `path` as uv does. `is_constraints` is whether all its requirements only limit versions.
+    /// Reads `path` like uv. `is_constraints` means that all its requirements only limit versions.
     pub(super) async fn read(
         &mut self,
         path: &Path,
@@ -61,8 +61,8 @@ impl<'a> RequirementFiles<'a> {
         self.options.iter().any(|(_, option)| option.name == "--pre")
     }
 
-    /// Returns the distributions that must be built from source according to the files, and those that must not. The
-    /// last option counts, as in pip.
+    /// Returns which distributions must be built from source according to the files, and which must not be built. If
+    /// options contradict each other, the last one applies, like in pip.
     pub(super) fn build_options(&self) -> Result<(NoBinary, NoBuild), Cause> {
         let (mut no_binary, mut no_build) = (NoBinary::None, NoBuild::None);
         for (_, FileOption { name, value, .. }) in &self.options {
@@ -79,11 +79,11 @@ impl<'a> RequirementFiles<'a> {
         Ok((no_binary, no_build))
     }
 
-    /// Returns a sentence for each option that is not followed.
+    /// Returns a sentence for each option that lath ignores.
     pub(super) fn warnings(&self) -> Vec<String> {
         let sentence = |(path, FileOption { line, name, value }): &(PathBuf, FileOption)| {
             let reason = match name.as_str() {
-                // The first is not necessary, because a version with a wheel comes before others. The others are followed.
+                // `--prefer-binary` is not needed, because versions with a wheel are preferred anyway. The other options are applied.
                 "--prefer-binary" | "--pre" | "--only-binary" | "--no-binary" => return None,
                 "--trusted-host" => "lath always checks certificates",
                 "--use-feature" => "it is a feature of pip",
@@ -95,7 +95,8 @@ impl<'a> RequirementFiles<'a> {
         self.options.iter().filter_map(sentence).collect()
     }
 
-    /// Reads a file on disk and all files that it includes. uv reads files on servers, and reports missing files.
+    /// Reads a file on disk and all files that it includes. Files on servers and missing files are left to uv, which
+    /// reads the former and reports the latter.
     fn prepare(&mut self, path: &Path) -> Result<(), Cause> {
         if is_url(path) || !self.seen.insert(path.to_owned()) {
             return Ok(());
@@ -114,12 +115,13 @@ impl<'a> RequirementFiles<'a> {
     }
 }
 
-/// Returns whether `text` is the path of a file that uv would misread: `#` begins the fragment of a URL, and `%` an escape.
+/// Returns whether `text` is a path that uv would misread. In a URL, `#` begins the fragment, and `%` begins an escape
+/// sequence.
 fn is_odd_path(text: &str) -> bool {
     text.contains(['#', '%']) && Path::new(text).is_file()
 }
 
-/// Returns the requirement for the wheel at `path`, if uv would misread the path.
+/// Returns the requirement for the wheel at `path` if uv would misread this path.
 pub(super) fn by_odd_path(path: &str) -> Option<UnresolvedRequirementSpecification> {
     let wheel: WheelFilename = Path::new(path).file_name()?.to_str()?.parse().ok()?;
     let absolute = is_odd_path(path).then(|| std::path::absolute(path).ok()).flatten()?;
@@ -155,7 +157,7 @@ fn requirements(file: RequirementsTxt) -> RequirementsSpecification {
     }
 }
 
-/// Makes every requirement a limit.
+/// Converts every requirement to a limit.
 fn limits(mut specification: RequirementsSpecification) -> Result<RequirementsSpecification, Cause> {
     for entry in std::mem::take(&mut specification.requirements) {
         match entry.requirement {
@@ -174,7 +176,7 @@ fn limit(requirement: uv_pep508::Requirement<uv_pypi_types::VerbatimParsedUrl>) 
     NameRequirementSpecification::from(Requirement::from(requirement))
 }
 
-/// Adds `other` to `all`. Two different default indexes are an error, because only one of them could be used.
+/// Adds `other` to `all`. It is an error if there are two different default indexes, because only one could be used.
 pub(super) fn merge(all: &mut RequirementsSpecification, other: RequirementsSpecification) -> Result<(), Cause> {
     if let (Some(one), Some(two)) = (&all.index_url, &other.index_url)
         && one != two

@@ -22,7 +22,7 @@ use crate::outside::pypi::sources::SourceMetadata;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Cause, PypiError, redacted};
 
-/// The kinds of requirements that not every place may have.
+/// The kinds of requirements that are allowed only in some places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     File,
@@ -43,9 +43,9 @@ pub(super) struct Requirements {
     pub(super) specification: RequirementsSpecification,
     /// Whether a file allows pre-release versions.
     pub(super) allows_prereleases: bool,
-    /// Which distributions are built.
+    /// Which distributions are built from source.
     pub(super) build_options: BuildOptions,
-    /// Options in files that are not followed.
+    /// Warnings about options in files that lath ignores.
     pub(super) warnings: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn read(
     Ok(Requirements { specification, allows_prereleases, build_options, warnings })
 }
 
-/// Returns the options of the command line that decide what is built.
+/// Returns the options of the command line that decide which distributions are built.
 fn build_options(builds: &BuildsRequest) -> Result<BuildOptions, Cause> {
     let names = |names: &[String]| names.iter().map(|name| name.parse()).collect::<Result<Vec<PackageName>, _>>();
     let no_binary = NoBinary::from_args(None, names(&builds.no_binary_packages)?);
@@ -91,7 +91,7 @@ fn build_options(builds: &BuildsRequest) -> Result<BuildOptions, Cause> {
     Ok(BuildOptions::new(no_binary, no_build))
 }
 
-/// Refuses names that are files of another kind, because as names of distributions they would only be unknown.
+/// Refuses the name of a file of another kind. Otherwise the error would only be that no distribution has this name.
 fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     let path = Path::new(requirement);
     let has_extension = |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
@@ -104,7 +104,7 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
-/// Returns a requirement without a name as one with the name that is in the name of its wheel. `None` if it is no wheel.
+/// Adds a name to a requirement without one. The name is read from the file name of its wheel. Returns `None` if it is not a wheel.
 pub(super) fn named_by_file(unnamed: &UnnamedRequirement<VerbatimParsedUrl>) -> Option<Requirement> {
     let wheel: WheelFilename = unnamed.url.verbatim.filename().ok()?.parse().ok()?;
     Some(with_name(unnamed, wheel.name))
@@ -120,8 +120,8 @@ fn with_name(unnamed: &UnnamedRequirement<VerbatimParsedUrl>, name: PackageName)
     })
 }
 
-/// Returns the requirements, each with a name. If the user gave only a place, the name of a wheel is in its file name, and
-/// that of a source is in its metadata.
+/// Returns the requirements, each with a name. If the user gave only a URL or path, the name of a wheel is read from its file name, and the
+/// name of a source from its metadata.
 pub(super) async fn named(
     specification: &RequirementsSpecification,
     sources: &SourceMetadata<'_>,
@@ -142,7 +142,7 @@ pub(super) async fn named(
     Ok(requirements)
 }
 
-/// Refuses a place that cannot be used before its name is searched for.
+/// Refuses a URL or path that cannot be used, before its name is searched for.
 fn refuse_unnamed(requirement: &str, url: &ParsedUrl) -> Result<(), PypiError> {
     match url {
         ParsedUrl::Path(path) => refuse_file(requirement, &path.install_path),
@@ -165,7 +165,7 @@ async fn name_of(shown: &str, url: &VerbatimParsedUrl, sources: &SourceMetadata<
         let wheel: WheelFilename = file_name.parse().map_err(|error: WheelFilenameError| unreadable(error.into()))?;
         return Ok(wheel.name);
     }
-    // Any name will do to find the source.
+    // Any name can be used here, because the source is found without it.
     let stand_in: PackageName = "unnamed".parse().map_err(|error: InvalidNameError| unreadable(error.into()))?;
     let dist = Dist::from_url(stand_in, url.clone()).map_err(|error| unreadable(error.into()))?;
     let Dist::Source(source) = dist else {
@@ -174,7 +174,7 @@ async fn name_of(shown: &str, url: &VerbatimParsedUrl, sources: &SourceMetadata<
     sources.name_of(&source).await.map_err(PypiError::Build)
 }
 
-/// Refuses a requirement that cannot be used, because its file is missing or it is a file of a repository.
+/// Refuses a requirement that cannot be used: its file is missing, or it is a file of a repository.
 pub(super) fn refuse_source(requirement: &str, source: &RequirementSource) -> Result<(), PypiError> {
     match source {
         RequirementSource::Registry { .. } => Ok(()),
@@ -210,7 +210,8 @@ pub(super) fn constraints(specification: &RequirementsSpecification) -> Vec<Requ
 }
 
 /// Returns the hashes in the requirements, which wheels must match. With `--require-hashes`, each requirement must have
-/// some. A hash without an exact version is refused, as by pip, because uv would not check it.
+/// a hash. If a requirement has a hash but no exact version, it is refused like in pip, because uv would not check the
+/// hash.
 pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {
     for entry in specification.requirements.iter().filter(|entry| !entry.hashes.is_empty()) {
         if let UnresolvedRequirement::Named(requirement) = &entry.requirement
@@ -231,7 +232,7 @@ pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target)
     .map_err(|error| PypiError::Hashes(redacted(error.into())))
 }
 
-/// Returns whether a requirement names exactly one file or version.
+/// Returns whether a requirement allows exactly one file or version.
 fn is_pinned(source: &RequirementSource) -> bool {
     match source {
         RequirementSource::Registry { specifier, .. } => {

@@ -1,5 +1,5 @@
-//! Scripts with metadata (PEP 723): their requirements, with what `[tool.uv]` says about them (uv's documentation,
-//! "Running scripts").
+//! Scripts with metadata (PEP 723): reads their requirements, and the settings in `[tool.uv]` that affect these (uv's
+//! documentation, "Running scripts").
 
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,12 @@ use crate::outside::pypi::{Cause, PypiError, redacted};
 /// A script whose metadata was read.
 pub(super) struct Script<'a> {
     path: &'a Path,
-    /// Relative paths in `[tool.uv.sources]` begin there.
+    /// The folder that relative paths in `[tool.uv.sources]` are relative to.
     folder: PathBuf,
     metadata: Pep723Metadata,
 }
 
-/// A requirement as the metadata contains it.
+/// A requirement as it is written in the metadata.
 type Written = uv_pep508::Requirement<VerbatimParsedUrl>;
 
 impl<'a> Script<'a> {
@@ -48,13 +48,13 @@ impl<'a> Script<'a> {
         self.tool_uv().and_then(|uv| uv.top_level.index.clone()).unwrap_or_default()
     }
 
-    /// Returns the metadata that the script gives for distributions.
+    /// Returns the metadata that the script contains about distributions.
     pub(super) fn dependency_metadata(&self) -> DependencyMetadata {
         let entries = self.tool_uv().and_then(|uv| uv.top_level.dependency_metadata.clone());
         DependencyMetadata::from_entries(entries.unwrap_or_default())
     }
 
-    /// Returns everything that the script requires.
+    /// Returns all requirements of the script.
     pub(super) async fn wanted<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Wanted, PypiError> {
         self.lower_all(context).await.map_err(|error| Self::unreadable(self.path, error))
     }
@@ -81,7 +81,7 @@ impl<'a> Script<'a> {
         Ok(Wanted { requirements, constraints, overrides, excludes })
     }
 
-    /// Returns requirements with the sources of `[tool.uv.sources]`.
+    /// Applies `[tool.uv.sources]` to requirements.
     async fn lowered<C: BuildContext>(
         &self,
         requirements: Vec<Written>,

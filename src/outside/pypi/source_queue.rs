@@ -1,4 +1,5 @@
-//! Questions about sources whose answers block: each is answered on a thread of its own, while uv's futures wait.
+//! A queue of jobs about sources. A job blocks, so each job runs in its own thread, and uv's futures wait for its
+//! result.
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, Sender};
@@ -11,13 +12,13 @@ use crate::model::source::Source;
 
 /// Fetches sources, and builds them into wheels. The methods block.
 pub(crate) trait Sources: Send + Sync {
-    /// Returns the files of the source that may contain its metadata.
+    /// Returns those files of the source that may contain its metadata.
     fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure>;
 
-    /// Returns the text of METADATA, from the source's build backend.
+    /// Returns the text of METADATA. The source's build backend creates it.
     fn metadata(&self, source: &Source) -> Result<String, SourceFailure>;
 
-    /// Returns the wheel of `source`, which is then in the store.
+    /// Builds the wheel of `source`, and puts it into the store.
     fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure>;
 }
 
@@ -25,7 +26,7 @@ pub(crate) trait Sources: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SourceTexts {
     pub(crate) pyproject: Option<String>,
-    /// `None` for a folder and a repository, because the file may be out of date there.
+    /// The text of PKG-INFO. `None` for a folder or a repository, because the file may be out of date there.
     pub(crate) pkg_info: Option<String>,
 }
 
@@ -57,13 +58,13 @@ impl SourceFailure {
     }
 }
 
-/// A task for a thread that may block.
+/// A job for a thread that may block.
 pub(super) struct Job {
     pub(super) source: Source,
     pub(super) task: Task,
 }
 
-/// The question about a source, and the place for its answer.
+/// The request about a source, and the channel for the reply.
 pub(super) enum Task {
     Texts(oneshot::Sender<Result<SourceTexts, SourceFailure>>),
     Metadata(oneshot::Sender<Result<String, SourceFailure>>),
@@ -71,7 +72,7 @@ pub(super) enum Task {
 
 impl Job {
     fn run(self, sources: &dyn Sources) {
-        // If the resolver has ended before, the result is not needed.
+        // If the resolver has already ended, the result is not needed.
         match self.task {
             Task::Texts(reply) => drop(reply.send(sources.texts(&self.source))),
             Task::Metadata(reply) => drop(reply.send(sources.metadata(&self.source))),
@@ -79,17 +80,17 @@ impl Job {
     }
 }
 
-/// The stack of a thread that builds a source. It resolves and assembles a tree.
+/// The stack size of a thread that builds a source. It is large because the thread resolves and assembles a tree.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Runs `work` with a queue for jobs. Each job runs on a thread of its own.
+/// Runs `work`, which can send jobs to a queue. Each job runs in a thread of its own.
 pub(super) fn with_queue<T>(sources: &dyn Sources, work: impl FnOnce(Sender<Job>) -> T) -> std::io::Result<T> {
     let (sender, queue): (Sender<Job>, Receiver<Job>) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         std::thread::Builder::new().spawn_scoped(scope, move || {
             for job in queue {
                 let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-                // Without a thread, the job is dropped, and so is its reply. That is reported.
+                // If no thread can be started, the job and its reply channel are dropped. The receiver reports that.
                 let _ = thread.spawn_scoped(scope, move || job.run(sources));
             }
         })?;
@@ -97,7 +98,7 @@ pub(super) fn with_queue<T>(sources: &dyn Sources, work: impl FnOnce(Sender<Job>
     })
 }
 
-/// For tests of the resolver in which nothing is built.
+/// Used in tests of the resolver that build nothing.
 #[cfg(test)]
 pub(super) struct OnlyWheels;
 

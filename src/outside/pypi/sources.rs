@@ -1,6 +1,6 @@
-//! The metadata of sources: from their own files if these are complete, otherwise from a build.
+//! Reads the metadata of sources from their own files if these are complete. Otherwise it comes from a build.
 //!
-//! lath fetches sources and builds them itself, so uv's code for that is never reached.
+//! lath itself fetches sources and builds them, so uv's code for this is never used.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ impl Hints for SourceError {
     }
 }
 
-/// The error for uv if a source cannot be used. lath itself reports the failure.
+/// The error for uv if a source cannot be used. lath reports the failure itself.
 #[derive(Debug)]
 struct Failed(String);
 
@@ -94,14 +94,14 @@ pub(super) struct SourceMetadata<'a> {
     pub(super) hashes: HashStrategy,
     pub(super) target: &'a Target,
     pub(super) queue: Sender<Job>,
-    /// The first failure. uv keeps only its words.
+    /// The first failure. It is kept here because uv keeps only its text.
     pub(super) failure: Mutex<Option<SourceFailure>>,
 }
 
-/// A source, and what its metadata needs.
+/// A source, and the values that are needed to find its metadata.
 struct Located {
     source: Source,
-    /// The folder that relative paths of `[tool.uv.sources]` begin at.
+    /// The folder that relative paths of `[tool.uv.sources]` are relative to.
     folder: Option<PathBuf>,
     version: Option<Version>,
 }
@@ -119,7 +119,7 @@ impl SourceMetadata<'_> {
         }
     }
 
-    /// Returns the metadata of `dist`, which has the right name and version.
+    /// Returns the metadata of `dist`, after a check of its name and version.
     pub(super) async fn of(&self, dist: &SourceDist) -> Result<ArchiveMetadata, SourceFailure> {
         let located = self.located(dist).await?;
         let of_user = self.context.dependency_metadata().get(dist.name(), dist.version());
@@ -130,14 +130,14 @@ impl SourceMetadata<'_> {
         self.lowered(metadata, located.folder.as_deref(), &located.source).await
     }
 
-    /// Returns the name of a source of which the user gave only the place. The name of `dist` is ignored.
+    /// Returns the name of a source for which the user gave only a URL or path. The name in `dist` is ignored.
     pub(super) async fn name_of(&self, dist: &SourceDist) -> Result<PackageName, SourceFailure> {
         let mut located = self.located(dist).await?;
         located.source.name = None;
         Ok(self.checked(&located).await?.name)
     }
 
-    /// Returns the source of a resolved distribution, with the digests of all requirements.
+    /// Returns the source of a resolved distribution. It includes the digests that the requirements allow.
     pub(super) async fn chosen(&self, dist: &SourceDist, hashes: &HashStrategy) -> Result<Source, SourceFailure> {
         let allowed = allowed(dist, hashes)?;
         Ok(Source { allowed, ..self.located(dist).await?.source })
@@ -165,11 +165,11 @@ impl SourceMetadata<'_> {
         Ok(Located { source, folder, version })
     }
 
-    /// Returns a Python for which the index has wheels of the version.
+    /// Returns a Python for which the index has wheels of this version.
     fn other_python(&self, dist: &SourceDist) -> Option<PythonVersion> {
         let SourceDist::Registry(dist) = dist else { return None };
         let wheels: Vec<&WheelFilename> = dist.wheels.iter().map(|wheel| &wheel.filename).collect();
-        // The user may have excluded the wheels.
+        // The user may have forbidden wheels.
         let is_usable = wheels.iter().any(|wheel| wheel.is_compatible(&self.target.tags));
         if is_usable { None } else { python_with_wheels(&wheels, self.target.markers.platform_machine()) }
     }
@@ -201,12 +201,12 @@ impl SourceMetadata<'_> {
         task: Task,
         reply: oneshot::Receiver<Result<T, SourceFailure>>,
     ) -> Result<T, SourceFailure> {
-        // If the queue has ended, the reply was dropped with the job.
+        // If the queue has ended, the job and its reply channel are dropped.
         let _ = self.queue.send(Job { source: source.clone(), task });
         reply.await.map_err(|_| SourceError::Thread { source_shown: source.shown() })?
     }
 
-    /// Applies `[tool.uv.sources]` of a project in `folder` to its requirements.
+    /// Applies `[tool.uv.sources]` of the project in `folder` to its requirements.
     async fn lowered(
         &self,
         metadata: ResolutionMetadata,
@@ -253,7 +253,7 @@ pub(super) async fn checkout(
     Ok(SourcePlace::Commit { checkout: fetched.path().to_owned(), url, commit })
 }
 
-/// Returns the digests that the archive of `dist` may have. Empty if any is allowed.
+/// Returns the digests that the archive of `dist` may have. The list is empty if any digest is allowed.
 fn allowed(dist: &SourceDist, hashes: &HashStrategy) -> Result<Vec<Digest>, SourceError> {
     let wanted: Vec<Digest> = sha256s(hashes.get(dist).digests()).collect();
     let SourceDist::Registry(registry) = dist else { return Ok(wanted) };
@@ -266,7 +266,7 @@ fn allowed(dist: &SourceDist, hashes: &HashStrategy) -> Result<Vec<Digest>, Sour
     }
 }
 
-/// Returns the place of a source that is not in a repository.
+/// Returns the URL or path of a source that is not in a repository.
 fn place_of(dist: &SourceDist, credentials: &Credentials) -> Result<SourcePlace, SourceError> {
     let unsupported = || SourceError::Unsupported { distribution: public(&dist.to_string()) };
     let on_server = |url: &DisplaySafeUrl, is_indexed: bool| {
@@ -282,7 +282,7 @@ fn place_of(dist: &SourceDist, credentials: &Credentials) -> Result<SourcePlace,
             if url.scheme() != "file" {
                 return Ok(on_server(&url, true));
             }
-            // A server must not name a file of this machine.
+            // A server must not name a file on this machine.
             let is_local = registry.index.url().scheme() == "file";
             let path = url::Url::from(url).to_file_path().ok().filter(|_| is_local);
             path.map(SourcePlace::Path).ok_or_else(unsupported)
@@ -303,7 +303,7 @@ fn subdirectory_of(dist: &SourceDist) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
 
-/// Returns the metadata that the files of a source contain. `None` if only a build can find it.
+/// Returns the metadata that the files of a source contain. Returns `None` if a build is necessary to find it.
 fn from_texts(
     texts: &SourceTexts,
     source: &Source,
@@ -314,7 +314,7 @@ fn from_texts(
         let pyproject = pyproject.map_err(|error| unreadable("pyproject.toml", source, error))?;
         match ResolutionMetadata::parse_pyproject_toml(pyproject, version) {
             Ok(metadata) if check(&metadata, source, version).is_ok() => return Ok(Some(metadata)),
-            // A build would find the same wrong name.
+            // The name is wrong. A build finds the same name, and it is refused then.
             Ok(_) => {}
             Err(
                 MetadataError::Pep508Error(_)
@@ -325,18 +325,18 @@ fn from_texts(
             Err(error) => return Err(unreadable("pyproject.toml", source, error)),
         }
     }
-    // Only PKG-INFO of version 2.2 or later can be relied on, and only its static fields (PEP 643).
+    // PKG-INFO is reliable only since version 2.2, and only its static fields are (PEP 643).
     let Some(text) = &texts.pkg_info else { return Ok(None) };
     let metadata = ResolutionMetadata::parse_pkg_info(text.as_bytes()).ok();
     Ok(metadata.filter(|metadata| check(metadata, source, version).is_ok()))
 }
 
-/// Refuses metadata of another distribution or version.
+/// Refuses metadata if its name or version is not the expected one.
 fn check(metadata: &ResolutionMetadata, source: &Source, version: Option<&Version>) -> Result<(), SourceError> {
     if source.name.as_ref().is_some_and(|name| *name != metadata.name.to_string()) {
         return Err(SourceError::OtherName { source_shown: source.shown(), found: metadata.name.to_string() });
     }
-    // The index does not have the local part of a version.
+    // The version in the index lacks the local part.
     let is_same = |wanted: &Version| *wanted == metadata.version || *wanted == metadata.version.clone().without_local();
     if version.is_some_and(|version| !is_same(version)) {
         return Err(SourceError::OtherVersion { source_shown: source.shown(), found: metadata.version.to_string() });
@@ -344,8 +344,8 @@ fn check(metadata: &ResolutionMetadata, source: &Source, version: Option<&Versio
     Ok(())
 }
 
-/// Returns whether two versions are the same one, as PEP 440 spells them. The local part of `found` counts only if
-/// `wanted` has one.
+/// Returns whether two versions are equal according to PEP 440. The local part of `found` is compared only if `wanted`
+/// has one.
 pub(crate) fn is_same_version(wanted: &str, found: &str) -> bool {
     match (wanted.parse::<Version>(), found.parse::<Version>()) {
         (Ok(wanted), Ok(found)) => wanted == found || wanted == found.without_local(),
@@ -367,7 +367,7 @@ mod tests {
     use crate::outside::pypi::source_queue::Sources;
     use crate::outside::pypi::{Answer, Pypi, PypiError, System};
 
-    /// Sources whose metadata is known to the test. `Err` is the reason why a build fails.
+    /// Sources whose metadata the test defines. `Err` is the reason why a build fails.
     struct Known {
         texts: SourceTexts,
         built: Result<&'static str, &'static str>,
@@ -397,7 +397,7 @@ mod tests {
         }
     }
 
-    /// Returns an index with a wheel of the old version of `tool`, and a source of the new one.
+    /// Returns an index with a wheel of an old version of `tool`, and a source of a new version.
     fn index() -> testkit::pypi::PyPiServer {
         let (old, other) = (WheelBuilder::new("tool", "1.0"), WheelBuilder::new("other", "1.0"));
         testkit::PyPi::new().built(&old).built(&other).sdist("tool-2.0.tar.gz", b"source").serve()
@@ -436,7 +436,7 @@ mod tests {
             let known = Known { texts, built: Err("must not be built") };
             assert_eq!(resolved(BuildsRequest::default(), &known).unwrap(), "other 1.0, tool 2.0 from source");
         }
-        // Before version 2.2 and with dynamic fields, only a build has the answer.
+        // If PKG-INFO is older than version 2.2 or has dynamic fields, a build is necessary.
         let old = NEW.replace("2.2", "2.1").replace("other", "wrong");
         let dynamic = "[project]\nname = 'tool'\ndynamic = ['version', 'dependencies']";
         let texts = SourceTexts { pyproject: Some(dynamic.to_owned()), pkg_info: Some(old) };

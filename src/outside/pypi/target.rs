@@ -1,4 +1,5 @@
-//! Replaces the interpreter that uv would run: markers (PEP 508) and tags (PEP 425) of the image's Python.
+//! Provides the values that uv would get from an interpreter: the markers (PEP 508) and tags (PEP 425) of the image's
+//! Python.
 
 use std::fmt;
 
@@ -11,20 +12,20 @@ use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::outside::pypi::Cause;
 use crate::outside::pypi::installed::{Installed, InstalledWheel};
 
-/// The base system of an image, as far as wheels depend on it.
+/// The properties of an image's base system on which the choice of wheels depends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct System<'a> {
     pub(crate) platform: Platform,
-    /// The exact version of its Python: `3.13.5`.
+    /// The exact version of its Python, such as `3.13.5`.
     pub(crate) python: &'a str,
     pub(crate) libc: SystemLibc,
-    /// The distributions that it has.
+    /// The distributions that it contains.
     pub(crate) installed: &'a [InstalledWheel],
-    /// Whether it is a base image, whose C library the user may not know.
+    /// Whether it is a base image. Then errors mention its C library, because the user may not know it.
     pub(crate) is_image: bool,
 }
 
-/// The C library of a system, with the two numbers of its version.
+/// The C library of a system, and the first two numbers of its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SystemLibc {
     pub(crate) family: LibcFamily,
@@ -81,8 +82,8 @@ impl Target {
             os_name: "posix",
             platform_machine: platform.architecture.machine(),
             platform_python_implementation: "CPython",
-            // The kernel's values are not known before the image runs, so they are empty, like in uv's own
-            // cross-platform resolution.
+            // The values of the kernel are not known before the image runs, so they are empty. uv does the same when it
+            // resolves for another platform.
             platform_release: "",
             platform_system: "Linux",
             platform_version: "",
@@ -106,7 +107,7 @@ impl Target {
         Ok(Self { platform, markers, tags, libc, installed: Installed::new(installed), is_image })
     }
 
-    /// Returns the platform for an error, and the C library of a base image.
+    /// Returns the platform for use in an error. For a base image, this includes its C library.
     pub(crate) fn shown(&self) -> String {
         match self.is_image {
             true => format!("{} with {}", self.platform, self.libc),
@@ -114,7 +115,7 @@ impl Target {
         }
     }
 
-    /// Returns the exact version of Python, without the mark of a pre-release, like pip compares it.
+    /// Returns the exact version of Python without the suffix of a pre-release, because pip compares it this way.
     pub(crate) fn python(&self) -> Version {
         self.markers.python_full_version().version.only_release()
     }

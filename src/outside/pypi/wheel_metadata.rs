@@ -1,10 +1,11 @@
-//! Reads the metadata of wheels. All metadata is read through this module; that of sources comes from `sources`.
+//! Reads the metadata of wheels. No other module reads it. The metadata of sources comes from `sources`.
 //!
-//! uv's own database would also build source distributions with the host's Python. This module cannot reach that code.
+//! uv's own code for this would also build source distributions, with the host's Python. This module never calls that
+//! code.
 //!
-//! uv reads metadata files (PEP 658), which have a limit like pages. METADATA in a wheel is compressed, and uv would
-//! decompress it without a limit. Therefore, if the wheel is on a server, lath reads it itself. If the wheel is a local
-//! file, lath checks it before uv reads it.
+//! uv reads separate metadata files (PEP 658), which have a size limit like pages. METADATA in a wheel is compressed,
+//! and uv would decompress it without a limit. Therefore, if the wheel is on a server, lath reads it itself. If the
+//! wheel is a local file, lath checks it before uv reads it.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -33,7 +34,7 @@ use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::remote_wheel::{Failure, RemoteWheel, RemoteWheels, unreadable};
 use crate::outside::pypi::sources::SourceMetadata;
 
-/// The first number of a Python that never exists.
+/// The first number of a Python version that does not exist.
 const NO_PYTHON: u64 = 9999;
 
 /// Reads metadata of wheels by path, by URL and from indexes.
@@ -44,7 +45,7 @@ pub(super) struct WheelMetadata<'a> {
     bodies: &'a Bodies,
     /// The image's Python.
     python: Version,
-    /// The values of `Requires-Python` because of which versions were skipped.
+    /// The values of `Requires-Python` that caused versions to be skipped.
     excluded: std::sync::Mutex<Vec<VersionSpecifiers>>,
     requests: Semaphore,
 }
@@ -57,15 +58,15 @@ impl<'a> WheelMetadata<'a> {
         Self { sources, client, context, bodies, python, excluded: Default::default(), requests }
     }
 
-    /// Returns whether `Requires-Python` excludes the image's Python although uv accepts it, because uv checks only the
-    /// lower bound. pip checks all of it.
+    /// Returns whether `Requires-Python` excludes the image's Python although uv accepts it. uv checks only the lower
+    /// bound, and pip checks the whole specifier.
     pub(super) fn excludes(&self, pythons: &VersionSpecifiers) -> bool {
         !pythons.contains(&self.python)
             && RequiresPython::greater_than_equal_version(&self.python).is_contained_by(pythons)
     }
 
-    /// Returns metadata that lets uv skip a version because of the image's Python: it requires a Python that does not
-    /// exist. [`Self::reworded`] replaces this Python in uv's report.
+    /// Returns metadata that makes uv skip a version because of the image's Python. This metadata requires a Python
+    /// that does not exist. [`Self::reworded`] later replaces this Python in uv's report.
     fn skipped(&self, wheel: &WheelFilename, pythons: &VersionSpecifiers) -> MetadataResponse {
         let mut excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
         let known = excluded.iter().position(|known| known == pythons);
@@ -84,27 +85,29 @@ impl<'a> WheelMetadata<'a> {
         }))
     }
 
-    /// Returns a report of uv with the Pythons that the skipped versions accept.
+    /// Some Python versions in uv's report do not exist. Replaces them by the versions that the skipped versions
+    /// accept.
     pub(super) fn reworded(&self, report: &str) -> String {
         let excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
-        // The largest number comes first, because it may begin with the digits of a smaller one.
+        // Larger numbers are replaced first, because a larger number may begin with the digits of a smaller one.
         excluded.iter().enumerate().rev().fold(report.to_owned(), |report, (number, pythons)| {
             report.replace(&format!("Python >={NO_PYTHON}.{number}"), &format!("Python {pythons}"))
         })
     }
 
-    /// Returns the metadata of `dist`, or `None` if it is not a wheel or is in a repository.
+    /// Returns the metadata of `dist`, or `None` if it is not a wheel or comes from a repository.
     pub(super) async fn of(&self, dist: &Dist) -> Option<Result<ArchiveMetadata, Error>> {
         let wheel = wheel_of(dist)?;
         Some(self.read(wheel).await.map_err(Failure::into_error))
     }
 
-    /// Returns the metadata that the user wrote for the wheel (`dependency-metadata`), otherwise the wheel's own.
+    /// Returns the metadata that the user wrote for the wheel (`dependency-metadata`), or else the wheel's own
+    /// metadata.
     async fn read(&self, wheel: &BuiltDist) -> Result<ArchiveMetadata, Failure> {
         if let Some(metadata) = self.context.dependency_metadata().get(wheel.name(), Some(wheel.version())) {
             return Ok(ArchiveMetadata::from_metadata23(metadata));
         }
-        // The semaphore is never closed. If it were, the only effect would be one more request at the same time.
+        // The semaphore is never closed. If it were, the only effect would be one more request at once.
         let _permit = self.requests.acquire().await.ok();
         let metadata = match wheel {
             BuiltDist::DirectUrl(direct) => {
@@ -134,7 +137,7 @@ impl<'a> WheelMetadata<'a> {
         Ok(metadata)
     }
 
-    /// Reads a metadata file of an index, or METADATA in a local wheel.
+    /// Reads the metadata file of a wheel in an index, or METADATA in a local wheel.
     async fn read_by_uv(&self, wheel: &BuiltDist) -> Result<ResolutionMetadata, Failure> {
         let file = match wheel {
             BuiltDist::Path(wheel) => Some((wheel.install_path.to_path_buf(), wheel.filename.clone())),
@@ -154,8 +157,8 @@ impl<'a> WheelMetadata<'a> {
         Box::pin(read).await.map_err(Failure::Read)
     }
 
-    /// Returns the metadata in the form that the resolver needs. If a version must be skipped, the result comes from
-    /// `uv`, because only uv can express that.
+    /// Returns the metadata in the form that the resolver needs. If a version must be skipped, `uv` is called, because
+    /// only uv can create that result.
     pub(super) async fn answer(&self, dist: &Dist, uv: &impl ResolverProvider) -> WheelMetadataResult {
         if let Dist::Source(source) = dist {
             return self.sources.answer(source).await;
@@ -165,12 +168,12 @@ impl<'a> WheelMetadata<'a> {
             let requested = Box::new(RequestedDist::Installable(dist.clone()));
             return Ok(MetadataResponse::Error(requested, Arc::new(refused)));
         };
-        // A wheel that is named by path or URL was checked before.
+        // A wheel that is named by path or URL was checked earlier.
         let of_index = match wheel {
             BuiltDist::Registry(registry) => Some(registry.best_wheel()),
             _ => None,
         };
-        // If the page of the index says that the Python is excluded, the metadata is not needed.
+        // If the index page already shows that the image's Python is excluded, the metadata is not needed.
         if let Some(RegistryBuiltWheel { filename, file, .. }) = of_index
             && let Some(pythons) = file.requires_python.as_deref().filter(|pythons| self.excludes(pythons))
         {
@@ -189,9 +192,9 @@ impl<'a> WheelMetadata<'a> {
             Err(failure) => {
                 let error = failure.into_error();
                 match error.kind() {
-                    // If a server sends too much, that is an error, and no reason to skip the version.
+                    // If a server sends more than the limit, that is an error and not a reason to skip the version.
                     _ if BodyError::within(&error).is_some() => Err(error.into()),
-                    // Either the network is off, or uv reads the same document again, which has a limit.
+                    // In these cases, either lath is offline, or uv reads the same document again. It has a size limit.
                     ErrorKind::Offline(_) | ErrorKind::MetadataParseError(..) | ErrorKind::Metadata(..) => {
                         uv.get_or_build_wheel_metadata(dist).await
                     }
@@ -209,8 +212,8 @@ fn wheel_of(dist: &Dist) -> Option<&BuiltDist> {
     }
 }
 
-/// Returns the URL of the best wheel if it is on a server and its index has no metadata file for it. Fails if a server
-/// names a file on this machine.
+/// Returns the URL of the best wheel, if the wheel is on a server and the index has no metadata file for it. Fails if a
+/// server names a file on this machine.
 fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySafeUrl>, Failure> {
     let best = registry.best_wheel();
     let url = best.file.url.to_url().map_err(ErrorKind::InvalidUrl)?;
@@ -224,8 +227,8 @@ fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySa
     Ok(None)
 }
 
-/// A file with the same fault as a wheel that was already read. uv skips the wheel for the same reason, and does not
-/// send a request again.
+/// A file with the same fault as a wheel that was read before. uv skips the wheel because of that fault, and sends no
+/// further request.
 struct StandIn {
     dist: Dist,
     _file: tempfile::NamedTempFile,
@@ -247,8 +250,9 @@ impl StandIn {
     }
 }
 
-/// Fails if METADATA in the wheel `path` is larger than its limit when decompressed, because uv reads it into memory at
-/// any size. If the file is not a wheel, does nothing, because uv refuses it. Blocks.
+/// Fails if METADATA in the wheel `path` would exceed its limit when it is decompressed. The check is needed because uv
+/// reads METADATA into memory at any size. If the file is not a wheel, nothing is checked, because uv refuses the file
+/// later. This function blocks.
 fn check_size(path: &Path, file_name: &WheelFilename, bodies: &Bodies) -> Result<(), Failure> {
     let reader = io::BufReader::new(fs_err::File::open(path)?);
     let shown = public(&path.display().to_string());

@@ -1,5 +1,5 @@
-//! Converts the result of uv to lath's own types: the wheels of an index with their digests, and those that a
-//! requirement names by path or URL.
+//! Converts the result of uv to lath's own types. Wheels of an index have digests. Other wheels are named by path or
+//! URL in a requirement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,15 +26,15 @@ use crate::outside::pypi::{PypiError, redacted};
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) wheels: Vec<LockedWheel>,
-    /// Wheels whose bytes must be fetched before they can be locked, because no index gives their sha256.
+    /// Wheels that must be fetched before they can be locked, because their index does not contain their sha256.
     pub(crate) direct: Vec<DirectWheel>,
     /// Sources that must be built into wheels.
     pub(crate) sources: Vec<ChosenSource>,
-    /// The wheels of an index, to prefetch when the request is resolved again.
+    /// The wheels of an index, which are prefetched when the request is resolved again.
     pub(crate) expected: Vec<Expected>,
     /// Warnings for the user, for example if a version was yanked or an extra does not exist.
     pub(crate) warnings: Vec<String>,
-    /// Changes of the request that the user may want.
+    /// Changes of the request that may help the user.
     pub(crate) hints: Vec<Hint>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct ChosenSource {
     pub(crate) required_by: Vec<String>,
 }
 
-/// A wheel whose sha256 no index gives, for example because a requirement names it by path or URL.
+/// A wheel whose sha256 is not in an index, for example because a requirement names the wheel by path or URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DirectWheel {
     /// The normalised name (PEP 503).
@@ -55,9 +55,9 @@ pub(crate) struct DirectWheel {
     pub(crate) version: String,
     pub(crate) file_name: String,
     pub(crate) place: Place,
-    /// The sha256 must be one of these. If there are none, any sha256 is accepted.
+    /// The digests that are accepted. If the list is empty, any digest is accepted.
     pub(crate) allowed: Vec<Digest>,
-    /// A hash of another algorithm that the bytes must have.
+    /// A hash with another algorithm that the bytes must have as well.
     pub(crate) other_hash: Option<OtherHash>,
     pub(crate) is_requested: bool,
     /// The distributions that depend on it, sorted by name.
@@ -72,13 +72,13 @@ pub(crate) enum OtherHash {
 }
 
 impl OtherHash {
-    /// Returns the strongest of these hashes, which have the names of their algorithms.
+    /// Returns the strongest of `hashes`, whose keys are the names of algorithms.
     pub(super) fn strongest(hashes: &BTreeMap<String, String>) -> Option<Self> {
         let sha512 = hashes.get("sha512").map(|digits| Self::Sha512(digits.to_ascii_lowercase()));
         sha512.or_else(|| hashes.get("sha384").map(|digits| Self::Sha384(digits.to_ascii_lowercase())))
     }
 
-    /// Returns whether `bytes` have this hash.
+    /// Returns whether this is the hash of `bytes`.
     pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
         match self {
             Self::Sha384(digits) => hex::encode(Sha384::digest(bytes)) == *digits,
@@ -91,14 +91,14 @@ impl OtherHash {
 pub(crate) enum Place {
     /// The URL in a requirement, without credentials and fragment.
     Url(String),
-    /// The URL of an index that gives no sha256 for the wheel, without credentials and fragment.
+    /// The URL in an index that does not contain the wheel's sha256. It has no credentials and no fragment.
     Index(String),
-    /// The path in a requirement, or in a folder that is used as an index.
+    /// The path in a requirement, or the path of a file in a folder that is used as an index.
     Path(PathBuf),
 }
 
 impl DirectWheel {
-    /// Returns the entry of the lock, once the bytes are known.
+    /// Returns the entry for the lock, after the bytes were read.
     pub(crate) fn locked(&self, digest: Digest, size_bytes: Option<u64>) -> LockedWheel {
         let (url, source) = match &self.place {
             Place::Url(url) => (url.clone(), WheelSource::Url),
@@ -123,7 +123,8 @@ impl DirectWheel {
     }
 }
 
-/// Returns the wheels of `resolution`, sorted by name. `asked` are the names that the user wrote.
+/// Returns the wheels of `resolution`, sorted by name. `asked` are the names of the distributions that the user
+/// requested.
 pub(super) fn answer(
     resolution: &Resolution,
     asked: &[String],
@@ -154,7 +155,7 @@ pub(super) fn answer(
                 let place = Place::Path(wheel.install_path.to_path_buf());
                 answer.direct.push(direct(&wheel.filename, place, is_requested, &policy));
             }
-            // `sources` returns these.
+            // The function `sources` returns the sources.
             Dist::Source(_) => {}
             other => return Err(PypiError::NotAWheel { distribution: public(&other.to_string()) }),
         }
@@ -174,7 +175,8 @@ pub(super) fn answer(
     Ok(answer)
 }
 
-/// Returns the sources of `resolution`, sorted by name. `asked` are the names that the user wrote.
+/// Returns the sources of `resolution`, sorted by name. `asked` are the names of the distributions that the user
+/// requested.
 pub(super) async fn sources(
     resolution: &Resolution,
     asked: &[String],
@@ -186,7 +188,7 @@ pub(super) async fn sources(
     for resolved in resolution.distributions() {
         let ResolvedDist::Installable { dist, .. } = resolved else { continue };
         let Dist::Source(dist) = dist.as_ref() else { continue };
-        // Of a project that is no package, only the dependencies are installed.
+        // If a project is not a package, only its dependencies are installed.
         if matches!(dist, SourceDist::Directory(folder) if folder.r#virtual == Some(true)) {
             continue;
         }
@@ -199,7 +201,7 @@ pub(super) async fn sources(
     Ok(sources)
 }
 
-/// Returns the names of the distributions that depend on each distribution, also through an extra.
+/// Returns for each distribution the names of the distributions that depend on it. Dependencies of extras are included.
 fn edges(resolution: &Resolution) -> BTreeMap<String, Vec<String>> {
     let graph = resolution.graph();
     let name = |node: Option<&Node>| match node {
@@ -218,10 +220,10 @@ fn edges(resolution: &Resolution) -> BTreeMap<String, Vec<String>> {
     edges.into_iter().map(|(required, askers)| (required, askers.into_iter().collect())).collect()
 }
 
-/// A wheel of an index.
+/// A wheel that is in an index.
 enum Indexed {
     Pinned(LockedWheel),
-    /// The index gives no sha256, or it is a folder of this machine.
+    /// The index does not contain its sha256, or the index is a folder on this machine.
     Unpinned(DirectWheel),
 }
 

@@ -1,4 +1,5 @@
-//! The facts about Python files and extension modules, read when they are first needed. The cache keeps them per parcel.
+//! The facts about Python files and extension modules. Each file is read when its facts are first needed. The cache has one entry with
+//! facts per parcel.
 
 mod parcel_facts;
 
@@ -18,7 +19,7 @@ pub(crate) struct PythonFiles<'a> {
     tree: &'a Tree,
     facts: &'a TreeFacts,
     store: &'a Store,
-    /// `None` for a file that Python could not compile.
+    /// The facts are `None` if Python could not compile the file.
     python: ParcelFacts<'a, Option<PythonFile>>,
     binary: ParcelFacts<'a, BinaryTexts>,
 }
@@ -37,7 +38,7 @@ impl<'a> PythonFiles<'a> {
         }
     }
 
-    /// Writes the facts that were read into the cache.
+    /// Writes new facts into the cache.
     pub(crate) fn keep(&mut self) -> Result<(), StoreError> {
         self.python.keep()?;
         self.binary.keep()
@@ -57,9 +58,9 @@ impl<'a> PythonFiles<'a> {
     }
 }
 
-/// The places of paths.
+/// The locations of the tree's files.
 struct Places {
-    /// One per path. `None` if the path is not a file.
+    /// One location per path. `None` if the path is not a file.
     each: Vec<Option<Place>>,
     found: Vec<Place>,
 }
@@ -123,7 +124,7 @@ mod tests {
         assert_eq!(imports(&facts), expected);
         let mut entry: Known = store.entry(Bucket::PythonFiles, &parcel).unwrap();
         assert_eq!(entry.len(), 2, "a file with errors is not parsed again either");
-        // The cache is used: a changed entry changes the result.
+        // If the cache is used, a changed entry changes the result.
         entry.values_mut().flatten().for_each(|file| file.imports[0].module = "cached".to_owned());
         store.write_entry(Bucket::PythonFiles, &parcel, &entry).unwrap();
         let expected = [Some("cached"), None, Some("y"), Some("cached"), None].map(|name| name.map(str::to_owned));
@@ -153,8 +154,8 @@ mod tests {
         assert_eq!(words(), ["cached"]);
     }
 
-    /// For example jupyterlab: `lath build jupyterlab --trim none --bytecode none -t x -o dir:FOLDER`. The time includes
-    /// reading from the store and writing the facts into the cache.
+    /// For example, to measure jupyterlab, create the folder with `lath build jupyterlab --trim none --bytecode none -t x -o dir:FOLDER`.
+    /// The time includes reading the store and writing the cache.
     #[test]
     #[ignore = "measures: LATH_PYTHON_FOLDER=FOLDER cargo test --release --lib all_python_files -- --ignored --nocapture"]
     #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures a folder that the caller names")]

@@ -1,4 +1,5 @@
-//! Facts about files that are read when they are first needed. The cache keeps them per parcel.
+//! Facts of one kind about files. Each file is read when its facts are first needed. The cache has one entry with facts
+//! per parcel.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,14 +17,14 @@ pub(super) struct Place {
     pub(super) digest: Digest,
 }
 
-/// Facts of one kind.
+/// The facts of one kind.
 pub(super) struct ParcelFacts<'a, T> {
     bucket: Bucket,
     store: &'a Store,
-    /// The facts that are in memory, by parcel and by the digests of the contents. Files that come from no parcel have the
-    /// key `None`, and are not cached.
+    /// The facts in memory, by parcel and by digest of the contents. Files that come from no parcel have the key `None`, and are not
+    /// cached.
     known: BTreeMap<Option<Digest>, BTreeMap<Digest, T>>,
-    /// The parcels with facts that are in memory but not in the cache.
+    /// The parcels that have new facts, which are not in the cache yet.
     changed: BTreeSet<Digest>,
 }
 
@@ -54,7 +55,7 @@ impl<'a, T: DeserializeOwned + Serialize + Send> ParcelFacts<'a, T> {
         self.known.get(&place.parcel)?.get(&place.digest)
     }
 
-    /// Writes the facts that were read into the cache.
+    /// Writes new facts into the cache.
     pub(super) fn keep(&mut self) -> Result<(), StoreError> {
         for parcel in std::mem::take(&mut self.changed) {
             self.store.write_entry(self.bucket, &parcel, &self.known[&Some(parcel)])?;

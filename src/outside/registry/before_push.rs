@@ -1,5 +1,5 @@
-//! The questions before a push: may the user write, and which image does a tag have? They are for the registry itself,
-//! because a mirror may be older, and cannot be written to.
+//! Checks before a push: whether the user may write, and which image a tag has now. These requests are sent to the
+//! registry itself, because a mirror may be outdated, and nothing can be pushed to it.
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, HeaderValue};
@@ -12,13 +12,13 @@ use crate::outside::registry::error::{RegistryError, Task};
 use crate::outside::registry::requests::{Access, Call, next_address};
 
 impl Registry {
-    /// Fails if the user may not write to the repository of `image`. It begins an upload and cancels it, because a token
-    /// server may give a token with fewer rights than were requested.
+    /// Fails if the user may not write to the repository of `image`. To find out, it begins an upload and cancels it. Getting a token is
+    /// not enough, because a token server may give fewer rights than were requested.
     pub(crate) fn check_push(&self, image: &ImageReference) -> Result<(), RegistryError> {
         let access = self.pushing(image, Task::CheckPush { repository: image.name() });
         self.block_on(async {
             let address = with_retries(&*self.listener, || self.begin_nothing(&access)).await?;
-            // Registries forget an upload that is not continued, so it does no harm if this fails.
+            // If this fails, nothing is lost, because registries delete an upload that is not continued.
             if let Some(address) = address {
                 let _ = self.send(&access, &Call::new(Method::DELETE, address)).await;
             }
@@ -36,7 +36,8 @@ impl Registry {
         }
     }
 
-    /// Returns the digest that the registry itself has for the tag or the digest of `image`, `None` if it has none.
+    /// Returns the digest that the registry itself has for the tag or digest of `image`. Returns `None` if it does not
+    /// have this image.
     pub(crate) fn pushed_manifest(&self, image: &ImageReference) -> Result<Option<BlobDigest>, RegistryError> {
         let access = self.pushing(image, Task::FetchManifest { image: image.to_string() });
         let found = with_retries(&*self.listener, || self.find_manifest_once(&access, image));

@@ -1,5 +1,5 @@
-//! The header `WWW-Authenticate`: how a registry wants to be shown who asks (RFC 9110, section 11.6.1, and
-//! distribution's `docs/spec/auth/token.md`).
+//! Reads the header `WWW-Authenticate`. In this header, a registry requests a kind of authentication (RFC 9110, section
+//! 11.6.1, and distribution's `docs/spec/auth/token.md`).
 
 use http_auth::parse_challenges;
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
@@ -7,19 +7,19 @@ use url::Url;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
-    /// A name and a password in each request.
+    /// Each request must contain a name and a password.
     Basic,
-    /// A token, which another server issues.
+    /// Each request must contain a token, which another server issues.
     Bearer {
         realm: Url,
         service: Option<String>,
-        /// The access that the request needs: `repository:team/tool:pull`.
+        /// The access that the request needs, such as `repository:team/tool:pull`.
         scope: Option<String>,
     },
 }
 
 impl Challenge {
-    /// Reads the headers of a response. If both schemes are offered, a token is better.
+    /// Reads the headers of a response. If both schemes are offered, the token is preferred.
     pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
         let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let all: Vec<Self> = values.flat_map(Self::each).collect();
@@ -27,7 +27,7 @@ impl Challenge {
         bearer.or(all.first()).cloned()
     }
 
-    /// Returns the challenges of a value that lath can answer.
+    /// Returns the challenges in the value of a header. Those that lath does not support are left out.
     fn each(value: &str) -> Vec<Self> {
         let challenges = parse_challenges(value).unwrap_or_default();
         let known = challenges.iter().filter_map(|challenge| {

@@ -1,4 +1,4 @@
-//! Failures of registries, and what to do about them.
+//! Failures of registries, and hints for them.
 
 use std::fmt;
 use std::io;
@@ -12,7 +12,7 @@ use crate::model::hint::{Hint, Hints, NetworkHint, RegistryHint};
 use crate::outside::credentials::Tried;
 use crate::outside::http::{Failed, is_about_certificate};
 
-/// The work that a request is part of.
+/// The purpose of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
     /// To connect to a registry.
@@ -33,7 +33,7 @@ pub(crate) enum Task {
         digest: String,
         repository: String,
     },
-    /// To find out whether the user may write.
+    /// To find out whether the user may write to a repository.
     CheckPush {
         repository: String,
     },
@@ -44,7 +44,7 @@ pub(crate) enum Task {
     PushManifest {
         image: String,
     },
-    /// To list the manifests that are about another manifest.
+    /// To list the manifests that refer to another manifest.
     ListReferrers {
         image: String,
     },
@@ -70,9 +70,9 @@ impl fmt::Display for Task {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) task: Task,
-    /// The name of the registry: `docker.io`.
+    /// The name of the registry, such as `docker.io`.
     pub(crate) registry: String,
-    /// The host that answered. After a redirect, it is another one.
+    /// The host that answered. After a redirect, this is not the registry's host.
     pub(crate) host: String,
     pub(crate) status: StatusCode,
     /// The codes and messages in the response, without secrets.
@@ -88,7 +88,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The limit of a registry for requests (docs.docker.com, "Docker Hub pull usage and limits").
+/// The registry's limit on the number of requests (docs.docker.com, "Docker Hub pull usage and limits").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateLimit {
     pub(crate) pulls: u64,
@@ -116,7 +116,7 @@ pub(crate) enum RegistryError {
     #[error("cannot {task}")]
     Network {
         task: Task,
-        /// Empty if the connection was there already.
+        /// This is empty if the connection was already open.
         registry: String,
         source: reqwest::Error,
     },
@@ -159,8 +159,8 @@ pub(crate) enum RegistryError {
 }
 
 impl RegistryError {
-    /// Returns the failure of a request to `registry`, without its address, which may have a password. `registry` is
-    /// empty if the request used an open connection.
+    /// Returns the failure of a request to `registry`. Its URL is left out, because it may contain a password.
+    /// `registry` is empty if the connection was already open.
     pub(super) fn network(task: &Task, registry: &str, source: reqwest::Error) -> Self {
         Self::Network { task: task.clone(), registry: registry.to_owned(), source: source.without_url() }
     }
@@ -221,7 +221,7 @@ impl Failed for RegistryError {
     }
 }
 
-/// Returns whether a connection failed because one side does not speak TLS, or because of a certificate.
+/// Returns whether a connection failed because of a certificate, or because one side does not support TLS.
 fn is_about_tls(error: &reqwest::Error) -> bool {
     let mut next: Option<&dyn std::error::Error> = Some(error);
     while let Some(cause) = next {

@@ -1,4 +1,4 @@
-//! The hosts of registries: the registry itself and its mirrors, with the protocol that each one has.
+//! The hosts of registries: the registry itself and its mirrors. Each has its own protocol, HTTP or HTTPS.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::outside::registry::{READ_TIMEOUT, Registry};
 
 /// A host with the API of registries.
 pub(super) struct Host {
-    /// Its name in the user's configuration: `docker.io`, `mirror.example:5000`.
+    /// The name in the user's configuration, such as `docker.io` or `mirror.example:5000`.
     pub(super) name: String,
-    /// The path before the names of repositories, for a mirror: `hub/` or empty.
+    /// For a mirror, the path before the names of repositories: `hub/`, or an empty text.
     prefix: String,
-    /// Present once the host has answered.
+    /// This is set after the host has answered.
     reached: OnceCell<Reached>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Reached {
     /// `https://HOST/v2/`
     pub(super) base: Url,
     pub(super) client: Client,
-    /// How the host wants to be shown who asks, if it said so.
+    /// The authentication that the host requires, if it requires one.
     pub(super) challenge: Option<Challenge>,
 }
 
@@ -55,7 +55,7 @@ impl Registry {
         self.known_host(&image.registry)
     }
 
-    /// Returns the hosts that an image can be pulled from: the mirrors, and then the registry itself.
+    /// Returns the hosts from which an image can be pulled: first the mirrors, then the registry itself.
     pub(super) fn sources(&self, image: &ImageReference) -> Vec<Arc<Host>> {
         let mirrors = self.settings.registries.mirrors.get(&image.registry);
         let places = mirrors.into_iter().flatten().chain([&image.registry]);
@@ -67,12 +67,12 @@ impl Registry {
         Arc::clone(hosts.entry(place.to_owned()).or_insert_with(|| Arc::new(Host::new(place))))
     }
 
-    /// Connects to a host, if that was not done before.
+    /// Connects to a host if this is the first use of it.
     pub(super) async fn reach<'a>(&self, host: &'a Host) -> Result<&'a Reached, RegistryError> {
         host.reached.get_or_try_init(|| with_retries(&*self.listener, || self.find_protocol(host))).await
     }
 
-    /// Finds out whether a host has TLS. Only an insecure one may have none.
+    /// Finds out whether a host supports TLS. A host without TLS is accepted only if it is insecure.
     async fn find_protocol(&self, host: &Host) -> Result<Reached, RegistryError> {
         let address = registries::host(&host.name);
         let is_insecure = self.is_insecure(&host.name);
@@ -92,7 +92,8 @@ impl Registry {
         let Ok(base) = Url::parse(base) else { return Err(RegistryError::NoAddress { task }) };
         let response = client.get(base.clone()).send().await;
         let response = response.map_err(|source| RegistryError::network(&task, &host.name, source))?;
-        // Credentials are only for this host, so only its own challenge counts.
+        // If another host answered after a redirect, its challenge is ignored, because the credentials belong to the
+        // first host.
         let is_own = response.url().origin() == base.origin();
         let challenge = if is_own { Challenge::read(response.headers()) } else { None };
         let status = response.status();
@@ -102,13 +103,13 @@ impl Registry {
         Ok(Reached { base, client: client.clone(), challenge })
     }
 
-    /// Returns whether a host may have no TLS, or a certificate that this machine does not trust. As in Docker, that
-    /// is so for the addresses of this machine.
+    /// Returns whether a host may be used without TLS, or with a certificate that this machine does not trust. As in
+    /// Docker, this is allowed for the addresses of this machine.
     pub(super) fn is_insecure(&self, name: &str) -> bool {
         registries::is_loopback(name) || self.settings.registries.insecure.iter().any(|insecure| insecure == name)
     }
 
-    /// Returns the client, which is created once, because that reads the system's certificates.
+    /// Returns the client. It is created only once, because creating it reads the system's certificates.
     fn client(&self, is_insecure: bool) -> Result<&Client, RegistryError> {
         let cell = if is_insecure { &self.unverified } else { &self.verified };
         if let Some(client) = cell.get() {

@@ -1,4 +1,4 @@
-//! Checks a name and a password, for `lath login`.
+//! Checks a user name and a password for `lath login`.
 
 use reqwest::StatusCode;
 
@@ -10,16 +10,16 @@ use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{RegistryError, Task};
 use crate::outside::registry::tokens::Used;
 
-/// The result of a check that no registry refused.
+/// The result of a check, unless the registry refused the login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LoginCheck {
     Accepted,
-    /// The registry does not want credentials.
+    /// The registry does not require credentials.
     NotNeeded,
 }
 
 impl Registry {
-    /// Checks a name and a password at a registry. Nothing is saved.
+    /// Checks whether a registry accepts a user name and a password. Nothing is saved.
     pub(crate) fn check_login(&self, registry: &str, login: &Login) -> Result<LoginCheck, RegistryError> {
         self.block_on(self.check(registry, login))
     }
@@ -37,7 +37,7 @@ impl Registry {
             source: Some(LoginSource::Typed),
             problem: None,
         };
-        // A login needs no access to a repository.
+        // A login requests no access to a repository.
         let challenge = match challenge {
             Challenge::Bearer { realm, service, .. } => Challenge::Bearer { realm, service, scope: None },
             Challenge::Basic => Challenge::Basic,

@@ -1,7 +1,7 @@
-//! Registries of images: the client of the OCI distribution specification 1.1.
+//! A client for registries of images (OCI distribution specification 1.1).
 //!
-//! Asynchronous inside, with methods that block. Its requests have the certificates, the proxies and the limits of all
-//! requests of lath.
+//! The implementation is asynchronous, but the methods block. The certificates, proxies and limits are the same as for
+//! all other requests of lath.
 
 mod before_push;
 mod challenge;
@@ -41,10 +41,10 @@ use crate::outside::registry::tokens::Grants;
 pub(crate) use crate::outside::registry::error::RegistryError;
 pub(crate) use crate::outside::registry::login::LoginCheck;
 
-/// How long a registry may send nothing before the request is repeated. It may have to copy a large blob before it
-/// answers.
+/// If a registry sends nothing for this long, the request is repeated. The time is long because a registry may have to
+/// copy a large blob before it answers.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
-/// The numbers of transfers begin here, so that they differ from those of downloads.
+/// The first number of a transfer. It is large, so that transfers and downloads have different numbers.
 const FIRST_ID: u64 = 1 << 32;
 
 /// The settings of the client.
@@ -61,39 +61,39 @@ pub(crate) struct Settings {
 pub(crate) struct Registry {
     settings: Settings,
     listener: Arc<dyn Listener>,
-    /// Created with the first request, because it has threads.
+    /// The runtime is created with the first request, because it starts threads.
     runtime: OnceLock<Runtime>,
     credentials: Arc<RegistryCredentials>,
-    /// The clients, once they are needed: that of most hosts, and that of insecure ones.
+    /// The client for most hosts, and the one for insecure hosts. Each is created when it is first needed.
     verified: OnceLock<Client>,
     unverified: OnceLock<Client>,
-    /// The hosts that were used, by their places in the settings or in the names of images.
+    /// The hosts that were used, by their names in the settings or in the references of images.
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     grants: Grants,
     next_id: AtomicU64,
 }
 
-/// Opens the bytes of a blob from the beginning. It is called again for each attempt.
+/// Opens the bytes of a blob at the beginning. It is called again for each attempt.
 pub(crate) type Open<'a> = dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync + 'a;
 
 /// A blob to push.
 pub(crate) struct Upload<'a> {
-    /// For the listener: `numpy`.
+    /// The text that the listener shows, such as `numpy`.
     pub(crate) title: String,
     pub(crate) blob: BlobDescriptor,
     pub(crate) open: Box<Open<'a>>,
-    /// Repositories of the same registry that may have the blob: `library/python`.
+    /// Repositories of the same registry that may have the blob, such as `library/python`.
     pub(crate) mount_from: Vec<String>,
 }
 
-/// How a blob came to a repository.
+/// How a blob got into a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// It was there.
+    /// It was already there.
     Present,
-    /// The registry took it from another repository.
+    /// The registry copied it from another repository.
     Mounted,
-    /// It was sent: its size in bytes.
+    /// It was sent. The value is its size in bytes.
     Bytes(u64),
 }
 
@@ -113,19 +113,19 @@ impl Registry {
         }
     }
 
-    /// Returns the places of credentials.
+    /// Returns the sources of credentials.
     pub(crate) fn credentials(&self) -> &RegistryCredentials {
         &self.credentials
     }
 
-    /// Fetches the manifest or the index of `image`: by its digest if it has one, else by its tag. The digest is
+    /// Fetches the manifest or the index of `image` by its digest if it has one, or else by its tag. The digest is
     /// checked.
     pub(crate) fn manifest(&self, image: &ImageReference) -> Result<Document, RegistryError> {
         self.block_on(self.pull_manifest(image))
     }
 
-    /// Writes a blob of the repository of `image` to `to`. Its size and its digest are checked. The last bytes are
-    /// written before the check, so they must be dropped after an error.
+    /// Writes a blob of the repository of `image` to `to`. Its size and its digest are checked. All bytes are written
+    /// before the check is complete, so the caller must discard them after an error.
     pub(crate) fn fetch_blob(
         &self,
         image: &ImageReference,
@@ -135,15 +135,16 @@ impl Registry {
         self.block_on(self.pull_blob(image, blob, to))
     }
 
-    /// Returns whether a repository to which the user pushes has the blob. The token of the push is used.
+    /// Returns whether a repository has the blob. It uses the token for pushing, because the user will push to this
+    /// repository.
     pub(crate) fn has_blob(&self, image: &ImageReference, digest: &BlobDigest) -> Result<bool, RegistryError> {
         let task = Task::PushBlob { digest: digest.0.prefixed(), repository: image.name() };
         let access = self.pushing(image, task);
         self.block_on(with_retries(&*self.listener, || self.find_blob(&access, digest)))
     }
 
-    /// Brings a blob into the repository of `image`, if it is not there. `mount_from` are repositories of the same
-    /// registry that may have it.
+    /// Pushes a blob to the repository of `image`, unless the blob is already there. `mount_from` are repositories of
+    /// the same registry that may have it.
     #[cfg(test)]
     pub(crate) fn push_blob(
         &self,
@@ -161,8 +162,8 @@ impl Registry {
         self.block_on(self.send_blob(image, &upload))
     }
 
-    /// Brings blobs into the repository of `image`, if they are not there. Each may be in other repositories of the same
-    /// registry. Some are sent at once. The results have the same order.
+    /// Pushes blobs to the repository of `image`, unless they are already there. Each blob may be in other repositories of the same
+    /// registry. Several blobs are sent at once. The results are in the same order as the blobs.
     pub(crate) fn push_blobs(
         &self,
         image: &ImageReference,
@@ -191,7 +192,7 @@ impl Registry {
         runtime.block_on(work)
     }
 
-    /// Reports the beginning of a transfer, and returns its number.
+    /// Reports that a transfer begins, and returns its number.
     fn started(&self, name: &str, bytes: u64, is_upload: bool) -> u64 {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (name, total) = (name.to_owned(), Some(bytes));
@@ -205,7 +206,7 @@ impl Registry {
 
 #[cfg(test)]
 impl Registry {
-    /// Returns a client without credentials, mirrors and insecure registries.
+    /// Returns a client that has no credentials, no mirrors and no insecure registries.
     pub(crate) fn for_tests(offline: bool) -> Self {
         let registries = RegistrySettings::default();
         let settings = Settings { offline, jobs: 4, registries, clients: Clients::default() };

@@ -19,14 +19,14 @@ use crate::outside::registry::hosts::Host;
 use crate::outside::registry::requests::{Access, Call};
 use crate::outside::registry::tokens::Scope;
 
-/// An attempt that brought so many bytes does not count as a failure.
+/// If an attempt transferred this many bytes, it does not count as a failed attempt.
 const PROGRESS_BYTES: u64 = 64 << 10;
 
-/// The beginning of the types of Docker's first format.
+/// The media types of Docker's first manifest format begin like this.
 const OLD_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v1+";
 const DIGEST_HEADER: &str = "docker-content-digest";
 
-/// The fields of a manifest that are read here.
+/// The fields of a manifest that this module reads.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Head {
@@ -45,7 +45,8 @@ impl Registry {
         .await
     }
 
-    /// Calls `pull` for each source of an image until it succeeds. The error is the one of the registry itself.
+    /// Calls `pull` for each host that may have the image, until one call succeeds. If all fail, returns the error of
+    /// the registry itself.
     async fn pulled_from_any<T>(
         &self,
         image: &ImageReference,
@@ -101,7 +102,7 @@ impl Registry {
         self.send(access, &call).await
     }
 
-    /// Returns the digest of a manifest without the manifest.
+    /// Returns the digest of a manifest without fetching the manifest.
     pub(super) async fn find_manifest_once(
         &self,
         access: &Access,
@@ -113,7 +114,7 @@ impl Registry {
                 Err(RegistryError::Missing { image: image.to_string(), host: access.host.name.clone() })
             }
             (status, Some(digest)) if status.is_success() => Ok(digest),
-            // The header is optional (distribution-spec, "Checking if content exists in the registry").
+            // The header with the digest is optional (distribution-spec, "Checking if content exists in the registry").
             (status, None) if status.is_success() => Ok(self.manifest_once(access, image).await?.digest),
             _ => Err(self.unexpected(access, response).await),
         }
@@ -130,8 +131,8 @@ impl Registry {
         }
     }
 
-    /// Fetches a blob. If there are mirrors, its bytes are written only after they were checked, because another host
-    /// may have to send them again.
+    /// Fetches a blob. If there are mirrors, the bytes are checked before they are written, because another host may
+    /// have to send them again.
     pub(super) async fn pull_blob(
         &self,
         image: &ImageReference,
@@ -152,7 +153,7 @@ impl Registry {
         checked.rewind().and_then(|()| io::copy(&mut checked, to)).map(drop).map_err(keep)
     }
 
-    /// Receives a blob from one host, continues after interruptions, and checks its size and its digest.
+    /// Receives a blob from one host, continues after interruptions, and checks the blob's size and digest.
     async fn receive(
         &self,
         access: &Access,
@@ -205,7 +206,8 @@ impl Registry {
         if !response.status().is_success() {
             return Err(self.unexpected(access, response).await);
         }
-        // A server may send the whole blob or an earlier part. Then the bytes that are there are skipped.
+        // A server may send the whole blob, or begin before the requested byte. Then the bytes that were already
+        // received are skipped.
         let first = first_byte(&response).unwrap_or(0);
         let mut skip =
             received.bytes.checked_sub(first).ok_or_else(|| RegistryError::OutOfStep { task: task.clone() })?;
@@ -224,9 +226,9 @@ impl Registry {
     }
 }
 
-/// A blob while it is received.
+/// A blob that is being received.
 struct Received<'a> {
-    /// The number of the transfer, for the listener.
+    /// The number of the transfer, which the listener receives.
     id: u64,
     writer: DigestWriter<&'a mut (dyn io::Write + Send)>,
     bytes: u64,
@@ -251,11 +253,11 @@ pub(super) fn pulling(host: &Arc<Host>, image: &ImageReference, task: Task) -> A
 }
 
 fn range_from(first: u64) -> HeaderValue {
-    // A number is always a valid value.
+    // Digits are always valid in a header.
     HeaderValue::from_str(&format!("bytes={first}-")).unwrap_or(HeaderValue::from_static("bytes=0-"))
 }
 
-/// Reads the first byte of a response with a part of a file (RFC 9110, section 14.4).
+/// Returns the position of the first byte in a partial response (RFC 9110, section 14.4).
 fn first_byte(response: &Response) -> Option<u64> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
         return None;
@@ -268,18 +270,18 @@ pub(super) fn text_of(response: &Response, name: &str) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Returns the digest of a manifest, according to the registry.
+/// Returns the digest of a manifest that the registry reports.
 pub(super) fn digest_of(response: &Response) -> Option<BlobDigest> {
     let text = text_of(response, DIGEST_HEADER)?;
     Digest::of_prefixed(&text).map(BlobDigest)
 }
 
-/// Returns the media type of a manifest. The header and the document must agree (image-spec, manifest.md, `mediaType`),
-/// because otherwise two programs could read one digest as two different things.
+/// Returns the media type of a manifest. If both the header and the document contain a media type, the two must be the
+/// same (image-spec, manifest.md, `mediaType`). Otherwise two programs could understand the same digest differently.
 fn media_type(task: &Task, header: Option<&str>, bytes: &[u8]) -> Result<String, RegistryError> {
     let head: Head = serde_json::from_slice(bytes).map_err(|_| RegistryError::NoManifest { task: task.clone() })?;
     let header = header.map(|header| header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    // Simple servers have a general type for all files.
+    // Simple servers send one general type for all files, so it is ignored.
     let header = header.filter(|header| header.starts_with("application/vnd."));
     let old = [&header, &head.media_type].into_iter().flatten().find(|found| found.starts_with(OLD_MANIFEST));
     if old.is_some() || head.schema_version == Some(1) {

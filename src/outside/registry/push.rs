@@ -20,17 +20,17 @@ use crate::outside::registry::tokens::Scope;
 use crate::outside::registry::upload_body::{self, Part, ReadFailure};
 use crate::outside::registry::{Registry, Sent, Upload};
 
-/// An upload is tried so often without progress. With the pauses, a registry has ten seconds to come back.
+/// The number of attempts without progress. Together with the pauses, a registry has ten seconds to recover.
 const ATTEMPTS: u32 = 6;
-/// An upload can begin from the first byte so often, because the registry lost it.
+/// If the registry loses an upload, it begins again at the first byte. This is the maximum number of such beginnings.
 const BEGINNINGS: u32 = 3;
 /// A blob up to this size is sent in one request.
 const SMALL_BYTES: u64 = 1 << 20;
 /// The size of a chunk, if the registry does not accept the rest of a blob in one request.
 const CHUNK_BYTES: u64 = 16 << 20;
-/// A limit below this size is not one for chunks, but for the whole repository.
+/// If the limit of a registry is below this size, the limit applies to the whole repository and not to a chunk.
 const LEAST_CHUNK_BYTES: u64 = 512 << 10;
-/// The least size of the chunks of a registry (distribution-spec, "Pushing a blob in chunks").
+/// The header with the registry's minimum size of a chunk (distribution-spec, "Pushing a blob in chunks").
 const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
 
 /// A part of a blob.
@@ -40,35 +40,35 @@ struct Span {
     length: u64,
 }
 
-/// A blob while it is pushed.
+/// A blob that is being pushed.
 struct Sending<'a> {
     access: &'a Access,
     upload: &'a Upload<'a>,
-    /// The number of the transfer, for the listener.
+    /// The number of the transfer, which the listener receives.
     id: u64,
     session: Option<Session>,
     beginnings: u32,
-    /// The size of chunks. Without one, the rest of the blob is a chunk.
+    /// The size of chunks. If it is `None`, the rest of the blob is sent as one chunk.
     chunk_bytes: Option<u64>,
-    /// Whether the registry accepts a blob only in one request.
+    /// Whether the registry accepts a blob only as one request.
     is_whole: bool,
 }
 
 impl Sending<'_> {
-    /// Makes the chunks smaller, after a chunk failed. `rest` is the number of bytes that are not sent.
+    /// Reduces the size of chunks, after a chunk was refused. `rest` is the number of bytes that have not been sent.
     fn shrink_chunks(&mut self, rest: u64) {
         let failed = self.chunk_bytes.map_or(rest, |chunk| chunk.min(rest));
         self.chunk_bytes = Some(CHUNK_BYTES.min(failed / 4).max(LEAST_CHUNK_BYTES));
     }
 }
 
-/// An upload that the registry has begun.
+/// An upload that was begun at the registry.
 struct Session {
     address: Url,
-    /// Bytes that the registry has.
+    /// The number of bytes that the registry has received.
     bytes: u64,
     min_chunk_bytes: u64,
-    /// Whether the registry must be asked which bytes it has, because a request failed.
+    /// Whether lath must request the number of received bytes, because a request failed.
     is_uncertain: bool,
 }
 
@@ -80,7 +80,7 @@ impl Registry {
         Access { host, scope, task }
     }
 
-    /// Brings a blob into the repository of `image`, if it is not there.
+    /// Pushes a blob to the repository of `image`, unless the blob is already there.
     pub(super) async fn send_blob(&self, image: &ImageReference, upload: &Upload<'_>) -> Result<Sent, RegistryError> {
         let blob = &upload.blob;
         let task = Task::PushBlob { digest: blob.digest.0.prefixed(), repository: image.name() };
@@ -113,7 +113,8 @@ impl Registry {
             };
             if matches!(error, RegistryError::Lost { .. }) {
                 sending.session = None;
-                // If the registry loses an upload whose connection broke, it keeps more of one that has chunks.
+                // If a connection breaks, a registry may lose the upload. If the blob is sent in chunks, less of it is
+                // lost.
                 sending.chunk_bytes.get_or_insert(CHUNK_BYTES);
                 if sending.beginnings >= BEGINNINGS {
                     return Err(error);
@@ -130,11 +131,11 @@ impl Registry {
         }
     }
 
-    /// Brings a blob into the repository, or continues to do so.
+    /// Begins or continues the upload of a blob.
     async fn upload_once(&self, sending: &mut Sending<'_>) -> Result<Sent, RegistryError> {
         let size = sending.upload.blob.size_bytes;
         if sending.session.is_none() {
-            // After a failure, the registry may have the whole blob, and has only lost the answer.
+            // After a failure, the registry may have the whole blob, because only its answer was lost.
             if sending.beginnings > 0 && self.find_blob(sending.access, &sending.upload.blob.digest).await? {
                 return Ok(Sent::Bytes(size));
             }
@@ -147,7 +148,7 @@ impl Registry {
         if let Some(session) = sending.session.as_mut().filter(|session| session.is_uncertain) {
             let before = session.bytes;
             self.ask_status(sending.access, session, size).await?;
-            // The registry did not keep a part of the last request, so smaller ones are better.
+            // The registry did not keep any part of the last request, so smaller requests are tried.
             if session.bytes == before && !sending.is_whole {
                 sending.shrink_chunks(size - before);
             }
@@ -170,12 +171,13 @@ impl Registry {
                 url.query_pairs_mut().append_pair("mount", &digest).append_pair("from", from);
                 self.send(&access, &empty(Method::POST, url)).await
             };
-            // If the blob cannot be mounted for any reason, it is sent.
+            // If mounting fails for any reason, the blob is sent instead.
             match mounting().await {
                 Ok(response) if response.status() == StatusCode::CREATED => return Ok(None),
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     let session = session(&access.task, &response)?;
-                    // The upload is used only if no other repository can have the blob.
+                    // If the registry does not mount the blob, it begins an upload. This upload is used only after the
+                    // last repository was tried.
                     if sending.upload.mount_from.last() == Some(from) {
                         return Ok(Some(session));
                     }
@@ -192,7 +194,7 @@ impl Registry {
         }
     }
 
-    /// Asks the registry which bytes it has.
+    /// Requests the number of bytes that the registry has received.
     async fn ask_status(&self, access: &Access, session: &mut Session, size: u64) -> Result<(), RegistryError> {
         let response = self.send(access, &Call::new(Method::GET, session.address.clone())).await?;
         let status = response.status();
@@ -207,7 +209,7 @@ impl Registry {
         if let Ok(address) = next_address(&access.task, &response) {
             session.address = address;
         }
-        // The registry cannot have more than the blob.
+        // The registry cannot have more bytes than the blob.
         if session.bytes > size { Err(RegistryError::Lost { task: access.task.clone() }) } else { Ok(()) }
     }
 
@@ -238,16 +240,16 @@ impl Registry {
                 sending.is_whole = true;
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
-            // A proxy may have a lower limit than the registry.
+            // A proxy may have a lower limit than the registry, so a smaller chunk is tried.
             StatusCode::PAYLOAD_TOO_LARGE if length > LEAST_CHUNK_BYTES.max(session.min_chunk_bytes) => {
-                // The next attempt makes the chunks smaller.
+                // The size of chunks is reduced before the next attempt.
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
             _ => Err(self.unexpected(sending.access, response).await),
         }
     }
 
-    /// Ends an upload, with the last `length` bytes.
+    /// Completes an upload. Its last `length` bytes are sent with this request.
     async fn finish(&self, sending: &Sending<'_>, length: u64) -> Result<Sent, RegistryError> {
         let task = &sending.access.task;
         let Some(session) = &sending.session else { return Err(RegistryError::Lost { task: task.clone() }) };
@@ -264,7 +266,7 @@ impl Registry {
         };
         match response.status() {
             status if status.is_success() => Ok(Sent::Bytes(sending.upload.blob.size_bytes)),
-            // The bytes may have been mixed up when the upload was continued, so it begins once more.
+            // The bytes may have got into a wrong order when the upload was continued, so it begins again.
             StatusCode::BAD_REQUEST if sending.beginnings < 2 => Err(RegistryError::Lost { task: task.clone() }),
             StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
                 Err(RegistryError::Lost { task: task.clone() })
@@ -299,8 +301,8 @@ impl Registry {
         }
     }
 
-    /// Pushes a manifest or an index to the tag of `image`, or by its digest. Returns whether the registry has added it to
-    /// the list of referrers of its subject.
+    /// Pushes a manifest or an index. If `image` has a tag, it is pushed to the tag, or else by its digest. Returns whether the registry
+    /// supports referrers and has added the manifest to the referrers of its subject.
     pub(super) async fn send_manifest(
         &self,
         image: &ImageReference,
@@ -339,29 +341,29 @@ impl Registry {
     }
 }
 
-/// Reads the answer to the beginning of an upload.
+/// Reads the response to a request that begins an upload.
 fn session(task: &Task, response: &Response) -> Result<Session, RegistryError> {
     let min = text_of(response, MIN_CHUNK_HEADER).and_then(|text| text.trim().parse().ok());
     let address = next_address(task, response)?;
     Ok(Session { address, bytes: 0, min_chunk_bytes: min.unwrap_or(0), is_uncertain: false })
 }
 
-/// Reads the number of bytes that a registry has received: `Range: 0-9` for ten. Some registries write `0-0` for none,
-/// and a single byte is never sent alone.
+/// Reads the number of bytes that a registry has received. For example, `Range: 0-9` means ten. Some registries write
+/// `0-0` if they have received no bytes. Here `0-0` never means one byte, because lath never sends a single byte.
 fn received(response: &Response) -> u64 {
     let range = text_of(response, RANGE.as_str()).unwrap_or_default();
     let last = range.trim_start_matches("bytes=").split_once('-').and_then(|(_, last)| last.trim().parse::<u64>().ok());
     last.filter(|last| *last > 0).map_or(0, |last| last.saturating_add(1))
 }
 
-/// Returns a request whose body is empty. Some registries require its length.
+/// Returns a request whose body is empty. Its length is set, because some registries require it.
 fn empty(method: Method, url: Url) -> Call<'static> {
     let mut call = Call::new(method, url);
     call.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     call
 }
 
-/// Returns a value of plain characters. Others are not sent.
+/// Converts a text to the value of a header. If the text contains characters that are not allowed, the value is empty.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }

@@ -1,5 +1,5 @@
-//! Referrers: manifests about another manifest, their subject (distribution-spec, "Pushing Manifests with Subject" and
-//! "Listing Referrers").
+//! Referrers: manifests that refer to another manifest, which is called their subject (distribution-spec, "Pushing
+//! Manifests with Subject" and "Listing Referrers").
 
 use reqwest::header::{ACCEPT, HeaderValue, LINK};
 use reqwest::{Method, Response, StatusCode};
@@ -15,15 +15,17 @@ use crate::outside::registry::pull::{pulling, text_of};
 use crate::outside::registry::requests::{Access, Call};
 
 const MAX_PAGE_BYTES: u64 = 8 << 20;
-/// The most pages of a list that are read, and the most bytes. The page that exceeds them is the last one.
+/// The maximum number of pages of a list, and of their bytes. If a page exceeds a limit, no further page is read.
 const MAX_PAGES: usize = 100;
 const MAX_LIST_BYTES: usize = 16 << 20;
-/// A registry that lists referrers repeats the digest of the subject in this header.
+/// How often a list is read and, if it lacks the entry, written.
+const MAX_ROUNDS: usize = 5;
+/// If a registry supports referrers, it repeats the digest of the subject in this header.
 pub(super) const SUBJECT_HEADER: &str = "oci-subject";
 
 impl Registry {
-    /// Pushes a manifest about `subject` by its digest. `descriptor` is its entry in a list of referrers. If the registry
-    /// has no such lists, the entry is added to the index that replaces the list.
+    /// Pushes a manifest by its digest. The manifest refers to `subject`. `descriptor` is its entry in the list of referrers. If the
+    /// registry does not support such lists, the entry is added to the index that is used instead of the list.
     pub(crate) fn push_referrer(
         &self,
         image: &ImageReference,
@@ -37,21 +39,33 @@ impl Registry {
                 return Ok(());
             }
             let tagged = list_tag(image, subject);
-            let mut index = match self.pull_manifest(&tagged).await {
-                Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(&tagged))?,
-                Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),
-                Err(error) => return Err(error),
-            };
-            if index.manifests.iter().any(|entry| entry.digest == descriptor.digest) {
-                return Ok(());
+            // Another push at the same time may replace the list, and then it lacks this entry.
+            for _ in 0..MAX_ROUNDS {
+                if self.add_to_list(&tagged, descriptor).await? {
+                    return Ok(());
+                }
             }
-            index.manifests.push(descriptor.clone());
-            let bytes = serde_json::to_vec(&index).map_err(|_| not_a_list(&tagged))?;
-            self.send_manifest(&tagged, &Document::new(oci::INDEX, bytes)).await.map(drop)
+            Ok(())
         })
     }
 
-    /// Returns the manifests of this type that are about `subject`.
+    /// Adds an entry to the list with this tag. Returns whether the list had it already.
+    async fn add_to_list(&self, tagged: &ImageReference, descriptor: &Descriptor) -> Result<bool, RegistryError> {
+        let mut index = match self.pull_manifest(tagged).await {
+            Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(tagged))?,
+            Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),
+            Err(error) => return Err(error),
+        };
+        if index.manifests.iter().any(|entry| entry.digest == descriptor.digest) {
+            return Ok(true);
+        }
+        index.manifests.push(descriptor.clone());
+        let bytes = serde_json::to_vec(&index).map_err(|_| not_a_list(tagged))?;
+        self.send_manifest(tagged, &Document::new(oci::INDEX, bytes)).await?;
+        Ok(false)
+    }
+
+    /// Returns the manifests of this type that refer to `subject`.
     pub(crate) fn referrers(
         &self,
         image: &ImageReference,
@@ -60,7 +74,7 @@ impl Registry {
     ) -> Result<Vec<Descriptor>, RegistryError> {
         let is_wanted = |entry: &Descriptor| entry.other.get("artifactType").is_some_and(|own| own == artifact_type);
         let mut found = self.block_on(self.list_referrers(image, subject, artifact_type))?;
-        // A registry may ignore the filter.
+        // A registry may ignore the filter in the request.
         found.retain(is_wanted);
         Ok(found)
     }
@@ -89,7 +103,7 @@ impl Registry {
         Ok(referrers)
     }
 
-    /// Returns the pages of a list. There are none if the registry does not have the list.
+    /// Returns the pages of a list. The result is empty if the registry does not have the list.
     async fn pages(&self, access: &Access, first: Url) -> Result<Vec<Vec<u8>>, RegistryError> {
         let (mut pages, mut next) = (Vec::new(), Some(first));
         let mut bytes = 0;
@@ -119,7 +133,8 @@ impl Registry {
     }
 }
 
-/// Returns the tag of the index that replaces the list of referrers (distribution-spec, "Referrers Tag Schema").
+/// Returns the tag of the index that is used instead of a list of referrers (distribution-spec, "Referrers Tag
+/// Schema").
 fn list_tag(image: &ImageReference, subject: &BlobDigest) -> ImageReference {
     ImageReference { tag: Some(format!("sha256-{}", subject.0)), digest: None, ..image.clone() }
 }

@@ -1,4 +1,4 @@
-//! One request to a registry, with the right to send it, and the failure that a response reports.
+//! Sends one request to a registry with the necessary authorization, and reads the failure that a response reports.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::outside::registry::error::{Answer, RateLimit, RegistryError, Task};
 use crate::outside::registry::hosts::Host;
 use crate::outside::registry::tokens::{Grant, Refused, Scope, Used};
 
-/// A message in a response is cut after so many characters.
+/// A message in a response is cut after this number of characters.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
 const MAX_ERROR_BYTES: u64 = 64 << 10;
-/// Redirects of a request with a body, which the HTTP library does not follow.
+/// The maximum number of redirects of a request with a body. The HTTP library does not follow these itself.
 const MAX_REDIRECTS: usize = 5;
 
-/// The place and the purpose of some requests.
+/// The host, the repository and the purpose of some requests.
 #[derive(Clone)]
 pub(super) struct Access {
     pub(super) host: Arc<Host>,
@@ -29,15 +29,15 @@ pub(super) struct Access {
     pub(super) task: Task,
 }
 
-/// Creates the body of a request, once for each time that it is sent.
+/// Creates the body of a request. It is called each time the request is sent.
 pub(super) type MakeBody<'a> = dyn Fn() -> Result<Body, RegistryError> + Send + Sync + 'a;
 
-/// Who may use a renewed token.
+/// The requests that may use a renewed token.
 #[derive(Clone, Copy)]
 enum Renewal {
     /// All requests with the same access.
     Shared,
-    /// One request.
+    /// Only one request.
     Own,
 }
 
@@ -55,7 +55,7 @@ impl Call<'_> {
     }
 }
 
-/// The errors in a response (distribution-spec, "Error Codes"). Token servers also have other forms.
+/// The errors in a response (distribution-spec, "Error Codes"). Token servers may use other forms.
 #[derive(Deserialize)]
 struct Failures {
     #[serde(default)]
@@ -73,7 +73,8 @@ struct Failure {
 }
 
 impl Registry {
-    /// Returns the address of a part of the API of a host: `manifests/latest` of a repository. Every work begins here.
+    /// Returns the URL of a part of a host's API, such as `manifests/latest` of a repository. It connects to the host
+    /// if that was not done before, so this must be called before a request.
     pub(super) async fn url(&self, access: &Access, path: &str) -> Result<Url, RegistryError> {
         if self.settings.offline {
             return Err(RegistryError::Offline { task: access.task.clone() });
@@ -83,9 +84,10 @@ impl Registry {
         base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
     }
 
-    /// Sends a request. If the host refuses the token, sends the request again with a new token, which other requests
-    /// share. If the host refuses that one, too, sends it with a token that no other request uses, because the others
-    /// may have used up the shared one. Returns a response with any status except a refusal.
+    /// Sends a request. If the host refuses the token, the request is sent again with a new token. Other requests use
+    /// this token too. If the host refuses that token as well, the request is sent with a token that only this request
+    /// uses. This helps if the other requests have used up the shared token. If that token is refused too, returns an
+    /// error.
     pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
         let base = &self.reach(&access.host).await?.base;
         let mut grant = self.grant(&access.host, &access.scope, None).await?;
@@ -130,8 +132,8 @@ impl Registry {
             let response = request.send().await;
             let response =
                 response.map_err(|source| RegistryError::network(&access.task, &access.host.name, source))?;
-            // The library has followed all redirects of requests without a body. It sends no credentials if one leads
-            // to another origin.
+            // For requests without a body, the library has followed all redirects. It sends no credentials to another
+            // origin.
             let is_redirect =
                 matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             if !is_redirect || call.body.is_none() {
@@ -142,7 +144,7 @@ impl Registry {
         Err(RegistryError::NoAddress { task: access.task.clone() })
     }
 
-    /// Returns the failure for a body that could not be read.
+    /// Returns the failure if a body could not be read.
     pub(super) fn unread(&self, task: &Task, max_bytes: u64, error: BodyError) -> RegistryError {
         let task = task.clone();
         match error {
@@ -152,7 +154,7 @@ impl Registry {
         }
     }
 
-    /// Returns the failure for a request without permission.
+    /// Returns the failure if a request was refused for lack of permission.
     pub(super) async fn refused(&self, host: &Host, task: &Task, response: Response, used: Used<'_>) -> RegistryError {
         let Used { grant, scopes } = used;
         let is_elsewhere = match (self.reach(host).await, task) {
@@ -170,7 +172,7 @@ impl Registry {
         RegistryError::Refused { answer, tried, scope }
     }
 
-    /// Returns the failure that a response reports. `secrets` are not shown.
+    /// Returns the failure that a response reports. `secrets` are removed from its message.
     pub(super) async fn failure(
         &self,
         registry: &str,
@@ -200,14 +202,14 @@ impl Registry {
             (host, Some(port)) => format!("{host}:{port}"),
             (host, None) => host.to_owned(),
         };
-        // The status says enough if the body cannot be read.
+        // If the body cannot be read, the status is enough.
         let body = self.read(task, response, MAX_ERROR_BYTES).await.unwrap_or_default();
         let message = message(&body, secrets);
         Box::new(Answer { task: task.clone(), registry: registry.to_owned(), host, status, message, pause })
     }
 }
 
-/// Returns the address of the next request, from `Location`.
+/// Returns the URL for the next request, from the header `Location`.
 pub(super) fn next_address(task: &Task, response: &Response) -> Result<Url, RegistryError> {
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let url = location.and_then(|location| response.url().join(location).ok());
@@ -215,7 +217,7 @@ pub(super) fn next_address(task: &Task, response: &Response) -> Result<Url, Regi
     url.ok_or_else(|| RegistryError::NoAddress { task: task.clone() })
 }
 
-/// Returns the codes and messages of a body, without secrets.
+/// Returns the codes and messages in the body of a response, without secrets.
 fn message(body: &[u8], secrets: &[String]) -> Option<String> {
     let Failures { errors, details } = serde_json::from_slice(body).ok()?;
     let each = errors.iter().map(|Failure { code, message }| match (code.is_empty(), message.is_empty()) {
@@ -231,7 +233,7 @@ fn message(body: &[u8], secrets: &[String]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Reads `100;w=21600`.
+/// Reads a header such as `100;w=21600`.
 fn rate(headers: &HeaderMap, name: &str) -> Option<RateLimit> {
     let text = headers.get(name)?.to_str().ok()?;
     let (pulls, window) = text.split_once(";w=")?;

@@ -1,5 +1,5 @@
-//! Who asks: the value of `Authorization` for the requests to a registry. Tokens are kept for each access, and renewed
-//! before and after they expire.
+//! Authorization: the value of the header `Authorization` for the requests to a registry. Tokens are kept for each
+//! access. They are renewed shortly before they expire, or if a host refuses them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,9 +23,9 @@ use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{RegistryError, Task};
 use crate::outside::registry::hosts::{Host, Reached};
 
-/// The validity of a token if its server does not give one (distribution, `docs/spec/auth/token.md`).
+/// The lifetime of a token in seconds, if its server does not send one (distribution, `docs/spec/auth/token.md`).
 const DEFAULT_SECS: u64 = 60;
-/// A token is renewed so long before its end, so that it is valid when the registry reads it.
+/// A token is renewed this long before it expires, so that it is still valid when the registry reads it.
 const MARGIN: Duration = Duration::from_secs(5);
 const MAX_TOKEN_BYTES: u64 = 1 << 20;
 /// The name of this program for token servers (distribution, `docs/spec/auth/oauth.md`).
@@ -34,15 +34,15 @@ const CLIENT: &str = "lath";
 /// The access that a request needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scope {
-    /// Empty for a login, which needs no access.
+    /// Empty for a login, which requests no access.
     pub(super) repository: String,
     pub(super) is_push: bool,
-    /// The repository that a blob is mounted from.
+    /// The repository from which a blob is mounted.
     pub(super) mounted_from: Option<String>,
 }
 
 impl Scope {
-    /// Returns each scope: `repository:team/tool:pull,push`.
+    /// Returns all scopes as texts, such as `repository:team/tool:pull,push`.
     pub(super) fn texts(&self) -> Vec<String> {
         let actions = if self.is_push { "pull,push" } else { "pull" };
         let own = (!self.repository.is_empty()).then(|| format!("repository:{}:{actions}", self.repository));
@@ -51,7 +51,7 @@ impl Scope {
     }
 }
 
-/// The right to send requests: the value of `Authorization`, and the origin of the credentials.
+/// The authorization of requests: the value of `Authorization`, and the source of the credentials.
 #[derive(Clone, Default)]
 pub(super) struct Grant {
     pub(super) header: Option<HeaderValue>,
@@ -77,7 +77,7 @@ impl Grant {
     }
 }
 
-/// The grant of a request, and the scopes that it was for.
+/// The grant that a request used, and the scopes for which it was issued.
 #[derive(Clone, Copy)]
 pub(super) struct Used<'a> {
     pub(super) grant: &'a Grant,
@@ -88,13 +88,13 @@ pub(super) struct Used<'a> {
 #[derive(Default)]
 pub(super) struct Grants(Mutex<BTreeMap<(String, Vec<String>), Grant>>);
 
-/// A grant that a host no longer accepts, and its new challenge.
+/// A grant that the host has refused, and the host's new challenge.
 pub(super) struct Refused<'a> {
     pub(super) grant: &'a Grant,
     pub(super) challenge: Option<Challenge>,
 }
 
-/// The answer of a token server.
+/// The response of a token server.
 #[derive(Deserialize)]
 struct Token {
     token: Option<String>,
@@ -112,7 +112,7 @@ struct Errand<'a> {
 }
 
 impl Registry {
-    /// Returns the grant for an access. `refused` is one that the host no longer accepts.
+    /// Returns the grant for an access. `refused` is a grant that the host no longer accepts.
     pub(super) async fn grant(
         &self,
         host: &Host,
@@ -121,7 +121,7 @@ impl Registry {
     ) -> Result<Grant, RegistryError> {
         let reached = self.reach(host).await?;
         let key = (host.name.clone(), scope.texts());
-        // Locked while a token is fetched, so that it is fetched once.
+        // This is locked while a token is fetched, so that each token is fetched only once.
         let mut grants = self.grants.0.lock().await;
         let known = grants.get(&key).filter(|grant| grant.is_valid());
         if let Some(known) =
@@ -136,8 +136,8 @@ impl Registry {
         Ok(grant)
     }
 
-    /// Returns a new grant that no other request gets. If a token is valid only for few requests, the other requests
-    /// may use it up first.
+    /// Returns a new grant that no other request uses. This helps if a token is valid for only a few requests, because
+    /// other requests may use up a shared token.
     pub(super) async fn own_grant(
         &self,
         host: &Host,
@@ -173,7 +173,8 @@ impl Registry {
             (Some(Challenge::Basic), _) => return Ok(permanent(None)),
             (Some(Challenge::Bearer { realm, service, scope }), _) => (realm, service, scope),
         };
-        // The registry may require another access, for example if it has the repository under another name.
+        // The registry may require another scope than expected, for example if it has the repository under another
+        // name.
         for scope in asked.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty()) {
             if !scopes.iter().any(|known| includes(known, scope)) {
                 scopes.push(scope.to_owned());
@@ -188,7 +189,7 @@ impl Registry {
         let task = || Task::Authorize { registry: host.name.clone() };
         let header = header.ok_or_else(|| RegistryError::Token { task: task() })?;
         let valid = Duration::from_secs(token.expires_in.unwrap_or(DEFAULT_SECS).clamp(1, 86_400));
-        // Of a short validity, half is used.
+        // If the lifetime is short, the token is used for half of it.
         let until = Instant::now() + valid.saturating_sub(MARGIN).max(valid / 2);
         Ok(Grant { header: Some(header), found, until: Some(until) })
     }
@@ -225,8 +226,8 @@ impl Registry {
 }
 
 impl Errand<'_> {
-    /// Creates the request: with a name and a password or without credentials as in `docs/spec/auth/token.md`, with an
-    /// identity token as in `docs/spec/auth/oauth.md`.
+    /// Creates the request for a token. With an identity token it follows `docs/spec/auth/oauth.md`. With a name and a
+    /// password, or without credentials, it follows `docs/spec/auth/token.md`.
     fn request(&self, found: &Found) -> RequestBuilder {
         let mut url = self.realm.clone();
         if let Some(RegistryLogin::Identity(token)) = &found.login {
@@ -236,7 +237,8 @@ impl Errand<'_> {
             form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token.exposed());
             let form = form.finish();
             let request = self.reached.client.post(url).header(CONTENT_LENGTH, form.len());
-            // A stream is sent once. A text would be sent again to the server that a redirect names.
+            // The body is a stream, because a stream can be sent only once. A text would be sent again after a
+            // redirect, to the server that the redirect names.
             let once = stream::once(async move { Ok::<_, io::Error>(form) });
             return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::wrap_stream(once));
         }
@@ -260,7 +262,8 @@ impl Errand<'_> {
     }
 }
 
-/// Whether the scope `wider` includes `scope`: they have the same resource, and `wider` has all its actions.
+/// Whether the scope `wider` includes `scope`. This is so if both have the same resource, and `wider` has all actions
+/// of `scope`.
 fn includes(wider: &str, scope: &str) -> bool {
     match (wider.rsplit_once(':'), scope.rsplit_once(':')) {
         (Some((resource, actions)), Some((other, wanted))) => {
@@ -278,12 +281,12 @@ fn basic(login: &Login) -> Option<HeaderValue> {
     sensitive(&format!("Basic {}", pair(login)))
 }
 
-/// Returns a name and a password as one text (RFC 7617).
+/// Returns a name and a password in the form of RFC 7617.
 fn pair(login: &Login) -> String {
     STANDARD.encode(format!("{}:{}", login.user, login.password))
 }
 
-/// Returns a value that no debug output shows.
+/// Returns the value of a header that debug output does not show.
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

@@ -1,4 +1,4 @@
-//! The bytes of a blob on their way to a registry.
+//! Streams the bytes of a blob to a registry.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::model::event::{Event, Listener};
 
 const CHUNK_BYTES: usize = 128 << 10;
-/// Chunks that are read before the network takes them.
+/// The number of chunks that are read before the network needs them.
 const AHEAD: usize = 4;
 
 /// A part of a blob.
@@ -19,11 +19,11 @@ pub(super) struct Part {
     pub(super) reader: Box<dyn Read + Send>,
     pub(super) first: u64,
     pub(super) length: u64,
-    /// The number of the transfer, for the listener.
+    /// The number of the transfer, which the listener receives.
     pub(super) id: u64,
 }
 
-/// The failure to read a part. The HTTP library hides it, so it is kept here.
+/// The failure to read a part. The HTTP library does not return it, so it is kept here.
 #[derive(Clone, Default)]
 pub(super) struct ReadFailure(Arc<Mutex<Option<io::Error>>>);
 
@@ -33,14 +33,14 @@ impl ReadFailure {
     }
 }
 
-/// Returns the part as the body of a request. A thread reads it.
+/// Returns the body of a request that sends the part. A thread reads the bytes.
 pub(super) fn body(part: Part, listener: Arc<dyn Listener>, failure: ReadFailure) -> Body {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
     tokio::task::spawn_blocking(move || {
         if let Err(error) = send(part, &*listener, &sender) {
             let told = io::Error::new(error.kind(), error.to_string());
             *failure.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            // If the request has ended, nobody reads the body.
+            // If the request has already ended, the error is not needed.
             let _ = sender.blocking_send(Err(told));
         }
     });
@@ -61,7 +61,7 @@ fn send(part: Part, listener: &dyn Listener, sender: &mpsc::Sender<io::Result<By
         reader.read_exact(&mut chunk)?;
         left -= chunk.len() as u64;
         if sender.blocking_send(Ok(chunk.into())).is_err() {
-            // The request has ended early.
+            // The request has ended before all bytes were read.
             return Ok(());
         }
         listener.hear(Event::DownloadProgress { id, bytes: first + length - left });

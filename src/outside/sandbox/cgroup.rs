@@ -1,5 +1,6 @@
-//! A control group (cgroups(7)) for all sandboxed programs of a build, if lath may make one. Together they get a part
-//! of the machine's memory, and no more processes than any correct check needs.
+//! A control group (cgroups(7)) for all sandboxed programs of a build. lath uses one if it has the permission to create
+//! one. The group limits these programs to a part of the machine's memory. It also limits the number of processes. The
+//! limit is higher than any correct check needs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,22 +8,22 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 const MOUNT: &str = "/sys/fs/cgroup";
-/// The prefix of the names of these groups. The number of lath's process follows.
+/// The names of these groups begin like this. The process ID of lath follows.
 const PREFIX: &str = "lath-";
-/// The file in every group that takes the numbers of processes.
+/// The file in every group to which the IDs of processes are written.
 const PROCESSES: &str = "cgroup.procs";
-/// Processes and threads.
+/// The maximum number of processes and threads.
 const TASKS: u64 = 8192;
 
-/// The groups that were made: one in version 2, one per controller in version 1. They are removed when this is dropped,
-/// which must be after the last process in them has ended.
+/// The groups that were created: one in version 2, or one per controller in version 1. They are removed when this value
+/// is dropped. At that time, all processes in them must have ended.
 #[derive(Debug)]
 pub(super) struct Group {
     folders: Vec<PathBuf>,
 }
 
 impl Group {
-    /// Makes the group. `None` if lath may not make one, or if the machine has no control groups.
+    /// Creates the group. Returns `None` if lath has no permission for it, or if the machine has no control groups.
     pub(super) fn make() -> Option<Self> {
         let text = fs::read_to_string("/proc/self/cgroup").ok()?;
         let limits = [("memory", memory_bytes()?), ("pids", TASKS)];
@@ -50,7 +51,7 @@ impl Group {
         (!group.folders.is_empty()).then_some(group)
     }
 
-    /// Puts a process into the group, with all processes that it starts from now on.
+    /// Adds a process to the group. The processes that it starts later belong to the group as well.
     pub(super) fn add(&self, process: u32) -> bool {
         self.folders.iter().all(|folder| set(&folder.join(PROCESSES), &process.to_string()))
     }
@@ -59,7 +60,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         for folder in &self.folders {
-            // If a group still has a process, the next build removes it.
+            // If a process is still in the group, the group remains, and the next build removes it.
             let _ = fs::remove_dir(folder);
         }
     }
@@ -71,11 +72,11 @@ fn set(file: &Path, value: &str) -> bool {
     opened.is_ok_and(|mut file| file.write_all(value.as_bytes()).is_ok())
 }
 
-/// A group in which lath may make a child.
+/// A group in which lath may create another group.
 #[derive(Debug, PartialEq, Eq)]
 struct Parent {
     folder: PathBuf,
-    /// In version 1, the only controller of this hierarchy.
+    /// In version 1, the controller that this hierarchy is for.
     controller: Option<&'static str>,
 }
 
@@ -117,14 +118,15 @@ fn parents(text: &str) -> Vec<Parent> {
     parents
 }
 
-/// Three quarters of the machine's memory, so that checks do not make the kernel end other processes.
+/// The limit is three quarters of the machine's memory. So a check cannot use so much memory that the kernel kills
+/// other processes.
 fn memory_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next())?;
     Some(total.parse::<u64>().ok()? * 1024 / 4 * 3)
 }
 
-/// Removes the groups that killed processes left. The kernel refuses this if a process in the group is still running.
+/// Removes the groups of killed builds. If a process in a group is still running, the kernel does not allow this.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

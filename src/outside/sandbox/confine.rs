@@ -1,6 +1,6 @@
-//! The last steps before a sandboxed program starts. They run in the program's own process, which is still root of its
-//! namespaces. They hide the kernel's own files, give up the host's keys and every id except the program's, and refuse
-//! system calls.
+//! The last steps before a sandboxed program starts. They run in the program's own process, which is still root in its
+//! namespaces. They hide files of the kernel, leave the host's keyring, change to the program's user, and apply the
+//! filter for system calls.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -18,8 +18,8 @@ use super::{COMPLAINT, NOT_STARTED, loopback};
 const READ_ONLY: [&str; 6] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/pressure", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Files of the kernel that are hidden, because they contain information about the host: its memory, keys, timers,
-/// hardware.
+/// Files of the kernel that are hidden because they contain information about the host, such as its memory, keys,
+/// timers and hardware.
 const HIDDEN: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
@@ -35,7 +35,7 @@ const HIDDEN: [&str; 12] = [
     "/sys/firmware",
 ];
 
-/// The same flags as for every mount here. In addition, no file in it can be run as a program.
+/// The flags that every mount here has. In addition, files below this mount cannot be executed.
 const NO_PROGRAMS: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
 /// A program, and the steps before it starts.
@@ -43,28 +43,28 @@ pub(super) struct Confinement {
     pub(super) program: CString,
     pub(super) argv: Vec<CString>,
     pub(super) env: Vec<CString>,
-    /// The user to change to, if the process is still root of its user namespace.
+    /// The user that the process must change to. Set if the process is still root in its user namespace.
     pub(super) user: Option<u32>,
     pub(super) has_loopback: bool,
     pub(super) filters: Arc<Vec<BpfProgram>>,
-    /// Present if the paths that the program uses are recorded.
+    /// Set if the paths that the program uses are recorded.
     pub(super) listener: Option<Listener>,
 }
 
 impl Confinement {
-    /// Starts the program in place of this process. Returns only if this fails. Then the reason is on standard error,
-    /// and the result is the exit code for it.
+    /// Replaces this process by the program. If this fails, writes the reason to standard error, and returns the exit
+    /// code.
     pub(super) fn enter(&self) -> i32 {
         let Err(complaint) = self.prepare().and_then(|()| self.start());
         let line = [COMPLAINT, complaint.as_bytes(), b"\n"].concat();
-        // There is no other way to report this failure.
+        // If this write fails, there is no other way to report the failure.
         let _ = rustix::io::write(rustix::stdio::stderr(), &line);
         NOT_STARTED
     }
 
     fn prepare(&self) -> Result<(), String> {
         if self.has_loopback {
-            // If this fails, the checks that need it fail with a reason of their own.
+            // If this fails, checks that need loopback fail, and they report the reason.
             let _ = loopback::switch_on();
         }
         hide_kernel_files()?;
@@ -102,7 +102,7 @@ fn hide_kernel_files() -> Result<(), String> {
             mount_bind("/dev/null", path).map_err(failed(path))?;
         }
     }
-    // Its device files still work, and no program can fill it.
+    // Device files in it can still be used, but no program can fill it.
     remount_read_only("/dev", MountFlags::NOSUID | MountFlags::NOEXEC).map_err(failed("/dev"))
 }
 
@@ -110,22 +110,23 @@ fn remount_read_only(path: &str, flags: MountFlags) -> rustix::io::Result<()> {
     mount_remount(path, MountFlags::BIND | MountFlags::RDONLY | flags, c"")
 }
 
-/// Replaces the host's session keyring by a new one (session-keyring(7)). If the kernel has no keyrings or refuses, the
-/// filter still keeps the program away from the old one.
+/// Replaces the host's session keyring by a new one (session-keyring(7)). If this fails, the program still cannot use
+/// the old keyring, because the filter refuses the necessary calls. It fails if the kernel has no keyrings or does not
+/// allow it.
 #[expect(unsafe_code, reason = "no crate that lath has wraps keyctl(2)")]
 fn leave_keyring() {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
-    // SAFETY: both arguments are numbers. A null name requests an anonymous keyring.
+    // SAFETY: both arguments are numbers. If the name is null, the kernel creates an anonymous keyring.
     unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0usize) };
 }
 
-/// Changes to a user without groups. The process has only one thread, so the calls that change one thread are enough.
+/// Changes to a user that is in no group. These calls change only one thread, but the process has only one.
 fn become_user(user: u32) -> rustix::io::Result<()> {
     set_thread_groups(&[])?;
     let group = Gid::from_raw(user);
     set_thread_res_gid(group, group, group)?;
     let user = Uid::from_raw(user);
     set_thread_res_uid(user, user, user)?;
-    // The kernel forgot this setting when the user changed (PR_SET_PDEATHSIG(2const)).
+    // The kernel resets this setting if a process changes its user (PR_SET_PDEATHSIG(2const)).
     set_parent_process_death_signal(Some(Signal::KILL))
 }

@@ -1,5 +1,5 @@
-//! The namespaces and mounts of one job: a read-only root, places in memory that programs may write to, and the host
-//! files that the job names.
+//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the host files that the
+//! job names.
 
 use std::path::Path;
 
@@ -10,30 +10,30 @@ use rustix::process::Resource;
 use super::{EMULATOR, Emulation, HOST_NAME, Job, Refusal};
 use crate::model::request::Volume;
 
-/// Flags for every mount. A user namespace may add these but never remove them, so mounting without them fails if the
-/// host's file system has them.
+/// Flags for every mount. If the host's file system has these flags, a mount without them fails, because a user
+/// namespace cannot remove flags.
 const NO_PRIVILEGES: MountOptions = MountOptions::NOSUID.union(MountOptions::NODEV);
 
-/// The limits of each place in memory: its bytes, and its files.
+/// The limits of each directory in memory: its size, and its number of files.
 const MEMORY: &str = "size=2g,nr_inodes=262144,mode=1777";
 
 const GIB: u64 = 1 << 30;
 
-/// The limits of a check. They allow far more than a correct program needs, but less than would stop the machine.
-/// Address space is not limited, because allocators and virtual machines reserve memory that they never use. Processor
-/// time is not limited, because each check has a time limit.
+/// The limits of a check. They are much higher than a correct program needs, but low enough to keep the machine
+/// working. Address space is not limited, because allocators and virtual machines reserve memory that they never use.
+/// Processor time is not limited, because each check has a time limit.
 const LIMITS: [(Rlimit, Resource, u64); 4] = [
-    // The memory that it really writes to: twice the largest model that a test would load.
+    // The memory that a program writes to. This is twice the size of the largest model that a test is expected to load.
     (Rlimit::Data, Resource::Data, 16 * GIB),
-    // The size of a file. Files of a check are in memory.
+    // The size of a file. It is limited because files of a check are in memory.
     (Rlimit::Fsize, Resource::Fsize, GIB),
-    // Kernels before 5.14 also count the user's processes outside of the sandbox.
+    // Kernels before 5.14 also count processes of the user outside of the sandbox.
     (Rlimit::Nproc, Resource::Nproc, 4096),
     (Rlimit::Core, Resource::Core, 0),
 ];
 
-/// Describes the sandbox of `job` in the tree at `root`. If `is_mapped`, the process is root of a user namespace that
-/// already exists, and the program changes to its user later. Otherwise the namespace is made for this job.
+/// Describes the sandbox of `job` in the tree at `root`. If `is_mapped`, the process is root in a user namespace that
+/// already exists, and the program changes to its user later. Otherwise a namespace is created for this job.
 pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Container, Refusal> {
     let mut container = Container::new();
     container.rootdir(root);
@@ -55,7 +55,7 @@ pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Conta
 
 fn limit(container: &mut Container) {
     for (limit, resource, wanted) in LIMITS {
-        // A limit that the host has set cannot be raised.
+        // A limit cannot be higher than that of the host.
         let most = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let value = wanted.min(most);
         container.setrlimit(limit, value, value);
@@ -100,8 +100,8 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
     Ok(())
 }
 
-/// Returns whether a folder of the user covers the image's files at `path`. Such a path is not mounted, because the mount
-/// point would be made in the user's folder.
+/// Returns whether a folder that the job mounts covers `path`. Nothing is mounted at such a path, because the mount point would be created
+/// in that folder.
 pub(super) fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
     let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
@@ -112,9 +112,9 @@ fn mount_memory(container: &mut Container, place: &str) {
     container.mount("tmpfs", place, "tmpfs", NO_PRIVILEGES, Some(MEMORY.to_owned()));
 }
 
-/// Mounts memory over `place`, and then mounts the tree's own files in it again, for example a user base. Mounts are
-/// made in the order of their targets. The covered files are reached through a mount below `/dev`, because `/dev`
-/// is in memory, so that a mount point can be made there.
+/// Mounts a directory in memory at `place`, and then mounts the tree's own files in it again, for example a user base.
+/// Mounts are made in the order of their targets. The covered files are reached through a mount below `/dev`. `/dev` is
+/// in memory, so a mount point can be created there.
 fn cover(container: &mut Container, root: &Path, place: &str) {
     let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
     let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));
@@ -136,8 +136,8 @@ struct File<'a> {
     options: MountOptions,
 }
 
-/// Removes the links at the paths of the job's documents, such as `/etc/resolv.conf`, so that files can be mounted there.
-/// Only the user's own run may do so, because no other program runs in its tree afterwards.
+/// Removes links at the paths of the job's documents, such as `/etc/resolv.conf`, so that files can be mounted there. This is allowed only
+/// in the user's own run, because no other program runs in that tree afterwards.
 fn remove_links(root: &Path, job: &Job) -> Result<(), Refusal> {
     for (_, inside) in &job.documents {
         let (folder, _) = inside.rsplit_once('/').unwrap_or_default();
@@ -154,7 +154,7 @@ fn is_link(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
-/// Mounts `file`, read-only, over the file that the tree has there.
+/// Mounts `file` read-only over the file at the same path in the tree.
 fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<(), Refusal> {
     let File { host, inside, options } = file;
     refuse_links(root, inside)?;
@@ -163,8 +163,8 @@ fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<
     Ok(())
 }
 
-/// Refuses links in the path of a mount point. Mount points are made before the root is changed, so a link would lead
-/// to a path of the host.
+/// Refuses links in the path of a mount point. Mount points are created before the root is changed, so a link would
+/// lead to a path of the host.
 fn refuse_links(root: &Path, inside: &str) -> Result<(), Refusal> {
     let mut here = root.to_owned();
     for component in inside.split('/').filter(|component| !component.is_empty()) {
@@ -195,7 +195,7 @@ mod tests {
         let own_run = Job { is_own_run: true, ..check };
         mount_all(&mut Container::new(), root.path(), &own_run).unwrap();
         assert!(!link.exists() && !is_link(&link));
-        // A link of a folder may lead to the host.
+        // A link in the path of a folder may lead to the host.
         symlink(host.path(), root.path().join("away")).unwrap();
         symlink("/etc/hosts", host.path().join("hosts")).unwrap();
         let away = Job { documents: of("/away/hosts"), ..own_run };

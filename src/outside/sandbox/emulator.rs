@@ -1,5 +1,5 @@
-//! Runs programs of another processor: by the kernel's own registration (binfmt_misc), or by qemu's user mode emulator,
-//! which is mounted into the sandbox.
+//! Runs programs that are built for another processor. Either the kernel starts an emulator itself (binfmt_misc), or
+//! qemu's user mode emulator is mounted into the sandbox.
 
 use std::path::{Path, PathBuf};
 
@@ -12,17 +12,17 @@ use crate::model::platform::Architecture;
 /// How a program is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Emulation {
-    /// By the kernel, because the program is for this machine's processor, or because the kernel keeps an emulator
-    /// open. Child processes run as well.
+    /// The kernel starts it. Either the program is for this machine's processor, or an emulator is registered that the
+    /// kernel keeps open. Child processes work as well.
     #[default]
     Kernel,
-    /// By this static emulator. Processes that the program starts are not emulated.
+    /// This static emulator starts it. Processes that the program starts are not emulated.
     Program(PathBuf),
 }
 
 const REGISTRATIONS: &str = "/proc/sys/fs/binfmt_misc";
 
-/// Finds the way to run such programs. The error is the reason why there is none.
+/// Finds out how programs for `architecture` can be run. The error is the reason why they cannot be run.
 pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Result<Emulation, String> {
     if Architecture::of_host() == Some(architecture) {
         return Ok(Emulation::Kernel);
@@ -46,8 +46,8 @@ pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Resul
     Err(reason)
 }
 
-/// Reads a registration (the kernel's Documentation/admin-guide/binfmt-misc.rst). Returns whether it works in every
-/// root, which the flag `F` means, and the emulator's path.
+/// Reads a registration (the kernel's Documentation/admin-guide/binfmt-misc.rst). Returns the emulator's path, and
+/// whether it works in every root. The flag `F` means that it does.
 fn registration(text: &str) -> (bool, Option<PathBuf>) {
     let is_enabled = text.lines().next() == Some("enabled");
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);

@@ -1,8 +1,8 @@
-//! The system calls that a sandboxed program may not make: those that Docker's default profile refuses to a container
-//! without capabilities.
+//! The system calls that a sandboxed program may not make. Docker's default profile refuses the same calls if a
+//! container has no capabilities.
 //!
-//! The kernel refuses most of them for want of privileges anyway. But each has had faults that gave such a program more
-//! than it should have, and no healthy one needs them.
+//! The kernel refuses most of them anyway, because the program has no privileges. But each of them has had bugs that
+//! gave more rights to such programs. Correct programs do not need these calls.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use seccompiler::{
     SeccompRule, TargetArch, sock_filter,
 };
 
-/// Refused with `EPERM`, as Docker does.
+/// Calls that are refused with `EPERM`, like in Docker.
 const DENIED: &[libc::c_long] = &[
-    // Keys of the host's users.
+    // Access to the keys of the host's users.
     libc::SYS_add_key,
     libc::SYS_keyctl,
     libc::SYS_request_key,
-    // Programs in the kernel, and looks into it.
+    // Programs that run in the kernel, and access to the kernel's data.
     libc::SYS_bpf,
     libc::SYS_fanotify_init,
     libc::SYS_io_uring_enter,
@@ -28,14 +28,14 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_perf_event_open,
     libc::SYS_syslog,
     libc::SYS_userfaultfd,
-    // Modules and other kernels.
+    // Kernel modules, and loading another kernel.
     libc::SYS_delete_module,
     libc::SYS_finit_module,
     libc::SYS_init_module,
     libc::SYS_kexec_file_load,
     libc::SYS_kexec_load,
     libc::SYS_reboot,
-    // Namespaces and mounts.
+    // Changes of namespaces and mounts.
     libc::SYS_chroot,
     libc::SYS_fsconfig,
     libc::SYS_fsmount,
@@ -51,7 +51,7 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_setns,
     libc::SYS_umount2,
     libc::SYS_unshare,
-    // The machine's name, clocks, accounts, quotas and swap.
+    // The machine's name, its clocks, accounting, quotas and swap.
     libc::SYS_acct,
     libc::SYS_adjtimex,
     libc::SYS_clock_adjtime,
@@ -64,7 +64,7 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_swapoff,
     libc::SYS_swapon,
     libc::SYS_vhangup,
-    // Where memory lies on machines with several processors' own memories.
+    // The placement of memory on machines with several memory nodes (NUMA).
     libc::SYS_mbind,
     libc::SYS_migrate_pages,
     libc::SYS_move_pages,
@@ -72,7 +72,7 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_set_mempolicy_home_node,
 ];
 
-/// The same for calls that only this processor has.
+/// Further calls, which exist only on this processor.
 #[cfg(target_arch = "x86_64")]
 const DENIED_HERE: &[libc::c_long] = &[
     libc::SYS__sysctl,
@@ -86,14 +86,14 @@ const DENIED_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const DENIED_HERE: &[libc::c_long] = &[];
 
-/// The last call that existed when this list was made (`mseal`, Linux 6.10). A later one has not been judged yet, so it is
-/// refused with `ENOSYS` and programs do without. The calls of the x32 ABI have higher numbers and go the same way.
+/// The last system call that existed when this list was written (`mseal`, Linux 6.10). Later calls were not reviewed yet, so they are
+/// refused with `ENOSYS`. Programs then do without them. The calls of the x32 ABI have higher numbers, so they are refused too.
 const LAST: u32 = 462;
 
-/// Refused with `ENOSYS` because a filter cannot read its arguments. The C library then uses `clone`.
+/// This call is refused with `ENOSYS`, because a filter cannot read its arguments. The C library then uses `clone`.
 const CLONE3: u32 = 435;
 
-/// Flags of `clone` that make namespaces (clone(2)).
+/// Flags of `clone` that create namespaces (clone(2)).
 const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWCGROUP,
     libc::CLONE_NEWIPC,
@@ -104,11 +104,11 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWUTS,
 ];
 
-/// Requests of ioctl(2) that write into the input of a terminal (`TIOCSTI`, `TIOCLINUX`): a program of `lath run` has the
-/// user's, and could type commands for the shell.
+/// Requests of ioctl(2) that write to the input of a terminal (`TIOCSTI`, `TIOCLINUX`). A program of `lath run` uses the user's terminal,
+/// so it could type commands for the user's shell.
 const TERMINAL_INPUT: [u64; 2] = [0x5412, 0x541C];
 
-/// Compiles the filters for this machine's processor. All of them hold, and the strictest answer counts.
+/// Compiles the filters for this machine's processor. The kernel applies all of them, and the strictest result is used.
 pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
@@ -124,9 +124,9 @@ pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     Ok(vec![BpfProgram::try_from(denied)?, unknown()])
 }
 
-/// A filter of a few instructions (seccomp(2)), because a range of numbers is not among the conditions of a rule.
+/// A filter that is written as instructions (seccomp(2)), because a rule cannot contain a range of numbers.
 fn unknown() -> BpfProgram {
-    /// The offset of the number in `struct seccomp_data`.
+    /// The offset of the system call's number in `struct seccomp_data`.
     const NUMBER: u32 = 0;
     let step = |code: u32, jt: u8, jf: u8, k: u32| sock_filter { code: code as u16, jt, jf, k };
     let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
@@ -139,7 +139,7 @@ fn unknown() -> BpfProgram {
     ]
 }
 
-/// One rule for each flag: one that is set is enough.
+/// There is one rule for each flag, so one flag is enough for the call to be refused.
 fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     let rule = |flag: &i32| {
         let flag = u64::from(flag.unsigned_abs());
@@ -149,7 +149,7 @@ fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     NAMESPACES.iter().map(rule).collect()
 }
 
-/// A rule for calls that have `value` as the argument with that number.
+/// A rule that matches if the argument with this number is `value`.
 fn argument(number: u8, value: u64) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(vec![SeccompCondition::new(number, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?])
 }
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_filters_fit_into_the_kernel() {
-        /// `BPF_MAXINSNS` of bpf(2).
+        /// The maximum number of instructions, `BPF_MAXINSNS` of bpf(2).
         const MOST: usize = 4096;
         let filters = filters().unwrap();
         assert_eq!(filters.len(), 2);

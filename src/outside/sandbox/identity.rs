@@ -1,8 +1,9 @@
-//! The user of the host who owns the sandboxed processes.
+//! Chooses the host user who owns the sandboxed processes.
 //!
-//! If an ordinary user starts lath, it is that user. If root starts lath, it must not be root, because root of the host
-//! may write the kernel's settings below `/proc/sys`, and limits of processes do not apply to root. So the program gets
-//! an unused id, in a user namespace (user_namespaces(7)) that maps all other ids to themselves.
+//! If an ordinary user starts lath, the processes belong to that user. If root starts lath, they must not belong to
+//! root. Root may write the kernel's settings below `/proc/sys`, and limits of processes do not apply to root. So the
+//! program gets an unused ID. For this, a user namespace (user_namespaces(7)) is created that maps all other IDs to
+//! themselves.
 
 use std::ops::Range;
 
@@ -10,11 +11,11 @@ use fs_err as fs;
 
 use super::Refusal;
 
-/// Ids in a range that systemd's "Users, Groups, UIDs and GIDs on systemd Systems" lists as unused.
+/// A range of IDs that systemd's "Users, Groups, UIDs and GIDs on systemd Systems" lists as unused.
 const UNUSED: Range<u32> = 2_000_000_000..2_000_001_000;
-/// The last id for users of the system (`SYS_UID_MAX` in login.defs(5)).
+/// The highest ID of a system user (`SYS_UID_MAX` in login.defs(5)).
 const LAST_SYSTEM_ID: u32 = 999;
-/// `nobody`, and the id that many system calls with 16-bit ids read as "none".
+/// The ID of `nobody`, and the ID that many system calls with 16-bit IDs understand as "none".
 const NOBODY: [u32; 2] = [65_534, 65_535];
 
 /// The contents of `uid_map` and of `gid_map` of the new namespace.
@@ -24,8 +25,8 @@ pub(super) struct Maps {
     pub(super) groups: String,
 }
 
-/// Returns the maps for a program that has the id `inside` in the sandbox, if lath runs as root; `None` for an ordinary
-/// user. The error is the reason why root cannot run anything here.
+/// Returns the maps if lath runs as root. `inside` is the program's ID in the sandbox. Returns `None` if lath runs as
+/// an ordinary user. The error is the reason why root cannot run programs here.
 pub(super) fn maps(inside: u32) -> Result<Option<Maps>, Refusal> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
@@ -41,14 +42,14 @@ pub(super) fn maps(inside: u32) -> Result<Option<Maps>, Refusal> {
     host.maps(inside)
 }
 
-/// The ids of the user namespace that lath runs in.
+/// The IDs of the user namespace in which lath runs.
 #[derive(Debug)]
 struct Host {
     users: Vec<Range<u32>>,
     groups: Vec<Range<u32>>,
-    /// Whether root is an ordinary user outside of the namespace, and no other user exists here.
+    /// Whether root is an ordinary user outside of the namespace, and the namespace contains no other user.
     is_fake_root: bool,
-    /// Ids of existing users and groups, and ids that they may give to containers.
+    /// The IDs of existing users and groups, and the IDs that are reserved for their containers.
     taken: Vec<Range<u32>>,
 }
 
@@ -61,7 +62,8 @@ impl Host {
         Ok(Some(Maps { users: map(&self.users, inside, outside), groups: map(&self.groups, inside, outside) }))
     }
 
-    /// Returns the first unused id: from the range for unused ids, or else from the highest id downwards.
+    /// Returns the first unused ID. The range for unused IDs is searched first, and then all IDs from the highest one
+    /// downwards.
     fn unused(&self, inside: u32) -> Option<u32> {
         const TRIED: usize = 70_000;
         let has = |ranges: &[Range<u32>], id: u32| ranges.iter().any(|range| range.contains(&id));
@@ -90,13 +92,14 @@ fn ranges(map: &str) -> Vec<Range<u32>> {
     ranges
 }
 
-/// Whether `map` contains only root, who is an ordinary user outside. `unshare --map-root-user` makes such a map.
+/// Whether `map` contains only root, and root is an ordinary user outside. `unshare --map-root-user` creates such a
+/// map.
 fn is_fake_root(map: &str) -> bool {
     let fields: Vec<&str> = map.split_whitespace().collect();
     matches!(fields.as_slice(), ["0", outside, "1"] if *outside != "0")
 }
 
-/// Maps `inside` to `outside`, and each other id of `ranges` to itself.
+/// Maps `inside` to `outside`, and each other ID of `ranges` to itself.
 fn map(ranges: &[Range<u32>], inside: u32, outside: u32) -> String {
     let mut lines = vec![format!("{inside} {outside} 1")];
     for range in ranges {
@@ -113,7 +116,8 @@ fn map(ranges: &[Range<u32>], inside: u32, outside: u32) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Returns the ids of this system's users and groups, and those that it reserves for containers (subuid(5), subgid(5)).
+/// Returns the IDs of this system's users and groups, and those that are reserved for containers (subuid(5),
+/// subgid(5)).
 fn taken() -> Vec<Range<u32>> {
     let mut taken = Vec::new();
     for file in ["/etc/passwd", "/etc/group"] {

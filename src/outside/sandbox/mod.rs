@@ -1,9 +1,9 @@
-//! The sandbox: runs a program in a tree on disk without root and without an engine, in namespaces of the kernel.
+//! The sandbox runs a program in a tree on disk, in namespaces of the kernel. It needs neither root nor an engine.
 //!
-//! The root is read-only. `/proc` is new and shows nothing of the host that could be changed. `/dev` is small, and
-//! `/tmp`, `/var/tmp` and the home are in memory. The program has no capabilities and cannot get any, and some system
-//! calls are refused. There is no network except loopback, unless it is the user's own run. If lath runs as root, the
-//! program is an unprivileged user of the host (docs/security.md).
+//! The root is read-only. `/proc` is new, and nothing on the host can be changed through it. `/dev` contains only a few
+//! devices. `/tmp`, `/var/tmp` and the home are in memory. The program has no capabilities and cannot get any. Some
+//! system calls are refused. There is no network except loopback. The user's own run is an exception and has a network.
+//! If lath runs as root, the program is an unprivileged user of the host (docs/security.md).
 
 mod cgroup;
 mod confine;
@@ -43,30 +43,30 @@ use crate::model::trace::Touch;
 use crate::model::world_settings::SandboxSettings;
 use crate::outside::unfinished::Foreground;
 
-/// The user of the program if the image's user is root or is not set, because root of a sandbox would keep its
-/// capabilities.
+/// The user of the program if the image's user is root or is not set. Root is not used, because root in a sandbox would
+/// keep its capabilities.
 const USER: u32 = 65532;
 
-/// The name of the machine in a sandbox.
+/// The host name in a sandbox.
 pub(crate) const HOST_NAME: &str = "lath";
 
-/// The path of the host's trusted certificates in the user's own run.
+/// The path at which the user's own run gets the host's trusted certificates.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The file with the addresses of name servers, on the host and in the user's own run.
 const RESOLVER: &str = "/etc/resolv.conf";
 
-/// The path of the emulator for another processor in the sandbox.
+/// The path of the emulator in the sandbox, if the program is for another processor.
 const EMULATOR: &str = "/run/lath-emulator";
 
-/// How much of each output is kept. The rest is read and discarded.
+/// The number of bytes of each output that are kept. The rest is read and discarded.
 const OUTPUT_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     settings: SandboxSettings,
-    /// The wardens, by the user of their jobs. Each is started with its first job, because most builds that change
-    /// nothing have no jobs.
+    /// The wardens. The key is the user that the jobs of a warden have. Each is started with its first job, because
+    /// most builds without changes have no jobs.
     wardens: Mutex<BTreeMap<u32, Arc<Warden>>>,
 }
 
@@ -121,26 +121,26 @@ pub(crate) struct Job {
     pub(crate) env: BTreeMap<String, String>,
     /// The folder in which it starts.
     pub(crate) cwd: String,
-    /// The user of the program; 0 means lath's default user.
+    /// The user of the program. 0 means the default user of lath.
     pub(crate) uid: u32,
-    /// Host folders that are mounted writable, and their image paths.
+    /// Host folders that the program can write to, and their paths in the image.
     pub(crate) writable: Vec<(PathBuf, String)>,
-    /// Host folders that are mounted read-only, and their image paths.
+    /// Host folders that are mounted read-only, and their paths in the image.
     pub(crate) readable: Vec<(PathBuf, String)>,
-    /// Host files that keep their mode, and their image paths.
+    /// Host files that keep their mode, and their paths in the image.
     pub(crate) files: Vec<(PathBuf, String)>,
-    /// Host files that the program only reads, and their image paths.
+    /// Host files that the program only reads, and their paths in the image.
     pub(crate) documents: Vec<(PathBuf, String)>,
     /// The folders that the user mounts. Programs in them may be started as well.
     pub(crate) volumes: Vec<Volume>,
-    /// Whether it may use the loopback interface, if it does not have the host's network.
+    /// Whether the program may use loopback. This matters only if it does not use the host's network.
     pub(crate) has_loopback: bool,
-    /// Whether it is the user's own run, which has the host's network and no limits.
+    /// Whether this is the user's own run, which uses the host's network and has no limits.
     pub(crate) is_own_run: bool,
     /// The time limit in seconds; 0 means no limit.
     pub(crate) timeout_secs: u64,
     pub(crate) emulation: Emulation,
-    /// Whether the paths that it uses are recorded.
+    /// Whether the paths that the program uses are recorded.
     #[serde(default)]
     pub(crate) is_traced: bool,
 }
@@ -157,9 +157,10 @@ impl Job {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// The program's exit code, 127 if it could not be started, or 128 plus the number of the signal that ended it.
+    /// The exit code of the program. It is 127 if the program could not be started. If a signal ended the program, it
+    /// is 128 plus the signal's number.
     pub(crate) exit_code: i32,
-    /// The first part of the output, at most one mebibyte.
+    /// The beginning of the output, at most one mebibyte.
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
     pub(crate) is_timeout: bool,
@@ -167,8 +168,8 @@ pub(crate) struct Outcome {
     pub(crate) touches: Vec<Touch>,
 }
 
-/// The exit code if a sandbox could not start its program, and the prefix of the reason. hakoniwa has a prefix of its
-/// own for the steps before lath's.
+/// The exit code if a sandbox cannot start its program. The next constant is the prefix of the message. hakoniwa has
+/// its own prefix for failures in earlier steps.
 const NOT_STARTED: i32 = 125;
 const COMPLAINT: &[u8] = b"lath-sandbox: ";
 const COMPLAINTS: [&[u8]; 2] = [COMPLAINT, b"hakoniwa: "];
@@ -179,7 +180,7 @@ impl Sandbox {
         Self { settings, wardens: Mutex::default() }
     }
 
-    /// Returns how this machine runs programs of that architecture. The error is the reason why it does not.
+    /// Returns how this machine runs programs for that architecture. The error is the reason why it cannot run them.
     pub(crate) fn emulation(&self, architecture: Architecture) -> Result<Emulation, String> {
         emulator::find(architecture, &self.settings.search_path)
     }
@@ -196,7 +197,7 @@ impl Sandbox {
         let begun = Instant::now();
         let streams = [null.as_fd(), other_stdout.as_fd(), other_stderr.as_fd()];
         let answer = warden.give(&order, streams).map_err(refused)?;
-        // Only the warden has these descriptors now, so that the output ends with the job.
+        // Now only the warden has these descriptors, so the output ends when the job ends.
         drop((other_stdout, other_stderr));
         let (stdout, stderr) = std::thread::scope(|scope| {
             let reader = std::thread::Builder::new().spawn_scoped(scope, move || keep(stderr)).map_err(failed)?;
@@ -223,9 +224,10 @@ impl Sandbox {
         Ok(warden)
     }
 
-    /// Runs `job` with this process's own input, output and network, passes signals on, and returns how it ended.
+    /// Runs `job` with the input, output and network of this process, and forwards signals to it. Returns how it ended.
     pub(crate) fn attach(&self, root: &Path, job: &Job) -> Result<Ended, SandboxError> {
-        // If the kernel or the host refuses something, it is reported before the program's own output begins.
+        // If the kernel or the host refuses something, this first job reports it before the program's own output
+        // begins.
         let probe = Job { argv: vec!["/.lath-probe".to_owned()], ..job.clone() };
         self.run(root, &probe)?;
         let job = self.own_run(job);
@@ -252,11 +254,11 @@ impl Sandbox {
         fs::read("/etc/hosts").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
-    /// Returns the job with the host's network, name servers and certificates. A folder of the user that covers the place
-    /// of a document stays as it is.
+    /// Returns the job with the host's network, name servers and certificates. If a volume of the user covers the path of a document, the
+    /// document is not mounted.
     fn own_run(&self, job: &Job) -> Job {
         let mut job = Job { is_own_run: true, ..job.clone() };
-        // The program looks up names in the same way as the host.
+        // The program uses the same name servers as the host.
         if Path::new(RESOLVER).exists() && !container::is_hidden(&job, RESOLVER) {
             job.documents.push((PathBuf::from(RESOLVER), RESOLVER.to_owned()));
         }
@@ -274,8 +276,8 @@ impl Sandbox {
     }
 }
 
-/// Whether a program in a sandbox will not be able to write to `volume`. If root runs lath, the program is neither root
-/// nor the owner of the folder.
+/// Whether a program in a sandbox cannot write to `volume`. If root runs lath, the program runs as a user who is
+/// neither root nor the owner of the folder.
 pub(crate) fn cannot_write_to(volume: &Volume) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     const OTHERS_WRITE: u32 = 0o002;
@@ -283,7 +285,7 @@ pub(crate) fn cannot_write_to(volume: &Volume) -> bool {
     !volume.is_read_only && rustix::process::geteuid().is_root() && !fs::metadata(&volume.source).is_ok_and(is_open)
 }
 
-/// Handles a sandbox that reached the program's own process but could not start the program.
+/// Handles the case that the sandbox was set up but its program could not be started.
 fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
     let reason = String::from_utf8_lossy(complaint).trim().to_owned();
     if !reason.starts_with("execve(") && !reason.starts_with("chdir(") {
@@ -298,10 +300,10 @@ fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
     })
 }
 
-/// Reads to the end, and keeps only the beginning.
+/// Reads all output, and keeps only the beginning.
 fn keep(mut pipe: PipeReader) -> Vec<u8> {
     let mut kept = Vec::new();
-    // If reading fails, the output so far and the exit code are used.
+    // If reading fails, the output until then and the exit code are used.
     let _ = pipe.by_ref().take(OUTPUT_BYTES).read_to_end(&mut kept);
     let _ = io::copy(&mut pipe, &mut io::sink());
     kept

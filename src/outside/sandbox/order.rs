@@ -17,9 +17,10 @@ pub(super) struct Order {
 /// How a job ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ended {
-    /// The program's own, 128 and the number of the signal that ended it, or [`super::NOT_STARTED`].
+    /// The exit code of the program. If a signal ended the program, it is 128 plus the signal's number. If the program
+    /// was not started, it is [`super::NOT_STARTED`].
     pub(crate) exit_code: i32,
-    /// The paths that it used, if the job is traced.
+    /// The paths that the program used, if the job is traced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) touches: Vec<Touch>,
 }

@@ -1,7 +1,8 @@
-//! Signals that reach lath while a program of the user runs in the sandbox.
+//! Forwards the signals that lath receives while a program of the user runs in the sandbox.
 //!
-//! The program is the first process of its namespace, and the kernel sends such a process only the signals for which it
-//! has a handler. lath ends it if a signal would end any other program.
+//! The program is the first process of its namespace. The kernel delivers a signal to such a process only if the
+//! process has a handler for it. So if the program has no handler for a signal that would end other programs, lath
+//! kills it.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
@@ -17,10 +18,10 @@ use super::Refusal;
 const INTERRUPT: i32 = 2;
 const QUIT: i32 = 3;
 
-/// The signals that are passed on: hang-up, interrupt, quit, the two user-defined signals, and terminate.
+/// The signals that are forwarded: hang-up, interrupt, quit, the two user-defined signals, and terminate.
 const PASSED: [i32; 6] = [1, INTERRUPT, QUIT, 10, 12, 15];
 
-/// Calls `begin`. Then it passes signals that reach this process to `deliver`, until `end` returns a result.
+/// Calls `begin`. Then calls `deliver` for each signal that this process receives, until `end` returns a result.
 pub(super) fn relay<B, T>(
     begin: impl FnOnce() -> B,
     mut end: impl FnMut(&mut B) -> Option<T>,
@@ -28,7 +29,7 @@ pub(super) fn relay<B, T>(
 ) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
-    // A handler, not an ignored signal, because a program inherits ignored signals.
+    // The signals get a handler and are not ignored, because a program inherits ignored signals.
     let mut streams = Vec::new();
     for number in PASSED {
         streams.push((number, signal(SignalKind::from_raw(number))?));
@@ -43,7 +44,7 @@ pub(super) fn relay<B, T>(
         if let Some(result) = end(&mut begun) {
             return Ok(result);
         }
-        // The kernel also reports the end of a child by a signal, but a short pause is simpler.
+        // The kernel also sends a signal when a child ends, but a short pause is simpler.
         const PAUSE: Duration = Duration::from_millis(10);
         let next = runtime.block_on(async { tokio::time::timeout(PAUSE, received.recv()).await });
         if let Ok(Some(number)) = next {
@@ -52,19 +53,20 @@ pub(super) fn relay<B, T>(
     }
 }
 
-/// Sends a signal to another process of lath, which passes it on. A terminal sends its own signals to both.
+/// Sends a signal to another process of lath, which forwards it. Signals that come from a terminal are not sent,
+/// because the terminal sends them to both processes.
 pub(super) fn send(process: u32, number: i32) {
     if matches!(number, INTERRUPT | QUIT) && io::stdin().is_terminal() {
         return;
     }
     let process = i32::try_from(process).ok().and_then(Pid::from_raw);
     if let (Some(process), Some(signal)) = (process, Signal::from_named_raw(number)) {
-        // The process may have ended in the meantime.
+        // The process may already have ended.
         let _ = kill_process(process, signal);
     }
 }
 
-/// Runs `command`, passes signals on, and returns how it ended. `has_terminal` means that a terminal also sends its
+/// Runs `command`, forwards signals, and returns how it ended. `has_terminal` means that a terminal also sends its
 /// signals directly to the program.
 pub(super) fn run_forwarding(command: &mut hakoniwa::Command, has_terminal: bool) -> Result<ExitStatus, Refusal> {
     let failed = |error: String| Refusal::Run { cause: error };
@@ -93,7 +95,8 @@ pub(super) fn run_forwarding(command: &mut hakoniwa::Command, has_terminal: bool
     })
 }
 
-/// Passes the signal to the program. Returns whether the program was ended because it has no handler for it.
+/// Forwards the signal to the program. Returns whether the program was killed, because it has no handler for the
+/// signal.
 fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
     let Some(program) = only_child(warden) else { return false };
     let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap_or_default();
@@ -104,7 +107,7 @@ fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
             // The terminal has already sent these to the program.
             let is_sent = matches!(number, INTERRUPT | QUIT) && has_terminal;
             if let Some(signal) = Signal::from_named_raw(number).filter(|_| !is_sent) {
-                // The program may have ended in the meantime.
+                // The program may already have ended.
                 let _ = kill_process(pid, signal);
             }
             false
@@ -120,7 +123,8 @@ enum Disposition {
     Ends,
 }
 
-/// Reads how a process handles a signal from `/proc/PID/status` (proc_pid_status(5), `SigIgn` and `SigCgt`).
+/// Returns how a process handles a signal. `status` is the text of `/proc/PID/status` (proc_pid_status(5), `SigIgn` and
+/// `SigCgt`).
 fn disposition(status: &str, number: i32) -> Disposition {
     let has = |field: &str| {
         let mask = status.lines().find_map(|line| line.strip_prefix(field));
@@ -134,7 +138,7 @@ fn disposition(status: &str, number: i32) -> Disposition {
     }
 }
 
-/// Returns the program's process: the only child of the process in which hakoniwa waits.
+/// Returns the process of the program. It is the only child of the process in which hakoniwa waits.
 fn only_child(warden: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{warden}/task/{warden}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()

@@ -1,9 +1,9 @@
-//! The warden: lath, started again as a small process that runs the jobs of a build in sandboxes.
+//! The warden is a second, small process of lath. It runs the jobs of a build in sandboxes.
 //!
-//! It is a separate process for three reasons. Only a process with one thread may enter a user namespace. A process
-//! that never opens a program for writing cannot pass such a descriptor to a job while another job starts that program
-//! (`ETXTBSY` of execve(2)). And a small process forks quickly. The warden ends when lath ends, and its jobs end with
-//! it.
+//! There are three reasons for a separate process. First, only a process with one thread may enter a user namespace.
+//! Second, a job cannot start a program that another process has open for writing (`ETXTBSY` of execve(2)). lath writes
+//! programs. If a job were forked from lath at that moment, it would inherit the open file. The warden never opens a
+//! program for writing. Third, a small process forks quickly. The warden ends when lath ends, and its jobs end with it.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -27,30 +27,31 @@ use super::identity::{self, Maps};
 use super::order::{Ended, Order};
 use super::work::Workshop;
 
-/// The first argument of a warden. The second is [`MAPPED`] or [`PLAIN`].
+/// The first argument of a warden process. The second argument is [`MAPPED`] or [`PLAIN`].
 const WORD: &str = "--sandbox-warden";
-/// The warden makes a user namespace, and lath writes its id maps.
+/// The warden creates a user namespace, and lath writes its ID maps.
 const MAPPED: &str = "mapped";
 const PLAIN: &str = "plain";
-/// A warden sends this when it is ready for the next step. Any other text is the reason why it is not.
+/// A warden sends this when it is ready for the next step. Any other text is the reason why it cannot continue.
 const READY: &str = "ready";
 
-/// The descriptors that lath sends with each job: the socket for the answer, standard input, output and error.
+/// The number of descriptors that lath sends with each job: the socket for the answer, and standard input, output and
+/// error.
 pub(super) const DESCRIPTORS: usize = 4;
 
-/// A running warden, as lath sees it.
+/// A running warden, from lath's side.
 #[derive(Debug)]
 pub(super) struct Warden {
     child: Mutex<Child>,
     socket: UnixStream,
     process: u32,
-    /// Removed after the process has ended.
+    /// The group is removed after the process has ended.
     _group: Option<Group>,
 }
 
 impl Warden {
-    /// Starts a warden for jobs whose user in the sandbox is `user`. The warden for the user's own run shares lath's
-    /// terminal. All others are in a process group of their own, so that the terminal's signals do not reach them.
+    /// Starts a warden for jobs that run as `user` in the sandbox. The warden for the user's own run shares lath's
+    /// terminal. All others have their own process group, so that they do not receive the terminal's signals.
     pub(super) fn start(user: u32, is_own_run: bool) -> Result<Self, Refusal> {
         let unavailable = |error: io::Error| Refusal::Unavailable { reason: format!("its process: {error}") };
         let maps = identity::maps(user)?;
@@ -64,10 +65,10 @@ impl Warden {
         let group = if is_own_run { None } else { Group::make() };
         let child = command.spawn().map_err(unavailable)?;
         let process = child.id();
-        // From here on, the process ends when the warden is dropped.
+        // From here on, the process ends if this value is dropped.
         let warden = Self { child: Mutex::new(child), socket, process, _group: group };
         if let Some(group) = &warden._group {
-            // If the group does not accept the process, it limits nothing, but the other limits still apply.
+            // If the process cannot be added to the group, the group limits nothing, but the other limits still apply.
             let _ = group.add(process);
         }
         if let Some(maps) = maps {
@@ -84,7 +85,7 @@ impl Warden {
     fn expect_ready(&self) -> Result<(), Refusal> {
         let mut line = Vec::new();
         let mut byte = [0];
-        // Reads single bytes, because the next message must not be read.
+        // Single bytes are read, so that no byte of the next message is read.
         while (&self.socket).read(&mut byte).is_ok_and(|length| length == 1) && byte != *b"\n" {
             line.extend(byte);
         }
@@ -95,7 +96,7 @@ impl Warden {
         }
     }
 
-    /// Sends a job with its standard streams. Returns the socket from which the answer comes.
+    /// Sends a job with its standard streams. Returns the socket on which the answer arrives.
     pub(super) fn give(&self, order: &Order, streams: [BorrowedFd<'_>; 3]) -> Result<UnixStream, Refusal> {
         let failed = |error: io::Error| Refusal::Run { cause: error.to_string() };
         let words = serde_json::to_vec(order).map_err(|error| failed(error.into()))?;
@@ -119,7 +120,7 @@ impl Warden {
     }
 }
 
-/// Whether the answer to a job has arrived, or can no longer arrive.
+/// Whether the answer to a job has arrived, or the warden has ended.
 pub(super) fn has_answered(socket: &UnixStream) -> bool {
     let mut poll = [PollFd::new(socket, PollFlags::IN)];
     rustix::event::poll(&mut poll, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
@@ -137,28 +138,29 @@ pub(super) fn answer(mut socket: &UnixStream) -> Result<Ended, Refusal> {
 impl Drop for Warden {
     fn drop(&mut self) {
         if let Ok(child) = self.child.get_mut() {
-            // It has no more jobs whose answers are needed.
+            // No answers to jobs are needed any more.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// Writes the id maps. The kernel accepts each map once, and only from a process that may change its ids
-/// (user_namespaces(7)).
+/// Writes the ID maps of the user namespace. The kernel accepts each map only once, and only from a process that may
+/// change its IDs (user_namespaces(7)).
 fn write_maps(process: u32, maps: &Maps) -> io::Result<()> {
     fs::write(format!("/proc/{process}/uid_map"), &maps.users)?;
     fs::write(format!("/proc/{process}/gid_map"), &maps.groups)
 }
 
-/// Runs as a warden until lath ends, if `arguments` request it. Returns `false` if they do not.
+/// If `arguments` are those of a warden, runs as a warden until lath ends. Otherwise returns `false`.
 pub(crate) fn serve(arguments: &[OsString]) -> bool {
     let [_, word, kind] = arguments else { return false };
     if word != WORD {
         return false;
     }
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else { return true };
-    // As in an engine: with the umask of the user, mount points could be closed to the program.
+    // This is the usual umask, which engines use too. With the user's umask, the program might have no access to mount
+    // points.
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let is_mapped = kind == MAPPED;
     let ready = if is_mapped { enter_namespace(&socket) } else { Ok(()) };
@@ -174,7 +176,7 @@ pub(crate) fn serve(arguments: &[OsString]) -> bool {
     true
 }
 
-/// Makes a user namespace, and waits until lath has written its id maps.
+/// Creates a user namespace, and waits until lath has written its ID maps.
 fn enter_namespace(socket: &UnixStream) -> Result<(), String> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)
         .map_err(|error| format!("unshare(CLONE_NEWUSER) => {error}"))?;
@@ -184,7 +186,7 @@ fn enter_namespace(socket: &UnixStream) -> Result<(), String> {
     if line.is_empty() { Err("lath ended".to_owned()) } else { Ok(()) }
 }
 
-/// Runs each job in a thread of its own, until lath ends.
+/// Runs each job in its own thread, until lath ends.
 fn take_orders(socket: &UnixStream, workshop: &Workshop) {
     std::thread::scope(|scope| {
         while let Some([answer, streams @ ..]) = next(socket) {
@@ -198,7 +200,7 @@ fn take_orders(socket: &UnixStream, workshop: &Workshop) {
                 reply(&other, |_| Err(Refusal::Unavailable { reason }));
             }
         }
-        // The answers to jobs that still run are not needed. These jobs end with this process.
+        // No answers to running jobs are needed. These jobs end with this process.
         exit()
     });
 }
@@ -208,7 +210,7 @@ fn exit() -> ! {
     std::process::exit(0)
 }
 
-/// Reads the order from `socket`, runs it, and writes to `socket` how it ended.
+/// Reads the order from `socket`, runs it, and writes the result to `socket`.
 fn reply(mut socket: &UnixStream, run: impl FnOnce(&Order) -> Result<Ended, Refusal>) {
     let mut bytes = Vec::new();
     let read = socket.read_to_end(&mut bytes).map_err(|error| error.to_string());
@@ -217,11 +219,11 @@ fn reply(mut socket: &UnixStream, run: impl FnOnce(&Order) -> Result<Ended, Refu
         Ok(order) => run(&order),
         Err(cause) => Err(Refusal::Run { cause }),
     };
-    // If this cannot be written, lath has ended.
+    // If this fails, lath has ended.
     let _ = socket.write_all(&serde_json::to_vec(&ended).unwrap_or_default());
 }
 
-/// Returns the descriptors of the next job. `None` if lath has ended.
+/// Returns the descriptors of the next job. Returns `None` if lath has ended.
 fn next(socket: &UnixStream) -> Option<[OwnedFd; DESCRIPTORS]> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

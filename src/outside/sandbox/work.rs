@@ -1,12 +1,13 @@
-//! Runs a job in a warden: makes the sandbox, starts the program in it and waits for its end.
+//! Runs a job in a warden: sets up the sandbox, starts the program in it, and waits until it ends.
 
 use std::ffi::CString;
 use std::io::IsTerminal as _;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
 use hakoniwa::{Container, ExitStatus, Stdio};
-use rustix::fs::{FileType, Gid, Uid};
+use rustix::fs::{FileType, FlockOperation, Gid, Uid};
 use seccompiler::BpfProgram;
 
 use super::confine::Confinement;
@@ -17,18 +18,15 @@ use super::{EMULATOR, Emulation, Job, NOT_STARTED, Refusal, filter, signals};
 
 /// The values that all jobs of a warden share.
 pub(super) struct Workshop {
-    /// Whether this process is root of a user namespace in which the program's user exists.
+    /// Whether this process is root in a user namespace that contains the program's user.
     is_mapped: bool,
     filters: Arc<Vec<BpfProgram>>,
-    /// Locked while a sandbox is set up, because hakoniwa makes and removes a folder in the root, and several sandboxes
-    /// may have the same root.
-    setup: Mutex<()>,
 }
 
 impl Workshop {
     pub(super) fn new(is_mapped: bool) -> Result<Self, String> {
         let filters = filter::filters().map_err(|error| format!("cannot make a filter of system calls: {error}"))?;
-        Ok(Self { is_mapped, filters: Arc::new(filters), setup: Mutex::default() })
+        Ok(Self { is_mapped, filters: Arc::new(filters) })
     }
 
     /// Runs the job with `streams` as its standard input, output and error.
@@ -54,19 +52,26 @@ impl Workshop {
         let status = if job.is_own_run {
             signals::run_forwarding(&mut command, has_terminal)
         } else {
-            self.run_one(&mut command)
+            Self::run_one(&mut command, root)
         };
         let recorded = watch.map(|watch| watch.end(&job.program())).unwrap_or_default();
         ended(status?, recorded)
     }
 
-    /// Runs one of several commands that run at the same time.
-    fn run_one(&self, command: &mut hakoniwa::Command) -> Result<ExitStatus, Refusal> {
-        let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Runs one of several commands that run in the tree at `root` at the same time. hakoniwa makes a folder in the tree
+    /// and removes it, so the tree is locked until the sandbox is set up. The lock is one of the file system, because
+    /// programs of different users have different wardens.
+    fn run_one(command: &mut hakoniwa::Command, root: &Path) -> Result<ExitStatus, Refusal> {
+        let failed = |cause: String| Refusal::Run { cause };
+        let tree = fs_err::File::open(root).map_err(|error| failed(error.to_string()))?;
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&tree, FlockOperation::LockExclusive))
+            .map_err(|error| failed(format!("cannot lock its tree: {error}")))?;
         let spawned = command.spawn();
-        drop(setup);
-        let failed = |error: hakoniwa::Error| Refusal::Run { cause: error.to_string() };
-        spawned.map_err(failed)?.wait().map_err(failed)
+        // The new process may still have the descriptor, so closing it here would not be enough.
+        let unlocked = rustix::fs::flock(&tree, FlockOperation::Unlock);
+        let status = spawned.and_then(|mut child| child.wait()).map_err(|error| failed(error.to_string()))?;
+        unlocked.map_err(|error| failed(format!("cannot unlock its tree: {error}")))?;
+        Ok(status)
     }
 
     fn command(&self, container: &Container, job: &Job) -> Result<hakoniwa::Command, Refusal> {
@@ -97,13 +102,14 @@ impl Workshop {
 
 #[expect(unsafe_code, reason = "hakoniwa's only way to do something in the new process before its program starts")]
 fn from_closure(container: &Container, enter: impl Fn() -> i32 + Send + Sync + 'static) -> hakoniwa::Command {
-    // SAFETY: the closure runs after a fork. If another thread held a lock at that time, it would never be released. So
-    // the closure takes no locks: it allocates (the C library's allocator supports forks) and makes system calls.
+    // SAFETY: the closure runs after a fork. If another thread held a lock at that time, the lock would never be
+    // released in the new process. So the closure takes no locks. It only makes system calls and allocates memory, and
+    // the C library's allocator supports forks.
     unsafe { container.command_from_closure(enter) }
 }
 
-/// Makes the program's user the owner of the folders that the job writes to, and of the pipes that it prints to.
-/// Without this, a program could not open `/dev/stdout` by its name. Engines do the same.
+/// Makes the program's user the owner of the job's writable folders and output pipes. Otherwise the program could not
+/// open `/dev/stdout`. Engines do the same.
 fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
     let id = job.uid();
     for (folder, _) in &job.writable {
@@ -125,5 +131,31 @@ fn ended(status: ExitStatus, recorded: Recorded) -> Result<Ended, Refusal> {
         (NOT_STARTED, None) => Err(Refusal::Unavailable { reason: status.reason }),
         _ if recorded.is_cut => Err(Refusal::Run { cause: "it uses too many different paths for a record".to_owned() }),
         (exit_code, _) => Ok(Ended { exit_code, touches: recorded.touches.into_iter().collect() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_sandbox_is_not_set_up_while_another_process_sets_one_up_in_the_same_tree() {
+        let tree = tempfile::tempdir().unwrap();
+        let held = fs_err::File::open(tree.path()).unwrap();
+        rustix::fs::flock(&held, FlockOperation::LockExclusive).unwrap();
+        let root = tree.path().to_owned();
+        let (sender, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut command = Container::new().rootdir(&root).command("/bin/true");
+            sender.send(Workshop::run_one(&mut command, &root)).unwrap();
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_millis(300)).unwrap_err(), RecvTimeoutError::Timeout);
+        rustix::fs::flock(&held, FlockOperation::Unlock).unwrap();
+        // The tree is empty, so there is no program. Only the sandbox was waited for.
+        assert!(ended.recv_timeout(Duration::from_secs(60)).is_ok());
+        assert!(!tree.path().join(".oldrootfs").exists());
     }
 }

@@ -1,4 +1,4 @@
-//! Files that a program in a sandbox has written.
+//! Opens files that a program in a sandbox has written.
 
 use std::io;
 use std::path::Path;
@@ -7,8 +7,8 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
-/// Opens a file that the sandbox has written. Its program could have made a link to a file of the host instead, or a
-/// pipe that never ends.
+/// Opens a file that was written in the sandbox. Refuses links and pipes: the program may have created a link to a file
+/// of the host, or a pipe that never ends.
 pub(crate) fn open_written(path: &Path) -> io::Result<fs::File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;

@@ -1,4 +1,4 @@
-//! The errors of laying out a tree.
+//! The errors that can occur while a tree is laid out.
 
 use std::io;
 

@@ -21,28 +21,28 @@ use crate::outside::unfinished::Unfinished;
 const MEMORY: &str = "/dev/shm";
 /// The magic of a tmpfs (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
-/// A bigger tree is laid out on the disk.
+/// The maximum size of a tree in memory. A larger tree is laid out on the disk.
 const LARGEST_BYTES: u64 = 128 << 20;
-/// Contents of this size or more stay in the store and are mounted. Few files have most of the bytes.
+/// Contents of at least this size stay in the store and are mounted. A few large files usually have most of the bytes.
 const MOUNTED_BYTES: u64 = 1 << 20;
-/// This many times the tree's size must be free, both in that directory and in the machine's memory.
+/// This many times the tree's size must be free, both in the directory and in the machine's memory.
 const TIMES: u64 = 8;
-/// The memory that a file takes in addition to its size: half a page on average, and the kernel's data about it.
+/// The memory that a file needs in addition to its size: half a page on average, and the kernel's data about the file.
 const BYTES_PER_FILE: u64 = 4096;
 
 /// The prefix of the names of these directories.
 const PREFIX: &str = "lath-";
 
-/// A process's directory in memory: contents, each once per mode, and trees of links to them. It is removed with the
-/// last tree.
+/// A directory in memory for one process. It has each content once per mode, and trees of links to these contents. It
+/// is removed together with the last tree.
 #[derive(Debug)]
 pub(super) struct Memory {
     folder: TempDir,
     /// The contents in the directory, and whether each is executable.
     contents: Mutex<BTreeSet<(Digest, bool)>>,
-    /// An empty file that takes the place of a mounted file.
+    /// An empty file, which is used at the path of a mounted file.
     placeholder: PathBuf,
-    /// Whether contents are mounted at all.
+    /// Whether large contents are mounted.
     mounts: bool,
     #[expect(dead_code, reason = "while this lives, a signal handler removes the folder")]
     unfinished: Unfinished,
@@ -54,7 +54,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Creates the directory. `None` if that is not possible.
+    /// Creates the directory. Returns `None` if that is not possible.
     pub(super) fn new(mounts: bool) -> Option<Self> {
         Self::new_in(Path::new(MEMORY), mounts)
     }
@@ -64,7 +64,8 @@ impl Memory {
         let unfinished = Unfinished::new(folder.path());
         let lock = std::fs::File::open(folder.path()).ok()?;
         lock.try_lock_shared().ok()?;
-        // Another process may have removed the directory before it was locked, because it looked abandoned.
+        // Another process may have removed the directory before it was locked, because an unlocked directory seems to
+        // be abandoned.
         let is_there =
             folder.path().metadata().is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
         let placeholder = folder.path().join("placeholder");
@@ -77,17 +78,17 @@ impl Memory {
         fits(tree, self.mounts)
     }
 
-    /// Returns whether the file is mounted, so that the placeholder takes its place.
+    /// Returns whether the file is mounted. If so, the tree has the placeholder at its path.
     pub(super) fn is_mounted(&self, node: &Node) -> bool {
         self.mounts && is_large(node)
     }
 
-    /// Creates a new directory for a tree.
+    /// Creates a directory for a tree.
     pub(super) fn temporary_dir(&self) -> io::Result<TempDir> {
         TempDir::new_in(self.folder.path())
     }
 
-    /// Returns the file to link to for `node`, a file with this content.
+    /// Returns the file to which `node` is linked, which has this content.
     pub(super) fn contents_path(&self, store: &Store, node: &Node, digest: &Digest) -> Result<PathBuf, StoreError> {
         if self.is_mounted(node) {
             return Ok(self.placeholder.clone());
@@ -115,7 +116,7 @@ pub(super) fn fits(tree: &Tree, mounts: bool) -> bool {
         && !may_be_cleared(&groups)
 }
 
-/// Returns the memory that `tree` takes.
+/// Returns the memory that `tree` needs.
 fn size_bytes(tree: &Tree, mounts: bool) -> u64 {
     let size = |node: &Node| match node.kind {
         Kind::File { size_bytes, .. } if !(mounts && is_large(node)) => size_bytes + BYTES_PER_FILE,
@@ -128,7 +129,8 @@ fn is_large(node: &Node) -> bool {
     matches!(node.kind, Kind::File { size_bytes, .. } if size_bytes >= MOUNTED_BYTES)
 }
 
-/// Returns whether contents of the store can be mounted into trees, which is so if programs can be executed from there.
+/// Returns whether contents of the store can be mounted into trees. This requires that programs can be executed from
+/// the store's file system.
 pub(super) fn can_mount(store: &Store) -> bool {
     may_start_programs(store.root())
 }
@@ -138,8 +140,8 @@ fn may_start_programs(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|mount| !mount.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
-/// Returns how many bytes can be written there. `None` if it is not in memory, or if programs cannot be executed from
-/// it.
+/// Returns how many bytes can be written to the directory in memory. Returns `None` if it is not in memory, or if
+/// programs cannot be executed from it.
 fn room() -> Option<u64> {
     let status = rustix::fs::statfs(MEMORY).ok()?;
     let mount = rustix::fs::statvfs(MEMORY).ok()?;
@@ -147,8 +149,8 @@ fn room() -> Option<u64> {
     (is_usable && may_start_programs(Path::new(MEMORY))).then_some(mount.f_bavail * mount.f_frsize)
 }
 
-/// Returns how many bytes of memory this process can still use. This is limited by the memory that is available without
-/// swapping (proc_meminfo(5)) and by the process's control groups (cgroups(7)).
+/// Returns how many bytes of memory this process can still use. The limits are the memory that is available without
+/// swapping (proc_meminfo(5)) and the process's control groups (cgroups(7)).
 fn free(groups: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next())?;
@@ -158,23 +160,24 @@ fn free(groups: &str) -> Option<u64> {
     Some(allowed.ancestors().filter_map(left_of).fold(available, u64::min))
 }
 
-/// Returns how many bytes the control group (version 2) in `folder` can still use. `None` if it sets no limit.
+/// Returns how many bytes the control group (version 2) in `folder` can still use. Returns `None` if it has no limit.
 fn left_of(folder: &Path) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-/// Returns whether systemd-logind may remove this user's files there while the process runs. It does so when the last
-/// session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process outside of sessions, such as a service,
-/// does not prevent that.
+/// Returns whether systemd-logind may remove this user's files in that directory while the process runs. It removes
+/// them when the last session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process that belongs to no
+/// session, such as a service, does not prevent the removal.
 fn may_be_cleared(groups: &str) -> bool {
-    /// The highest user ID of system users (`SYSTEM_UID_MAX`), whose files are not removed.
+    /// The highest user ID of a system user (`SYSTEM_UID_MAX`). The files of system users are not removed.
     const LAST_SYSTEM_ID: u32 = 999;
     let is_ordinary = rustix::process::geteuid().as_raw() > LAST_SYSTEM_ID;
     is_ordinary && Path::new("/run/systemd/sessions").exists() && !groups.contains("/user.slice/")
 }
 
-/// Removes this user's directories in memory that killed processes left. No process has a lock on them.
+/// Removes directories in memory that killed processes of this user have left. They are recognised because no process
+/// has a lock on them.
 pub(crate) fn sweep() {
     sweep_in(Path::new(MEMORY));
 }
@@ -189,7 +192,7 @@ fn sweep_in(memory: &Path) {
         if let Ok(folder) = fs::File::open(entry.path())
             && folder.file().try_lock().is_ok()
         {
-            // If it cannot be removed, a later run tries again.
+            // If it cannot be removed, a later run of lath tries again.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

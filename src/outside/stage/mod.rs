@@ -1,5 +1,4 @@
-//! Stages: directories in memory or on disk in which trees are laid out for a short time, so that programs can run in
-//! them.
+//! Stages: directories, in memory or on disk, in which trees are laid out so that programs can run in them.
 
 mod error;
 mod memory;
@@ -29,7 +28,7 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    /// Also removes the directories in memory that killed processes left.
+    /// Opens the stages, and removes the directories in memory that killed processes have left.
     pub(crate) fn open(store: &Store) -> Self {
         sweep();
         Self { store: store.clone(), memory: Arc::default() }
@@ -41,8 +40,8 @@ impl Stages {
     }
 }
 
-/// A directory that holds one tree after the other. Each tree is made from the previous one, so the files that they
-/// share are laid out only once.
+/// A directory that holds one tree after the other. Each tree is created from the previous one, so files that both
+/// contain are laid out only once.
 #[derive(Debug)]
 pub(crate) struct Stage {
     store: Store,
@@ -68,11 +67,11 @@ pub(crate) struct Shown<'a> {
 /// The directory that contains the trees.
 #[derive(Debug)]
 struct Location {
-    /// The place of the trees, in the folder.
+    /// The directory of the current tree, below `folder`.
     root: PathBuf,
     #[expect(dead_code, reason = "the folder is removed when this is dropped")]
     folder: TempDir,
-    /// Present if the directory is in memory.
+    /// Set if the directory is in memory.
     memory: Option<Arc<Memory>>,
 }
 
@@ -85,9 +84,10 @@ impl Location {
 }
 
 impl Stage {
-    /// Lays out `tree`, reusing the directory of the previous one. Large files are left as placeholders to be mounted.
+    /// Lays out `tree`, reusing the directory of the previous one. The paths of large files only get empty
+    /// placeholders, and the large files must be mounted there.
     pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
-        // If a change fails, its directory is not used again.
+        // If a change fails, the directory is not used again.
         let (location, before) = match self.current.take() {
             Some(Current { location, tree: before })
                 if location.memory.as_ref().is_none_or(|memory| memory.fits(tree)) =>
@@ -98,7 +98,7 @@ impl Stage {
         };
         let location = match self.change(&location, &before, tree) {
             Ok(()) => location,
-            // If the memory is full, there may still be space on the disk.
+            // If the memory is full, the disk may still have space.
             Err(_) if location.memory.is_some() => {
                 let location = self.location_on_disk()?;
                 self.change(&location, &Tree::default(), tree)?;

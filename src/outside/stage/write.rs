@@ -1,4 +1,4 @@
-//! Lays out a tree on a file system: all of it, or only what differs from another tree.
+//! Lays out a tree on a file system, either completely or as a change of another tree.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,26 +16,26 @@ use crate::outside::store::{Store, StoreError};
 /// How the files of a tree are created.
 #[derive(Clone, Copy)]
 pub(super) enum Files<'a> {
-    /// Hard links to the files that this function returns for a file of the tree.
+    /// As hard links. The function returns the file to which a file of the tree is linked.
     Links(&'a dyn Fn(&Node, &Digest) -> Result<PathBuf, StoreError>),
-    /// Copies. If this process may change owners, they get the owners of the tree.
+    /// As copies. If this process may change owners, the copies get the owners of the tree.
     Own,
 }
 
-/// Lays out `tree` in the empty directory `root`. Files are hard links to the store's contents, so the directory must be
-/// mounted read-only if a program runs in it.
+/// Lays out `tree` in the empty directory `root`. Files are hard links to contents in the store. So if a program runs in the directory, it
+/// must be mounted read-only.
 pub(crate) fn check_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     let contents = |node: &Node, digest: &Digest| store.contents_path(digest, node.is_executable());
     lay_out(store, &Tree::default(), tree, root, Files::Links(&contents))
 }
 
-/// Does the same with separate copies of files, for programs that may write to them. If lath runs as root, they get the
-/// owners of the tree.
+/// Does the same with copies of the files, for programs that may write to them. If lath runs as root, the copies get
+/// the owners of the tree.
 pub(crate) fn copy_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     lay_out(store, &Tree::default(), tree, root, Files::Own)
 }
 
-/// Changes the directory `root`, which holds `before`, into `tree`. Touches only what differs.
+/// Changes the directory `root`, which holds `before`, into `tree`. Only files that differ are touched.
 pub(super) fn lay_out(
     store: &Store,
     before: &Tree,
@@ -78,21 +78,22 @@ pub(super) fn lay_out(
             }
         }
         if may_give_away && node.owner != 0 {
-            // Root in a user namespace cannot change the owner to an ID outside the namespace.
+            // In a user namespace, root cannot change an owner to an ID outside of the namespace. So an error is
+            // ignored.
             let _ = unix::lchown(&here, Some(node.owner), Some(node.owner));
         }
     }
     set_modes(before, tree, root, files)
 }
 
-/// Sets the modes that differ from those of `before`. They are set last and deepest first, because a directory must be
-/// filled before it becomes read-only.
+/// Sets the modes that differ from those in `before`. This is done last and from the deepest path upwards, because a
+/// directory must be filled before it becomes read-only.
 fn set_modes(before: &Tree, tree: &Tree, root: &Path, files: Files<'_>) -> Result<(), StageError> {
     for (path, node) in tree.nodes.iter().rev().filter(|(_, node)| sets_mode(node, files)) {
         if before.nodes.get(path).is_some_and(|old| old.kind == node.kind && old.mode == node.mode) {
             continue;
         }
-        // The owner keeps full access to every directory, because lath must be able to clean up.
+        // The owner always has full access to directories, because lath must be able to remove them.
         let more = if node.kind == Kind::Directory { 0o700 } else { 0 };
         let mode = std::fs::Permissions::from_mode(node.mode | more);
         let failed = |source| StageError::CheckOut { path: path.clone(), source };
@@ -101,7 +102,7 @@ fn set_modes(before: &Tree, tree: &Tree, root: &Path, files: Files<'_>) -> Resul
     Ok(())
 }
 
-/// The store contains files with mode 0644 and 0755, and a shared file keeps the store's mode.
+/// A shared file keeps the mode that it has in the store, 0644 or 0755.
 fn sets_mode(node: &Node, files: Files<'_>) -> bool {
     match node.kind {
         Kind::Directory => true,

@@ -1,4 +1,4 @@
-//! Blobs: layers and documents of images that others made, by the sha256 of their bytes.
+//! Blobs: layers and documents of images that other tools built, by the sha256 of their bytes.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ impl Store {
         self.path_in("blobs", &digest.0)
     }
 
-    /// Returns whether the store has the blob, with this size if one is given.
+    /// Returns whether the store has the blob. If a size is given, it must be the blob's size.
     pub(crate) fn has_blob(&self, digest: &BlobDigest, size_bytes: Option<u64>) -> bool {
         is_whole(&self.blob_path(digest), size_bytes)
     }
 
-    /// Keeps the blob that `write` writes. Fails if its digest or its size is not the expected one, or as soon as it is
-    /// longer.
+    /// Stores the blob that `write` writes. Fails if its digest or size is wrong. If it is too long, this fails before
+    /// the end.
     pub(crate) fn write_blob<E: From<StoreError>>(
         &self,
         digest: &BlobDigest,
@@ -46,7 +46,7 @@ impl Store {
     }
 }
 
-/// A writer that takes a limited number of bytes.
+/// A writer that accepts a limited number of bytes.
 struct Bounded<W> {
     inner: W,
     left_bytes: u64,

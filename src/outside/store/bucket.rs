@@ -1,90 +1,95 @@
-//! The cache buckets, and the other forms that are kept in the store, each with its version.
+//! The cache buckets, and the forms of segments in the store. Each has its own version.
 //!
-//! A version must change if an older lath's entries would be wrong: if the value has another shape, if the same key
-//! would give another value, or if the key is made in another way. Old entries are not removed then, but they are no
-//! longer used, and are pruned.
+//! A version must change if entries of an older lath would be wrong for this lath. There are three cases: the value has
+//! another format, the same key would have another value, or the key is computed in another way. Old entries are then
+//! no longer used, and are removed by pruning.
 
 /// A kind of cache entries. Each bucket is a folder of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bucket {
-    /// The InRelease file of a pocket, and its entity tag. Key: its URL. New version: another form of the entry.
+    /// The InRelease file of a pocket, and its entity tag. Key: its URL. New version if: the format of the entry
+    /// changes.
     Releases,
     /// The text of an InRelease whose signature was verified, and the keys that signed it. Key: the keyring and the
-    /// signed text. New version: another form of the entry, or another rule for which signatures count.
+    /// signed text. New version if: the format of the entry changes, or other signatures count as valid.
     VerifiedReleases,
-    /// When an archive's lists of all files could not be fetched, in seconds since 1970. Key: the digests of the lists.
-    /// New version: another form of the entry.
+    /// The time at which an archive's lists of all files could not be fetched, in seconds since 1970. Key: the digests
+    /// of the lists. New version if: the format of the entry changes.
     ListsOutOfReach,
-    /// The Python and the glibc of a base. Key: the snapshot of the archive and the version of Python. New version:
-    /// another way to read them from the packages.
+    /// The exact Python and glibc of a base. Key: the snapshot of the archive and the version of Python. New version
+    /// if: they are read from the packages in another way.
     BaseFacts,
-    /// The resolved .debs. Key: the snapshot of the archive and everything that was asked of it. New version: another
-    /// result for the same question, for example because the solver changed.
+    /// The resolved .debs. Key: the snapshot of the archive, and the complete input of the solver. New version if: the
+    /// same input has another result, for example because the solver changed.
     DebianHalves,
-    /// The pages of an index that a request used. Key: the requirements, the platform and the version of Python. They
-    /// are only prefetched, so a new version is needed only for another form of the entry.
+    /// The pages of an index that a request used. Key: the requirements, the platform and the version of Python. New
+    /// version if: the format of the entry changes. Other changes are harmless, because the pages are only prefetched.
     IndexPages,
-    /// The digest and the entity tag of a wheel whose sha256 is not known before. Key: its URL without credentials. New
-    /// version: another form of the entry.
+    /// The digest and the entity tag of a wheel whose sha256 is not known in advance. Key: its URL without credentials.
+    /// New version if: the format of the entry changes.
     UnpinnedWheels,
-    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the vocabulary.
-    /// New version: the same parcel gives another part. The tests in `tests/it/store.rs` contain the name.
+    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the vocabulary. New version
+    /// if: the same parcel has another part. The tests in `tests/it/store.rs` contain the name of the folder.
     Parts,
-    /// The facts about Python files of a parcel that some build has needed. Key: the parcel's digest. New version: the
-    /// same file gives other facts, for example because of another version of ruff's parser.
+    /// The facts about those Python files of a parcel that a build has needed. Key: the parcel's digest. New version
+    /// if: the same file has other facts, for example because of another version of ruff's parser.
     PythonFiles,
-    /// The texts of a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version: the
-    /// same file gives other texts.
+    /// The texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version if: the same file has
+    /// other texts.
     BinaryTexts,
-    /// The facts about a large file of the user. Key: its digest and the vocabulary. New version: the same file gives other facts.
+    /// The facts about a large file of the user. Key: its digest and the vocabulary. New version if: the same file has other facts.
     CopiedFacts,
-    /// The changes of one layer of a base image. Key: the layer's digest and the vocabulary. New version: the same layer
-    /// gives other changes.
+    /// The changes of one layer of a base image. Key: the layer's digest and the vocabulary. New version if: the same layer has other
+    /// changes.
     BaseLayers,
-    /// A base image as one tree, and the facts in it. Key: the manifest's digest and the vocabulary. New version: the
-    /// same layers give another tree, or lath finds other facts in it.
+    /// A base image as one tree, and the facts in it. Key: the manifest's digest and the vocabulary. New version if:
+    /// the same layers have another tree, or lath finds other facts in it.
     BaseImages,
-    /// An extension module without symbols. Key: the module's digest. New version: other bytes for the same module.
+    /// An extension module without symbols. Key: the module's digest. New version if: the same module has other bytes.
     Stripped,
-    /// The bytecode of a tree. Key: the tree's digest, the entry points, and everything that affects bytecode, with the
-    /// text of the driver. New version: another form of the entry, another choice of files, or other bytecode with the
-    /// same driver.
+    /// The bytecode of a tree. Key: the tree's digest, the entry points, and everything that affects bytecode,
+    /// including the text of the driver. New version if: the format of the entry changes, other files are chosen, or
+    /// the same driver creates other bytecode.
     Bytecode,
-    /// The bytecode of each file of the last tree. Key: the same without the tree's digest. New version: another form of
-    /// the entry, or other bytecode with the same driver.
+    /// The bytecode of each file of the last tree. Key: the same values, but without the tree's digest. New version if: the format of the
+    /// entry changes, or the same driver creates other bytecode.
     LastBytecode,
-    /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder in
-    /// it. New version: the same archive gives another value.
+    /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder in it. New version
+    /// if: the same archive has another value.
     Sdists,
-    /// The result of a step of a build from source: more requirements, metadata, or a wheel. Key: the source and everything
-    /// that takes part in its build, with the text of the driver. New version: another form of the entry, or another
-    /// wheel of the same build.
+    /// The result of a step in a build from source: further requirements, metadata, or a wheel. Key: the source and everything that affects
+    /// its build, including the text of the driver. New version if: the format of the entry changes, or the same build creates another
+    /// wheel.
     Builds,
-    /// The summary of a proof. Key: the digests of both trees, the checks, and the settings for programs. New version:
-    /// other checks or another verdict for the same key, or another form of the summary.
+    /// The summary of a proof. Key: the digests of both trees, the checks, and the settings for programs. New version
+    /// if: the same key has other checks or another result, or the format of the summary changes.
     Proofs,
-    /// The paths that the checks of an untrimmed tree used. Key: the tree, the commands and the settings for programs. New
-    /// version: other paths for the same commands.
+    /// The paths that the checks of an untrimmed tree used. Key: the tree, the commands and the settings for programs. New version if: the
+    /// same commands have other paths.
     Traces,
-    /// The removed files that a check needs. Key: the key of the proof. New version: the search would find other files,
-    /// or another form of the entry.
+    /// The removed files that a check needs. Key: the key of the proof. New version if: the search finds other files,
+    /// or the format of the entry changes.
     Lacks,
-    /// The results of a task of a proof in one tree. Key: the digest of the files that it depends on, the task, and the
-    /// settings for programs. New version: a program would run in another way, so that its result could differ.
+    /// The results of a task of a proof in one tree. Key: the task, the digest of the files on which it depends, and
+    /// the settings for programs. New version if: programs are run in another way, so that results could differ.
     Answers,
-    /// A layer that consists of segments. Key: the keys of the segments. New version: another form of the entry.
+    /// A layer that consists of segments. Key: the keys of the segments. New version if: the format of the entry
+    /// changes.
     Layers,
-    /// The places of files in a segment whose files can be fetched alone. Key: the segment's key. New version: another form
-    /// of the entry.
+    /// The positions of the files in a segment. They are needed to fetch a single file from the layer. Key: the segment's key. New version
+    /// if: the format of the entry changes.
     Frames,
-    /// A sealed image and its receipt. Key: the program, the lock and all options. New version: another form of the
-    /// entry.
+    /// A sealed image and its receipt. Key: the program, the lock and all options. New version if: the format of the
+    /// entry changes.
     Images,
-    /// The blob with the explanation of an image. Key: the digest of the image's config. New version: another form of
-    /// the entry, or of the explanation.
+    /// The bytes that the next level of trim would remove. Key: the program, both trees, the lock and the options. New
+    /// version if: the format of the entry changes.
+    NextLevels,
+    /// The blob with the explanation of an image. Key: the digest of the image's config. New version if: the format of
+    /// the entry or of the explanation changes.
     Explanations,
-    /// The state of a file that contains an image. Key: the path, the image and its name. New version: another form of
-    /// the entry, or other bytes for the same image.
+    /// The state of a file that contains an image. Key: the path, the image and its name. New version if: the format of
+    /// the entry changes, or the same image has other bytes.
     WrittenFiles,
 }
 
@@ -117,27 +122,29 @@ impl Bucket {
             Self::Layers => "layers-2",
             Self::Frames => "frames-1",
             Self::Images => "images-2",
-            Self::Explanations => "explanations-1",
+            Self::NextLevels => "next-levels-1",
+            Self::Explanations => "explanations-2",
             Self::WrittenFiles => "written-files-1",
         }
     }
 }
 
-/// A kind of texts or bytes that are kept as segments. Its name is a part of the segment's key, so that different kinds
-/// never share a file.
+/// A kind of data that is stored as segments. Its name is a part of the segment's key, so two kinds never use the same
+/// file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// The compressed tar of some paths of a layer. Key: the paths with their nodes, the compression and the time. New
-    /// version: other bytes for the same nodes.
+    /// version if: the same nodes have other bytes.
     Tar,
-    /// The end of a layer. Key: the compression. New version: other bytes.
+    /// The end of a layer. Key: the compression. New version if: the bytes change.
     TarEnd,
-    /// The table of contents of a layer whose files can be fetched alone. Key: the keys of the layer's other segments. New
-    /// version: another table for the same files.
+    /// The table of contents of a layer from which single files can be fetched. Key: the keys of the layer's other segments. New version
+    /// if: the same files have another table.
     LayerTable,
-    /// The part of a `Packages` that resolving needs. Key: the digest of the index. New version: another reduced form.
+    /// The part of a `Packages` that is needed to resolve. Key: the digest of the index. New version if: the reduced
+    /// form changes.
     Packages,
-    /// The part of a `Packages` that only comparisons need. Key and version as for [`Self::Packages`].
+    /// The part of a `Packages` that is needed only for comparisons. Key and version as for [`Self::Packages`].
     PackageDetails,
     /// The number and sizes of files of each package, from a `Contents`. Key and version as for [`Self::Packages`].
     Extents,
@@ -146,7 +153,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// Returns the name, for keys.
+    /// Returns the name that is used in keys.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tar => "segment-4",
@@ -193,6 +200,7 @@ mod tests {
             Bucket::Layers,
             Bucket::Frames,
             Bucket::Images,
+            Bucket::NextLevels,
             Bucket::Explanations,
             Bucket::WrittenFiles,
         ];

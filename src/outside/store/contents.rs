@@ -12,8 +12,8 @@ use super::handle::{Place, Store};
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::zeros::is_zero;
 
-/// Contents of at most this many bytes go into a pack. Bigger ones are separate files, so that trees on disk can link
-/// to them.
+/// Contents of at most this size go into a pack. Larger ones are separate files, because trees on the disk have hard
+/// links to them.
 pub(super) const SMALL_BYTES: usize = 128 << 10;
 
 impl Store {
@@ -27,7 +27,7 @@ impl Store {
         Ok(digest)
     }
 
-    /// Stores the output of `reader` as the content of a file. Only one buffer of it is in memory.
+    /// Stores the output of `reader` as the content of a file. Only one buffer of it is in memory at a time.
     pub(crate) fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         match beginning(reader)? {
             Beginning::All(bytes) => Ok((self.put(&bytes)?, bytes.len() as u64)),
@@ -35,7 +35,7 @@ impl Store {
         }
     }
 
-    /// Stores a content that is written while it is read. Blocks of zeros become holes.
+    /// Stores a content. It is written while it is read. Blocks of zeros become holes in the file.
     pub(super) fn put_large(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         const BLOCK: usize = 64 << 10;
         let mut file = self.temporary_file()?;
@@ -59,7 +59,7 @@ impl Store {
         Ok((digest, size_bytes))
     }
 
-    /// Returns a file with only this content and with mode 0644, or 0755 if it is to be executed.
+    /// Returns a file that has only this content. Its mode is 0755 if it must be executable, or else 0644.
     pub(crate) fn contents_path(&self, digest: &Digest, executable: bool) -> Result<PathBuf, StoreError> {
         let plain = self.path_in("files", digest);
         let packed = self.place_of(digest);
@@ -126,7 +126,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Returns the path of the file that contains the content if it is large, for errors.
+    /// Returns the path of the content's file if the content is large. It is used in errors.
     pub(crate) fn contents_place(&self, digest: &Digest) -> PathBuf {
         self.path_in("files", digest)
     }
@@ -137,14 +137,14 @@ pub(crate) trait Contents: Read + Seek {}
 
 impl<T: Read + Seek> Contents for T {}
 
-/// Writes a file, with holes instead of blocks of zeros. Its length must be set at the end.
+/// Writes a file with holes at the blocks that contain only zeros. At the end, the length of the file must be set.
 struct Holed<'a> {
     file: &'a mut std::fs::File,
 }
 
 impl Write for Holed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A file system has holes of whole blocks only.
+        // A hole in a file has the size of whole blocks.
         const BLOCK_BYTES: usize = 4096;
         if bytes.len() >= BLOCK_BYTES && is_zero(bytes) {
             self.file.seek(SeekFrom::Current(bytes.len() as i64))?;
@@ -160,13 +160,13 @@ impl Write for Holed<'_> {
 
 /// The beginning of a reader's output.
 pub(super) enum Beginning {
-    /// Everything.
+    /// The whole output.
     All(Vec<u8>),
-    /// More than a small content. The rest is still in the reader.
+    /// The output is larger than a small content. The rest has not been read yet.
     Part(io::Cursor<Vec<u8>>),
 }
 
-/// Reads at most slightly more than a small content.
+/// Reads the beginning, which is at most slightly larger than a small content.
 pub(super) fn beginning(reader: &mut dyn Read) -> Result<Beginning, StoreError> {
     let mut bytes = Vec::new();
     reader.take(SMALL_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(StoreError::Incoming)?;

@@ -1,4 +1,4 @@
-//! Cache entries: small values as JSON, each in a bucket and under a key.
+//! Cache entries: small JSON values, each with a bucket and a key.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,14 +14,14 @@ use super::handle::Store;
 use crate::model::digest::Digest;
 
 impl Store {
-    /// Reads a cache entry. `None` if it is missing, unreadable or in another format.
+    /// Reads a cache entry. Returns `None` if it is missing, unreadable or in another format.
     pub(crate) fn entry<T: DeserializeOwned>(&self, bucket: Bucket, key: &Digest) -> Option<T> {
         let path = self.entry_path(bucket, key);
         let bytes = fs::read(&path).ok().filter(|_| is_whole(&path, None))?;
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Writes a cache entry. Replaces any existing one.
+    /// Writes a cache entry. Replaces an existing one.
     pub(crate) fn write_entry<T: Serialize>(&self, bucket: Bucket, key: &Digest, value: &T) -> Result<(), StoreError> {
         let path = self.entry_path(bucket, key);
         let bytes = serde_json::to_vec(value)

@@ -9,7 +9,7 @@ use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, MachineHint};
 use crate::model::image::BlobDigest;
 
-/// The version of the layout that this lath reads and writes.
+/// The version of the store's layout that this program supports.
 pub(super) const VERSION: &str = "1";
 
 #[derive(Debug, Error)]

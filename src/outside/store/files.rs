@@ -1,4 +1,5 @@
-//! The rules for every file of the store: it is complete when it has its name, and its last use is recorded.
+//! The rules for every file of the store: a file gets its final name only when it is complete, and the time of its last
+//! use is recorded.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,10 +12,11 @@ use tempfile::{NamedTempFile, PathPersistError, TempDir};
 use super::error::StoreError;
 use crate::outside::clock;
 
-/// The use of a file is recorded at this interval, so that pruning can find unused files.
+/// The use of a file is recorded at most this often, so that pruning can find unused files.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
 
-/// Returns whether the file exists, with this size if one is given. Also records that it is used.
+/// Returns whether the file exists. If a size is given, it must be the file's size. It also records the use of the
+/// file.
 pub(super) fn is_whole(path: &Path, size_bytes: Option<u64>) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
     if size_bytes.is_some_and(|expected| metadata.len() != expected) {
@@ -30,14 +32,15 @@ pub(super) fn is_whole(path: &Path, size_bytes: Option<u64>) -> bool {
     true
 }
 
-/// Gives `file` its mode and renames it to `path`. Replaces any existing file.
+/// Gives `file` its mode and renames it to `path`. Replaces an existing file.
 pub(super) fn place(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), StoreError> {
     let failed = |source| StoreError::Write { path: path.to_owned(), source };
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-    // Closed before it gets its name, because the kernel does not start a program that is open for writing (execve(2)).
+    // The file is closed before it gets its name, because the kernel does not start a program that is open for writing
+    // (execve(2)).
     match file.into_temp_path().persist(path) {
         Ok(()) => Ok(()),
-        // The directory is created together with its first file.
+        // A missing directory is created now, with its first file.
         Err(PathPersistError { error, path: temporary }) if error.kind() == io::ErrorKind::NotFound => {
             path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
             temporary.persist(path).map_err(|error| failed(error.error))
@@ -50,7 +53,7 @@ pub(super) fn is_older(metadata: &std::fs::Metadata, limit: Duration, now: Syste
     metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > limit))
 }
 
-/// Creates a directory in `parent` that other users can neither read nor write.
+/// Creates a directory in `parent` that other users can neither read nor write to.
 pub(crate) fn private_dir(prefix: &str, parent: &Path) -> io::Result<TempDir> {
     let mode = std::fs::Permissions::from_mode(0o700);
     tempfile::Builder::new().prefix(prefix).permissions(mode).tempdir_in(parent)

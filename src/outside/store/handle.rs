@@ -35,7 +35,7 @@ pub(super) struct Shared {
     lock: std::fs::File,
 }
 
-/// The position of a small content.
+/// The position of a small content in a pack.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) pack: Digest,
@@ -56,18 +56,20 @@ pub(super) type Places = BTreeMap<Digest, Place>;
 #[derive(Debug)]
 pub(crate) struct StoreGuard(#[expect(dead_code, reason = "the lock lives as long as the file")] std::fs::File);
 
-/// Marks the folder as a cache (bford.info/cachedir), so that backups and lath itself leave it out.
+/// The content of the file `CACHEDIR.TAG` (bford.info/cachedir). Because of this file, lath and backup programs ignore
+/// the folder.
 const CACHE_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
 
 impl Store {
-    /// Opens the store in `dir`, and creates it if it does not exist. If another process is cleaning it up, waits.
+    /// Opens the store in `dir`, and creates it if it does not exist. If another process is cleaning up the store, this
+    /// waits.
     pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open { root: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(failed)?;
         let root = fs::canonicalize(dir).map_err(failed)?;
         let lock = lock_file(&root).map_err(failed)?;
         if lock.try_lock().is_ok() {
-            // No other process uses the store, so all unfinished files were left by killed processes.
+            // No other process uses the store now, so all unfinished files belong to killed processes.
             refuse_other_version(&root)?;
             sweep(&root);
             let _ = lock.unlock();
@@ -102,7 +104,7 @@ impl Store {
     pub(super) fn path_in(&self, folder: &str, digest: &Digest) -> PathBuf {
         let (folder, name) = (self.root.join(folder), digest.to_string());
         if folder.ends_with("files") || folder.ends_with("programs") {
-            // There may be many of these, and some file systems are slow with large directories.
+            // There may be very many of these files, and some file systems are slow with large directories.
             return folder.join(&name[..2]).join(&name[2..]);
         }
         folder.join(name)
@@ -125,7 +127,7 @@ impl Store {
         place(file, path, 0o644)
     }
 
-    /// Returns where a small content is, if this process has opened its pack.
+    /// Returns the position of a small content, if this process has opened its pack.
     pub(super) fn place_of(&self, digest: &Digest) -> Option<Place> {
         self.shared.places.read().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
     }

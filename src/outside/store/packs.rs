@@ -1,5 +1,6 @@
-//! Packs: the small contents of one parcel, or of one run of the compiler, one after the other in one file. Otherwise
-//! there would be thousands of files. Creating those would take longer than the rest of unpacking.
+//! Packs: each pack is one file. It has the small contents of one parcel, or of one run of the compiler, one after the
+//! other. Without packs, there would be thousands of files. Creating so many files would take longer than everything
+//! else in unpacking.
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Read, Write};
@@ -14,7 +15,7 @@ use super::files::{is_whole, place};
 use super::handle::{Place, Store};
 use crate::model::digest::Digest;
 
-/// The contents of a pack: digests and sizes in bytes, in order, from its first byte to its last.
+/// The contents of a pack in order, as digests and sizes in bytes. There are no other bytes in the pack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Packed(Vec<(Digest, u64)>);
 
@@ -35,7 +36,7 @@ impl Packed {
 #[derive(Debug)]
 pub(crate) struct PackWriter<'a> {
     store: &'a Store,
-    /// Created with the first small content.
+    /// The file is created with the first small content.
     file: Option<BufWriter<NamedTempFile>>,
     known: BTreeSet<Digest>,
     packed: Packed,
@@ -46,7 +47,7 @@ impl Store {
         PackWriter { store: self, file: None, known: BTreeSet::new(), packed: Packed::default() }
     }
 
-    /// Returns whether the pack exists and is complete. If so, its contents can be read from now on.
+    /// Returns whether the pack exists and is complete. If so, the contents in it can then be read.
     pub(crate) fn open_pack(&self, packed: &Packed) -> bool {
         let pack = packed.key();
         if !packed.0.is_empty() && !is_whole(&self.path_in("packs", &pack), Some(packed.size_bytes())) {
@@ -82,7 +83,7 @@ impl PackWriter<'_> {
         Ok((digest, size_bytes))
     }
 
-    /// Gives the pack its name. Its contents can be read from now on.
+    /// Completes the pack and gives it its final name. The contents in it can then be read.
     pub(crate) fn finish(self) -> Result<Packed, StoreError> {
         if let Some(file) = self.file {
             let path = self.store.path_in("packs", &self.packed.key());

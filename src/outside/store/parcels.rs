@@ -16,12 +16,12 @@ impl Store {
         self.path_in("parcels", digest)
     }
 
-    /// Returns whether the store has the parcel, with this size if one is given.
+    /// Returns whether the store has the parcel. If a size is given, it must be the parcel's size.
     pub(crate) fn has_parcel(&self, digest: &Digest, size_bytes: Option<u64>) -> bool {
         is_whole(&self.parcel_path(digest), size_bytes)
     }
 
-    /// Removes a parcel if its bytes no longer match its digest, and returns whether it did.
+    /// Removes a parcel if its bytes do not match its digest. Returns whether it was removed.
     pub(crate) fn drop_damaged_parcel(&self, digest: &Digest) -> Result<bool, StoreError> {
         let path = self.parcel_path(digest);
         let unreadable = |source| StoreError::Read { path: path.clone(), source };
@@ -34,7 +34,7 @@ impl Store {
         Ok(is_damaged)
     }
 
-    /// Moves a downloaded and checked file to its place.
+    /// Moves a file that was downloaded and checked to its path in the store.
     pub(crate) fn adopt_parcel(&self, temporary: &Path, digest: &Digest) -> Result<(), StoreError> {
         let path = self.parcel_path(digest);
         let failed = |source| StoreError::Write { path: path.clone(), source };
@@ -60,7 +60,7 @@ impl Store {
         Ok((digest, size_bytes))
     }
 
-    /// Returns the path of a download in progress. Another process can continue it later.
+    /// Returns the path of a download in progress. Another process can continue this download later.
     pub(crate) fn partial_path(&self, digest: &Digest) -> PathBuf {
         self.root().join("partial").join(digest.to_string())
     }

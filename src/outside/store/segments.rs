@@ -1,4 +1,4 @@
-//! Segments: compressed pieces of layers, by a key of what they are made from.
+//! Segments: compressed pieces of layers. The key of a segment is computed from its inputs.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -18,14 +18,14 @@ impl Store {
         is_whole(&self.segment_path(key), None)
     }
 
-    /// Keeps a segment.
+    /// Stores a segment.
     pub(crate) fn put_segment(&self, key: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
         let failed = |source| StoreError::Write { path: self.segment_path(key), source };
         self.write_segment(key, |file| file.write_all(bytes).map_err(failed))
     }
 
-    /// Keeps the segment that `write` writes. Its bytes cannot be compared with its key, so they are synced to the disk
-    /// before it gets its name.
+    /// Stores the segment that `write` writes. Later, its bytes cannot be checked against its key. So they are synced
+    /// to the disk before the file gets its name.
     pub(crate) fn write_segment<E: From<StoreError>>(
         &self,
         key: &Digest,

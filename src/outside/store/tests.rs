@@ -1,4 +1,4 @@
-//! An empty store for tests.
+//! Creates an empty store for tests.
 
 use tempfile::TempDir;
 

@@ -1,4 +1,4 @@
-//! Keeps a store valid and small: its lock, its version, leftovers of killed processes, and unused files.
+//! Keeps a store valid and small: handles its lock and its version, and removes leftovers and unused files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::error::{StoreError, VERSION};
 use super::files::is_older;
 use crate::outside::clock;
 
-/// An unfinished download is removed if no process has continued it for this long.
+/// An unfinished download is removed if it was not continued for this long.
 const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 /// A number of files and their size.
@@ -21,8 +21,8 @@ pub(crate) struct Amount {
     pub(crate) bytes: u64,
 }
 
-/// Returns the amount of data below `dir`. It is zero if there is no such directory. Hard links to the same file count
-/// once.
+/// Returns the amount of data below `dir`. It is zero if the directory does not exist. Several hard links to the same
+/// file count once.
 pub(crate) fn amount(dir: &Path) -> Result<Amount, StoreError> {
     use std::os::unix::fs::MetadataExt as _;
     let (mut amount, mut seen) = (Amount::default(), std::collections::BTreeSet::new());
@@ -36,8 +36,9 @@ pub(crate) fn amount(dir: &Path) -> Result<Amount, StoreError> {
     Ok(amount)
 }
 
-/// Removes the files that were not used for `unused_for`, or all files, from the store in `store` and from the other
-/// caches next to it. If other processes use the store, calls `on_wait` and waits until they have finished.
+/// Removes files from the store in `store` and from the other caches next to it. These are all files, or only those
+/// that were not used for `unused_for`. If other processes use the store, calls `on_wait` and waits until they have
+/// finished.
 pub(crate) fn prune(
     store: &Path,
     others: &[PathBuf],
@@ -60,7 +61,7 @@ pub(crate) fn prune(
     sweep(store);
     let (mut removed, now) = (Amount::default(), clock::now());
     let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
-        // The lock file stays, because processes that wait for the lock have it open.
+        // The lock file is not removed, because processes that wait for the lock have it open.
         let is_ground = path.parent() == Some(store)
             && path.file_name().is_some_and(|name| name == "lock" || name == "version" && unused_for.is_some());
         let is_unused = unused_for.is_none_or(|limit| is_older(metadata, limit, now));
@@ -88,7 +89,7 @@ fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, &std::fs::Metadata) -> io::Resu
     };
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        // Another process may have removed the file in the meantime.
+        // Another process may have removed the file since then.
         let metadata = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             metadata => metadata.map_err(failed)?,
@@ -114,7 +115,7 @@ pub(super) fn lock_file(root: &Path) -> io::Result<std::fs::File> {
 
 pub(super) fn refuse_other_version(root: &Path) -> Result<(), StoreError> {
     match fs::read_to_string(root.join("version")) {
-        // A version file that was truncated by a power failure is empty, so it is accepted.
+        // An empty version file is accepted, because a power failure may have truncated it.
         Ok(found) if found.trim() == VERSION || found.trim().is_empty() => Ok(()),
         Ok(found) => Err(StoreError::Version { root: root.to_owned(), found: found.trim().to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -122,7 +123,8 @@ pub(super) fn refuse_other_version(root: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Removes the leftovers of killed processes. If one cannot be removed, that does no harm.
+/// Removes files that killed processes have left. If one of them cannot be removed, the only effect is that it uses
+/// space.
 pub(super) fn sweep(root: &Path) {
     let now = clock::now();
     for entry in fs::read_dir(root.join("tmp")).into_iter().flatten().flatten() {

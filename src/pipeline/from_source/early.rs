@@ -19,7 +19,7 @@ enum State<T> {
         name: String,
         result: T,
     },
-    /// The resolver has taken the result, or it was faster and builds the source itself.
+    /// The resolver has taken the result. Or it was faster, and builds the source itself.
     Taken,
 }
 

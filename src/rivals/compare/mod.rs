@@ -108,7 +108,7 @@ fn names(lock: &PlatformLock, is_wanted: impl Fn(&Why) -> bool) -> Vec<String> {
     lock.debs.iter().filter(|deb| is_wanted(&deb.why)).map(|deb| deb.name.clone()).collect()
 }
 
-/// Computes a base image with everything that apt adds to it and leaves behind, and the user base that pip writes.
+/// Computes an image: the base image, all files that apt adds and leaves behind, and the user base that pip writes.
 fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     for package in added.values() {
@@ -121,8 +121,8 @@ fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed
     load
 }
 
-/// Does the same without leftovers. Of the standard library, only the modules imported at start-up are compiled, like
-/// in lath's image.
+/// Computes the same image without these leftovers. Of the standard library, only the modules imported at start-up are
+/// compiled, like in lath's image.
 fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     let source = put_program(own, &mut load);
@@ -144,7 +144,7 @@ fn base_and_packages(scales: &Scales<'_>, system: &Installed<'_>, added: &Instal
     for package in system.values().chain(added.values()) {
         scales.put_package(package, &mut load);
     }
-    // The base has its own databases of packages, and the layer above writes them again.
+    // The databases of packages count twice, because the base contains them, and the layer above writes them again.
     scales.put_bookkeeping(system.len() as u64, &mut load);
     scales.put_bookkeeping((system.len() + added.len()) as u64, &mut load);
     load

@@ -1,9 +1,9 @@
 //! Estimates the sizes of packages and of apt's leftovers. The rules were derived from systems made by debootstrap and
 //! apt (bookworm and trixie).
 //!
-//! The archive gives the `Installed-Size` of each package and lists its files, but without their sizes. This module has
-//! the average size of each kind of file, and how well it compresses. docs/decisions/0080-reckoned-sizes.md has the
-//! measurements.
+//! The archive gives the `Installed-Size` of each package and lists its files, but without their sizes. This module
+//! contains the average size and the compression ratio of each kind of file. docs/decisions/0080-reckoned-sizes.md has
+//! the measurements.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::rivals::model::comparison::{AptHabits, Content, Contents};
 
 /// `Installed-Size` rounds every file up to a KiB. On average, that adds half a KiB.
 const ROUNDED_UP_BYTES: u64 = 512;
-/// It also counts one KiB per directory, but the size of a layer includes no directories.
+/// `Installed-Size` also counts one KiB per directory, but the size of a layer includes no directories.
 const DIRECTORY_BYTES: u64 = 1024;
 
 const DOCUMENT_BYTES: u64 = 17_000;
@@ -29,8 +29,8 @@ const STDLIB_BYTECODE_BYTES: u64 = 19_000;
 const PACKAGE_BYTECODE_BYTES: u64 = 14_000;
 const BYTECODE_OF_SOURCE_PERCENT: u64 = 108;
 
-/// The data that dpkg keeps for each package: its paths twice, with one digest each, scripts and triggers, and its
-/// paragraph of `status`.
+/// The data that dpkg keeps for each package: two lists of its paths, a digest for each path, scripts and triggers, and
+/// its paragraph of `status`.
 const DPKG_FILE_BYTES: u64 = 40;
 const DPKG_PACKAGE_BYTES: u64 = 2_200;
 const DPKG_PACKAGE_FILES: u64 = 4;
@@ -130,7 +130,7 @@ impl Scales<'_> {
             (Content::Documentation, extent.documents * DOCUMENT_BYTES + extent.manuals * MANUAL_BYTES),
             (Content::Translations, extent.translations * TRANSLATION_BYTES),
         ];
-        // The estimate for documentation cannot exceed the package's size, because a package may consist only of
+        // The estimate for documentation is limited to the package's size, because a package may consist only of
         // documentation.
         for (content, bytes) in kinds {
             let share = bytes.min(rest);

@@ -47,8 +47,8 @@ pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
     names
 }
 
-/// Returns every distribution of a server that has a wheel, with its version in the syntax of pip and uv, one shell word per entry. If `has_hashes`
-/// is set, the hashes of all platforms are included.
+/// Returns every distribution that has a wheel on a server, with its version. Each entry is one shell word in the syntax of pip and uv. If
+/// `has_hashes` is set, the hashes of all platforms are included.
 pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));
@@ -84,7 +84,7 @@ fn pinned<'a>(
     for (platform, wheels) in wheels {
         for wheel in wheels.iter().filter(|wheel| !sources::is_own(wheel)) {
             let pin = match wheel.source {
-                WheelSource::Url => format!("{} @ {}", wheel.name, wheel.url),
+                WheelSource::Url => format!("{} @ {}", wheel.name, sources::shown(&wheel.url)),
                 WheelSource::Index | WheelSource::Path => format!("{}=={}", wheel.name, wheel.version),
             };
             let found = pins.entry(pin).or_default();

@@ -13,7 +13,7 @@ struct Names {
 
 /// Returns pip's options, one per entry.
 pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
-    // pip searches all indexes in the same way, so the index of PyTorch is one more.
+    // pip searches all indexes in the same way, so the index of PyTorch is treated like the others.
     let all = AllIndexes { extra: indexes.extra.iter().chain(&indexes.torch).cloned().collect(), ..indexes.clone() };
     let mut options = Vec::new();
     for (option, url) in options_of(&all, &Names { default: "--index-url", extra: "--extra-index-url" }) {
@@ -39,7 +39,7 @@ pub(super) fn for_uv(indexes: &AllIndexes) -> Vec<String> {
     options.into_iter().map(|(option, _)| option).chain(strategy).chain(torch).collect()
 }
 
-/// Returns whether an index is on this machine, so that a Dockerfile cannot use it.
+/// Returns whether an index is on this machine. A Dockerfile cannot use such an index.
 pub(super) fn is_local(index: &SecretText) -> bool {
     index.exposed().starts_with("file:")
 }

@@ -120,7 +120,7 @@ pub(crate) fn dockerfile(
         return Err(DockerfileError::NoDistributions);
     }
     sources::refuse_hopeless(&page)?;
-    // If the versions are pinned, no wheel is from such an index, so it can be left out.
+    // If the versions are pinned, no wheel is from such an index, so the index can be left out.
     if page.is_unpinned()
         && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
     {
@@ -153,7 +153,7 @@ impl<'a> Page<'a> {
     /// Returns the Python that installs and that runs the program.
     fn program(&self) -> String {
         match &self.request.python.home {
-            // Without its version, because people read it.
+            // The path has no version, because people read the Dockerfile.
             PythonHome::Release => PYTHON.to_owned(),
             PythonHome::Image { program, .. } => program.clone(),
         }
@@ -168,7 +168,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Instructions run as the user of the base, who may not write to its folders.
+    /// Adds an instruction that changes to root, because the base's own user may not write to its folders.
     fn become_root(&self, text: &mut Text) {
         if self.base().is_some_and(|base| base.image.found.user.uid != Some(0)) {
             text.why("The base runs as another user, who may not install.");
@@ -180,7 +180,7 @@ impl<'a> Page<'a> {
         self.ingredients.lock.python
     }
 
-    /// Returns whether each distribution of a server has its hash.
+    /// Returns whether each distribution from a server has a hash.
     fn has_hashes(&self) -> bool {
         matches!(self.wanted.style, Style::Lean | Style::Uv)
     }
@@ -200,7 +200,7 @@ impl<'a> Page<'a> {
         asked.join(", ")
     }
 
-    /// What it is, and how it is built.
+    /// Writes the comments at the beginning: the contents of the image, and how it is built.
     fn head(&self, text: &mut Text) {
         let asked: Vec<String> = self
             .ingredients
@@ -272,7 +272,7 @@ impl<'a> Page<'a> {
     /// Returns the mounts of a `RUN` that accesses the network.
     fn secret_mounts(&self) -> Vec<String> {
         match self.certificates() {
-            // Readable by all users, because apt fetches as a user of its own.
+            // All users can read the secret, because apt fetches as a user of its own.
             Some(SECRET) => vec![format!("type=secret,id=ca,target={SECRET},mode=0444")],
             _ => Vec::new(),
         }

@@ -73,7 +73,7 @@ pub(crate) fn on_its_base(wanted: &DockerfileRequest, request: &Request) -> Dock
 
 pub(super) fn write(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let from = &page.wanted.from;
-    // Certificates that are no secret must not be in the stage that ships.
+    // If certificates are not mounted as a secret, they must not be copied into the stage that ships.
     let is_copied = page.wanted.has_certificates && !page.has_mounts();
     let is_one_stage = page.wanted.style == Style::Fat && !is_copied;
     text.why(if is_one_stage {

@@ -49,7 +49,7 @@ fn copied_folders(page: &Page<'_>) -> &'static [&'static str] {
     match names.as_slice() {
         ["lib"] => &["/lib/"],
         ["bin", "lib"] => &["/bin/", "/lib/"],
-        // Wheels can add any folder or file, such as `share`. Or the names are not known in advance.
+        // Wheels can add any folder or file, such as `share`, and the names may not be known in advance.
         _ => &["/"],
     }
 }

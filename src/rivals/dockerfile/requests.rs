@@ -1,4 +1,5 @@
-//! The requests that a Dockerfile needs besides the user's own, and the ingredients of one that cannot be resolved.
+//! The requests that a Dockerfile needs besides the user's own, and the ingredients of a Dockerfile whose request
+//! cannot be resolved.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +36,8 @@ pub(crate) fn request_without_wheels(request: &Request) -> Request {
     debian
 }
 
-/// Returns the ingredients if no wheel of `names` fits: the Debian half, and the program that the user named.
+/// Returns the ingredients for a request whose distributions `names` have no fitting wheel. These are the Debian half,
+/// and the program that the user named.
 pub(crate) fn from_source(
     lock: Lock,
     names: Vec<String>,

@@ -1,5 +1,5 @@
-//! The distributions that the first stage builds from source, and the wheels that the Dockerfile copies, because no
-//! server has them.
+//! The distributions that the first stage builds from source, and the wheels that no server has, so the Dockerfile
+//! copies them.
 //!
 //! pip builds each source into a wheel of `/tmp/wheels`, with the versions of the build tools that lath used. The style's
 //! own installer then installs these wheels.
@@ -11,6 +11,7 @@ use super::text::{Text, exec_form, listed, shell_word};
 use super::{DockerfileError, OwnPython, PYTHON, Page, indexes};
 use crate::model::digest::Digest;
 use crate::model::lock::{LockedBuild, LockedWheel, WheelSource};
+use crate::model::secret_text::SecretText;
 use crate::model::source::BuiltPlace;
 use crate::rivals::model::dockerfile::{ContextContents, ContextFile, Ingredients, Style};
 
@@ -59,7 +60,7 @@ pub(super) fn refuse_hopeless(page: &Page<'_>) -> Result<(), DockerfileError> {
         if let BuiltPlace::Git { url, .. } = &build.from.place
             && !(url.starts_with("https:") || url.starts_with("http:"))
         {
-            return Err(DockerfileError::Repository { name, url: url.clone() });
+            return Err(DockerfileError::Repository { name, url: shown(url) });
         }
         if page.request.python.builds.extra_requires.contains_key(&wheel.name) {
             return Err(DockerfileError::BuildRequirements { name });
@@ -161,6 +162,16 @@ fn build_fetched(page: &Page<'_>, text: &mut Text) {
     }
 }
 
+/// Returns a URL without the name and the password that a lock written by hand may have in it. The builder finds those in
+/// its own settings. The user of SSH, which is usually `git`, is no secret.
+pub(super) fn shown(url: &str) -> String {
+    let is_key = |url: &url::Url| url.scheme() == "ssh" && url.password().is_none();
+    match url::Url::parse(url) {
+        Ok(parsed) if is_key(&parsed) => url.to_owned(),
+        _ => SecretText::from(url).to_string(),
+    }
+}
+
 /// Returns the requirement for a source distribution of a server, without its hash.
 fn fetched(wheel: &LockedWheel, build: &LockedBuild) -> Option<String> {
     let BuiltPlace::Archive { url } = &build.from.place else { return None };
@@ -170,7 +181,7 @@ fn fetched(wheel: &LockedWheel, build: &LockedBuild) -> Option<String> {
     let folder = build.from.subdirectory.as_ref().map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
     Some(match wheel.source {
         WheelSource::Index => format!("{}=={}", wheel.name, wheel.version),
-        _ => format!("{} @ {url}{folder}", wheel.name),
+        _ => format!("{} @ {}{folder}", wheel.name, shown(url)),
     })
 }
 
@@ -181,7 +192,7 @@ fn build_repositories(page: &Page<'_>, text: &mut Text) {
         let BuiltPlace::Git { url, commit } = &build.from.place else { continue };
         let folder =
             build.from.subdirectory.as_ref().map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
-        words.insert(shell_word(&format!("{} @ git+{url}@{commit}{folder}", wheel.name)));
+        words.insert(shell_word(&format!("{} @ git+{}@{commit}{folder}", wheel.name, shown(url))));
     }
     if !words.is_empty() {
         text.why("Commits of repositories. The commit determines the files, so there is no hash.");
@@ -442,6 +453,25 @@ mod tests {
         cannot write `svc` into a Dockerfile: pip does not have `extra-build-dependencies`; add them to `requires` in its `[build-system]`
         cannot write `svc` into a Dockerfile: names must not contain blanks, and values must not contain line breaks
         ");
+    }
+
+    #[test]
+    fn no_password_in_a_lock_is_in_the_dockerfile() {
+        let url = "https://me:secret@host.example/a-1.0-py3-none-any.whl".to_owned();
+        let archive = BuiltPlace::Archive { url: "https://me:secret@host.example/sdist-1.0.tar.gz".to_owned() };
+        let git = BuiltPlace::Git { url: "https://secret@host.example/repo".to_owned(), commit: "c0ffee".to_owned() };
+        let wheels = vec![
+            LockedWheel { url, ..wheel("a", WheelSource::Url, None) },
+            wheel("sdist", WheelSource::Url, Some((archive, &[]))),
+            wheel("repo", WheelSource::Url, Some((git, &[]))),
+        ];
+        for style in [Style::Lean, Style::Uv, Style::Recipe, Style::Fat] {
+            let text = written(wheels.clone(), style, &Request::example()).unwrap().text;
+            assert!(!text.contains("secret"), "{text}");
+            for place in ["a-1.0-py3-none-any.whl", "sdist-1.0.tar.gz", "repo@c0ffee"] {
+                assert!(text.contains(&format!("https://host.example/{place}")), "{text}");
+            }
+        }
     }
 
     #[test]

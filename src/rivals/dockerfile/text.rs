@@ -1,6 +1,6 @@
-//! The text of a Dockerfile: each instruction has a comment with its reason above it, and long instructions are folded.
+//! The text of a Dockerfile. Above each instruction is a comment with its reason, and long instructions are folded.
 //!
-//! Only syntax that every builder supports: no heredocs, no `# syntax=` line.
+//! Only syntax that every builder supports is used: no heredocs, no `# syntax=` line.
 
 use super::DockerfileError;
 

@@ -26,7 +26,7 @@ const CHECK: Duration = Duration::from_secs(300);
 /// The time limit for a build, which may compile the packages that it installs.
 const BUILD: Duration = Duration::from_secs(4 * 3600);
 
-/// The first Docker client without built-in BuildKit. Since this version BuildKit is the plugin `buildx`.
+/// The first Docker client without built-in BuildKit. In this version and later ones, BuildKit is the plugin `buildx`.
 const DOCKER_WITH_BUILDX: u32 = 23;
 /// The first Podman and Buildah with cache mounts: major, minor.
 const PODMAN_WITH_MOUNTS: (u32, u32) = (4, 0);
@@ -356,7 +356,7 @@ fn unpack(archive: &Path, to: &Path) -> io::Result<()> {
         fs::create_dir_all(target.parent().unwrap_or(to))?;
         entry.unpack(target)?;
     }
-    // The archive has no empty folders, and git needs these.
+    // The archive contains no empty folders, but git needs some.
     if to.join(".git").is_dir() {
         for folder in [".git/refs/heads", ".git/objects"] {
             fs::create_dir_all(to.join(folder))?;

@@ -54,7 +54,7 @@ pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn 
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(Some(status)),
                 Ok(None) if began.elapsed() > limit => {
-                    // It may have ended by itself in the meantime, so an error is ignored.
+                    // The program may have ended by itself in the meantime, so an error is ignored.
                     let _ = child.kill();
                     break child.wait().map(|_| None);
                 }
@@ -81,7 +81,7 @@ fn hear(pipe: impl Read, tail: &Mutex<VecDeque<String>>, listener: Option<&dyn L
             Ok(_) => {}
         }
         let line = String::from_utf8_lossy(&bytes);
-        // Of a progress bar that overwrites itself, only the last state is kept.
+        // If a progress bar overwrites itself, only its last state is kept.
         let line = line.trim_end().rsplit('\r').next().unwrap_or_default().to_owned();
         if line.is_empty() {
             continue;

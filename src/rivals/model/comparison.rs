@@ -39,7 +39,7 @@ pub(crate) enum Content {
     /// The interpreter and its standard library.
     Python,
     Bytecode,
-    /// Libraries and programs of Debian that fit none of the other kinds.
+    /// Libraries and programs of Debian that are of no other kind.
     System,
     Shell,
     Documentation,

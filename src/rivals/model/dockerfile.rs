@@ -106,7 +106,7 @@ pub(crate) struct ContextFile {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ContextContents {
-    /// A folder. The archive of the store has its files below one folder.
+    /// A folder, as an archive in the store. The files of the archive are below a single folder.
     Folder(Digest),
     /// A wheel or a source distribution of this machine.
     File(PathBuf),
@@ -150,7 +150,8 @@ impl EngineProgram {
 pub(crate) struct EngineRequest {
     /// The first program that responds is used for the build.
     pub(crate) programs: Vec<EngineProgram>,
-    /// The mount support that the Dockerfile must be written for. `None` means that of the engine's builder.
+    /// The mount support that the Dockerfile must be written for. `None` means the mount support of the engine's
+    /// builder.
     pub(crate) mounts: Option<Mounts>,
     /// A file with certificates.
     pub(crate) certificates: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! The nouns of the Docker side: plain values.
+//! The types of the Docker side: plain values.
 
 pub(crate) mod comparison;
 pub(crate) mod dockerfile;

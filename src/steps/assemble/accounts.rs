@@ -1,5 +1,5 @@
-//! `/etc/passwd` and `/etc/group`: Debian's own accounts, those that packages create, and the user that runs the
-//! program.
+//! `/etc/passwd` and `/etc/group`, with three kinds of accounts: Debian's own accounts, the accounts that packages
+//! create, and the user that runs the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,8 +75,8 @@ pub(super) fn write(
     Ok(numbers)
 }
 
-/// Adds the accounts of `packages` to the files of a base image, which stay as they are if they have all. Returns the
-/// numbers of all users.
+/// Adds the accounts of `packages` to the files of a base image. If no account is missing, the files stay as they are.
+/// Returns the numbers of all users.
 pub(super) fn add(
     tree: &mut Tree,
     packages: &[Account],
@@ -115,7 +115,7 @@ pub(super) fn add(
     Ok(numbers)
 }
 
-/// Returns the numbers of the names in `/etc/passwd` or `/etc/group` (passwd(5), group(5)).
+/// Returns the IDs of the names in `/etc/passwd` or `/etc/group` (passwd(5), group(5)).
 fn numbers(text: &str) -> BTreeMap<String, u32> {
     let number = |line: &str| {
         let mut fields = line.split(':');
@@ -181,8 +181,8 @@ pub(super) fn of_command(command: &Command) -> Option<Account> {
     Some(account)
 }
 
-/// Returns an account whose home is not created: a user with a home, or a group. `None` if the name or the home cannot be
-/// used.
+/// Returns an account without creating its home directory: a user if `home` is given, otherwise a group. `None` if the
+/// name or the home cannot be used.
 pub(super) fn without_new_home(name: &str, home: Option<&str>) -> Option<Account> {
     let account = || Account { name: name.to_owned(), home: home.map(str::to_owned), creates_home: false };
     is_usable(name, home.unwrap_or("/")).then(account)

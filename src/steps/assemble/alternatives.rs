@@ -40,7 +40,8 @@ pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Alternati
     Some(Alternative { priority, master: at(install)?, slaves, origin: origin.clone() })
 }
 
-/// Creates the links of the alternatives with the highest priority. If two have the same priority, the first one wins.
+/// Creates the links of the alternatives with the highest priority. If two alternatives have the same priority, the
+/// first one wins.
 pub(super) fn link(tree: &mut Tree, alternatives: &[Alternative]) -> Result<(), AssembleError> {
     let mut best: BTreeMap<&str, &Alternative> = BTreeMap::new();
     for alternative in alternatives.iter().filter(|one| tree.find(&one.master.target).is_some()) {

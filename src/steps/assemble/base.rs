@@ -15,8 +15,8 @@ const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files
 /// A replacement for env(1), for images without coreutils (docs/decisions/0024-programs-by-their-usual-names.md).
 const ENV: &str = include_str!("env.py");
 
-/// Creates the paths that must exist before any package: the links of usrmerge, mount points, `/tmp` and the user's
-/// home.
+/// Creates the paths that must exist before any package is placed: the links of the merged `/usr`, mount points, `/tmp`
+/// and the user's home.
 pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Result<(), AssembleError> {
     tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
     for name in MERGED {
@@ -43,7 +43,8 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Resu
     Ok(())
 }
 
-/// Writes the files that maintainer scripts and an installer would have written, if no package contains them.
+/// Writes the files that maintainer scripts and an installer would write. Files that a package contains are not
+/// written.
 pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
     if request.base.is_none_or(|base| base.image.found.ca_bundle.is_none()) {
         write_certificates(tree, store)?;
@@ -80,7 +81,7 @@ fn link_where_missing(tree: &mut Tree, path: &str, target: &str) -> Result<(), A
     Ok(())
 }
 
-/// Returns os-release(5), like the distribution's own base-files.
+/// Returns os-release(5), like the package base-files of the distribution.
 fn os_release(request: &AssembleRequest<'_>) -> String {
     let suite = &request.release.suite;
     let known = release(request);
@@ -142,8 +143,8 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     write_bytes(tree, "/etc/ssl/certs/ca-certificates.crt", &bundle, 0o644, store)?;
     link_where_missing(tree, "/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")?;
-    // Paths used by programs that were built for other distributions: programs in Go and Rust, and the OpenSSL in
-    // wheels.
+    // These paths are used by programs that were built for other distributions: programs in Go and Rust, and the
+    // OpenSSL in wheels.
     link_where_missing(tree, "/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
 }
@@ -207,7 +208,7 @@ mod tests {
         VERSION_CODENAME=trixie
         ID=debian
         "#);
-        // Debian's own file of both has these lines.
+        // Debian's own files of both releases have these lines.
         let unreleased = identity(Distribution::Debian, "forky");
         insta::assert_snapshot!(unreleased, @r#"
         PRETTY_NAME="Debian GNU/Linux forky/sid"

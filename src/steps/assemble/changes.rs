@@ -81,7 +81,7 @@ pub(super) fn of_command(command: &Command) -> Option<Vec<Change>> {
             let user = user.split([':', '.']).next().unwrap_or_default();
             each(paths, &|path| Change::Owner { path, user: user.to_owned() })
         }
-        // A path has the same number as owner and group.
+        // In lath's images, the owner and the group of a path have the same ID.
         ("chgrp", _) => Vec::new(),
         ("dpkg-statoverride", [user, _, mode, path]) if option("--add").is_some() => {
             let (user, path) = ((*user).to_owned(), (*path).to_owned());
@@ -94,7 +94,8 @@ pub(super) fn of_command(command: &Command) -> Option<Vec<Change>> {
 
 type Options<'a> = Vec<(&'a str, &'a str)>;
 
-/// Splits the arguments into options with their values, and the rest. Letters of one word are options of their own.
+/// Splits the arguments into options with their values, and the rest. In a word such as `-rf`, each letter is an
+/// option.
 fn options<'a>(program: &str, arguments: &[&'a str]) -> Option<(Options<'a>, Vec<&'a str>)> {
     // Letters that are followed by a value.
     let with_value = match program {
@@ -148,18 +149,19 @@ fn short(option: &str) -> &str {
     }
 }
 
-/// Makes the changes. If one is not possible, it is left out, because a script cannot be trusted to be right about an
-/// image in which it did not run.
+/// Makes the changes. A change that is not possible is left out, because the script did not run in this image and may
+/// be wrong about it.
 ///
-/// Files of packages keep their owner, and rights are only added to them: scripts reserve configuration files for the
-/// account of a service, but a program in an image runs as another user. Setuid bits are never set.
+/// Files of packages keep their owner, and permissions are only added to them. The reason: scripts reserve
+/// configuration files for the account of a service, but a program in an image runs as another user. Setuid bits are
+/// never set.
 pub(super) fn make(tree: &mut Tree, changes: &[(Change, Origin)], accounts: &BTreeMap<String, u32>) {
     for (change, origin) in changes {
         match change {
             Change::Directory { path, mode } => {
                 add(tree, path, Node { mode: mode & 0o7777, ..Node::directory(origin.clone()) });
             }
-            // Locks and logs. An empty file changes nothing for a program that may create it.
+            // These are locks and logs. A program that may create such a file does not need an empty one.
             Change::File { .. } => {}
             Change::Copy { from, to } => {
                 let source = tree.find(from).map(|(_, node)| node.clone()).filter(|node| node.digest().is_some());
@@ -191,15 +193,15 @@ pub(super) fn make(tree: &mut Tree, changes: &[(Change, Origin)], accounts: &BTr
     }
 }
 
-/// Adds a path, unless it exists or has no place.
+/// Adds a path, unless it exists or [`place`] returns `None` for it.
 fn add(tree: &mut Tree, path: &str, node: Node) {
     if let Some(path) = place(tree, path).filter(|path| !tree.nodes.contains_key(path)) {
         tree.insert(path, node);
     }
 }
 
-/// Returns the place of a new path, after the links of its directory. `None` if the path is not absolute, leads outside
-/// of the tree, or would be below a file.
+/// Returns a new path with the links in its directory resolved. `None` if the path is not absolute, leads outside of
+/// the tree, or would be below a file.
 fn place(tree: &Tree, path: &str) -> Option<ImagePath> {
     if !path.starts_with('/') || path.contains(['*', '?', '[']) {
         return None;

@@ -1,4 +1,5 @@
-//! Files of Debian packages: usr-merged, with their alternatives and an entry for scanners. No maintainer script runs.
+//! Files of Debian packages: moved into the merged `/usr`, with their alternatives and an entry for scanners. No
+//! maintainer script runs.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +13,22 @@ use crate::model::part::{DebPart, Part, PartContents};
 use crate::model::tree::{Kind, Node, Origin};
 use crate::outside::store::Store;
 
-/// Paths that several packages have, with different contents.
+/// Paths that several packages contain with different contents.
 #[derive(Default)]
 pub(super) struct Conflicts {
     /// `Replaces` of each package, by its name (Debian Policy, section 7.6.1).
     replaces: BTreeMap<String, Vec<Relation>>,
-    /// The paths of the pairs of packages of which neither replaces the other, the one that was placed first before.
+    /// Pairs of packages, each with the paths that both contain. Neither package of a pair replaces the other. The
+    /// package that was placed first is the first one of the pair.
     paths: BTreeMap<(String, String), Vec<ImagePath>>,
 }
 
-/// Which of two packages has a path.
+/// Which of two packages provides the file at a path.
 #[derive(Debug, PartialEq, Eq)]
 enum Owner {
     Earlier,
     Later,
-    /// The later one, without a word of either package.
+    /// The later package, but neither package declares that it replaces the other.
     Unsettled,
 }
 
@@ -89,7 +91,8 @@ pub(super) fn place(
         let path = ImagePath::parse(&usr_merged(&entry.path))?;
         let there = assembly.tree.nodes.get(&path);
         match (&entry.kind, there.map(|node| &node.kind)) {
-            // A directory that several packages share belongs to the first; one that is a link stays a link.
+            // A directory that several packages share belongs to the first of them. If the path is a link, it stays a
+            // link.
             (Kind::Directory, Some(Kind::Directory | Kind::Link { .. })) => continue,
             (Kind::File { .. } | Kind::Link { .. }, Some(Kind::File { .. } | Kind::Link { .. })) => {
                 let other = there.filter(|node| node.kind != entry.kind).map(|node| &node.origin);
@@ -143,7 +146,7 @@ mod tests {
                 control: format!("Package: {name}\nReplaces: {replaces}\nVersion: 1.0\n"),
                 scripts: Vec::new(),
                 control_files: Vec::new(),
-                // The one before usrmerge, the other after it.
+                // One path is from before usrmerge, the other one from after it.
                 entries: vec![
                     entry("usr/bin", &Kind::Directory),
                     entry(if name == "a" { "bin/x" } else { "usr/bin/x" }, &file),

@@ -28,7 +28,7 @@ pub(super) fn write_cache(
                 && (path.file_name().starts_with("lib") || path.file_name().starts_with("ld-"));
             let soname = if is_library { soname(path, facts.of(node), architecture)? } else { None };
             let Some(soname) = soname.filter(|soname| !soname.contains('/')) else { continue };
-            // The loader opens the path of the SONAME. If it does not exist, ldconfig creates it.
+            // The loader opens the path of the SONAME. If this path does not exist, ldconfig creates it as a link.
             let link = ImagePath::parse(&format!("{directory}/{soname}"))?;
             libraries.entry(soname).or_insert_with(|| link.as_str().to_owned());
             if !tree.nodes.contains_key(&link) {
@@ -44,8 +44,9 @@ pub(super) fn write_cache(
     write_bytes(tree, "/etc/ld.so.cache", &bytes, 0o644, store)
 }
 
-/// Returns the directories that ldconfig searches: those named in the files of `ld.so.conf.d`, in their order, then the
-/// loader's own. Directories in the root's `/lib` are changed to those in `/usr/lib`.
+/// Returns the directories that ldconfig searches: first those that the files of `ld.so.conf.d` name, in their order,
+/// then the default directories of the loader. A directory in `/lib` is returned as the corresponding one in
+/// `/usr/lib`.
 fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result<Vec<String>, AssembleError> {
     let triplet = architecture.triplet();
     let mut directories = Vec::new();
@@ -65,7 +66,7 @@ fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result
     Ok(directories)
 }
 
-/// Returns the SONAME of a library. `None` if it has none, or is for another processor.
+/// Returns the SONAME of a library. `None` if the library has no SONAME, or is for another processor.
 fn soname(
     path: &ImagePath,
     facts: Option<&Facts>,

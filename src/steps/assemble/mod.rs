@@ -93,7 +93,7 @@ pub(crate) fn assemble(
         }
     }
     let mut scripts = scripts::read(parts, &assembly.tree, store)?;
-    // Requested distributions come last, so that their files win over files of others at the same path.
+    // Requested distributions come last, so that their files replace files of other distributions at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     let target = Target { lock, python: request.python, user_base: request.user_base };
     for (origin, wheel) in &wheels {
@@ -145,7 +145,7 @@ fn add_files_of_user(
     Ok(())
 }
 
-/// Makes the results of the packages' maintainer scripts.
+/// Makes the changes that the packages' maintainer scripts would make.
 fn configure(
     scripts: &Scripts,
     assembly: &mut Assembly,
@@ -168,7 +168,7 @@ fn configure(
     Ok(())
 }
 
-/// Names the parcel whose path is of no use.
+/// Adds the name of the parcel to an error about one of its paths.
 fn of(origin: &Origin) -> impl Fn(AssembleError) -> AssembleError {
     |error| match error {
         AssembleError::Path(source) => AssembleError::Place { origin: origin.clone(), source },
@@ -182,25 +182,25 @@ fn read_text(tree: &Tree, path: &str, store: &Store) -> Result<Option<String>, A
     Ok(Some(String::from_utf8_lossy(&store.read(digest)?).into_owned()))
 }
 
-/// Puts a text of lath's own into the tree.
+/// Adds a file with a text from lath to the tree.
 fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<(), AssembleError> {
     write_bytes(tree, path, text.as_bytes(), 0o644, store)
 }
 
-/// Puts a file of lath's own into the tree.
+/// Adds a file that comes from lath to the tree.
 fn write_bytes(tree: &mut Tree, path: &str, bytes: &[u8], mode: u32, store: &Store) -> Result<(), AssembleError> {
     let digest = store.put(bytes)?;
     tree.insert(ImagePath::parse(path)?, Node::file(digest, bytes.len() as u64, mode, Origin::Lath));
     Ok(())
 }
 
-/// Puts a file into the tree whose contents are in the store.
+/// Adds a file to the tree. The contents of the file are in the store.
 fn put(kept: Kept, path: ImagePath, mode: u32, origin: &Origin, assembly: &mut Assembly) {
     assembly.tree.insert(path, Node::file(kept.digest, kept.size_bytes, mode, origin.clone()));
     assembly.facts.add(origin, kept.digest, kept.facts);
 }
 
-/// Refuses a tree with a path below a file or a link, because such a path could lead anywhere.
+/// Refuses a tree with a path below a file or a link, because such a path could lead to any place.
 fn check_parents(tree: &Tree) -> Result<(), AssembleError> {
     for (path, node) in &tree.nodes {
         let Some(parent) = path.parent().filter(|parent| *parent != ImagePath::root()) else { continue };

@@ -16,7 +16,7 @@ const NAMED: usize = 3;
 /// The files that lath only writes if an added package needs a change.
 const OWN_FILES: [&str; 3] = ["/etc/group", "/etc/ld.so.cache", "/etc/passwd"];
 
-/// Begins with the files of the base image, and creates the paths that every image has, if the base image lacks them.
+/// Starts with the files of the base image. Then creates the paths that every image has, if the base image lacks them.
 pub(super) fn lay_ground(
     assembly: &mut Assembly,
     base: OnBase<'_>,
@@ -53,7 +53,7 @@ fn add(tree: &mut Tree, path: &str, node: Node) -> Result<(), AssembleError> {
     Ok(())
 }
 
-/// Returns the path of `folder` after the links of the tree. The last directories may be missing.
+/// Returns the path of `folder` with the links of the tree resolved. The last directories may be missing.
 pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleError> {
     let path = ImagePath::parse(folder)?;
     let mut above = Some(path.clone());
@@ -67,15 +67,15 @@ pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleEr
     Ok(path)
 }
 
-/// Gives each path of the base image its own node again, if lath or a package has made the same one, or if it is a file
-/// for which no added package is responsible. Returns a note about the files that are replaced.
+/// Restores nodes of the base image. A node is restored if lath or a package replaced it by an equal one, or if lath
+/// replaced it and no added package needs the new one. Returns a note about the files that stay replaced.
 pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();
     for (path, own) in &base.image.tree.nodes {
         let Some(node) = tree.nodes.get(path).filter(|node| node.origin != Origin::Base) else { continue };
         let is_same = node.kind == own.kind || (node.kind == Kind::Directory && own.kind == Kind::Directory);
-        // A list of files is only needed again if a package has added files to its folder.
+        // A file that lists its folder must only be written again if a package has added files to that folder.
         let is_of_others = || path.parent().is_none_or(|folder| !added.contains(&folder));
         let is_needless = node.origin == Origin::Lath && !OWN_FILES.contains(&path.as_str()) && is_of_others();
         if is_same || is_needless {
@@ -93,7 +93,7 @@ pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     }
 }
 
-/// Returns every folder that has a file of an added package in it or below it.
+/// Returns every folder that contains a file of an added package, at any depth.
 fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
     let mut folders = BTreeSet::new();
     let is_file = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
@@ -109,8 +109,9 @@ fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
     folders
 }
 
-/// Returns whether the list of libraries must be written again: `ctypes` finds libraries by it, and the loader those in
-/// folders that an added package names. An image without a list has no program that reads it.
+/// Returns whether `ld.so.cache` must be written again. `ctypes` finds libraries with it, and the loader needs it for
+/// folders that an added package names in `ld.so.conf.d`. If the base image has no such file, none of its programs
+/// needs one.
 pub(super) fn needs_loader_cache(tree: &Tree, base: OnBase<'_>) -> bool {
     let is_added = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
     let is_library = |path: &ImagePath| base.image.found.has_ld_cache && path.file_name().contains(".so");

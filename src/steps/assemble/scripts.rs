@@ -1,4 +1,5 @@
-//! The results of maintainer scripts: which of them lath makes, which have no effect in an image, and which it lacks.
+//! The results of maintainer scripts: those that lath makes, those without an effect in an image, and those that the
+//! image lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +32,7 @@ pub(super) struct Scripts {
 /// The effect of one command.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
-    /// None in an image, or lath has the same effect.
+    /// The command has no effect in an image, or lath causes the same effect itself.
     None,
     Shortfall(Shortfall),
     Unknown,
@@ -60,7 +61,7 @@ pub(super) fn read(parts: &[Part], tree: &Tree, store: &Store) -> Result<Scripts
 }
 
 impl Scripts {
-    /// Only accounts are made before the files of a package exist.
+    /// Reads only accounts, because the files of the package do not exist yet when its `preinst` runs.
     fn read_preinst(&mut self, text: &str, deb: &DebPart, tree: &Tree) {
         let commands = commands(text, &["install"], deb, tree).unwrap_or_default();
         self.accounts.extend(commands.iter().filter_map(accounts::of_command));
@@ -164,9 +165,9 @@ fn effect(command: &Command) -> Effect {
     if is_made { Effect::None } else { Effect::Unknown }
 }
 
-/// Returns whether a command has no effect in an image. Such commands serve a running system, an upgrade, a package manager
-/// or a desktop, print or read text, write a cache that programs do not need, or change owners and rights of paths that lath
-/// cannot know. Others have an effect that lath has, too.
+/// Returns whether a command has no effect in an image. Some such commands serve a running system, an upgrade, a package
+/// manager or a desktop. Some print or read text, write a cache that programs do not need, or change owners and permissions
+/// of paths that lath cannot know. For others, lath causes the same effect itself.
 fn is_silent(command: &Command) -> bool {
     let program = command.program();
     if program == "adduser" && command.arguments().is_some_and(|arguments| is_membership(&arguments)) {

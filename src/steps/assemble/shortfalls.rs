@@ -1,4 +1,4 @@
-//! The results of maintainer scripts that lath cannot make, each with its consequence.
+//! The results of maintainer scripts that lath cannot produce, each with the consequence for the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -25,7 +25,7 @@ enum Program {
 }
 
 impl Program {
-    /// The folders of its files. If two have a file of the same name, the first one is read.
+    /// The folders of its files. If both folders have a file of the same name, the file of the first folder is read.
     fn folders(self) -> [&'static str; 2] {
         match self {
             Self::Sysusers => ["/etc/sysusers.d", "/usr/lib/sysusers.d"],
@@ -40,7 +40,7 @@ impl Call {
     }
 }
 
-/// Returns the call that a command of the package `origin` is.
+/// Returns the call in a command of the package `origin`. `None` if the command does not call such a program.
 pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Call> {
     let arguments = command.arguments()?;
     let program = match command.program() {
@@ -105,7 +105,7 @@ fn account(fields: &[&str]) -> Option<Account> {
 }
 
 /// Returns the changes of a line of tmpfiles.d: type, path, mode, user, group, age, argument. Lines that only clean up
-/// or empty a file have none, and those with `!` only have an effect when a machine boots.
+/// or empty a file make no changes. Nor do lines with `!`, because they only have an effect when a machine boots.
 fn changes_of(fields: &[&str]) -> Vec<Change> {
     let [kind, path, rest @ ..] = fields else { return Vec::new() };
     let field = |at: usize| rest.get(at).copied().filter(|value| !value.is_empty() && *value != "-");

@@ -82,7 +82,8 @@ pub(super) fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> R
     Ok(())
 }
 
-/// Returns the mode of a directory whose files have this mode: everybody who can read can also search.
+/// Returns the mode of a directory whose files have this mode. Everybody who can read the files can also search the
+/// directory.
 fn searchable(mode: u32) -> u32 {
     mode | (mode & 0o444) >> 2
 }
@@ -101,8 +102,8 @@ fn kept(source: &Path, size_bytes: u64, store: &Store) -> Result<Kept, AssembleE
     })
 }
 
-/// Returns the path at which a file lands that is copied to `path`. As in a Dockerfile, links among the directories are
-/// followed, such as `/bin`, and a directory is merged into the directory that a link leads to.
+/// Returns the real path of a file that is copied to `path`. As in a Dockerfile, directories that are links, such as
+/// `/bin`, are followed. A directory is merged into the directory that a link refers to.
 fn landing(tree: &Tree, path: &ImagePath, is_directory: bool) -> ImagePath {
     let is_directory_there = |path: &ImagePath| tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
     if let Some(own) = tree.canonical(path).filter(|own| is_directory && is_directory_there(own)) {

@@ -1,4 +1,4 @@
-//! Files of wheels in the user base: site-packages, scripts and data, placed like an installer does it
+//! Files of wheels in the user base: site-packages, scripts and data. They are placed like an installer does it
 //! (packaging.python.org, "Recording installed projects", "Entry points specification").
 
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ pub(super) fn place(
     complete_record(&format!("{site}/{}", wheel.dist_info), &record, locked, assembly, store)
 }
 
-/// Writes a console script that no distribution has. Refuses one that would replace another.
+/// Writes a console script that no distribution contains. Refuses it if it would replace another script.
 pub(super) fn write_script(
     script: &WrittenScript,
     target: &Target<'_>,
@@ -111,9 +111,9 @@ pub(super) fn write_script(
     Ok(())
 }
 
-/// Returns one sentence for each pair of wheels that contain the same path with different contents. A wheel can also contain
-/// a path twice, for example as a module and in its `data` scheme. As with pip, the file that is placed later is in the image. Between two wheels only
-/// files count that Python imports or a user runs: licences and the like do no harm.
+/// Returns one sentence for each pair of wheels that contain the same path with different contents. A wheel can also contain a path twice,
+/// for example as a module and in its `data` scheme. As with pip, the image contains the file that is placed later. Between two wheels,
+/// only files that Python imports or a user runs count, because different licences and similar files do no harm.
 pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, version: PythonVersion) -> Vec<String> {
     let bin = base.program("");
     let mut first: BTreeMap<String, (&Origin, String)> = BTreeMap::new();
@@ -146,8 +146,8 @@ pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, versio
     pairs.into_iter().map(sentence).collect()
 }
 
-/// One sentence for each kind of difference between a wheel and its RECORD. Installers accept such wheels, and the digest
-/// of the whole wheel was checked; but tools in the image that read RECORD get wrong answers.
+/// One sentence for each kind of difference between a wheel and its RECORD. Installers accept such wheels, and lath has
+/// checked the digest of the whole wheel. But tools in the image that read RECORD get wrong data.
 pub(super) fn record_faults(origin: &Origin, wheel: &WheelPart) -> Vec<String> {
     let sentence = |RecordFault { kind, path, others }: &RecordFault| {
         let problem = match kind {
@@ -166,16 +166,17 @@ pub(super) fn record_faults(origin: &Origin, wheel: &WheelPart) -> Vec<String> {
     wheel.record_faults.iter().map(sentence).collect()
 }
 
-/// A file of a wheel, and where it goes in the image.
+/// A file of a wheel, and its place in the image.
 struct Placed<'a> {
     path: String,
     /// The path in the wheel.
     shown: &'a str,
-    /// The same for the same contents.
+    /// Equal for equal contents.
     contents: String,
 }
 
-/// What [`place`] puts into the image, in its order; headers have a folder for each wheel.
+/// Returns the files that [`place`] puts into the image, in the same order. The headers of each wheel have a folder of
+/// their own.
 fn placed<'a>(wheel: &'a WheelPart, base: &UserBase, version: PythonVersion) -> Vec<Placed<'a>> {
     let folders = [(base.site(version), &wheel.site), (base.to_string(), &wheel.data), (base.bin(), &wheel.scripts)];
     let mut all = Vec::new();
@@ -215,10 +216,10 @@ fn put_all(
     Ok(())
 }
 
-/// If the first line of a script is longer than this, it stays as it is.
+/// If the first line of a script is longer than this, the line is not replaced.
 const FIRST_LINE_BYTES: u64 = 4096;
 
-/// A file that goes to the folder of executables.
+/// A file that is placed in the folder of executables.
 struct Written<'a> {
     name: &'a str,
     kept: Kept,

@@ -1,8 +1,9 @@
 //! The changes that one layer makes to the layers below it (image-spec, layer.md).
 //!
-//! Entries are applied in the order of the tar, and the last one of a path is valid. Whiteouts hide only paths of lower
-//! layers, whatever their position in the tar is ("Whiteouts"). A parent directory that is a link in the same layer is
-//! followed. A link of a lower layer is not: it is replaced by a directory, as on an overlay file system.
+//! Entries are applied in the order of the tar. If a path has several entries, the last one counts. Whiteouts hide only
+//! paths of lower layers, whatever their position in the tar is ("Whiteouts"). A parent directory that is a link in the
+//! same layer is followed. A link of a lower layer is not followed. It is replaced by a directory, as on an overlay
+//! file system.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,7 @@ pub(super) struct Changes {
     removed: BTreeSet<ImagePath>,
     /// Directories in which everything of lower layers is removed.
     opaque: BTreeSet<ImagePath>,
-    /// The size of what was added while the layer is read.
+    /// The size of all entries that were added so far.
     #[serde(skip)]
     size: Size,
 }
@@ -50,7 +51,7 @@ pub(super) struct Changes {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) paths: u64,
-    /// Of the paths, and of the targets of links.
+    /// The bytes of the paths and of the targets of links.
     pub(super) bytes: u64,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Size {
 #[serde(rename_all = "lowercase")]
 enum Change {
     Node(Attributes, Kind),
-    /// A directory that the layer needs and does not describe.
+    /// A directory that the layer needs but does not contain an entry for.
     Implied,
     /// A device or a pipe.
     Special,
@@ -163,12 +164,12 @@ impl Changes {
         }
     }
 
-    /// Returns the size of everything that was added. What is replaced later counts, too.
+    /// Returns the size of everything that was added. Entries that are replaced later count, too.
     pub(super) fn size(&self) -> Size {
         self.size
     }
 
-    /// Returns the path after the links of this layer in its parent directories. Adds the directories that are missing.
+    /// Returns the path with the links of this layer in its parent directories resolved. Adds missing directories.
     fn resolve(&mut self, path: &str) -> Result<ImagePath, ChangeError> {
         let path = self.follow(path)?;
         let mut above = path.parent();
@@ -210,7 +211,7 @@ impl Changes {
 
     /// Makes the changes.
     pub(super) fn apply(self, tree: &mut Tree) -> Result<(), ChangeError> {
-        // Hard links may refer to files that the same layer removes or replaces.
+        // The targets of hard links are read first, because the same layer may remove or replace them.
         let mut linked = BTreeMap::new();
         for (path, change) in &self.paths {
             if let Change::HardLink(target) = change {
@@ -330,7 +331,7 @@ mod tests {
             (&["gone a"], "/a-b one"),
             (&["gone a/x"], "/a/, /a-b one, /a/sub/, /a/sub/z one, /a/y one"),
             (&["gone a/sub", "gone a/no"], "/a/, /a-b one, /a/x one, /a/y one"),
-            // Whiteouts hide only lower layers, before and after the entry.
+            // Whiteouts hide only lower layers, whether they come before or after the entry.
             (&["empty a", "file a/new two"], "/a/, /a-b one, /a/new two"),
             (&["file a/new two", "empty a"], "/a/, /a-b one, /a/new two"),
             (&["file a/x two", "gone a/x"], "/a/, /a-b one, /a/sub/, /a/sub/z one, /a/x two, /a/y one"),
@@ -342,7 +343,7 @@ mod tests {
             (&["special a"], "/a-b one"),
             (&["dir a-b", "dir a 700"], "/a/ 700, /a-b/, /a/sub/, /a/sub/z one, /a/x one, /a/y one"),
             (&["file a-b/n two"], "/a/, /a-b/, /a-b/n two, /a/sub/, /a/sub/z one, /a/x one, /a/y one"),
-            // Hard links to a lower layer, also to a path that this layer removes.
+            // Hard links to a lower layer, even to a path that this layer removes.
             (&["hard b a/x", "gone a"], "/a-b one, /b one"),
             (&["hard b a/x", "file a two"], "/a two, /a-b one, /b one"),
         ];
@@ -374,7 +375,7 @@ mod tests {
         let both = [merged.as_slice(), &["file bin/x one"]].concat();
         assert_eq!(tree(&[&both]).unwrap(), "/bin -> usr/bin, /usr/, /usr/bin/, /usr/bin/x one");
         assert_eq!(tree(&[merged, &["file bin/x one"]]).unwrap(), "/bin/, /bin/x one, /usr/, /usr/bin/");
-        // A link that leads outside stays inside.
+        // A link to a path outside of the root leads to a path inside of it.
         assert_eq!(tree(&[&["link a ../../..", "file a/x one"]]).unwrap(), "/a -> ../../.., /x one");
         assert_eq!(tree(&[&["link a /b", "file a/x one"]]).unwrap(), "/a -> /b, /b/, /b/x one");
     }

@@ -1,5 +1,5 @@
-//! Reads the layers: puts the contents of their files into the store, with the facts about them, and keeps the changes
-//! in the cache.
+//! Reads the layers. Puts the contents of their files and the facts about them into the store, and keeps the changes in
+//! the cache.
 
 use std::io::{self, Read, Write as _};
 use std::path::Path;
@@ -29,7 +29,7 @@ use crate::outside::store::{Bucket, Packed, Store};
 const MAX_TAR_BYTES: u64 = 64 << 30;
 /// The most entries of all layers. They are held in memory. The largest images have about 300,000 files.
 const MAX_ENTRIES: u64 = 500_000;
-/// The most bytes that their names may have together, for the same reason.
+/// The most bytes of all names of entries, because they are held in memory, too.
 const MAX_NAMES_BYTES: u64 = 64 << 20;
 
 /// Cache entry: an opened layer.
@@ -55,7 +55,8 @@ pub(super) fn open(image: &OpenImage<'_>, layers: &[Descriptor], store: &Store) 
     layers.par_iter().map(open).collect()
 }
 
-/// The size that the layers of an image may still have, because a small layer may unpack to a large one.
+/// The size that the layers of an image may still have. It is limited, because a small layer can unpack to a very large
+/// one.
 pub(super) struct Room {
     tar_bytes: AtomicU64,
     entries: AtomicU64,
@@ -132,7 +133,8 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
-        // Names of attributes are kept, too. An entry also adds the parents of its path, and may lie behind a link.
+        // Names of attributes are kept, too. An entry also adds the parents of its path, and the path may lead through
+        // a link.
         let own_bytes = entry.path.len() + entry.attributes.iter().map(String::len).sum::<usize>();
         let before = reading.changes.size();
         files_bytes += reading.take(entry)?;

@@ -84,7 +84,7 @@ struct Flattened {
     packs: Vec<Packed>,
 }
 
-/// Reads the image `chosen` of `image`, which is that of `platform`. Its layers are put into the store if the result is not cached yet.
+/// Reads `chosen`, the image of `platform` in `image`. Its layers are put into the store if the result is not cached yet.
 pub(crate) fn base(
     image: &OpenImage<'_>,
     chosen: &ChosenImage,
@@ -177,7 +177,7 @@ fn finished(flat: Flat, chosen: &ChosenImage, platform: Platform, store: &Store)
     Ok(Flattened { image, packs })
 }
 
-/// Whether a path is still in the image, as far as the tree shows it.
+/// Whether the tree shows that an oddity of a lower layer is still in the image.
 fn is_valid(tree: &Tree, oddity: &Oddity) -> bool {
     let node = ImagePath::parse(&oddity.path).ok().and_then(|path| tree.nodes.get(&path));
     match &oddity.kind {
@@ -188,7 +188,7 @@ fn is_valid(tree: &Tree, oddity: &Oddity) -> bool {
     }
 }
 
-/// The layers so far, as one.
+/// The layers that were added so far, merged into one.
 #[derive(Default)]
 struct Flat {
     tree: Tree,

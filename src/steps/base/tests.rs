@@ -1,4 +1,4 @@
-//! Images with handmade layers, right and wrong ones.
+//! Images with handmade layers, some valid and some invalid.
 
 use std::error::Error as _;
 
@@ -195,7 +195,7 @@ fn a_second_read_of_the_same_image_needs_no_layer() {
     };
     fs_err::remove_dir_all(doors.home.path().join("layout")).unwrap();
     assert_eq!(read_with(&doors, &without_layers(&built)).unwrap(), first);
-    // Another image with the same lower layer reads only the new one.
+    // If another image has the same lower layer, only its new layer is read.
     let other = of(&[lower, LayerBuilder::new().file("c", 0o644, "z")]).build();
     fs_err::remove_dir_all(doors.home.path().join("layout")).unwrap();
     let other = read_with(&doors, &without_layers(&other)).unwrap();
@@ -278,7 +278,7 @@ fn changed_and_cut_bytes_never_panic_and_never_give_another_tree() {
         .file(&"long/".repeat(40), 0o644, "x")
         .whiteout("gone");
     let tar = layer.tar();
-    // A generator of Marsaglia, so that each run tries the same bytes.
+    // A random number generator (Marsaglia's xorshift) with a fixed seed, so that each run tries the same bytes.
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = |most: usize| {
         state ^= state << 13;

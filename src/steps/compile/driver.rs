@@ -25,8 +25,8 @@ pub(super) struct Trees<'a> {
     pub(super) python: Python<'a>,
 }
 
-/// Compiles `paths`. Returns the size of each file's bytecode in bytes, or `None` if it cannot be compiled. The bytecode
-/// of all files, one after the other, is in the file that [`open_code`] opens.
+/// Compiles `paths`. Returns the size of each file's bytecode in bytes, or `None` if it cannot be compiled. The file
+/// that [`open_code`] opens contains the bytecode of all files, one after the other.
 pub(super) fn drive(
     trees: Trees<'_>,
     paths: &[&ImagePath],
@@ -69,7 +69,7 @@ pub(super) fn open_code(work: &Path) -> Result<fs::File, CompileError> {
     open_written(&work.join("code")).map_err(CompileError::Folder)
 }
 
-/// Returns the system's error that kept Python from writing, if its traceback ends with one.
+/// If the traceback of Python ends with an error of the system about writing, returns this error.
 fn unwritable(traceback: &str) -> Option<io::Error> {
     let number = traceback.lines().last()?.strip_prefix("OSError: [Errno ")?.split(']').next()?.parse().ok()?;
     let error = io::Error::from_raw_os_error(number);

@@ -42,8 +42,8 @@ struct Compiled {
     source_digest: Option<Digest>,
     digest: Digest,
     size_bytes: u64,
-    /// Whether only the application loads it. It is then in a layer of its own, so that the layers of packages and
-    /// distributions do not change if the application imports other modules.
+    /// Whether only the application loads it. Such bytecode is in a layer of its own. So if the application imports
+    /// other modules, the layers of packages and distributions do not change.
     #[serde(default)]
     is_of_application: bool,
 }
@@ -102,7 +102,7 @@ fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, ver
     for one in compiled {
         let Some(source) = tree.nodes.get(&one.source) else { continue };
         let Some(path) = bytecode_path(&one.source, version) else { continue };
-        // Bytecode of a module of the base image is no part of that image.
+        // Bytecode that lath adds for a module of the base image is not part of the base image.
         let origin = if source.origin == Origin::Base { Origin::Lath } else { source.origin.clone() };
         let reason = if one.is_of_application { Kept::ApplicationBytecode } else { reason.clone() };
         let node = Node { kept: Some(reason), ..Node::file(one.digest, one.size_bytes, 0o644, origin) };
@@ -147,7 +147,7 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
     tree.nodes.iter().filter_map(module).collect()
 }
 
-/// Returns the module that a file of the application would be, so that its imports count.
+/// Returns a file of the application as a module, so that the modules it imports are found.
 fn main_module(path: &ImagePath, app: &AppRequest) -> Option<EntryPoint> {
     let inside = path.as_str().strip_prefix(app.target.as_str())?.trim_start_matches('/');
     let module = inside.strip_suffix(".py")?.replace('/', ".");
@@ -259,14 +259,15 @@ impl<'a> Compilation<'a> {
         Ok(files)
     }
 
-    /// Returns whether the base image has the bytecode of a module, or is not to get the bytecode of all its modules.
+    /// Returns whether a module of the base image gets no bytecode from lath: the base image already has it, or the
+    /// request does not want bytecode of all its modules.
     fn is_compiled_in_base(&self, source: &ImagePath) -> bool {
         let is_of_base = self.slim.nodes.get(source).is_some_and(|node| node.origin == Origin::Base);
         let there = bytecode_path(source, self.python.version);
         is_of_base && (self.bytecode == Bytecode::All || there.is_none_or(|path| self.slim.nodes.contains_key(&path)))
     }
 
-    /// Returns the files that the request wants to be compiled.
+    /// Returns the files that must be compiled for the request.
     fn wanted_files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
         let modules = Modules::new(self.slim, self.python, self.site.clone()).with_application(self.app);
         if self.bytecode == Bytecode::All {
@@ -291,7 +292,7 @@ impl<'a> Compilation<'a> {
         Ok(files)
     }
 
-    /// Returns the bytecode of the last run for files that have not changed.
+    /// Returns the bytecode of those files that have not changed since the last run.
     fn last(&self) -> Finished {
         let last: Option<Finished> = self.world.store.entry(Bucket::LastBytecode, &self.question());
         let Some(mut last) = last.filter(|last| self.opens(&last.packs)) else { return Finished::default() };
@@ -307,7 +308,8 @@ impl<'a> Compilation<'a> {
         let Finished { mut compiled, mut packs } = self.last();
         compiled.retain(|one| files.contains_key(&one.source));
         if packs.len() >= Self::PACKS {
-            // This keeps the number of packs small, so they open quickly. It also drops bytecode that is no longer used.
+            // One pack replaces several, because a small number of packs opens quickly. It also drops bytecode that is
+            // no longer used.
             packs = vec![self.repack(&compiled)?];
         }
         let known: BTreeSet<&ImagePath> = compiled.iter().map(|one| &one.source).collect();

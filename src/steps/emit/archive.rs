@@ -78,8 +78,8 @@ pub(super) fn stage(
     Ok(file)
 }
 
-/// Returns the `manifest.json` of `docker save`, for engines that cannot read an OCI layout. They read one platform,
-/// which is the first.
+/// Returns the `manifest.json` of `docker save`, for engines that cannot read an OCI layout. These engines read only
+/// one platform, so only the first one is listed.
 fn docker_manifests(first: &OnePlatform, names: &[Name]) -> [DockerManifest; 1] {
     let blob = |digest: &Digest| format!("blobs/sha256/{digest}");
     let layers = first.layers.iter().map(blob).collect();

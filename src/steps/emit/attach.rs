@@ -1,5 +1,5 @@
-//! Explanations that are attached to the images in a registry: each is a manifest about the manifest of a platform's
-//! image, with the explanation as its only layer (image-spec, manifest.md, "Guidelines for Artifact Usage").
+//! Explanations that are attached to the images in a registry. Each is a manifest with the explanation as its only
+//! layer, and refers to the manifest of a platform's image (image-spec, manifest.md, "Guidelines for Artifact Usage").
 
 use std::collections::BTreeMap;
 use std::io;

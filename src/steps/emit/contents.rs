@@ -25,15 +25,16 @@ pub(crate) struct Contents<'a> {
     pub(crate) names: Vec<String>,
     /// Seconds since 1970, for the files of an archive.
     pub(crate) epoch_secs: u64,
-    /// The index, or the only manifest. Its digest is that of the image.
+    /// The index, or the only manifest. Its digest is the digest of the image.
     pub(crate) root: &'a Document,
     /// The manifests and indexes below the root, each after the documents that it names.
     pub(crate) documents: Vec<&'a Document>,
     /// The configs and the layers.
     pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
-    /// The platform that formats with only one platform contain. An index may have none.
+    /// The platform that is written to formats with only one platform. An index may have none.
     pub(crate) first: Option<OnePlatform>,
-    /// The image of a registry that the fetched blobs come from. Its registry can copy them without a transfer.
+    /// The image in a registry from which blobs are fetched. Within that registry, they can be copied without a
+    /// transfer.
     pub(crate) origin: Option<&'a ImageReference>,
 }
 
@@ -68,7 +69,7 @@ pub(crate) enum Bytes<'a> {
     Segments(&'a [Digest]),
     /// A blob of the store.
     Kept(BlobDigest),
-    /// Returns the file of the blob, which is fetched first if the store does not contain it.
+    /// Returns the file of the blob. If the store does not contain the blob, it is fetched first.
     Fetched(Arc<Fetch<'a>>),
 }
 
@@ -89,8 +90,8 @@ impl Blob<'_> {
 }
 
 impl<'a> Contents<'a> {
-    /// Returns the contents of an image that lath made. The layers of a base image are
-    /// fetched from there if the store does not contain them and a destination needs their bytes.
+    /// Returns the contents of an image that lath made. A layer of a base image is fetched if a destination needs its
+    /// bytes and the store does not contain them.
     pub(crate) fn of(image: &'a Image, base: Option<Base<'a>>) -> Self {
         let mut blobs = BTreeMap::new();
         for platform in &image.platforms {
@@ -139,7 +140,7 @@ fn of_layer<'a>(layer: &'a Layer, base: Option<Base<'a>>) -> Blob<'a> {
 }
 
 impl Base<'_> {
-    /// Returns the file of one of its layers.
+    /// Returns the file of one of the base image's layers.
     fn layer(&self, layer: &Layer) -> Result<PathBuf, EmitError> {
         let Self { source, world } = self;
         if world.store.has_blob(&layer.digest, Some(layer.size_bytes)) {

@@ -29,7 +29,8 @@ pub(super) fn refuse(name: &str, is_zstd: bool, world: &World) -> Result<(), Emi
 
 pub(super) fn stage<'a>(name: &str, contents: &Contents<'_>, world: &'a World) -> Result<Loading<'a>, EmitError> {
     let home = world.store.temporary_dir()?;
-    // The image is loaded under all of its names, or only under the one that the destination has instead.
+    // The image is loaded under all of its names. If the destination has another name, it is loaded only under that
+    // name.
     let is_own = contents.names.first().is_some_and(|own| own == name);
     let names = if is_own { contents.names.clone() } else { vec![name.to_owned()] };
     let contents = Contents { names, ..contents.clone() };

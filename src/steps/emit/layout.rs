@@ -47,7 +47,7 @@ impl Name {
         }
     }
 
-    /// Returns the names of an image with the names `own`. If the user wants a certain one, it is the only one. If two
+    /// Returns the names of an image with the names `own`. If the user wants a certain name, it is the only one. If two
     /// images have the same tag, the reference of the second one is its whole name, because a layout has only one entry
     /// for each reference.
     pub(super) fn all(own: &[String], wanted: Option<&str>) -> Vec<Self> {
@@ -64,7 +64,7 @@ impl Name {
     }
 }
 
-/// The files of a layout that are written before the ones that it already contains are changed.
+/// The new files of a layout. They are written before any existing file of the layout is changed.
 pub(super) struct StagedLayout {
     path: PathBuf,
     blobs: Vec<StagedFile>,
@@ -124,8 +124,8 @@ pub(super) fn stage(
 }
 
 impl StagedLayout {
-    /// Gives the blobs their names, and the image last, so that the layout is complete at any moment. Other builds that
-    /// write to it wait.
+    /// Gives the blobs their names, then adds the image to the index, so that the layout is complete at any moment.
+    /// Other builds that write to this layout wait.
     pub(super) fn publish(self) -> Result<(), EmitError> {
         let failed = |source| EmitError::Write { path: self.path.clone(), source };
         let folder = fs::File::open(&self.path).map_err(failed)?;

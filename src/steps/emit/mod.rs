@@ -1,6 +1,6 @@
-//! Image -> destinations, one file per kind. Everything is written beside its destination first, and gets its name only
-//! after all of it is complete. So a build that fails before that leaves every destination
-//! unchanged.
+//! Image -> destinations, one file per kind. Everything is first written to temporary files beside its destination.
+//! Only after everything is complete, these files get their names. So a build that fails before that leaves every
+//! destination unchanged.
 
 mod already;
 mod archive;
@@ -187,7 +187,7 @@ struct Source<'a> {
     tree: Option<&'a Tree>,
 }
 
-/// Writes everything beside its destination, then gives all their names. Tags of registries are set last.
+/// Writes everything beside its destination, then gives everything its name. Tags of registries are set last.
 fn write(
     source: &Source<'_>,
     destinations: &[Destination],
@@ -205,7 +205,8 @@ fn write(
         Ok(())
     });
     if let Err(error) = staged {
-        // A folder that one destination made may contain the files of another, so these are removed first.
+        // Files are removed in the reverse order, because a destination may be in a folder that was created for an
+        // earlier destination. This folder must be removed last.
         while ready.pop().is_some() {}
         return Err(error);
     }
@@ -220,7 +221,7 @@ fn write(
     new.into_iter().try_for_each(|destination| already::record(destination, contents, &world.store))
 }
 
-/// Stages all destinations. Registries are the last ones, because what they get cannot be taken back.
+/// Stages all destinations. Registries are the last ones, because a push cannot be undone.
 fn stage_all<'a>(
     destinations: &[&'a Destination],
     source: &Source<'_>,
@@ -260,7 +261,7 @@ fn stage<'a>(destination: &Destination, source: &Source<'_>, world: &'a World) -
     Ok(Some(ready))
 }
 
-/// Refuses every destination that cannot be written for so many platforms, before anything is downloaded.
+/// Before anything is downloaded, refuses every destination that cannot be written for this number of platforms.
 pub(crate) fn refuse_hopeless(
     request: &OutputRequest,
     platforms: usize,
@@ -340,7 +341,7 @@ impl Claims {
     /// Adds a place, unless another destination uses it.
     fn add(&mut self, place: Place, shape: Shape) -> Result<(), EmitError> {
         for (other, other_shape) in &self.0 {
-            // Two images of one build with two names may go to the same layout.
+            // A build of two images with different names may write both to the same layout.
             let is_shared = [shape, *other_shape] == [Shape::Layout; 2];
             if place.is_same(other) && !is_shared {
                 return Err(match place.typed == other.typed {

@@ -6,15 +6,15 @@ use fs_err as fs;
 
 use super::EmitError;
 
-/// More links than this in a row form a circle (`MAXSYMLINKS` of Linux).
+/// If a path leads through more links than this, they are taken for a circle (`MAXSYMLINKS` of Linux).
 const MOST_LINKS: usize = 40;
 
 /// A place that lath writes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// As the user typed it.
+    /// The path as the user typed it.
     pub(super) typed: PathBuf,
-    /// The same path, with the link followed if it is one.
+    /// The same path. If it is a link, the target of the link.
     pub(super) path: PathBuf,
     /// The absolute path without links. It is unique for each place.
     identity: PathBuf,
@@ -26,7 +26,8 @@ impl Place {
         let failed = |source| EmitError::Write { path: typed.to_owned(), source };
         let mut path = typed.to_owned();
         for _ in 0..MOST_LINKS {
-            // A path of a file that a process has open is not followed, because no file can be made beside it.
+            // A link in `/proc` to a file that a process has open is not followed, because no file can be created
+            // beside it.
             let Some(target) = fs::read_link(&path).ok().filter(|_| !path.starts_with("/proc")) else {
                 let identity = identity(&path).map_err(failed)?;
                 return Ok(Self { typed: typed.to_owned(), path, identity });
@@ -43,7 +44,8 @@ impl Place {
         Err(EmitError::Refused { path: typed.to_owned(), problem: "it is a link that leads back to itself" })
     }
 
-    /// Whether the user named a link. A link in `/proc` does not count, because it is to a file that a process has open.
+    /// Whether the user named a link. A link in `/proc` does not count, because it refers to a file that a process has
+    /// open.
     pub(super) fn is_link(&self) -> bool {
         self.typed != self.path && !self.path.starts_with("/proc")
     }

@@ -1,5 +1,5 @@
-//! Images in registries. Everything that a tag needs is pushed first, to all registries; the tags are set last, so that
-//! a push that fails never leaves a tag with an incomplete image (docs/decisions/0128-the-order-of-a-push.md).
+//! Images in registries. First, everything that a tag needs is pushed to all registries. The tags are set last, so that
+//! a failed push never leaves a tag with an incomplete image (docs/decisions/0128-the-order-of-a-push.md).
 
 use std::io;
 use std::panic::resume_unwind;
@@ -26,7 +26,7 @@ pub(super) struct StagedTags<'a> {
 
 /// A repository and the tags in it.
 struct Target<'a> {
-    /// One of the tags. Its tag has no meaning for blobs.
+    /// One of these tags. For blobs, only its repository matters.
     image: &'a ImageReference,
     tags: Vec<&'a ImageReference>,
 }
@@ -39,8 +39,8 @@ pub(super) fn refuse(destinations: &[Destination], world: &World) -> Result<(), 
     })
 }
 
-/// Pushes everything except the tags to the registries of `destinations`. Nothing is sent to a repository whose tags
-/// already are this image.
+/// Pushes everything except the tags to the registries of `destinations`. If all tags of a repository already refer to
+/// this image, nothing is sent to it.
 pub(super) fn stage<'a>(
     destinations: &[&'a Destination],
     contents: &Contents<'_>,
@@ -90,7 +90,7 @@ fn targets<'a>(destinations: impl IntoIterator<Item = &'a Destination>) -> Vec<T
     targets
 }
 
-/// Returns the tags that are not `root`.
+/// Returns the tags that do not refer to `root` yet.
 fn unset<'a>(
     tags: &[&'a ImageReference],
     root: BlobDigest,
@@ -106,8 +106,9 @@ fn unset<'a>(
     Ok(unset)
 }
 
-/// Pushes the blobs and the documents below the root to the repository of `image`, unless it has the root already,
-/// because a registry takes a document only after all that it names. `filled` are repositories that have the blobs.
+/// Pushes the blobs and the documents below the root to the repository of `image`. If the repository already has the
+/// root, it has these too, because a registry accepts a document only after everything that the document names.
+/// `filled` are repositories that have the blobs.
 fn fill(
     image: &ImageReference,
     filled: &[&ImageReference],
@@ -153,8 +154,8 @@ fn uploads<'a>(
     contents.blobs.iter().map(|(digest, blob)| upload((*digest, blob))).collect()
 }
 
-/// Fetches the blobs of another place that the repository of `image` does not have, several at once. Blobs of the same
-/// registry are not fetched, because it can mount them.
+/// Fetches the blobs that are in another place and not in the repository of `image`, several at once. If they are in
+/// the same registry, they are not fetched, because the registry can mount them.
 fn fetch_missing(image: &ImageReference, contents: &Contents<'_>, world: &World) -> Result<(), EmitError> {
     if contents.origin.is_some_and(|origin| origin.registry == image.registry) {
         return Ok(());
@@ -183,8 +184,8 @@ fn fetch_missing(image: &ImageReference, contents: &Contents<'_>, world: &World)
     })
 }
 
-/// Opens a blob. If it must be fetched first, a thread of its own does this, because the client of the registry waits
-/// meanwhile, and a wait within a wait is not possible.
+/// Opens a blob. If it must be fetched first, another thread does this. This thread already waits in the registry
+/// client's runtime, and a runtime cannot wait a second time in the same thread.
 fn opened_apart(blob: &Blob<'_>, world: &World) -> Result<Box<dyn io::Read + Send>, EmitError> {
     match &blob.bytes {
         Bytes::Memory(_) | Bytes::Segments(_) | Bytes::Kept(_) => blob.reader(&world.store),

@@ -7,8 +7,9 @@ use super::error::EncodedError;
 use crate::model::explanation::Explanation;
 
 const LEVEL: i32 = 3;
-/// More unpacked bytes are refused. The explanation of an image with 100,000 paths has a tenth of them.
-pub(super) const MAX_BYTES: u64 = 128 << 20;
+/// More unpacked bytes are refused, because they need up to ten times as much memory. The explanation of an image with
+/// 100,000 paths has a fifth of them.
+pub(super) const MAX_BYTES: u64 = 32 << 20;
 
 /// Returns the bytes of an explanation.
 pub(super) fn encode(explanation: &Explanation) -> Result<Vec<u8>, EncodedError> {
@@ -39,6 +40,23 @@ mod tests {
         let arm = Explanation { platform: "linux/arm64".parse().unwrap(), ..example() };
         let bytes = [encode(&example()).unwrap(), encode(&arm).unwrap()].concat();
         assert_eq!(decode(bytes.as_slice()).unwrap(), [example(), arm]);
+    }
+
+    #[test]
+    #[ignore = "a check of real images: LATH_EXPLANATIONS=FILE:FILE cargo test --lib every_path_of_these -- --ignored --nocapture"]
+    #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it checks files that the caller names")]
+    fn every_path_of_these_explanations_has_a_chain() {
+        let files = std::env::var_os("LATH_EXPLANATIONS").expect("LATH_EXPLANATIONS names files");
+        for file in std::env::split_paths(&files) {
+            for explanation in decode(fs_err::File::open(&file).unwrap()).unwrap() {
+                let started = std::time::Instant::now();
+                let unexplained = explanation.unexplained();
+                let (kept, removed) = (explanation.kept.len(), explanation.removed.len());
+                let seconds = started.elapsed().as_secs_f64();
+                println!("{} {}: {kept} kept, {removed} removed, {seconds:.1} s", file.display(), explanation.platform);
+                assert_eq!(unexplained, Vec::<String>::new(), "{}", file.display());
+            }
+        }
     }
 
     #[test]

@@ -104,7 +104,8 @@ struct Chosen {
     config: BlobDigest,
 }
 
-/// Returns the image of a platform. If none is given and there are several, it is the platform of this machine.
+/// Returns the image of a platform. If no platform is given and the image has several, the platform of this machine is
+/// chosen.
 fn chosen(image: &OpenImage<'_>, platform: Option<Platform>) -> Result<Chosen, ImagesError> {
     if platform.is_none() {
         let mut document = image.root().clone();

@@ -1,5 +1,5 @@
 //! The explanations in the store: each is a blob, found by the digest of the image's config. The config has the same
-//! digest in every archive, daemon and registry, also if layers are compressed in another way.
+//! digest in every archive, daemon and registry, even if the layers are compressed in another way.
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};

@@ -70,7 +70,7 @@ pub(crate) fn zone_warning(launch: &Launch, tree: &Tree) -> Option<String> {
     Some(format!("the image has no time zone `{zone}`, so programs use UTC in spite of `TZ={value}`: {advice}"))
 }
 
-/// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
+/// Returns the variables as `NAME=VALUE`. The user's variables have priority over lath's.
 fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     let LaunchRequest { base, user_base, runtime, app, .. } = request;
     let of_base = |name: &str| base.as_ref().and_then(|base| base.image.found.variable(name));
@@ -102,7 +102,7 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// Returns the variables of the base image. The last one of a name is valid.
+/// Returns the variables of the base image. If a name occurs several times, the last value counts.
 fn variables_of_base(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
     let env = request.base.iter().flat_map(|base| &base.image.found.env);
     env.filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -128,7 +128,7 @@ enum Command {
     },
 }
 
-/// Returns the command: the user's words, or the module, or console scripts, or that of the application.
+/// Returns the command: the user's words, or the module, or console scripts, or the command of the application.
 fn command(
     programs: &Programs<'_>,
     place: Option<&Place<'_>>,
@@ -177,7 +177,8 @@ fn of_application(
     }
 }
 
-/// Returns the entry point and the default arguments of a command. A shell gets it as one line.
+/// Returns the entry point and the default arguments of a command. If a shell runs the command, it gets the command as
+/// one line.
 fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>, Vec<String>) {
     match form {
         Entrypoint::Exec => (words, cmd.to_vec()),
@@ -188,8 +189,8 @@ fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>
     }
 }
 
-/// Returns the script that the user named, or the only script, or the one with its distribution's name. If several
-/// scripts remain, lath does not guess. An image without scripts starts Python.
+/// Returns the script that the user named, or the only script, or the script that has the name of its distribution. If
+/// several scripts remain, lath does not guess. An image without scripts starts Python.
 fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Command, LaunchError> {
     let LaunchRequest { python, user_base, runtime, .. } = *request;
     let scripts = programs.scripts;

@@ -13,7 +13,7 @@ use crate::outside::similar::similar;
 
 /// Options whose value is a module or a file of the application: flask, celery, and others.
 const OPTIONS_OF_MODULES: [&str; 3] = ["--app", "-A", "--settings"];
-/// Variables with the same values.
+/// Environment variables whose values are modules as well.
 const VARIABLES_OF_MODULES: [&str; 2] = ["DJANGO_SETTINGS_MODULE", "FLASK_APP"];
 
 /// The tree in which a command runs.
@@ -69,7 +69,8 @@ impl Place<'_> {
         if path.starts_with('/') {
             return ImagePath::parse(path).ok();
         }
-        // The kernel resolves `..` in the same way as a link in this folder.
+        // The path is resolved like the target of a link in this folder, because the kernel treats `..` in both in the
+        // same way.
         let workdir = self.request.workdir().unwrap_or_else(ImagePath::root);
         Some(workdir.join("-").ok()?.resolve_link(path))
     }
@@ -114,7 +115,7 @@ impl Place<'_> {
         let mut arguments = arguments.iter();
         while let Some(word) = arguments.next() {
             if may_be_file && ["-W", "-X"].contains(&word.as_str()) {
-                // Their values are no files.
+                // The values of these options are not files.
                 arguments.next();
                 continue;
             }
@@ -146,7 +147,7 @@ impl Place<'_> {
         started
     }
 
-    /// Returns the parts that a simple line of a shell names.
+    /// Returns the parts of the image that a line for a shell names, if the line is a simple command.
     fn started_by_line(&self, line: &str) -> Started {
         let words = shlex::split(line).unwrap_or_default();
         let words: Vec<String> = words.into_iter().skip_while(|word| word == "exec").collect();
@@ -178,7 +179,8 @@ impl Place<'_> {
         }
         let name = function.map(|text| text.trim_end_matches("()")).filter(|name| is_name(name));
         let top = module.split('.').next().unwrap_or_default();
-        // If the package exists, its module may be misspelled. It is checked, so that the user gets a message.
+        // If the package exists but not the module, its name may be misspelled. So it is checked, and the user gets a
+        // message.
         if modules.find(module).is_some() || (name.is_some() && modules.find(top).is_some()) {
             let function = name.map(str::to_owned);
             started.modules.insert(EntryPoint { module: module.to_owned(), function });

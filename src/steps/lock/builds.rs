@@ -1,4 +1,4 @@
-//! The builds of a lock -> `[tool.lath]`: each build once, whatever number of wheels need it.
+//! The builds of a lock -> `[tool.lath]`: each build once, even if several wheels need it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use crate::model::digest::Digest;
 use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock};
 use crate::model::source::BuiltPlace;
 
-/// Refuses builds that need a folder of this machine for themselves, because `[[packages]]` has no place for it.
+/// Refuses builds with a tool that is built from a folder of this machine, because `[[packages]]` has no field for such
+/// a folder.
 pub(crate) fn refuse_folders(locks: &[&PlatformLock]) -> Result<(), LockError> {
     for (wheel, build) in locks.iter().flat_map(|lock| lock.builds()) {
         for tool in &build.tree.wheels {
@@ -26,7 +27,7 @@ pub(crate) fn refuse_folders(locks: &[&PlatformLock]) -> Result<(), LockError> {
 #[derive(Debug, Default)]
 pub(super) struct Builds {
     pub(super) builders: Vec<Builder>,
-    /// By name and by the sha256 of the wheel.
+    /// The builds, by the name and the sha256 of the wheel.
     builds: BTreeMap<(String, Digest), Build>,
 }
 
@@ -90,7 +91,7 @@ fn build_wheel(wheel: &LockedWheel) -> BuildWheel {
         None => (wheel.url.clone(), None),
         Some(BuiltPlace::Archive { url }) => (url.clone(), None),
         Some(BuiltPlace::Git { url, commit }) => (url.clone(), Some(commit.clone())),
-        // `refuse_folders` has refused it.
+        // This is never reached, because `refuse_folders` has refused such a build.
         Some(place @ BuiltPlace::Folder(_)) => (place.shown(), None),
     };
     BuildWheel {

@@ -29,13 +29,13 @@ pub(crate) fn refuse_other(file: &LockFile, wanted: &Wanted<'_>) -> Result<(), L
 /// A change of a source since it was locked.
 #[derive(Debug)]
 pub(crate) enum Changed<'a> {
-    /// Its build needs these requirements as well.
+    /// The build of the source also needs these requirements.
     Requires { name: &'a str, new: &'a [String] },
-    /// Its build needs these Debian packages as well.
+    /// The build of the source also needs these Debian packages.
     Packages { name: &'a str, new: &'a [String] },
-    /// Its build needs these groups of compilers as well.
+    /// The build of the source also needs these groups of compilers.
     Compilers { name: &'a str, groups: &'a [String] },
-    /// Its wheel has other requirements.
+    /// The wheel of the source has other requirements than the locked one.
     Dependencies { name: &'a str, locked: &'a [String], found: &'a [String] },
 }
 

@@ -67,7 +67,7 @@ impl Hints for LockError {
     }
 }
 
-/// A difference between a lock and a request. Its source is the next one.
+/// A difference between a lock and a request. Its `source` is the next difference.
 #[derive(Debug)]
 pub(crate) struct Difference {
     text: String,

@@ -1,4 +1,4 @@
-//! The differences between the lock of a platform and the one that would be made today.
+//! The differences between the lock of a platform and the lock that would be made today.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,8 @@ pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &P
     }
 }
 
-/// Returns the versions of the wheels. That of the user's own folder changes with its files.
+/// Returns the versions of the wheels. The version of the user's own folder is left out, because it changes with the
+/// files in it.
 fn wheels(lock: &PlatformLock) -> BTreeMap<&str, &str> {
     let others = lock.wheels.iter().filter(|wheel| !wheel.is_of_folder());
     others.map(|wheel| (wheel.name.as_str(), wheel.version.as_str())).collect()
@@ -45,7 +46,8 @@ fn debs(lock: &PlatformLock) -> BTreeMap<&str, &str> {
     lock.debs.iter().map(|deb| (deb.name.as_str(), deb.version.as_str())).collect()
 }
 
-/// Returns the URLs of all files of a lock that are on servers, also of those for builds. Repositories are not among them.
+/// Returns the URLs of all files of a lock that are on servers, including the files for builds. Repositories are not among
+/// them.
 pub(crate) fn urls(lock: &PlatformLock) -> Vec<String> {
     let is_repository = |wheel: &LockedWheel| matches!(wheel.built_place(), Some(BuiltPlace::Git { .. }));
     let is_remote = |wheel: &&LockedWheel| wheel.source != WheelSource::Path && !is_repository(wheel);

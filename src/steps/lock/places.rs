@@ -1,4 +1,4 @@
-//! Other places of a package, for the case that it left its mirror: the user's mirror, and the archive of old packages.
+//! Other places of a package, in case its mirror no longer has it: the user's mirror, and the archive of old packages.
 
 use jiff::Timestamp;
 
@@ -7,11 +7,12 @@ use crate::model::lock::{LockedDeb, LockedRelease, PlatformLock};
 use crate::model::request::ReleaseRequest;
 use crate::model::secret_text::{SecretText, public};
 
-/// An archive of old packages has the state of a mirror some hours after its Release file was made.
+/// An archive of old packages copies a mirror some hours after the mirror's Release file was made. So the state of one day
+/// later is searched, too.
 const LATER_SECS: i64 = 24 * 60 * 60;
 
-/// Adds the other places of all packages of a lock. `snapshot` is the archive of old packages in place of the
-/// distribution's own.
+/// Adds the other places of all packages of a lock. `snapshot` is an archive of old packages that replaces the one of
+/// the distribution.
 pub(super) fn add(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: Option<&SecretText>) {
     let own = releases::archive(base.distribution).snapshot();
     let snapshot = snapshot.map_or_else(|| own.to_owned(), |snapshot| public(snapshot.exposed()));
@@ -19,7 +20,7 @@ pub(super) fn add(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: Opti
     add_all(lock, base, snapshot);
 }
 
-/// Adds the other places of a lock's packages, and of those for builds.
+/// Adds the other places of a lock's packages, including the packages for builds.
 fn add_all(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: &str) {
     let releases = &lock.releases;
     for deb in &mut lock.debs {
@@ -31,7 +32,8 @@ fn add_all(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: &str) {
 }
 
 fn others(deb: &LockedDeb, releases: &[LockedRelease], base: &ReleaseRequest, snapshot: &str) -> Vec<String> {
-    // An index has only paths below `pool/`, and the name of a mirror may contain the word.
+    // An index has only paths below `pool/`. The last occurrence counts, because the URL of a mirror may contain the
+    // word as well.
     let Some(at) = deb.url.rfind("/pool/") else { return Vec::new() };
     let (mirror, path) = deb.url.split_at(at);
     // If both archives are on one mirror, it is not known from which of them a package comes.

@@ -54,7 +54,8 @@ pub(crate) fn read(path: &Path) -> Result<Named, LockError> {
     })))
 }
 
-/// Returns the text of a lock that is an input. It contains the digest, so that a changed lock is noticed.
+/// Returns the text by which the requirements of a request refer to a lock. It contains the digest, so that a changed
+/// lock is noticed.
 pub(crate) fn as_requirement(lock: &ForeignLock) -> Result<String, LockError> {
     let ForeignLock { path, extras, groups } = lock;
     let bytes = fs::read(path).map_err(|source| LockError::Read { path: path.clone(), source })?;

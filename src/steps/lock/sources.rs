@@ -8,14 +8,14 @@ use crate::model::digest::Digest;
 use crate::model::lock::{LockedBuild, LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::source::{BuiltFrom, BuiltPlace};
 
-/// The most builds that need one another, one inside the other.
+/// The longest chain of builds in which each build needs the next one.
 const MAX_DEPTH: usize = 10;
 
 /// The builds of a lock.
 #[derive(Debug)]
 pub(super) struct Builds<'a> {
     table: &'a LathTable,
-    /// How many builds need the one that is read.
+    /// The number of builds in the chain that leads to this one.
     depth: usize,
 }
 
@@ -165,8 +165,8 @@ impl Packages<'_> {
     }
 }
 
-/// Sets the folder of the project to `folder`: it may be elsewhere than beside the lock. If the user requested several
-/// folders, it is not known which of them is the project, so they stay.
+/// Sets the folder of the project to `folder`: it need not be beside the lock. If the user requested several folders,
+/// lath does not know which of them is the project, and changes none.
 pub(crate) fn place_project(lock: &mut PlatformLock, folder: &Path) {
     let mut folders: Vec<&mut PathBuf> = Vec::new();
     for wheel in lock.wheels.iter_mut().filter(|wheel| wheel.is_requested) {

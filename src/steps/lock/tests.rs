@@ -110,7 +110,7 @@ fn read_again(path: &Path) -> Result<Vec<PlatformLock>, LockError> {
 #[test]
 fn every_kind_of_source_is_read_as_it_was_written() {
     let home = tempfile::tempdir().unwrap();
-    // The same builds serve the other platform.
+    // The other platform uses the same builds.
     let one = every_kind(home.path());
     let mut other = lock(Architecture::Arm64, one.wheels[..2].to_vec());
     other.wheels[0].is_requested = true;
@@ -174,7 +174,7 @@ fn the_project_may_be_elsewhere_than_beside_its_lock() {
     let mut lock = every_kind(Path::new("/home"));
     place_project(&mut lock, Path::new("/clone"));
     assert_eq!(place(&lock, "e-folder"), BuiltPlace::Folder("/clone".into()));
-    // Of two folders, it is not known which is the project.
+    // If there are two folders, it is not known which of them is the project.
     let second = built("second", WheelSource::Path, BuiltPlace::Folder("/second".into()), Vec::new());
     lock.wheels.push(second);
     place_project(&mut lock, Path::new("/other"));

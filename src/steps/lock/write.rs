@@ -47,7 +47,8 @@ fn machine(platform: Platform) -> String {
     format!("platform_machine == '{}'", platform.architecture.machine())
 }
 
-/// The entries of the same package: those with the same name and version, and the same place if a requirement names it.
+/// The key of a package. Entries of one package have the same name and version, and the same place if a requirement
+/// names the place.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     name: &'a str,

@@ -11,11 +11,11 @@ use crate::model::tree::{Kind, Node, Origin, Tree};
 
 /// The path of each package's dpkg metadata, in `NAME` and `NAME.md5sums`.
 const DPKG: &str = "/var/lib/dpkg/status.d/";
-/// The bundle of certificates, which is made from those of a package.
+/// The bundle of certificates, which is made from the certificates of a package.
 const CERTIFICATES: &str = "/etc/ssl/certs/";
 
-/// A future layer: first the parent directories of its files, then the shares of its origins in order. A layer does not
-/// depend on layers below it, so the same shares give the same layer in every image.
+/// The contents of a future layer. First come the parent directories of its files, then the shares of its origins in
+/// order. A layer does not depend on layers below it, so the same shares give the same layer in every image.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     pub(super) title: String,
@@ -43,7 +43,7 @@ impl Share<'_> {
 pub(super) struct Entry<'a> {
     pub(super) path: &'a ImagePath,
     pub(super) node: &'a Node,
-    /// The path that it is a hard link to, an earlier one of the same share.
+    /// If the entry is a hard link, the path that it refers to. This path comes earlier in the same share.
     pub(super) link: Option<&'a ImagePath>,
 }
 
@@ -108,8 +108,8 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// Returns the name of the share that a path belongs to. Bytecode gets a share of its own after its sources, so that
-/// the sources' bytes do not change if bytecode is turned off.
+/// Returns the name of the share that a path belongs to. Bytecode gets a share of its own after the share of its
+/// sources. So if bytecode is turned off, the bytes of the sources do not change.
 fn share(entry: &Entry<'_>, origin: &Origin) -> String {
     if entry.path.is_bytecode() { format!("{origin} bytecode") } else { origin.to_string() }
 }
@@ -144,8 +144,8 @@ impl<'a> Owners<'a> {
     }
 
     /// Returns the origin whose layer the path goes to. Usually that is the path's own origin. But if lath wrote a file
-    /// for a package or a distribution, the file is in the layer of that one. If not, another version of one
-    /// distribution would change two layers.
+    /// for a package or a distribution, the file goes to the layer of that package or distribution. Otherwise, another
+    /// version of one distribution would change two layers.
     fn owner(&self, entry: &Entry<'a>) -> &'a Origin {
         let origin = &entry.node.origin;
         if *origin != Origin::Lath {
@@ -169,7 +169,7 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str]) -> Place {
             Place::ImportsOfApplication
         }
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
-        // Of modules of the base image's Python.
+        // Bytecode of modules of the base image's Python.
         Origin::Lath if entry.path.is_bytecode() => Place::Python,
         Origin::Deb { name, .. } => Place::Package(name.clone()),
         Origin::Wheel { name, .. } if requested.contains(&name.as_str()) => Place::Program(name.clone()),

@@ -1,8 +1,8 @@
 //! Decides which neighbours share a layer (decision 0138).
 //!
-//! At first, each package and each distribution is a layer of its own. Then neighbours are joined. Two neighbours that
-//! may be joined depend on their names and, only roughly, on their sizes. So another version of a distribution almost
-//! never moves another distribution to another layer.
+//! At first, each package and each distribution is a layer of its own. Then neighbours are joined. Which neighbours are
+//! joined depends on their names, and only roughly on their sizes. So another version of a distribution almost never
+//! moves another distribution to another layer.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use crate::model::digest::Digest;
 use crate::model::request::{Layering, LayersRequest};
 
-/// Two layers of Debian packages are joined if they are together at most this large, in bytes of files. Debian's packages
-/// change together, by a security update, and less often than distributions.
+/// Two layers of Debian packages are joined if they are together at most this large, in bytes of files. Debian's
+/// packages change less often than Python distributions, and a security update changes several of them together.
 const SMALL_PACKAGES_BYTES: u64 = 2 << 20;
 /// The same for distributions. That is about 16 kB after compression. If a small distribution changes, its neighbours
-/// in the layer are sent again, so this is a part of the 50 kB that decision 0138 allows.
+/// in the layer are sent again. Decision 0138 allows 50 kB for this and other overhead.
 const SMALL_DISTRIBUTIONS_BYTES: u64 = 48 << 10;
 
-/// The purpose of files, in the order of the layers: those that change least are at the bottom, because an engine that
-/// finds a changed layer also unpacks all layers above it again.
+/// The purpose of files, in the order of the layers. Files that change least are at the bottom, because if a layer
+/// changes, an engine also unpacks all layers above it again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// A Debian package.
@@ -65,10 +65,10 @@ impl Place {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
-    /// Returns the position of a place with files of this size. The first two numbers are its kind, and whether it can
-    /// share a layer: those that can are neighbours, in the order of their names. The others are in the order of their
-    /// sizes, roughly, with the largest at the bottom. So an engine that unpacks or even fetches the layers above a
-    /// changed one again has little work.
+    /// Returns the position of a place with files of this size. The position consists of the kind, of whether the place
+    /// can share a layer, and of the size. Places that can share a layer are neighbours, sorted by name. The others are
+    /// sorted roughly by size, with the largest at the bottom. The reason: if a layer changes, an engine unpacks or
+    /// even fetches all layers above it again.
     fn order(&self, bytes: u64) -> (usize, bool, Reverse<Option<u32>>) {
         let kind = match self {
             Self::Package(_) => 0,
@@ -84,7 +84,7 @@ impl Place {
         (kind, is_small, Reverse(if is_small { None } else { bytes.checked_ilog2() }))
     }
 
-    /// Returns the size up to which layers of this kind are joined even if there are not too many.
+    /// Returns a size. Layers of this kind up to this size are joined even if there are not too many layers.
     fn small_bytes(&self) -> u64 {
         if matches!(self, Self::Package(_)) { SMALL_PACKAGES_BYTES } else { SMALL_DISTRIBUTIONS_BYTES }
     }
@@ -128,9 +128,9 @@ pub(super) fn runs(places: &BTreeMap<Place, u64>, request: LayersRequest) -> Vec
     runs
 }
 
-/// Joins neighbours of the same kind that are together at most `times` the size of a small layer, until there are only
-/// `enough` layers. The order of the joins depends only on names. If it depended on sizes, another version of one
-/// distribution could change many layers.
+/// Joins neighbours of the same kind, until there are only `enough` layers. Neighbours are joined if their total size
+/// is at most `times` the size of a small layer. The order of the joins depends only on names. If it depended on sizes,
+/// another version of one distribution could change many layers.
 fn join_small(runs: &mut Vec<Run>, times: u64, enough: usize) {
     let mut seconds: Vec<Place> = runs.iter().skip(1).map(|run| run.first().clone()).collect();
     seconds.sort_by_cached_key(|place| Digest::of(place.title().as_bytes()));
@@ -147,7 +147,7 @@ fn join_small(runs: &mut Vec<Run>, times: u64, enough: usize) {
     }
 }
 
-/// Joins the two neighbours that are together the smallest, of whatever kind.
+/// Joins the two neighbours with the smallest total size. Their kinds may differ.
 fn join_smallest(runs: &mut Vec<Run>) {
     let smallest = (1..runs.len()).min_by_key(|index| runs[index - 1].bytes + runs[*index].bytes);
     if let Some(index) = smallest {

@@ -149,7 +149,7 @@ fn write_contents(
     Ok(Some(Frames { offset, end_offset, crc64 }))
 }
 
-/// Returns the places of the files in a segment that have contents, in their order.
+/// Returns the places of all files with contents in a segment, in their order.
 pub(super) fn frames(segment: &Digest, store: &Store) -> Option<Vec<Frames>> {
     store.entry(Bucket::Frames, segment)
 }
@@ -186,13 +186,14 @@ pub(super) fn end(request: PackRequest, store: &Store) -> Result<Digest, PackErr
     Ok(key)
 }
 
-/// Compresses the bytes that are written to it, a chunk at a time, each to a member or a frame of its own, and passes it on.
+/// Compresses the bytes that are written to it, and passes them on. Each chunk becomes a gzip member or a zstd frame of its
+/// own.
 struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,
-    /// A whole chunk of zeros, once one was compressed: sparse files have many.
+    /// The compressed form of a chunk of zeros, after the first one. Sparse files have many such chunks.
     zeros: Option<Vec<u8>>,
-    /// Kept, because a new one for each small file would be slow.
+    /// The compressor is reused, because a new one for each small file would be slow.
     zstd: Option<zstd::bulk::Compressor<'static>>,
     /// The bytes that were passed on.
     packed_bytes: u64,

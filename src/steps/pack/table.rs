@@ -1,5 +1,5 @@
 //! The table of contents of a layer whose files can be fetched alone (decision 0140). It is the last segment of the
-//! layer. The other segments are kept as they are, and only the places of their files are added up.
+//! layer. The other segments stay as they are. Only the places of their files in the layer are computed.
 
 use std::io;
 
@@ -53,7 +53,7 @@ fn lost() -> io::Error {
 }
 
 impl Frames {
-    /// Returns the place in a layer in which the segment begins at `offset`.
+    /// Changes a place in a segment to the place in the layer. The segment begins at `offset` in the layer.
     fn at(self, offset: u64) -> Self {
         Self { offset: offset + self.offset, end_offset: offset + self.end_offset, ..self }
     }

@@ -49,8 +49,8 @@ fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
 }
 
 /// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. The first `first` members are
-/// tried before all others. Empty if not even all members together work, or if `works` is once not known. Otherwise, the
-/// result would depend on the time.
+/// tried before all others. Empty if not even all members together work, or if a result of `works` is unknown. Otherwise,
+/// the members that are found would depend on the time.
 fn search<T: Copy, E>(
     order: &[T],
     first: usize,

@@ -34,7 +34,7 @@ pub(super) struct Checkout<'a> {
 }
 
 impl<'a> Checkout<'a> {
-    /// `shown` is where `tree` is laid out.
+    /// `shown` is the place in which `tree` is laid out.
     pub(super) fn new(
         tree: &'a Tree,
         shown: Shown<'a>,
@@ -55,12 +55,12 @@ impl<'a> Checkout<'a> {
         Self { tree, shown, env, cwd, uid, emulation, deadline, record: None, world }
     }
 
-    /// The same, but each check must begin and end before `deadline`.
+    /// Returns the same checkout, but each check must begin and end before `deadline`.
     pub(super) fn until(self, deadline: Deadline) -> Self {
         Self { deadline, ..self }
     }
 
-    /// The same, but the paths that programs use are recorded.
+    /// Returns the same checkout, but the paths that programs use are recorded.
     pub(super) fn recording(self) -> Self {
         Self { record: Some(Mutex::default()), ..self }
     }
@@ -89,7 +89,7 @@ impl<'a> Checkout<'a> {
         Ok(ended.exit_code)
     }
 
-    /// Returns the command with the whole path of its program, if the path leads into a folder or to a file that the user
+    /// Returns the command with the whole path of its program, if the program is in a folder or a file that the user
     /// mounts. The tree does not contain such programs.
     fn mounted(&self, argv: &[String], volumes: &[Volume]) -> Option<Vec<String>> {
         let (program, arguments) = argv.split_first().filter(|(program, _)| program.contains('/'))?;
@@ -129,7 +129,7 @@ impl<'a> Checkout<'a> {
         Ok(help.walk(run)?.map_or(Reply::NotRun, Reply::Answer))
     }
 
-    /// The items share processes. If one ends its process, the rest continue in a new one.
+    /// The items share processes. If an item ends its process, the remaining items continue in a new process.
     fn ask_shared(&self, batch: &Batch) -> Result<Vec<Reply>, ProveError> {
         let mut replies = Vec::new();
         while let Some(rest) = batch.items.get(replies.len()..).filter(|rest| !rest.is_empty()) {
@@ -152,8 +152,8 @@ impl<'a> Checkout<'a> {
         Ok(replies)
     }
 
-    /// All items share a process. If one fails, or if the process does not reach it, it runs again in a process of its
-    /// own.
+    /// All items share a process. If an item fails, or if the process does not reach it, the item runs again in a
+    /// process of its own.
     fn ask_batch(&self, batch: &Batch) -> Result<Vec<Reply>, ProveError> {
         let Some(shared) = self.drive(batch, &batch.items)? else { return Ok(vec![Reply::NotRun; batch.items.len()]) };
         let mut answers = Vec::new();
@@ -173,7 +173,7 @@ impl<'a> Checkout<'a> {
         Ok(Reply::Answer(match reported(&alone, 0) {
             Some("") => Answer { command, ..Answer::default() },
             Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
-            // It ended the process, or made it hang.
+            // The item ended the process, or made it hang.
             None if alone.exit_code == 0 => {
                 Answer { command, exit_code: 1, stderr: "it ends the process".to_owned(), ..Answer::default() }
             }

@@ -20,7 +20,8 @@ const DEFAULT_SECS: u64 = 20;
 /// The time limit of one of the user's checks.
 const ASKED_SECS: u64 = 120;
 
-/// How many items one process imports or loads. A larger number shares more imports; a smaller one uses more cores.
+/// How many items one process imports or loads. With a larger number, more imports are shared. With a smaller number,
+/// more cores are used.
 const BATCH: usize = 24;
 
 /// The check for every image's Python. It runs with a cleared environment and without the user base.
@@ -51,7 +52,7 @@ pub(super) enum Task {
     Batch(Batch),
 }
 
-/// A task as a part of a key: everything that its result depends on, except the tree.
+/// The part of a key that describes a task: everything that its result depends on, except the tree.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum TaskKey<'a> {
@@ -126,7 +127,7 @@ impl Task {
         }
     }
 
-    /// Returns the number of its items. A command is one, and so is the help of a program.
+    /// Returns the number of its items. A command counts as one item, and so does the help of a program.
     pub(super) fn items(&self) -> usize {
         match self {
             Self::Command(_) | Self::Help(_) => 1,
@@ -237,7 +238,7 @@ pub(super) struct Item {
 pub(super) struct Named {
     /// A console script.
     pub(super) script: Option<String>,
-    /// Imports that a start does.
+    /// The imports that run at start-up.
     pub(super) items: Vec<Item>,
 }
 
@@ -261,7 +262,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
-        // Those of a base image are not lath's to prove.
+        // The extension modules of a base image's own Python are not checked.
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
     // These take longest, so they begin first.

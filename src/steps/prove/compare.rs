@@ -107,7 +107,8 @@ impl Difference {
         &self.check
     }
 
-    /// Returns the result that the check should have. `None` if it had to succeed, and failed untrimmed as well.
+    /// Returns the result that the check should have. `None` if the check had to succeed, but failed in the untrimmed
+    /// tree as well.
     pub(super) fn claimed(&self) -> Option<&Answer> {
         self.claimed.as_deref()
     }
@@ -130,8 +131,8 @@ impl Difference {
     }
 }
 
-/// Compares the result of the `slim` tree with that of the `whole` one. `again` runs the check once more; `true` means
-/// in the slim tree.
+/// Compares the result in the `slim` tree with the result in the `whole` tree. `again` runs the check once more: with
+/// `true` in the slim tree, with `false` in the whole tree.
 pub(super) fn judge<E>(
     must: bool,
     Pair { slim, whole }: Pair<'_>,
@@ -332,7 +333,7 @@ mod tests {
         );
         let broken = answer(1, "Traceback");
         assert!(matches!(verdict(&broken, &first, &broken, &second), Verdict::Differs(_)));
-        // This command was slow once.
+        // This command was slow in one of the runs.
         let slow = Answer { exit_code: 137, timeout_secs: Some(20), ..answer(137, "") };
         assert_eq!(verdict(&slow, &first, &first, &first), Verdict::Passed);
     }

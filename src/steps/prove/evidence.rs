@@ -1,8 +1,8 @@
 //! The paths that checks use in the untrimmed tree: the evidence for `--trim trace`.
 //!
-//! These are the checks of the proof without the loads of all extension modules, the imports of inner modules, the help
-//! of subcommands and the check of Python itself, because these would use files that the program does not need. A
-//! script runs with `--version` and with `--help`.
+//! These are the checks of the proof, with four exceptions: the loads of all extension modules, the imports of inner
+//! modules, the help of subcommands and the check of Python itself. These checks would use files that the program does
+//! not need. A script runs with `--version` and with `--help`.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -112,8 +112,8 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
             };
             command.attempts.iter().map(recorded).collect()
         }
-        // The imports of inner modules and the help of subcommands are no evidence, because all these modules would
-        // then count as used.
+        // The imports of inner modules and the help of subcommands are not evidence. Otherwise, all of their modules
+        // would count as used.
         Task::Batch(batch) if batch.scope == Scope::Image && !batch.is_shared => {
             let is_import = |argument: &&String| is_import(argument);
             let recorded = |argument: &String| Recorded {

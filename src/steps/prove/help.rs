@@ -94,7 +94,7 @@ impl Help {
             let mut next = Vec::new();
             for (number, command) in commands.iter().enumerate() {
                 let Some(part) = self.part(&output, number, command) else { return Ok(None) };
-                // If a word is no subcommand, many programs print the same help once more.
+                // If a word is not a subcommand, many programs print the same help once more.
                 if parts.iter().any(|other| other.stdout == part.stdout) {
                     continue;
                 }
@@ -126,7 +126,7 @@ impl Help {
 }
 
 /// Returns the subcommands that the help of `command` of `program` names, each with all of its words. The help may be
-/// made by argparse, click, typer, docopt, cleo or the program itself. The result may contain words that are no
+/// made by argparse, click, typer, docopt, cleo or the program itself. The result may contain words that are not
 /// subcommands.
 fn subcommands(program: &str, command: &str, help: &str) -> Vec<String> {
     let mut found: Vec<String> = choices(help).into_iter().chain(usage(program, command, help)).collect();
@@ -175,7 +175,7 @@ fn usage(program: &str, command: &str, help: &str) -> Vec<String> {
 /// Returns the first word of each line in the sections with a heading about commands.
 fn sections(help: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    // The indents of the heading and of the entries of the present section.
+    // The indents of the heading and of the entries of the current section.
     let (mut heading, mut entries) = (None, None);
     for line in help.lines() {
         let is_frame = line.trim_start().starts_with(['╭', '╰', '┏', '└']);

@@ -1,4 +1,4 @@
-//! The imports of modules inside of packages, which programs may do later than at their start.
+//! The imports of modules inside of packages. A program may do such imports some time after its start.
 //!
 //! Modules that trim removed are not imported. If a module that stays needs one of them, its own import fails. A `__main__`
 //! is in the list, but only its code is read.

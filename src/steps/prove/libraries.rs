@@ -15,7 +15,7 @@ use crate::outside::world::World;
 /// The beginning of the list that the driver of imports adds to an error.
 const MISSED: &str = "ctypes did not find: ";
 
-/// Returns the libraries that `line` reports as missing: SONAMEs (`libudev.so.1`), or names without version.
+/// Returns the libraries that `line` reports as missing. Each is a SONAME (`libudev.so.1`) or a name without version.
 pub(super) fn missing_libraries(line: &str) -> Vec<String> {
     if let Some((_, names)) = line.split_once(MISSED) {
         return names.trim_end_matches(')').split(", ").map(str::to_owned).collect();
@@ -30,7 +30,7 @@ fn opened(line: &str) -> Option<&str> {
     before.rsplit([' ', '\'', '/', '(']).next().filter(|name| !name.is_empty())
 }
 
-/// Returns the library that is named in one of these messages, of cffi and others.
+/// Returns the library that a message names. The messages are those of cffi and of similar programs.
 fn quoted(line: &str) -> Option<&str> {
     /// The text on both sides of the name.
     const SAYINGS: [(&str, &str); 4] = [
@@ -91,8 +91,8 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    /// Returns a hint for the first of `libraries` whose package is known. If the archive cannot be read, there is none,
-    /// because the message of the program names the library all the same.
+    /// Returns a hint for the first of `libraries` whose package is known. If the archive cannot be read, there is no
+    /// hint: the message of the program names the library anyway.
     fn hint(&mut self, libraries: &[String]) -> Option<Hint> {
         let is_there = |package: &str| self.made.lock.debs.iter().any(|deb| deb.name == package);
         // Packages that provide a library of a GPU's driver would hide the driver of the host.

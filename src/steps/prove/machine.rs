@@ -10,8 +10,8 @@ use crate::model::user_base::UserBase;
 
 /// Refuses the first file, in the order of paths, that is made for another processor. This check runs no program.
 ///
-/// The machine of a file is that of the file in the untrimmed tree: trim may strip a file, but does not change its
-/// machine. All other files that lath writes are texts or bytecode.
+/// The processor of a file is read from the untrimmed tree: trim may strip a file, but this does not change its
+/// processor. All other files that lath writes are texts or bytecode.
 pub(super) fn refuse_foreign(
     tree: &Tree,
     whole: &Assembly,
@@ -42,7 +42,7 @@ fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
         && match node.origin {
             Origin::Deb { .. } => is_module || is_program || is_library(),
             Origin::Wheel { .. } | Origin::Lath => is_module || is_program,
-            // Its files are as its maker wanted them.
+            // The author of the base image is responsible for its files.
             Origin::Base => false,
             Origin::User | Origin::Application => is_module || is_program || is_library() || node.is_executable(),
         }

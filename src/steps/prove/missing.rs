@@ -1,4 +1,4 @@
-//! Finds out from the output of a failed program which program, module or time zone is missing, and how to add it.
+//! Reads the output of a failed program: which program, module or time zone is missing, and how can it be added?
 
 use super::libraries::missing_libraries;
 use crate::catalog::{programs, time_zones};
@@ -20,12 +20,12 @@ pub(super) struct Image<'a> {
 pub(super) struct Missing<'a> {
     /// The line of the output that reports it.
     pub(super) line: &'a str,
-    /// `None` for a library, because only the archive has its package.
+    /// `None` for a library, because its package can only be found in the archive.
     pub(super) hint: Option<Hint>,
 }
 
-/// Returns the first thing that, as a line of `said` reports, is missing in the image and in the untrimmed tree. All lines
-/// count, because the message may come from a child process.
+/// Returns the first thing that a line of `said` reports as missing, if neither the image nor the untrimmed tree contains
+/// it. All lines are searched, because the message may come from a child process.
 pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>> {
     let with_hint = |line: &'a str| {
         let (name, add) = missing_module(line, image.python)
@@ -34,7 +34,8 @@ pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>
         Some(Missing { line: line.trim(), hint: Some(Hint::Absent { name: name.to_owned(), add }) })
     };
     let of_library = |line: &&str| !missing_libraries(line).is_empty();
-    // A program may do without a library, and fail afterwards.
+    // A message with a hint has priority over one about a library, because a program may work without the library and
+    // fail later for another reason.
     let found = said.lines().find_map(with_hint);
     found.or_else(|| said.lines().find(of_library).map(|line| Missing { line: line.trim(), hint: None }))
 }
@@ -46,7 +47,7 @@ pub(super) fn lacks(said: &str, program: &str) -> bool {
 
 /// Returns the module that `line` reports as missing, and how to add it.
 fn missing_module(line: &str, python: PythonVersion) -> Option<(&str, Addition)> {
-    /// Messages that name no module, and the module.
+    /// Messages that do not name the missing module, and that module.
     const SAYINGS: [(&str, &str); 2] = [
         // Debian's `venv`.
         ("ensurepip is not", "ensurepip"),
@@ -98,8 +99,8 @@ fn is_of_lack(line: &str) -> bool {
     SAYINGS.iter().any(|saying| line.contains(saying)) && !line.contains("distribution")
 }
 
-/// Whether `line` names the program as one that was called: in quotes, in a folder of programs, or before a shell's
-/// colon.
+/// Whether `line` names the program like one that was called: in quotes, in a folder of programs, or before the colon
+/// of a shell's message.
 fn is_called(line: &str, said: &str, program: &str) -> bool {
     let is_quote = |character: char| matches!(character, '\'' | '"' | '`');
     let is_of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_' | '+' | '/');

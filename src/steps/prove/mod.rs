@@ -177,7 +177,7 @@ fn remember(lacks: &[PutBack], made: &Made, world: &World) -> Result<(), StoreEr
     world.store.write_entry(Bucket::Lacks, &KnownKey::of(made), &known)
 }
 
-/// The key of the results of one task. The digest is that of the files that the task depends on.
+/// The key of the results of one task. The digest covers the files that the task depends on.
 #[derive(Serialize)]
 struct AnswerKey<'a> {
     tree: Digest,
@@ -193,12 +193,13 @@ const SEARCHES: usize = 4;
 #[derive(Debug)]
 pub(crate) enum Proved {
     Works(ProofSummary),
-    /// Some checks have another result than in the untrimmed tree, because these files are missing.
+    /// The results of some checks differ from those in the untrimmed tree, because these files are missing.
     Lacks(Vec<PutBack>),
 }
 
-/// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
-/// result is used. The tree is laid out on `stage`. Files that a check needs are searched if `puts_back`.
+/// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, the
+/// earlier result is used. The tree is laid out on `stage`. If `puts_back` is set, the removed files that a check needs
+/// are searched.
 pub(crate) fn prove(
     made: &Made,
     stage: &mut Stage,
@@ -262,8 +263,8 @@ pub(crate) fn prove(
     Ok(Proved::Works(summary))
 }
 
-/// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
-/// not. It does not have Debian's mark EXTERNALLY-MANAGED, because the image does not have it either.
+/// Returns the untrimmed tree with the bytecode of the trimmed one, so that no file is compiled in only one of the
+/// trees. It does not have Debian's mark EXTERNALLY-MANAGED, because the image does not have it either.
 fn untrimmed(made: &Made) -> Tree {
     let mut whole = made.assembly.tree.clone();
     whole.nodes.retain(|path, _| {
@@ -333,12 +334,12 @@ impl<'a> Side<'a> {
         self.common.world.store.entry(Bucket::Answers, &self.key(task))
     }
 
-    /// Runs the checks of a task, and caches the results if a later run would give the same.
+    /// Runs the checks of a task. Caches the results if a later run would give the same results.
     fn ask(&self, checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Reply>, ProveError> {
         let replies = checkout.ask(task)?;
         self.common.clock.tick(self.common.world.listener.as_ref());
-        // A check that exceeded its time may not do so the next time, and a failure in the trimmed tree is worth
-        // another try.
+        // A check that exceeded its time limit may be faster the next time. A failure in the trimmed tree is not cached
+        // either, so that the check is tried again.
         let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
         let lasting = replies.iter().map(|reply| match reply {
             Reply::Answer(answer) if lasts(answer) => Some(answer),
@@ -357,13 +358,13 @@ impl<'a> Side<'a> {
 enum Claim {
     /// Any success, because the check proves only that a module or library can be loaded.
     Success,
-    /// The same as in the untrimmed tree.
+    /// The same result as in the untrimmed tree.
     Like(Answer),
     /// The check did not run in the untrimmed tree.
     Unknown,
 }
 
-/// Returns the claim on a check of `task`, of which `found` is the result in the trimmed tree.
+/// Returns the claim on a check of `task`. `found` is its result in the trimmed tree.
 fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     match (task, untrimmed) {
         (Task::Batch(_), _) if found.exit_code == 0 => Claim::Success,
@@ -372,8 +373,8 @@ fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     }
 }
 
-/// Runs all checks that have no cached result in both trees, in parallel, and compares the results. Imports and loads run
-/// in the untrimmed tree only if they fail in the trimmed one.
+/// Compares the results of all checks in both trees. Checks without a cached result run now, in parallel. Imports and
+/// loads run in the untrimmed tree only if they fail in the trimmed one.
 fn compare(
     slim: &mut Staged<'_>,
     whole: &mut Staged<'_>,
@@ -440,7 +441,7 @@ pub(crate) struct OwnRun<'a> {
     pub(crate) is_recorded: bool,
 }
 
-/// Adds to a difference the removed files without which `task` has another result than `claim`.
+/// Finds the removed files without which the result of `task` differs from `claim`, and adds them to the difference.
 fn explain(
     difference: &mut Difference,
     task: &Task,
@@ -448,7 +449,7 @@ fn explain(
     slim: &mut Staged<'_>,
     whole: &Tree,
 ) -> Result<(), ProveError> {
-    // It fails in both trees, or it is so slow that a search would not end.
+    // The check fails in both trees, or it is so slow that a search would not end.
     if difference.claimed().is_none() || claim.timeout_secs.is_some() {
         return Ok(());
     }
@@ -470,7 +471,7 @@ fn emulation(made: &Made, world: &World) -> Result<Emulation, ProveError> {
 }
 
 /// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it used
-/// if they are recorded. The stage is used up, because the user's program may change it.
+/// if they are recorded. The stage cannot be used again, because the user's program may change it.
 pub(crate) fn execute(
     made: &Made,
     mut stage: Stage,

@@ -39,7 +39,7 @@ pub(super) fn promised(tree: &Tree, site: &str, is_requested: impl Fn(&str) -> b
     modules.filter(|module| module.iter().all(|name| is_promise(name))).map(|module| module.join(".")).collect()
 }
 
-/// Returns the module or package that the file is, as the names on its path.
+/// Returns the name of the module or package in a file, split at its dots.
 fn module(path: &str) -> Option<Vec<&str>> {
     let mut names: Vec<&str> = path.split('/').collect();
     let file = names.pop()?;

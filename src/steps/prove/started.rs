@@ -13,8 +13,8 @@ use crate::model::start_up::PythonSource as _;
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::Store;
 
-/// Returns the imports that the command needs. A file that only does something if it is run is imported. Of any other
-/// file, only its imports are, because it would do its whole work.
+/// Returns the imports that the command needs. If a file does its work only when it is run as a program, the file is
+/// imported. If an import would already do the work, only the modules that the file imports are imported.
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>, store: &Store) -> Result<Named, ProveError> {
     let started = &made.launch.started;
     let tree = &made.assembly.tree;
@@ -48,7 +48,7 @@ pub(super) fn named(made: &Made, request: &ProveRequest<'_>, store: &Store) -> R
     Ok(Named { script: started.script.clone(), items: names.into_iter().map(item).collect() })
 }
 
-/// A file that runs as a program, and its name as a module if it can be imported.
+/// A file that runs as a program. If it can be imported, it also has the name of a module.
 struct Program {
     path: ImagePath,
     module: Option<String>,
@@ -63,7 +63,7 @@ fn program_of_file(path: &ImagePath, request: &ProveRequest<'_>) -> Program {
     Program { path: path.clone(), module }
 }
 
-/// Returns the modules that a file imports without a handler for the case that they are missing.
+/// Returns the modules that a file imports, except those whose absence it handles.
 fn imports(file: &PythonFile, module: Option<&str>) -> Vec<String> {
     let package = module.map_or("", crate::model::modules::parent);
     let needed = file.at_import().filter(|import| !import.is_optional);

@@ -73,7 +73,7 @@ struct Failed {
     error: String,
 }
 
-/// Runs all tasks in the untrimmed tree, those with output twice.
+/// Runs all tasks in the untrimmed tree. Tasks with output run twice.
 fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveError> {
     let claims: Result<Vec<Vec<Claim>>, ProveError> = tasks.par_iter().map(|task| claims_of(checkout, task)).collect();
     Ok(claims?.into_iter().flatten().collect())
@@ -141,7 +141,7 @@ impl Search<'_> {
         claims.par_iter().find_map_any(noticed).transpose()
     }
 
-    /// Whether the task imports modules of the same package, and so will probably notice it.
+    /// Whether the task imports modules of the same package, so that it will probably notice the missing file.
     fn is_near(&self, claim: &Claim) -> bool {
         let package = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
         let Task::Batch(batch) = &claim.task else { return self.module.is_none() };
@@ -205,7 +205,7 @@ impl Places<'_> {
         self.request.user_base.site(self.request.python.version)
     }
 
-    /// Returns the name of the module that the file is.
+    /// Returns the module name of the file.
     fn module(&self, path: &ImagePath) -> Option<String> {
         module_of(path, &self.request.user_base.search_path(self.request.python))
     }

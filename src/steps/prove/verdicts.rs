@@ -39,7 +39,7 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    /// Adds a check that did not run, or not in both trees.
+    /// Adds a check that did not run, or that ran in only one tree.
     pub(super) fn add_unasked(&mut self, task: &Task, item: usize) {
         self.unasked_musts += usize::from(task.must());
         self.unasked.push(task.name(item));
@@ -49,7 +49,7 @@ impl<'a> Verdicts<'a> {
     pub(super) fn add(&mut self, task: &Task, item: usize, answer: &Answer, verdict: Verdict) {
         match verdict {
             Verdict::Differs(difference) => return self.differences.push(difference),
-            // Nothing promises that each module can be imported alone, or that each program has a help.
+            // It is not certain that each module can be imported by itself, or that each program has a help text.
             Verdict::FailsAlike if is_extra(task, item) => return,
             Verdict::FailsAlike => return self.add_alike(task.name(item), answer),
             Verdict::Restless => {
@@ -74,7 +74,7 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    /// Adds a check that fails in both trees. Those that fail with the same message form a group.
+    /// Adds a check that fails in both trees. Checks that fail with the same message form a group.
     fn add_alike(&mut self, name: String, answer: &Answer) {
         let (said, hint) = match missing(&answer.said(), self.image) {
             Some(Missing { line, hint }) => (line.to_owned(), hint),

@@ -5,7 +5,7 @@ use crate::catalog::programs::{self, Call};
 use crate::model::hint::Hint;
 use crate::model::lock::{LockedDeb, LockedWheel};
 
-/// Returns a hint for each call of `wheels` whose program or library is not in `debs`.
+/// Returns a hint for each program or library that `wheels` are known to use and that `debs` do not contain.
 pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint> {
     let brings = |name: &str| wheels.iter().any(|wheel| wheel.name == name);
     // Packages that were renamed for 64-bit time have `t64` at the end of their names.

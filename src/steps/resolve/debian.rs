@@ -11,7 +11,7 @@ use crate::model::lock::LockedDeb;
 use crate::model::reason::Why;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// How often the closure restarts with a new version constraint. More restarts would mean an endless loop.
+/// How often the closure may restart with a new version constraint. More restarts would mean an endless loop.
 const ATTEMPTS: usize = 50;
 
 /// A required package.
@@ -78,7 +78,7 @@ struct Closure<'a, 'b> {
 
 /// Why an attempt ended early.
 enum Stop {
-    /// The selected version of a package does not satisfy this later relation.
+    /// The version of a package that was already selected does not satisfy this relation.
     TooWide(Relation),
     Failed(DebianError),
 }
@@ -89,7 +89,8 @@ impl From<DebianError> for Stop {
     }
 }
 
-/// Returns every package that `wanted` leads to, sorted by name, without those of the base image.
+/// Returns the packages of `wanted` and all packages that they need by `rules`, sorted by name, without the packages of
+/// the base image.
 pub(super) fn close(index: &PackageIndex, wanted: &[Wanted], rules: Rules<'_>) -> Result<Vec<LockedDeb>, DebianError> {
     let mut narrowed: BTreeMap<String, Vec<Relation>> = BTreeMap::new();
     for _ in 0..ATTEMPTS {
@@ -296,7 +297,7 @@ impl<'a> Closure<'a, '_> {
         }
     }
 
-    /// Describes the chain of dependencies from the package whose relation fails to the request.
+    /// Describes the chain of dependencies that begins at the package whose relation fails and ends at the request.
     fn unsatisfied(&self, package: Package<'a>, relations: &[Relation]) -> DebianError {
         let mut chain = vec![format!("`{}`", package.name)];
         let mut at = self.taken.get(package.name);

@@ -36,7 +36,7 @@ impl Hints for DirectError {
     }
 }
 
-/// Puts the wheels into the store and locks them. An index without digests can make this all wheels of a request, so
+/// Puts the wheels into the store and locks them. If an index has no digests, these can be all wheels of a request. So
 /// several are fetched at once.
 pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<LockedWheel>, DirectError> {
     let next = AtomicUsize::new(0);

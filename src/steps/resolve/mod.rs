@@ -104,7 +104,7 @@ impl Hints for ResolveError {
 }
 
 /// The package with the descriptions of common terminals (`xterm`, `linux`, `screen`). Every Debian system has it, so
-/// nothing depends on it.
+/// no package declares a dependency on it.
 const TERMINALS: &str = "ncurses-base";
 
 /// The package with the certificates of authorities.
@@ -146,15 +146,15 @@ impl DebianHalf {
     }
 }
 
-/// The chosen wheels of one platform, and the archive from which the packages are chosen. The packages depend on the files
-/// of the wheels, so they are chosen by [`Choice::lock`] after the wheels were opened.
+/// The chosen wheels of one platform, and the archive from which the packages are chosen. Which packages are needed
+/// depends on the files of the wheels. So [`Choice::lock`] chooses them after the wheels were opened.
 pub(crate) struct Choice<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,
     packages: Packages<'a>,
     sources: &'a dyn Sources,
     answer: Answer,
-    /// The packages that the image has whatever its wheels are.
+    /// The packages that do not depend on the wheels of the image.
     pub(crate) base: Vec<LockedDeb>,
 }
 
@@ -175,8 +175,8 @@ pub(crate) fn choose<'a>(
 }
 
 impl Choice<'_> {
-    /// Returns the chosen wheels, sorted by name. Fetches those whose digest is not known yet, and builds those that are
-    /// chosen as sources.
+    /// Returns the chosen wheels, sorted by name. Fetches the wheels whose digest is not known yet, and builds the
+    /// wheels that are chosen as sources.
     pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
         let world = self.packages.world;
         for warning in &self.answer.warnings {
@@ -189,8 +189,8 @@ impl Choice<'_> {
         Ok(wheels)
     }
 
-    /// Adds the edges between wheels of a lock, which does not contain them. The wheels that no other one requires count
-    /// as requested.
+    /// Adds the edges between the wheels, if they are from a lock, because a lock does not contain edges. The wheels
+    /// that no other one requires count as requested.
     fn add_edges(&mut self, wheels: &mut [LockedWheel], parts: &[Part]) -> Result<(), ResolveError> {
         let python = self.request.python;
         let full_version = self.packages.full_version()?;
@@ -205,7 +205,8 @@ impl Choice<'_> {
             wheel.required_by = edges.remove(&wheel.name).unwrap_or_default().into_iter().collect();
             wheel.is_requested = wheel.required_by.is_empty();
         }
-        // In a circle, each one is required.
+        // If the wheels require one another in a circle, this finds no requested wheel. Then all wheels count as
+        // requested.
         if wheels.iter().all(|wheel| !wheel.is_requested) {
             wheels.iter_mut().for_each(|wheel| wheel.is_requested = true);
         }
@@ -297,7 +298,7 @@ fn both_halves<'a>(
         let mut packages = Packages { request: *request, platform, snapshot: Some(snapshot), index: None, world };
         let facts = packages.facts(base, python.version)?;
         let early = early.ok().map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        // Without a thread, or if the base is another than expected, the wheels are chosen now.
+        // If no thread could be started, or if the base is not the expected one, the wheels are chosen now.
         let answer = early.filter(|_| facts == expected).unwrap_or_else(|| resolve(&facts))?;
         if python.lock.is_none() && answer.expected != before {
             world.store.write_entry(Bucket::IndexPages, &key, &answer.expected)?;
@@ -327,7 +328,7 @@ impl BaseFacts {
 #[derive(Serialize)]
 struct HalfKey<'a> {
     snapshot: Digest,
-    /// The packages with their reasons, because the half contains these.
+    /// The packages with their reasons, because the resolved half contains the reasons.
     wanted: Vec<(&'a str, &'a Why)>,
     recommends: bool,
     needs: &'a BTreeMap<String, String>,
@@ -405,7 +406,7 @@ impl Packages<'_> {
     fn full_version(&mut self) -> Result<String, ResolveError> {
         let ResolveRequest { base, python, release, .. } = self.request;
         match base.and_then(|base| base.interpreter(python)) {
-            // An image without the last number has at least this version.
+            // If the patch version of the image's Python is unknown, the lowest possible one is used.
             Some(interpreter) => {
                 Ok(interpreter.full_version.clone().unwrap_or_else(|| format!("{}.0", python.version)))
             }
@@ -447,8 +448,8 @@ impl Packages<'_> {
     }
 
     /// Adds the packages that contain the libraries `needs` to `wanted`, and the libraries without a package to `half`.
-    /// Returns whether the archive's list of contents was available, if it was needed: it is only a last resort, so
-    /// without it the user gets a warning and the build continues.
+    /// Returns `false` if the archive's list of contents was needed and not available. The list is only a last resort,
+    /// so in this case the user gets a warning and the build continues.
     fn add_libraries(
         &mut self,
         needs: &BTreeMap<String, String>,
@@ -539,13 +540,13 @@ impl Packages<'_> {
     }
 }
 
-/// Returns hints for programs and libraries that the distributions of a lock are known to use, and that its packages do
-/// not contain.
+/// Returns hints about programs and libraries: those that the distributions of a lock are known to use, but that none
+/// of its packages contains.
 pub(crate) fn known_calls(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint> {
     calls::unanswered(wheels, debs)
 }
 
-/// Returns the version of the release's own Python, which is that of its package `python3`.
+/// Returns the version of the release's own Python, which is the version of its package `python3`.
 pub(crate) fn own_python(
     base: &ReleaseRequest,
     platform: Platform,
@@ -569,12 +570,13 @@ fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
     versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
 }
 
-/// Returns the packages that every image has that is not built on another one with a Python, even if the request does not name them.
+/// Returns the packages that every image has, even if the request does not name them. If a base image has a Python, only
+/// missing certificates are added.
 fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let always = packages::always().iter();
     let always = always.map(|(package, why)| Wanted { package: package.clone(), why: why.clone() });
     if let Some(base) = request.base.filter(|_| !request.python.home.is_of_release()) {
-        // Without certificates, Python can make no connection with TLS.
+        // If there are no certificates, Python cannot open TLS connections.
         return always.filter(|wanted| wanted.package == CERTIFICATES && base.lacks_certificates()).collect();
     }
     let version = request.python.version;
@@ -607,7 +609,8 @@ fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
     skipped
 }
 
-/// Returns the packages that the packages of `debs` run but do not depend on, because Debian installs them everywhere.
+/// Returns the packages whose programs the packages of `debs` run without a dependency, because Debian installs them
+/// everywhere.
 fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     let runs = packages::helpers().iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == **runner));
     runs.flat_map(|(runner, packages)| {

@@ -192,8 +192,7 @@ fn contents(wheel: &LockedWheel, part: &Part) -> Contents {
     found
 }
 
-/// Reads `entry` as a library. A file that cannot be read as ELF, or is of 32 bits, needs nothing that lath
-/// could add.
+/// Reads `entry` as a library. A file that cannot be read as ELF, or has 32 bits, has no needs that lath could meet.
 fn library(folder: &str, entry: &PartEntry, facts: &FileFacts) -> Option<Library> {
     let Kind::File { digest, .. } = &entry.kind else { return None };
     let linkage = facts.get(digest)?.linkage()?.clone();

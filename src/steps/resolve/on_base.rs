@@ -13,7 +13,7 @@ use crate::outside::pypi::{InstalledWheel, SystemLibc};
 use crate::outside::store::{Store, StoreError};
 
 impl<'a> OnBase<'a> {
-    /// Returns the Python of the image that the program runs with. `None` if lath adds one.
+    /// Returns the Python of the image, if the program runs with it. `None` if lath adds another Python.
     pub(super) fn interpreter(self, python: &PythonRequest) -> Option<&'a Interpreter> {
         let program = (!python.home.is_of_release()).then(|| python.python().program())?;
         self.image.found.interpreters.iter().find(|one| one.start().as_str() == program)
@@ -49,7 +49,7 @@ impl<'a> OnBase<'a> {
                 continue;
             }
             let (version, path) = (distribution.version.clone(), distribution.metadata.to_string());
-            // The first one is the one that Python imports.
+            // If a distribution is installed twice, Python imports the first one.
             wheels.entry(name.clone()).or_insert(InstalledWheel { name, version, path, metadata });
         }
         Ok(wheels.into_values().collect())
@@ -74,7 +74,7 @@ impl<'a> OnBase<'a> {
         found.libraries.contains_key(soname) || is_of_libc()
     }
 
-    /// Returns whether the image has a program, or the library of a call, so that no hint is needed.
+    /// Returns whether the image already contains the program or library of a hint, so that the hint is not needed.
     pub(super) fn answers(self, hint: &Hint) -> bool {
         let Hint::Call { called, .. } = hint else { return false };
         let is_program = || {
@@ -114,7 +114,7 @@ impl<'a> OnBase<'a> {
     }
 }
 
-/// The names and versions of the packages that a base image has. Without a base image, there are none.
+/// The names and versions of the packages in a base image. Without a base image, there are none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Debs<'a>(BTreeMap<&'a str, &'a str>);
 
@@ -128,7 +128,7 @@ impl<'a> Debs<'a> {
     }
 
     /// Returns whether an installed package satisfies `relation`, by its name or by a package that it provides. The
-    /// database has no version for the latter, so a relation with a version needs the name.
+    /// database has no version of provided packages, so for a relation with a version, only the name counts.
     pub(super) fn satisfy(&self, relation: &Relation, index: &PackageIndex) -> Result<bool, RelationError> {
         if let Some(version) = self.0.get(relation.name.as_str()) {
             return relation.allows(version);
@@ -150,7 +150,7 @@ fn named(requirement: &str) -> String {
     normalised(&requirement.trim().chars().take_while(is_of_name).collect::<String>())
 }
 
-/// Returns the libraries that the image lacks, from those that wheels need.
+/// Returns those libraries of `needs` that the base image lacks.
 pub(super) fn lacking(needs: BTreeMap<String, String>, base: Option<OnBase<'_>>) -> BTreeMap<String, String> {
     let Some(base) = base else { return needs };
     needs.into_iter().filter(|(soname, _)| !base.has_library(soname)).collect()

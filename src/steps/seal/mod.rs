@@ -252,6 +252,7 @@ mod tests {
             made: made(architecture),
             layers: vec![layer("base", 1), layer("program", 2)],
             proof: ProofSummary::default(),
+            next_level: None,
         };
         seal(&NonEmpty::new(architectures.iter().map(share).collect()).unwrap(), &request.to_seal()).unwrap()
     }

@@ -1,4 +1,5 @@
-//! The documents of an image that is built on another one: that image's config with lath's values over it.
+//! The documents of an image that is built on a base image: the config of the base image, with some values replaced by
+//! lath's.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +8,12 @@ use crate::model::image::{BlobDigest, Layer, LayerContents};
 use crate::model::image_source::ImageSource;
 use crate::model::request::{BaseImageRequest, OnBase};
 
-/// The field of Docker for commands that a Dockerfile runs when it starts from the image. They are for the base image's
-/// own users.
+/// The field of Docker for commands that a Dockerfile runs when it starts from the image. These commands are meant for
+/// the users of the base image.
 const ON_BUILD: &str = "OnBuild";
 
 /// Returns the pre-defined annotations with the name and the digest of the base image (annotations.md). A path of the
-/// building machine is no name.
+/// building machine is not used as a name.
 pub(super) fn annotations(base: &BaseImageRequest, digest: Option<BlobDigest>) -> BTreeMap<String, String> {
     let name = match &base.source {
         ImageSource::Registry(image) => Some(image.to_string()),
@@ -26,7 +27,7 @@ pub(super) fn annotations(base: &BaseImageRequest, digest: Option<BlobDigest>) -
     known.collect()
 }
 
-/// Returns the config of the base image with the values of `own` over it. `layers` are all layers of the image.
+/// Returns the config of the base image. The values of `own` replace its values. `layers` are all layers of the image.
 pub(super) fn config(own: Config, base: OnBase<'_>, layers: &[Layer]) -> Result<Config, serde_json::Error> {
     let base: Config = serde_json::from_str(&base.image.config)?;
     Ok(Config {
@@ -58,8 +59,8 @@ fn execution(own: Execution, base: Execution) -> Execution {
     }
 }
 
-/// Returns the history of the base image and of lath's layers. Engines refuse a history that does not fit the layers, so
-/// such a one of the base image is replaced.
+/// Returns the history of the base image and of lath's layers. Engines refuse a history that does not fit the layers. If
+/// the history of the base image does not fit, it is replaced.
 fn history(own: Vec<History>, base: Vec<History>, layers: &[Layer]) -> Vec<History> {
     let below = layers.iter().filter(|layer| layer.contents == LayerContents::Blob).count();
     let is_empty = |entry: &&History| entry.other.get("empty_layer").is_some_and(|value| value == true);
@@ -70,7 +71,8 @@ fn history(own: Vec<History>, base: Vec<History>, layers: &[Layer]) -> Vec<Histo
     all
 }
 
-/// Returns OCI's media type for a layer of Docker. The bytes are the same, but a manifest should have one kind of types.
+/// Returns OCI's media type for a layer of Docker. The bytes are the same, but a manifest should not mix OCI's and
+/// Docker's types.
 pub(super) fn media_type(layer: &Layer) -> &str {
     match layer.media_type.as_str() {
         oci::DOCKER_LAYER => oci::LAYER,

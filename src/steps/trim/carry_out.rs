@@ -1,4 +1,4 @@
-//! Carries a plan out. This is the only place where trim changes a tree, and the only one where `--keep` is enforced.
+//! Carries a plan out. Only this module changes a tree for trim, and only this module enforces `--keep`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -14,11 +14,11 @@ pub(super) struct Held {
     /// The paths that a pattern matches. If such a path is a symbolic link, the target of the link must
     /// stay, too.
     paths: BTreeSet<ImagePath>,
-    /// The paths that a check needs, and the targets of such links.
+    /// The paths that a check needs. If one is a link, its target must stay, too.
     put_back: BTreeSet<ImagePath>,
     /// The files of the application and of the base image.
     others: BTreeSet<ImagePath>,
-    /// The directories above all of them.
+    /// The parent directories of all these paths.
     parents: BTreeSet<ImagePath>,
 }
 
@@ -52,7 +52,7 @@ impl Held {
             || self.parents.contains(path)
     }
 
-    /// Returns the reason if it is about the path itself, not only about a path below it.
+    /// Returns the reason why the path itself must stay. `None` if only a path below it must stay.
     pub(super) fn reason(&self, path: &ImagePath) -> Option<Kept> {
         let of_user = self.paths.contains(path).then_some(Kept::Pattern);
         of_user.or_else(|| self.put_back.contains(path).then_some(Kept::PutBack))

@@ -1,5 +1,5 @@
-//! Everything that rules see: the tree, the facts about its files, the lock, and the few words of the request that they
-//! need. Rules only read it.
+//! Everything that rules see: the tree, the facts about its files, the lock, and the few options of the request that
+//! they need. Rules only read it.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +23,8 @@ pub(super) struct Inputs<'a> {
     pub(super) request: &'a SlimRequest<'a>,
     pub(super) held: Held,
     pub(super) store: &'a Store,
-    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only they may
-    /// lose files because nothing needs them.
+    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only these
+    /// packages may lose files for the reason that nothing needs the files.
     base: BTreeSet<&'a str>,
     /// Helper packages: they are included because scripts of another package run their programs.
     aides: BTreeSet<&'a str>,
@@ -89,7 +89,7 @@ impl<'a> Scene<'a> {
         self.inputs.store
     }
 
-    /// Returns whether `--keep` holds the path. A rule has to know this only if other files depend on the path:
+    /// Returns whether `--keep` holds the path. A rule only needs this if other files depend on the path, because
     /// [`super::carry_out`] keeps the path itself.
     pub(super) fn is_held(&self, path: &ImagePath) -> bool {
         self.inputs.held.has(path)
@@ -142,7 +142,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Returns a survey of every package, every distribution and the user's files. Files that lath wrote are left out,
-    /// because they name everything in the image but need none of it.
+    /// because they name all files in the image but need none of them.
     pub(super) fn surveys(&self) -> &BTreeMap<&'a Origin, Survey<'a>> {
         self.surveys.get_or_init(|| {
             let mut surveys: BTreeMap<&Origin, Survey<'a>> = BTreeMap::new();

@@ -492,7 +492,7 @@ fn a_package_that_the_user_named_because_of_its_bulk_stays_whole() {
     // Nobody named it.
     let required = Given::new().deb("iso-codes", Why::Dependency { of: "gnome".to_owned() }, files);
     assert_eq!(removed_files(&required), ["/usr/share/doc/iso-codes/README", changelog, german]);
-    // The larger part is no bulk.
+    // The larger part is not bulk.
     let data = Given::new().deb("iso-codes", named("iso-codes"), files);
     let data = data.files(&deb("iso-codes"), &[("/usr/share/iso-codes/all.xml", b"more words than the translations")]);
     assert_eq!(removed_files(&data).len(), 3);

@@ -1,5 +1,5 @@
-//! The output of a failed build -> the things that it did not find: compilers, which lath adds by itself, and packages for
-//! a hint.
+//! The output of a failed build -> the things that the build did not find. lath adds missing compilers itself. For other
+//! packages, the user gets a hint.
 
 use crate::catalog::builds;
 use crate::model::hint::{Addition, BuildHint, Hint};
@@ -82,7 +82,7 @@ const NETWORK: [&str; 6] = [
     "[Errno -3]",
 ];
 
-/// Returns everything that is missing according to the log, the last first.
+/// Returns everything that is missing according to the log, from the last line to the first.
 pub(super) fn missing(log: &str) -> Vec<Missing> {
     let mut found = Vec::new();
     for line in log.lines().rev() {
@@ -115,8 +115,8 @@ pub(super) fn groups(missing: &[Missing]) -> Vec<&'static str> {
     missing.iter().filter_map(group).collect()
 }
 
-/// Returns a hint for each missing thing. Unknown names are in hints only if no name is known, because a build may try
-/// several names of one library.
+/// Returns a hint for each missing thing. A build may try several names of one library. So if any of the names is
+/// known, the unknown names get no hints.
 pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
     let (mut hints, mut unknown) = (Vec::new(), Vec::new());
     for one in missing {
@@ -139,7 +139,7 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
         let (Missing::Program(name) | Missing::Header(name) | Missing::Library(name)) = one else { continue };
         match package {
             Some(package) => hints.push(Hint::Absent { name: name.clone(), add: Addition::BuildPackage(package) }),
-            // Any missing file of the source itself has the same message.
+            // If a file of the source itself is missing, the message is the same.
             None if matches!(one, Missing::Program(_)) => {}
             None => unknown.push(Hint::Build(BuildHint::Package { missing: name.clone() })),
         }

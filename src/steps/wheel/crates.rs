@@ -1,5 +1,5 @@
-//! The crates of Rust code: those that `Cargo.lock` pins, from crates.io, into the store. A build has no network, so cargo
-//! gets them as files.
+//! The crates of Rust code. Those that `Cargo.lock` pins are fetched from crates.io into the store. A build has no
+//! network, so cargo gets them as files.
 
 use serde::Deserialize;
 
@@ -37,7 +37,7 @@ struct Package {
     checksum: Option<Digest>,
 }
 
-/// Returns the crates that the files pin, sorted and each once. `locks` are the texts of `Cargo.lock` files.
+/// Returns the crates that the files pin, sorted and without duplicates. `locks` are the texts of `Cargo.lock` files.
 pub(super) fn pinned<'a>(locks: impl Iterator<Item = &'a str>) -> Result<Vec<Crate>, Reason> {
     let mut crates = Vec::new();
     let mut has_lock = false;
@@ -46,7 +46,7 @@ pub(super) fn pinned<'a>(locks: impl Iterator<Item = &'a str>) -> Result<Vec<Cra
         let lock: CargoLock = toml::from_str(text).map_err(Reason::CargoLock)?;
         for Package { name, version, source, checksum } in lock.package {
             match (source, checksum) {
-                // It is in the source itself.
+                // The crate is in the source itself.
                 (None, _) => {}
                 (Some(source), Some(digest)) if source == CRATES_IO && is_plain(&name) && is_plain(&version) => {
                     crates.push(Crate { file: format!("{name}-{version}.crate"), name, digest });

@@ -38,7 +38,7 @@ const RESULT_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Goal {
-    /// The text of METADATA. If the backend needs a whole wheel for it, the wheel.
+    /// The text of METADATA. If the backend can only build a whole wheel, the wheel instead.
     Metadata,
     Wheel,
 }
@@ -101,7 +101,7 @@ impl Desk {
         let desk = Self { work: folder.join("work"), build: folder.join("build") };
         fs::create_dir(&desk.work)?;
         fs::create_dir(&desk.build)?;
-        // If root runs lath, the program is another user. The folder above is closed for others.
+        // If root runs lath, the build runs as another user. Other users cannot enter the folder above.
         fs::set_permissions(&desk.build, std::fs::Permissions::from_mode(0o777))?;
         Ok(desk)
     }
@@ -175,7 +175,8 @@ fn report(outcome: &Outcome, work: &Path) -> Result<Report, Reason> {
     read.ok().and_then(|_| serde_json::from_str(&text).ok()).ok_or(Reason::NoResult { log })
 }
 
-/// Returns the end of the backend's output. If the driver ended before it could write a log, its own output.
+/// Returns the end of the backend's output. If the driver ended before it could write a log, returns the driver's own
+/// output.
 fn log(outcome: &Outcome, work: &Path) -> Vec<u8> {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = open_written(&work.join("log"))?;

@@ -22,7 +22,7 @@ use crate::outside::vendor::VendorError;
 pub(crate) struct BuildFailure {
     /// The source in words: `psycopg2 2.9.11`.
     pub(crate) shown: String,
-    /// Another way to the distribution.
+    /// Another way to get the distribution.
     pub(crate) hint: Option<Hint>,
     #[source]
     pub(crate) reason: Reason,

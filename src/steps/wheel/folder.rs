@@ -64,8 +64,8 @@ pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
     root.join(".git").is_dir() && ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(uses_git)
 }
 
-/// Writes the files of the folder `root` that git does not ignore to an archive, with the history of the repository if
-/// `has_git` is set. Returns its digest.
+/// Writes an archive with the files of the folder `root`, except those that git ignores. If `has_git` is set, the
+/// archive also contains the history of the repository. Returns its digest.
 pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Digest, Reason> {
     let mut files = not_ignored(root)?;
     // `.gitignore` may name files that git tracks nevertheless.
@@ -98,11 +98,11 @@ pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Diges
 
 /// Returns the paths of the files that git does not ignore, relative to `root`.
 fn not_ignored(root: &Path) -> Result<Vec<PathBuf>, Reason> {
-    // Without a repository, only the folder's own files say what is ignored.
+    // If there is no repository, only the folder's own ignore files count.
     let is_in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
     let mut walk = WalkBuilder::new(root);
     walk.hidden(false).ignore(false).follow_links(false);
-    // The settings of the user's git must not decide what a build contains.
+    // The user's own settings of git must not decide which files a build contains.
     walk.git_ignore(true).git_exclude(true).git_global(false).require_git(is_in_repository).parents(is_in_repository);
     walk.filter_entry(|entry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
@@ -139,13 +139,14 @@ fn counts_with_folders(root: &Path, path: &Path) -> Result<bool, Reason> {
         && (is_link || !is_image(&own).map_err(|error| unreadable(&own, error))?))
 }
 
-/// Returns whether a file is the project's lock. It must not be part of the source whose digest it has.
+/// Returns whether a file is the project's lock. It must not be part of the source, because it contains the digest of
+/// that source.
 fn is_lock(name: &str, depth: usize) -> bool {
     depth == 1 && name.starts_with("pylock.") && name.ends_with(".toml")
 }
 
-/// Returns the paths of the files of `.git` that the history needs. The index is not among them, because it has the times
-/// of the user's files, and hooks and settings are not, because they are programs.
+/// Returns the paths of the files of `.git` that the history needs. The index is left out, because it contains the times
+/// of the user's files. Hooks and settings are left out, because they are programs or can start some.
 fn history(root: &Path) -> Result<Vec<PathBuf>, Reason> {
     let mut files = Vec::new();
     for place in ["HEAD", "packed-refs", "shallow", "refs", "objects"] {

@@ -1,7 +1,7 @@
 //! Source -> wheel. The build backend of the source runs in the sandbox, without network, in a tree of its own that has
 //! Python, the requirements of the build and compilers. The image never contains this tree.
 //!
-//! A build is repeated only if something changes that takes part in it (docs/decisions/0048-builds-from-source.md).
+//! A build is repeated only if one of its inputs changes (docs/decisions/0048-builds-from-source.md).
 
 mod advice;
 mod crates;
@@ -95,7 +95,7 @@ impl BuiltWheel {
         dependencies
     }
 
-    /// Returns whether the wheel serves every platform.
+    /// Returns whether the wheel fits every platform.
     pub(crate) fn is_pure(&self) -> bool {
         self.file_name.ends_with("-any.whl")
     }
@@ -187,7 +187,7 @@ pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<
     Ok(step)
 }
 
-/// Returns the groups of compilers that a failed build does not have and needs.
+/// Returns the groups of compilers that a failed build needs but does not have.
 fn missing_compilers(reason: &Reason, order: &Order<'_>) -> Option<Step> {
     let Reason::Backend { log, .. } = reason else { return None };
     let mut plan = order.plan.clone();

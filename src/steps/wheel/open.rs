@@ -28,7 +28,7 @@ pub(crate) struct OpenSource {
 }
 
 impl OpenSource {
-    /// Returns the same source for `source`, which has the same place. Fails if it must have another digest.
+    /// Returns this opened source for `source`, which has the same place. Fails if `source` requires another digest.
     pub(crate) fn checked(&self, source: &Source) -> Result<Self, Reason> {
         if self.is_published() && !source.allowed.is_empty() && !source.allowed.contains(&self.archive) {
             return Err(Reason::Digest { found: self.archive, allowed: source.allowed.clone() });
@@ -54,7 +54,8 @@ impl OpenSource {
         BuiltFrom { place, subdirectory, archive, has_git: self.has_git }
     }
 
-    /// Returns whether the metadata in PKG-INFO is that of the source. In a folder, an old build may have left it.
+    /// Returns whether PKG-INFO contains the metadata of this source. In a folder, it may be a remainder of an old
+    /// build.
     pub(crate) fn is_published(&self) -> bool {
         matches!(self.source.place, SourcePlace::Url { .. } | SourcePlace::Path(_))
     }
@@ -87,7 +88,7 @@ pub(crate) fn open(source: &Source, world: &World) -> Result<OpenSource, Reason>
     OpenSource { source: source.clone(), archive, sdist, has_git }.checked(source)
 }
 
-/// Opens the source of a lock. The archive is that of the lock, unless it is the user's own folder.
+/// Opens the source of a lock. Its archive must be the one of the lock, unless the source is the user's own folder.
 pub(crate) fn open_again(wheel: &LockedWheel, from: &BuiltFrom, world: &World) -> Result<OpenSource, Reason> {
     let BuiltFrom { place, subdirectory, archive, has_git } = from;
     let is_indexed = wheel.source == WheelSource::Index;

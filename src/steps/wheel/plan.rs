@@ -1,5 +1,5 @@
 //! The files of a source -> its build backend, the requirements of its build, and the Debian packages that the build
-//! needs. Only a look at the files: nothing runs.
+//! needs. The files are only read; nothing is run.
 
 use std::collections::BTreeSet;
 
@@ -152,7 +152,7 @@ mod tests {
             assert_eq!((plan.backend.as_str(), plan.requires.join(" ")), (LEGACY_BACKEND, LEGACY_REQUIRES.to_owned()));
             assert_eq!(plan.packages.len(), 0);
         }
-        // PEP 517: without a backend, the requirements are those that are named.
+        // PEP 517: if no backend is named, no requirement is added to the named ones.
         let plan = planned(Some("[build-system]\nrequires = ['setuptools', 'wheel']"), &[], &none);
         assert_eq!((plan.backend.as_str(), plan.requires.join(" ")), (LEGACY_BACKEND, "setuptools wheel".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! Section "Content Discovery".
+//! The section "Content Discovery" of the specification.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 const TAGS: [&str; 5] = ["alpha", "beta", "delta", "gamma", "v1.0"];
 
-/// Makes a repository with five tags, pushed in another order.
+/// Creates a repository with five tags, which are pushed in another order.
 fn tagged(target: &Target) -> String {
     let name = target.repository();
     let image = target.push_image(&name, TAGS[3]);
@@ -47,7 +47,7 @@ fn next(answer: &Answer) -> Option<String> {
     Some(url.trim_start_matches('<').to_owned())
 }
 
-/// Follows the pages from `path`.
+/// Requests the page at `path` and all further pages.
 fn all_tags(target: &Target, path: &str) -> Vec<String> {
     let (mut all, mut page) = (Vec::new(), Some(path.to_owned()));
     while let Some(url) = page {
@@ -59,7 +59,7 @@ fn all_tags(target: &Target, path: &str) -> Vec<String> {
     all
 }
 
-/// Twelve tags are not in order by chance.
+/// There are twelve tags, so that they are not in the right order by chance.
 fn tags_are_listed_in_order(target: &Target) {
     let name = target.repository();
     let image = target.push_image(&name, "t-00");
@@ -99,7 +99,7 @@ fn the_tags_of_an_unknown_repository_are_not_found(target: &Target) {
     assert_error(&target.send("GET", &format!("/v2/{}/tags/list", target.repository())), &[404]);
 }
 
-/// Pushes an image and two manifests about it. Returns the repository, and the digest of the image.
+/// Pushes an image and two manifests that refer to it. Returns the repository, and the digest of the image.
 fn described(target: &Target) -> (String, String) {
     let name = target.repository();
     let image = target.push_image(&name, "v1");
@@ -119,7 +119,8 @@ fn described(target: &Target) -> (String, String) {
     (name, image.digest)
 }
 
-/// Requests referrers, sorted by type. `None` if the registry does not list any, which must be a 404.
+/// Requests the referrers and sorts them by type. Returns `None` if the registry does not support referrers. Then its
+/// status must be 404.
 fn referrers(target: &Target, name: &str, digest: &str, filter: &str) -> Option<(Answer, Vec<Value>)> {
     let answer = target.send("GET", &format!("/v2/{name}/referrers/{digest}{filter}"));
     if answer.status == 404 {

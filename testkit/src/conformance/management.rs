@@ -1,4 +1,4 @@
-//! Section "Content Management". A registry may disable any of it, with 400 or 405.
+//! The section "Content Management" of the specification. A registry may refuse any of these requests with 400 or 405.
 
 use super::{Case, Target, assert_error, cases_of};
 use crate::client::Answer;
@@ -15,7 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Returns whether the registry has deleted. If not, its answer must say that deletions are disabled.
+/// Returns whether the registry has deleted the object. If not, the response must mean that deletions are disabled.
 fn is_deleted(answer: &Answer) -> bool {
     if answer.status != 202 {
         assert_error(answer, &[400, 405]);

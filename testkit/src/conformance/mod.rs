@@ -1,7 +1,7 @@
-//! The requirements of the OCI distribution specification 1.1 as cases for any registry.
+//! Checks the requirements of the OCI distribution specification 1.1 as cases, which can be run with any registry.
 //!
-//! A case fails by a panic. If the specification allows several answers, because a feature is optional, the case accepts
-//! each of them, and then checks that the registry keeps to the one it gave.
+//! A case fails with a panic. If a feature is optional, the specification allows several responses. The case accepts each of them, and then
+//! checks that later responses fit to it.
 
 mod discovery;
 mod management;
@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 use crate::client::{Answer, Client};
 use crate::registry::{OCI_INDEX, OCI_MANIFEST, digest};
 
-/// A requirement.
+/// One requirement of the specification.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// A sentence: `an_unknown_blob_is_not_found`.
+    /// The name, which is a sentence such as `an_unknown_blob_is_not_found`.
     pub name: &'static str,
     pub run: fn(&Target),
 }
 
-/// Returns cases for functions under their own names.
+/// Creates a case for each function, with the name of the function.
 macro_rules! cases_of {
     ($($case:ident),* $(,)?) => {
         vec![$($crate::conformance::Case { name: stringify!($case), run: $case }),*]
@@ -40,11 +40,11 @@ pub fn cases() -> Vec<Case> {
 #[derive(Debug)]
 pub struct Target {
     client: Client,
-    /// Makes names that no earlier run has used.
+    /// A counter for names that were not used before.
     last_name: AtomicU32,
 }
 
-/// The codes that the specification allows in an error.
+/// The error codes that the specification allows.
 const CODES: [&str; 14] = [
     "BLOB_UNKNOWN",
     "BLOB_UPLOAD_INVALID",
@@ -66,7 +66,7 @@ const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 
 impl Target {
-    /// The registry must be empty.
+    /// Creates a target. The registry must be empty.
     pub fn new(client: Client) -> Self {
         Self { client, last_name: AtomicU32::new(0) }
     }
@@ -98,13 +98,13 @@ impl Target {
         self.send_with("PATCH", upload, &headers, bytes)
     }
 
-    /// Ends an upload with its last bytes, which may be none.
+    /// Completes an upload. Its last bytes may be empty.
     fn finish_upload(&self, upload: &str, digest: &str, bytes: &[u8]) -> Answer {
         let headers = [("Content-Type", "application/octet-stream")];
         self.send_with("PUT", &with_parameter(upload, "digest", digest), &headers, bytes)
     }
 
-    /// Pushes a blob in the way that every registry supports. Returns its digest.
+    /// Pushes a blob with the method that every registry supports. Returns its digest.
     fn push_blob(&self, repository: &str, bytes: &[u8]) -> String {
         let digest = digest(bytes);
         let finished = self.finish_upload(&self.start_upload(repository), &digest, bytes);
@@ -117,7 +117,7 @@ impl Target {
         self.send_with("PUT", &path, &[("Content-Type", media_type)], bytes)
     }
 
-    /// Pushes an image of one layer under a tag.
+    /// Pushes an image with one layer, and gives it a tag.
     fn push_image(&self, repository: &str, tag: &str) -> Image {
         let image = Image::new(repository, json!({ "test": tag }));
         self.push_blob(repository, &image.layer);
@@ -127,7 +127,7 @@ impl Target {
         image
     }
 
-    /// Requests a manifest, whatever its kind is.
+    /// Requests a manifest of any kind.
     fn get_manifest(&self, repository: &str, reference: &str) -> Answer {
         let accept = format!("{OCI_MANIFEST}, {OCI_INDEX}");
         self.send_with("GET", &format!("/v2/{repository}/manifests/{reference}"), &[("Accept", &accept)], b"")
@@ -138,7 +138,7 @@ impl Target {
     }
 }
 
-/// An image of one layer.
+/// An image with one layer.
 struct Image {
     layer: Vec<u8>,
     config: Vec<u8>,
@@ -171,20 +171,21 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
     json!({ "mediaType": media_type, "digest": digest(bytes), "size": bytes.len() })
 }
 
-/// Returns `Location`, which must be there.
+/// Returns the header `Location`, which must be present.
 fn location(answer: &Answer) -> String {
     let location = answer.header("location");
     assert!(!location.is_empty(), "no `Location`: {answer:?}");
     location.to_owned()
 }
 
-/// Adds a parameter to a URL that may have some.
+/// Adds a parameter to a URL that may already have some.
 fn with_parameter(url: &str, name: &str, value: &str) -> String {
     let separator = if url.contains('?') { '&' } else { '?' };
     format!("{url}{separator}{name}={value}")
 }
 
-/// Checks the form of an error: JSON with codes of the specification. The body may be empty, as that of a `HEAD` is.
+/// Checks that an error has the right form: JSON with error codes of the specification. The body may be empty, for
+/// example after `HEAD`.
 fn assert_error(answer: &Answer, statuses: &[u16]) {
     assert!(statuses.contains(&answer.status), "not one of {statuses:?}: {answer:?}");
     if answer.body.is_empty() || !answer.header("content-type").contains("json") {

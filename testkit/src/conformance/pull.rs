@@ -1,4 +1,4 @@
-//! Section "Pull".
+//! The section "Pull" of the specification.
 
 use super::{Case, Target, assert_error, cases_of};
 use crate::registry::{OCI_MANIFEST, digest};
@@ -85,7 +85,7 @@ fn an_unknown_blob_is_not_found(target: &Target) {
     assert_eq!(target.send("HEAD", &format!("/v2/{name}/blobs/{digest}")).status, 404);
 }
 
-/// RFC 9110, section 14.
+/// Source: RFC 9110, section 14.
 fn a_part_of_a_blob_is_pulled_by_its_range(target: &Target) {
     let name = target.repository();
     let digest = target.push_blob(&name, b"0123456789");

@@ -1,4 +1,4 @@
-//! Section "Push".
+//! The section "Push" of the specification.
 
 use serde_json::json;
 
@@ -39,7 +39,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Checks that a pushed blob is at the given location and in its repository.
+/// Checks that a pushed blob is at the URL in the response, and in its repository.
 fn assert_pushed(target: &Target, name: &str, answer: &Answer, bytes: &[u8]) {
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(target.send("GET", &location(answer)).body, bytes);
@@ -62,7 +62,7 @@ fn a_blob_is_pushed_with_one_post_or_goes_on_with_put(target: &Target) {
     assert_pushed(target, &name, &answer, BLOB);
 }
 
-/// Not in the text of the specification, but in its own conformance tests: a chunk without `Content-Range`.
+/// A chunk without `Content-Range`. The specification does not mention it, but its conformance tests contain it.
 fn a_blob_is_pushed_as_a_stream(target: &Target) {
     let name = target.repository();
     let upload = target.start_upload(&name);
@@ -247,7 +247,7 @@ fn a_manifest_of_almost_4_megabytes_is_accepted(target: &Target) {
     assert!(target.get_manifest(&name, "large").body == large.manifest, "the bytes differ");
 }
 
-/// `OCI-Subject` is there if the registry lists referrers, and only then.
+/// `OCI-Subject` must be present exactly if the registry supports referrers.
 fn a_subject_need_not_exist(target: &Target) {
     let name = target.repository();
     let image = target.push_image(&name, "v1");

@@ -10,7 +10,7 @@ use super::operation::{Operation, Target};
 use super::{Shared, lock};
 use crate::digest::base64;
 
-/// How a client proves who it is.
+/// The kind of authentication that the registry requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Scheme {
     #[default]
@@ -32,7 +32,7 @@ impl User {
     }
 }
 
-/// Actions on repositories: `pull`, `push`, `delete`.
+/// The allowed actions on repositories: `pull`, `push` and `delete`.
 type Scopes = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug)]
@@ -41,13 +41,13 @@ struct Token {
     uses_left: u32,
 }
 
-/// All tokens that were given.
+/// All tokens that were issued.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     access: BTreeMap<String, Token>,
-    /// To the name of the user.
+    /// The user of each refresh token.
     refresh: BTreeMap<String, String>,
-    /// Every text that must stay a secret, also of tokens that are no longer valid.
+    /// All texts that must stay secret, including tokens that are no longer valid.
     secrets: Vec<String>,
 }
 
@@ -57,13 +57,13 @@ impl Tokens {
     }
 }
 
-/// Returns what a value of `Authorization` shows without its secret.
+/// Returns a value of `Authorization` without its secret.
 pub(super) fn redacted(value: &str) -> String {
     format!("{} <secret>", value.split(' ').next().unwrap_or_default())
 }
 
 impl Shared {
-    /// Returns the refusal of a request without good credentials.
+    /// Returns the error for a request without valid credentials.
     pub(super) fn refuse(&self, target: &Target, request: &Request) -> Option<Reply> {
         if target.operation == Operation::Token || self.settings.scheme == Scheme::Open {
             return None;
@@ -107,7 +107,7 @@ impl Shared {
         Reply::error(401, "UNAUTHORIZED", Value::Null).header("WWW-Authenticate", value)
     }
 
-    /// The token server: `GET` with a password, or `POST` with a form (OAuth 2).
+    /// The token server. It accepts `GET` with a password, or `POST` with a form (OAuth 2).
     pub(super) fn give_token(&self, request: &Request, body: &mut Body) -> std::io::Result<Reply> {
         let mut text = String::new();
         body.read_to_string(&mut text)?;
@@ -168,7 +168,7 @@ impl Shared {
         self.settings.users.iter().find(|user| user.basic() == basic).cloned()
     }
 
-    /// Returns every text that must not be in an output, a file or an image.
+    /// Returns every text that must not appear in an output, a file or an image.
     pub(super) fn secrets(&self) -> Vec<String> {
         let of_users = self.settings.users.iter().flat_map(|user| [user.password.clone(), user.basic()]);
         of_users.chain(lock(&self.tokens).secrets.iter().cloned()).collect()
@@ -180,7 +180,7 @@ fn random_text() -> String {
 }
 
 fn scope_text(name: &str, actions: &BTreeSet<String>) -> String {
-    // Registries write `pull` first.
+    // Like real registries, this writes `pull` first.
     let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
     format!("repository:{name}:{}", actions.join(","))
 }

@@ -1,4 +1,4 @@
-//! Blobs, and the uploads that make them (sections "Pulling blobs" and "Pushing blobs").
+//! Blobs, and the uploads that create them (sections "Pulling blobs" and "Pushing blobs").
 
 use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use super::operation::{Operation, Target};
 use super::storage::{Upload, digest_like, is_digest};
 use super::{Shared, lock};
 
-/// Why an upload does not continue.
+/// The reason why an upload does not continue.
 enum Stopped {
     /// The connection broke.
     Broken(io::Error),
@@ -59,7 +59,8 @@ impl Shared {
         }
     }
 
-    /// Handles every request for uploads. An error means that the connection broke while the body was read.
+    /// Handles every request that concerns uploads. An error means that the connection broke while the body was being
+    /// read.
     pub(super) fn upload(&self, target: &Target, request: &Request, body: &mut Body) -> io::Result<Reply> {
         let reply = match target.operation {
             Operation::StartUpload | Operation::SinglePost | Operation::Mount => self.start(target, request, body),
@@ -135,7 +136,7 @@ impl Shared {
         self.store(&upload, digest)
     }
 
-    /// Checks the digest of a whole upload, and stores it as a blob.
+    /// Checks the digest of a complete upload, and stores it as a blob.
     fn store(&self, upload: &Upload, digest: &str) -> Result<Reply, Stopped> {
         let bytes = std::mem::take(&mut *lock(&upload.bytes));
         if digest_like(digest, &bytes).is_none_or(|actual| actual != digest) {
@@ -145,7 +146,8 @@ impl Shared {
         Ok(blob_created(&upload.repository, digest))
     }
 
-    /// Returns the upload of a request. Its URL must be one that the registry gave, because clients must not make URLs.
+    /// Returns the upload of a request. The URL must be one that the registry has sent, because clients must not
+    /// construct URLs themselves.
     fn known_upload(&self, target: &Target, request: &Request) -> Result<Upload, Stopped> {
         let unknown = || refused(404, "BLOB_UPLOAD_UNKNOWN");
         let mut storage = lock(&self.storage);
@@ -161,7 +163,7 @@ impl Shared {
         Ok(upload)
     }
 
-    /// Checks that a chunk begins at the end of the last one, and has the length that it claims.
+    /// Checks that a chunk begins at the end of the previous one, and that its length is the one in the header.
     fn check_range(&self, target: &Target, request: &Request, upload: &Upload) -> Result<(), Stopped> {
         let range = request.header("content-range").filter(|_| self.settings.checks_order);
         let Some(range) = range else { return Ok(()) };
@@ -178,7 +180,7 @@ impl Shared {
         Stopped::Refused(self.located(reply, target, &target.reference))
     }
 
-    /// Adds the body to the upload, as far as it arrives.
+    /// Adds the part of the body that arrives to the upload.
     fn append(&self, upload: &Upload, body: &mut Body) -> Result<(), Stopped> {
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -186,7 +188,8 @@ impl Shared {
             if read == 0 {
                 return Ok(());
             }
-            // Never both locks at once in this order, because others hold the storage and then look into an upload.
+            // A thread must not wait for the storage while it has locked an upload. Other threads lock the storage
+            // first and then an upload, so there could be a deadlock.
             let stored = lock(&self.storage).stored_bytes();
             let length = {
                 let mut bytes = lock(&upload.bytes);
@@ -201,7 +204,7 @@ impl Shared {
         }
     }
 
-    /// Adds the URL of an upload. It contains a state, and is absolute if the test wants it.
+    /// Adds the URL of an upload to a reply. The URL contains a state. It is absolute if the test requires it.
     fn located(&self, reply: Reply, target: &Target, id: &str) -> Reply {
         let length = lock(&self.storage).uploads.get(id).map_or(0, length_of);
         let path = format!("/v2/{}/blobs/uploads/{id}?_state=at-{length}", target.repository);
@@ -221,7 +224,7 @@ fn length_of(upload: &Upload) -> u64 {
     lock(bytes).len() as u64
 }
 
-/// The range of the bytes that are there. Registries give `0-0` if there are none.
+/// Returns the range of the received bytes. Like real registries, it is `0-0` if there are none.
 fn range_of(upload: &Upload) -> String {
     format!("0-{}", length_of(upload).saturating_sub(1))
 }

@@ -1,4 +1,4 @@
-//! The ways in which a registry misbehaves for a test.
+//! Faults: the ways in which a registry can misbehave in a test.
 
 use std::time::Duration;
 
@@ -8,80 +8,84 @@ use super::operation::{Operation, Target};
 /// A fault for some requests: `Fault::on(Operation::PutManifest).times(2).status(503)`.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// Empty: every operation except that of the token server.
+    /// The operations to which the fault applies. If the list is empty, the fault applies to all operations except that
+    /// of the token server.
     operations: Vec<Operation>,
-    /// A text that the path and the query must contain.
+    /// The fault applies only if the path and query contain this text.
     part: String,
     skipped: u32,
     times: u32,
     misbehaviour: Misbehaviour,
 }
 
-/// What happens instead of the right response.
+/// The behaviour that replaces the right response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Misbehaviour {
     /// An error with this status and these headers, after the body was read.
     Status(u16, Vec<(String, String)>),
-    /// An error before the body is read. The connection is closed.
+    /// An error that is sent before the body is read. Then the connection is closed.
     EarlyStatus(u16),
-    /// The right response with another value of one header. An empty value removes the header.
+    /// The right response, but one header has another value. If the value is empty, the header is removed.
     Header(String, String),
-    /// The right response with another body. An empty one means the right body with one changed byte.
+    /// The right response, but with another body. If the other body is empty, the right body with one changed byte is
+    /// sent.
     Bytes(Vec<u8>),
     Deliver(Delivery),
-    /// No response at all, for a minute.
+    /// There is no response for a minute.
     Hang,
-    /// A redirect. `{digest}` becomes the last part of the path; an empty text means the same URL again.
+    /// A redirect to a URL. `{digest}` in it is replaced by the last part of the path. An empty text means the same URL
+    /// again.
     Redirect(u16, String),
-    /// The connection is closed after so many bytes of the request's body. The registry keeps them.
+    /// The connection is closed after this number of bytes of the request's body. The registry keeps these bytes.
     CutRequest(u64),
-    /// The request is carried out, but the connection is closed instead of a response.
+    /// The request is executed, but then the connection is closed without a response.
     NoReply,
-    /// All unfinished uploads are gone.
+    /// All unfinished uploads are deleted.
     ForgetUploads,
-    /// All tokens that were given so far are refused.
+    /// All tokens that were issued until now become invalid.
     ExpireTokens,
-    /// The registry stops after so many bytes of the request's body, and starts again later.
+    /// The registry stops after this number of bytes of the request's body, and starts again later.
     Stop {
         after_bytes: u64,
         back_after: Duration,
     },
 }
 
-/// When a fault takes effect.
+/// The time at which a fault takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Before the credentials are checked.
     Arrival,
-    /// Only for requests with good credentials.
+    /// After the credentials were accepted.
     Admitted,
 }
 
 impl Fault {
-    /// A fault for the next request of one kind. Set the misbehaviour last.
+    /// Creates a fault for the next request of this kind. The method that sets the misbehaviour must be called last.
     pub fn on(operation: Operation) -> Self {
         Self::on_any(&[operation])
     }
 
-    /// A fault for the next request of any of these kinds. No kinds mean all, except requests for tokens.
+    /// Creates a fault for the next request of any of these kinds. If `operations` is empty, the fault applies to all
+    /// kinds except requests for tokens.
     pub fn on_any(operations: &[Operation]) -> Self {
         let misbehaviour = Misbehaviour::Hang;
         Self { operations: operations.to_vec(), part: String::new(), skipped: 0, times: 1, misbehaviour }
     }
 
-    /// Only for requests whose path or query contains `part`, such as a name or a digest.
+    /// Limits the fault to requests whose path or query contains `part`, such as a name or a digest.
     pub fn with(mut self, part: &str) -> Self {
         part.clone_into(&mut self.part);
         self
     }
 
-    /// Not for the first `count` requests.
+    /// Skips the first `count` requests.
     pub fn after(mut self, count: u32) -> Self {
         self.skipped = count;
         self
     }
 
-    /// For so many requests instead of one.
+    /// Applies the fault to `count` requests instead of one.
     pub fn times(mut self, count: u32) -> Self {
         self.times = count;
         self
@@ -99,12 +103,12 @@ impl Fault {
         self.misbehaves(Misbehaviour::Status(status, vec![(name.to_owned(), value.to_owned())]))
     }
 
-    /// An error before the body of the request is read, like that of a proxy with a limit.
+    /// Sends an error before the body of the request is read, like a proxy with a size limit.
     pub fn early_status(self, status: u16) -> Self {
         self.misbehaves(Misbehaviour::EarlyStatus(status))
     }
 
-    /// The right response, with this value of a header.
+    /// Sends the right response, but with this value of a header.
     pub fn header(self, name: &str, value: &str) -> Self {
         self.misbehaves(Misbehaviour::Header(name.to_owned(), value.to_owned()))
     }
@@ -113,32 +117,33 @@ impl Fault {
         self.header(name, "")
     }
 
-    /// A wrong `Docker-Content-Digest`.
+    /// Sends a wrong `Docker-Content-Digest`.
     pub fn wrong_digest_header(self) -> Self {
         self.header("Docker-Content-Digest", &super::digest(b"other bytes"))
     }
 
-    /// The right response, with one wrong byte in its body.
+    /// Sends the right response, but with one wrong byte in its body.
     pub fn wrong_bytes(self) -> Self {
         self.misbehaves(Misbehaviour::Bytes(Vec::new()))
     }
 
-    /// The right headers, with another body.
+    /// Sends the right headers, but another body.
     pub fn other_body(self, body: &[u8]) -> Self {
         self.misbehaves(Misbehaviour::Bytes(body.to_vec()))
     }
 
-    /// The connection ends after so many bytes of the response's body, although its length was given.
+    /// Closes the connection after this number of bytes of the response's body, although the header contains the full
+    /// length.
     pub fn short_body(self, after_bytes: usize) -> Self {
         self.misbehaves(Misbehaviour::Deliver(Delivery::Short(after_bytes)))
     }
 
-    /// The response's body is repeated for ever.
+    /// Repeats the response's body without end.
     pub fn endless_body(self) -> Self {
         self.misbehaves(Misbehaviour::Deliver(Delivery::Endless))
     }
 
-    /// The response's body comes in pieces of `bytes` with pauses.
+    /// Sends the response's body in pieces of `bytes`, with pauses.
     pub fn slow_body(self, bytes: usize, pause: Duration) -> Self {
         self.misbehaves(Misbehaviour::Deliver(Delivery::Slow { bytes, pause }))
     }
@@ -147,37 +152,38 @@ impl Fault {
         self.misbehaves(Misbehaviour::Hang)
     }
 
-    /// A redirect 307 to `url`, in which `{digest}` is replaced by the digest of the blob or manifest.
+    /// Sends a redirect 307 to `url`, in which `{digest}` is replaced by the digest of the blob or manifest.
     pub fn redirect(self, url: &str) -> Self {
         self.misbehaves(Misbehaviour::Redirect(307, url.to_owned()))
     }
 
-    /// A redirect to the same URL.
+    /// Sends a redirect to the same URL.
     pub fn redirect_loop(self) -> Self {
         self.redirect("")
     }
 
-    /// The connection breaks after so many bytes of the request's body. An upload keeps these bytes.
+    /// Closes the connection after this number of bytes of the request's body. If it is an upload, the registry keeps
+    /// these bytes.
     pub fn cut_request(self, after_bytes: u64) -> Self {
         self.misbehaves(Misbehaviour::CutRequest(after_bytes))
     }
 
-    /// The request is carried out, but the client gets no response.
+    /// Executes the request, but sends no response.
     pub fn no_reply(self) -> Self {
         self.misbehaves(Misbehaviour::NoReply)
     }
 
-    /// The unfinished uploads are gone when the request arrives.
+    /// Deletes all unfinished uploads when the request arrives.
     pub fn forget_uploads(self) -> Self {
         self.misbehaves(Misbehaviour::ForgetUploads)
     }
 
-    /// The tokens given so far are no longer valid when the request arrives.
+    /// Makes all issued tokens invalid when the request arrives.
     pub fn expire_tokens(self) -> Self {
         self.misbehaves(Misbehaviour::ExpireTokens)
     }
 
-    /// The registry stops in the middle of the request, and starts again on the same port.
+    /// Stops the registry in the middle of the request, and starts it again on the same port.
     pub fn stop(self, after_bytes: u64, back_after: Duration) -> Self {
         self.misbehaves(Misbehaviour::Stop { after_bytes, back_after })
     }
@@ -206,7 +212,7 @@ impl Fault {
     }
 }
 
-/// Returns the misbehaviour for a request, and counts it.
+/// Returns the misbehaviour for a request, and counts that it was used.
 pub(super) fn take(faults: &mut [Fault], stage: Stage, target: &Target, request: &Request) -> Option<Misbehaviour> {
     for fault in faults {
         if fault.times == 0 || fault.stage() != stage || !fault.concerns(target, request) {
@@ -223,7 +229,7 @@ pub(super) fn take(faults: &mut [Fault], stage: Stage, target: &Target, request:
 }
 
 impl Misbehaviour {
-    /// Returns after how many bytes the body of the request must break.
+    /// Returns the number of bytes of the request's body after which the connection must break.
     pub(super) fn breaks_after(&self) -> Option<u64> {
         match self {
             Self::CutRequest(bytes) | Self::Stop { after_bytes: bytes, .. } => Some(*bytes),
@@ -231,7 +237,7 @@ impl Misbehaviour {
         }
     }
 
-    /// Returns the reply that takes the place of the right one.
+    /// Returns the reply that is sent instead of the right one.
     pub(super) fn instead(&self, request: &Request, body: &mut Body) -> Option<Reply> {
         let reply = match self {
             Self::Status(status, headers) => {
@@ -245,7 +251,7 @@ impl Misbehaviour {
             }
             _ => return None,
         };
-        // If the client breaks off now, it has no use for the reply.
+        // If the client closes the connection now, it does not need the reply.
         let _ = body.drain();
         Some(reply)
     }
@@ -268,7 +274,7 @@ impl Misbehaviour {
     }
 }
 
-/// Returns the error code of the specification that fits a status.
+/// Returns the specification's error code that fits a status.
 pub(super) fn code(status: u16) -> &'static str {
     match status {
         401 => "UNAUTHORIZED",

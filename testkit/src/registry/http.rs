@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one connection: requests whose bodies have a length or come in chunks, and responses byte by byte.
+//! HTTP/1.1 on one connection. The body of a request has a length or is in chunks. Responses are written byte by byte.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -18,10 +18,10 @@ pub(super) type Reader = BufReader<Box<dyn Stream>>;
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// Without the query, and with percent signs decoded.
+    /// The path without the query, with percent signs decoded.
     pub(super) path: String,
     pub(super) query: Vec<(String, String)>,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub(super) headers: BTreeMap<String, String>,
 }
 
@@ -41,7 +41,7 @@ impl Request {
     }
 }
 
-/// Reads the head of the next request. `None` if the connection has ended.
+/// Reads the first line and the headers of the next request. Returns `None` if the connection has ended.
 pub(super) fn read_request(reader: &mut Reader) -> Option<Request> {
     let line = read_line(reader)?;
     let mut words = line.split_whitespace();
@@ -66,7 +66,7 @@ fn read_line(reader: &mut Reader) -> Option<String> {
     Some(line.trim_end().to_owned())
 }
 
-/// Parses a query, or the body of a form.
+/// Parses a query string, or the body of a form.
 pub(super) fn parse_form(text: &str) -> Vec<(String, String)> {
     let decoded = |word: &str| percent_decode_str(&word.replace('+', " ")).decode_utf8_lossy().into_owned();
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
@@ -79,18 +79,18 @@ pub(super) fn parse_form(text: &str) -> Vec<(String, String)> {
 #[derive(Debug)]
 enum Left {
     Known(u64),
-    /// Bytes of the chunk that is read now.
+    /// The remaining bytes of the current chunk.
     Chunk(u64),
     Nothing,
 }
 
-/// The body of a request, read from the connection.
+/// The body of a request, which is read from the connection.
 pub(super) struct Body<'a> {
     reader: &'a mut Reader,
     left: Left,
-    /// The client waits for `100 Continue` before it sends the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     owes_continue: bool,
-    /// The connection breaks after this many bytes, because a test asked for it.
+    /// The number of bytes after which the connection breaks, if a test has set such a fault.
     breaks_after: Option<u64>,
     received: u64,
 }
@@ -103,17 +103,17 @@ impl<'a> Body<'a> {
         Self { reader, left, owes_continue, breaks_after, received: 0 }
     }
 
-    /// Returns how many bytes have been read so far.
+    /// Returns the number of bytes that were read until now.
     pub(super) fn received(&self) -> u64 {
         self.received
     }
 
-    /// Reads the rest, and forgets it.
+    /// Reads the rest, and discards it.
     pub(super) fn drain(&mut self) -> io::Result<()> {
         io::copy(self, &mut io::sink()).map(drop)
     }
 
-    /// Returns how many bytes come before the next boundary.
+    /// Returns the number of bytes before the next boundary.
     fn available(&mut self) -> io::Result<u64> {
         if let Left::Chunk(0) = self.left {
             let line = read_line(self.reader).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -164,26 +164,26 @@ impl Read for Body<'_> {
     }
 }
 
-/// A response before it is written.
+/// A response that has not been written yet.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Arc<[u8]>,
-    /// The connection is closed afterwards.
+    /// Whether the connection is closed after this reply.
     pub(super) is_last: bool,
     pub(super) delivery: Delivery,
 }
 
-/// The way in which the body of a reply is sent.
+/// How the body of a reply is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
     Whole,
-    /// Only so many bytes, and then the connection is closed.
+    /// Only this number of bytes is sent, and then the connection is closed.
     Short(usize),
-    /// Again and again, without a length.
+    /// The body is repeated without end, and its length is not sent.
     Endless,
-    /// In pieces of `bytes`, with a pause before each one.
+    /// The body is sent in pieces of `bytes`, with a pause before each piece.
     Slow {
         bytes: usize,
         pause: Duration,
@@ -222,7 +222,7 @@ impl Reply {
         self
     }
 
-    /// Replaces a header, or adds it.
+    /// Sets a header, and replaces an existing value.
     pub(super) fn set_header(&mut self, name: &str, value: impl ToString) {
         self.remove_header(name);
         self.headers.push((name.to_owned(), value.to_string()));
@@ -232,7 +232,7 @@ impl Reply {
         self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
     }
 
-    /// Writes the reply. Returns how many bytes of its body were sent.
+    /// Writes the reply. Returns the number of bytes of its body that were sent.
     pub(super) fn write(&self, stream: &mut dyn Stream, is_head: bool) -> io::Result<u64> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {

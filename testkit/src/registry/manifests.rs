@@ -15,11 +15,12 @@ pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 pub const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
-/// The specification wants at least 4 megabytes.
+/// The maximum size of a manifest. The specification requires at least 4 megabytes.
 const MOST_BYTES: u64 = 4 << 20;
 
 impl Shared {
-    /// Handles every request for manifests. An error means that the connection broke while the body was read.
+    /// Handles every request that concerns manifests. An error means that the connection broke while the body was being
+    /// read.
     pub(super) fn manifest(&self, target: &Target, request: &Request, body: &mut Body) -> io::Result<Reply> {
         let reference = &target.reference;
         if !is_tag(reference) && !is_digest(reference) {
@@ -40,7 +41,8 @@ impl Shared {
         let Some((digest, manifest)) = repository.manifest(&target.reference) else {
             return unknown("MANIFEST_UNKNOWN");
         };
-        // Like Docker's registry: a manifest of a kind that the client does not accept does not exist for it.
+        // Like Docker's registry: if the client does not accept the media type of a manifest, the manifest is not
+        // found.
         let is_accepted = request.header("accept").is_none_or(|accept| accepts(accept, &manifest.media_type));
         if !is_accepted {
             return unknown("MANIFEST_UNKNOWN");
@@ -162,7 +164,7 @@ fn invalid(reason: &str) -> Reply {
     Reply::error(400, "MANIFEST_INVALID", json!({ "reason": reason }))
 }
 
-/// Returns the refusal of a manifest that is not valid, or whose parts are missing.
+/// Returns an error if a manifest is invalid or if its parts are missing.
 fn check(manifest: &Value, media_type: &str, storage: &Storage, name: &str) -> Option<Reply> {
     if manifest["mediaType"].as_str().is_some_and(|stated| stated != media_type) {
         return Some(invalid("`mediaType` differs from `Content-Type`"));

@@ -1,4 +1,4 @@
-//! A registry of container images on loopback (OCI distribution specification 1.1), which misbehaves on request.
+//! A registry of container images on loopback (OCI distribution specification 1.1), which can misbehave on request.
 //!
 //! ```no_run
 //! use testkit::registry::{Fault, Operation};
@@ -7,8 +7,8 @@
 //! registry.fault(Fault::on(Operation::PutManifest).status(503));
 //! ```
 //!
-//! It is strict: it refuses a manifest if its blobs are missing or have other sizes, and every wrong digest. It records
-//! each request without its secrets, so that a test can count bytes and see that nothing is sent twice.
+//! It is strict: it refuses wrong digests, and manifests whose blobs are missing or have another size. It records each
+//! request without its secrets. So a test can count bytes, and check that nothing is sent twice.
 
 mod auth;
 mod blobs;
@@ -36,7 +36,7 @@ pub use storage::{StoredManifest, digest};
 
 use crate::tls::Certificates;
 
-/// A future registry: `Registry::new().basic("me", "password").serve()`.
+/// Builds a registry: `Registry::new().basic("me", "password").serve()`.
 #[derive(Debug, Clone)]
 pub struct Registry {
     settings: Settings,
@@ -63,7 +63,7 @@ struct Settings {
     forgets_cut_uploads: bool,
     checks_order: bool,
     tags_page: usize,
-    /// The most bytes, and the status if there would be more.
+    /// The maximum number of bytes, and the status if a request exceeds it.
     quota: Option<(u64, u16)>,
 }
 
@@ -74,7 +74,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// Creates an empty registry that is open for everybody, without TLS.
+    /// Creates an empty registry without TLS. It requires no credentials.
     pub fn new() -> Self {
         let settings = Settings {
             address: "127.0.0.1".to_owned(),
@@ -101,27 +101,27 @@ impl Registry {
         Self { settings }
     }
 
-    /// Listens on another address of loopback, such as 127.0.0.2, which is another host for a client.
+    /// Listens on another loopback address, such as 127.0.0.2. For a client, that is another host.
     pub fn address(self, address: &str) -> Self {
         self.with(|settings| address.clone_into(&mut settings.address))
     }
 
-    /// Speaks TLS, with a certificate of a private authority.
+    /// Uses TLS, with a certificate of a private authority.
     pub fn tls(self) -> Self {
         self.tls_with(&Certificates::for_loopback())
     }
 
-    /// Speaks TLS with this certificate, so that several registries have the same authority.
+    /// Uses TLS with this certificate, so that several registries can have the same authority.
     pub fn tls_with(self, certificates: &Certificates) -> Self {
         self.with(|settings| settings.tls = Some(certificates.clone()))
     }
 
-    /// Requires a user and a password with each request. May be called for several users.
+    /// Requires a user and a password in each request. This can be called for several users.
     pub fn basic(self, user: &str, password: &str) -> Self {
         self.with(|settings| settings.scheme = Scheme::Basic).user(user, password, true)
     }
 
-    /// Requires a token, which the registry gives for a user and a password.
+    /// Requires a token. The registry issues it for a user and a password.
     pub fn bearer(self, user: &str, password: &str) -> Self {
         self.with(|settings| settings.scheme = Scheme::Bearer).user(user, password, true)
     }
@@ -136,22 +136,22 @@ impl Registry {
         self.with(|settings| settings.users.push(user))
     }
 
-    /// Gives tokens for pulls without a password.
+    /// Issues tokens for pulls even to clients without a password.
     pub fn anonymous_pulls(self) -> Self {
         self.with(|settings| settings.anonymous_pulls = true)
     }
 
-    /// The token server has its own port, like that of a public registry.
+    /// Uses another port for the token server, because a public registry has another host for it.
     pub fn tokens_elsewhere(self) -> Self {
         self.with(|settings| settings.has_token_server = true)
     }
 
-    /// A token is valid for so many requests.
+    /// Makes each token valid for only this number of requests.
     pub fn tokens_expire_after(self, requests: u32) -> Self {
         self.with(|settings| settings.token_uses = requests)
     }
 
-    /// The response with a token has only this field: `token` or `access_token`.
+    /// Sends only this field in the response with a token: `token` or `access_token`.
     pub fn token_field(self, name: &'static str) -> Self {
         self.with(|settings| settings.token_fields = vec![name])
     }
@@ -160,17 +160,17 @@ impl Registry {
         self.with(|settings| settings.mounts = false)
     }
 
-    /// Refuses `PATCH`: a blob must come in one request.
+    /// Refuses `PATCH`, so that a blob must be sent in one request.
     pub fn monolithic_only(self) -> Self {
         self.with(|settings| settings.chunks = false)
     }
 
-    /// Does not take a blob with the `POST` that starts an upload.
+    /// Refuses a blob in the `POST` that starts an upload.
     pub fn without_single_posts(self) -> Self {
         self.with(|settings| settings.single_posts = false)
     }
 
-    /// Gives `OCI-Chunk-Min-Length`, and refuses chunks after one that was shorter.
+    /// Sends `OCI-Chunk-Min-Length`. If a chunk was shorter, the next chunk is refused.
     pub fn least_chunk(self, bytes: u64) -> Self {
         self.with(|settings| settings.least_chunk = Some(bytes))
     }
@@ -180,43 +180,43 @@ impl Registry {
         self.with(|settings| settings.ranges = false)
     }
 
-    /// Answers 405 to every `DELETE` of a manifest or blob.
+    /// Responds with 405 to every `DELETE` of a manifest or blob.
     pub fn without_deletes(self) -> Self {
         self.with(|settings| settings.deletes = false)
     }
 
-    /// A registry of version 1.0, without the list of referrers.
+    /// Behaves like version 1.0, which has no list of referrers.
     pub fn without_referrers(self) -> Self {
         self.with(|settings| settings.referrers = false)
     }
 
-    /// `Location` has the host, too.
+    /// Sends `Location` as a URL that includes the host.
     pub fn absolute_locations(self) -> Self {
         self.with(|settings| settings.absolute_locations = true)
     }
 
-    /// Like Docker's registry 2: an upload has only one valid URL, which each response renews. If a connection broke, there
-    /// was no response, and so the upload cannot be continued.
+    /// Like Docker's registry 2: an upload has only one valid URL, and each response contains a new one. If a connection breaks, the client
+    /// gets no response, so it cannot continue the upload.
     pub fn forgets_cut_uploads(self) -> Self {
         self.with(|settings| settings.forgets_cut_uploads = true)
     }
 
-    /// Like Docker's registry 2: the bytes of a chunk are added, whatever `Content-Range` is.
+    /// Like Docker's registry 2: adds the bytes of a chunk, and ignores `Content-Range`.
     pub fn ignores_content_range(self) -> Self {
         self.with(|settings| settings.checks_order = false)
     }
 
-    /// Lists at most so many tags in one response.
+    /// Lists at most this number of tags in one response.
     pub fn tags_page(self, most: usize) -> Self {
         self.with(|settings| settings.tags_page = most)
     }
 
-    /// Has room for so many bytes, and then answers 507.
+    /// Stores at most this number of bytes, and then responds with 507.
     pub fn full_after(self, bytes: u64) -> Self {
         self.full_after_with(bytes, 507)
     }
 
-    /// Has room for so many bytes, and then answers with `status`.
+    /// Stores at most this number of bytes, and then responds with `status`.
     pub fn full_after_with(self, bytes: u64, status: u16) -> Self {
         self.with(|settings| settings.quota = Some((bytes, status)))
     }
@@ -237,19 +237,19 @@ impl Registry {
 pub struct Exchange {
     pub operation: Operation,
     pub method: String,
-    /// Without the query, and with percent signs decoded.
+    /// The path without the query, with percent signs decoded.
     pub path: String,
     pub query: Vec<(String, String)>,
-    /// Names in lower case. Of credentials only the scheme is left.
+    /// The headers, with names in lower case. Credentials are removed, and only their scheme is kept.
     pub headers: BTreeMap<String, String>,
     pub repository: String,
-    /// A tag, a digest, or the number of an upload.
+    /// A tag, a digest, or the ID of an upload.
     pub reference: String,
-    /// How many bytes of the request's body arrived.
+    /// The number of bytes of the request's body that arrived.
     pub received_bytes: u64,
-    /// How many bytes the response's body has. For faults, more or fewer may have been sent.
+    /// The size of the response's body. If there was a fault, the number of sent bytes may differ.
     pub sent_bytes: u64,
-    /// The status of the response. 0 if there was none.
+    /// The status of the response. It is 0 if there was no response.
     pub status: u16,
 }
 
@@ -290,19 +290,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The running registry. It stops when it is dropped.
+/// The running registry. The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct RegistryServer {
     shared: Arc<Shared>,
 }
 
 impl RegistryServer {
-    /// Returns the host and the port, as the name of an image has them: `127.0.0.1:4711`.
+    /// Returns the host and port in the form that image names contain, such as `127.0.0.1:4711`.
     pub fn host(&self) -> String {
         self.shared.address.to_string()
     }
 
-    /// Returns the name of an image in this registry.
+    /// Returns the full name of an image in this registry.
     pub fn image(&self, name: &str) -> String {
         format!("{}/{name}", self.host())
     }
@@ -317,12 +317,12 @@ impl RegistryServer {
         self.shared.token_address.unwrap_or(self.shared.address).to_string()
     }
 
-    /// Returns the certificate of the authority, if the registry speaks TLS.
+    /// Returns the certificate of the authority, if the registry uses TLS.
     pub fn authority_pem(&self) -> Option<&str> {
         self.shared.settings.tls.as_ref().map(|certificates| certificates.authority_pem.as_str())
     }
 
-    /// Misbehaves from now on. Faults are tried in the order in which they were added.
+    /// Adds a fault. Faults are tried in the order in which they were added.
     pub fn fault(&self, fault: Fault) {
         lock(&self.shared.faults).push(fault);
     }
@@ -331,7 +331,7 @@ impl RegistryServer {
         lock(&self.shared.faults).clear();
     }
 
-    /// Closes the port and every connection, in the middle of what they do. The contents stay.
+    /// Closes the port and every connection, even during a request. The contents of the registry are kept.
     pub fn stop(&self) {
         serve::stop(&self.shared);
     }
@@ -346,7 +346,7 @@ impl RegistryServer {
         lock(&self.shared.tokens).expire();
     }
 
-    /// Returns all requests so far, in the order of their responses.
+    /// Returns all requests until now, in the order of their responses.
     pub fn exchanges(&self) -> Vec<Exchange> {
         lock(&self.shared.exchanges).clone()
     }
@@ -356,7 +356,7 @@ impl RegistryServer {
         self.exchanges().into_iter().filter(|exchange| exchange.operation == operation).collect()
     }
 
-    /// Returns how many requests of one kind there were.
+    /// Returns the number of requests of one kind.
     pub fn count(&self, operation: Operation) -> usize {
         self.exchanges_of(operation).len()
     }
@@ -365,7 +365,7 @@ impl RegistryServer {
         lock(&self.shared.exchanges).clear();
     }
 
-    /// Returns how many bytes all requests have sent in their bodies, without the headers.
+    /// Returns the number of bytes in the bodies of all requests.
     pub fn received_bytes(&self) -> u64 {
         self.exchanges().iter().map(|exchange| exchange.received_bytes).sum()
     }
@@ -382,12 +382,12 @@ impl RegistryServer {
         digest
     }
 
-    /// Stores any bytes under a digest, so that the registry serves wrong ones.
+    /// Stores any bytes with this digest, so that the registry serves wrong bytes.
     pub fn put_blob_as(&self, repository: &str, digest: &str, bytes: &[u8]) {
         lock(&self.shared.storage).add_blob(repository, digest, bytes);
     }
 
-    /// Stores a manifest without any check, under its digest and `tag`. Returns its digest.
+    /// Stores a manifest without any check. It gets its digest and `tag`. Returns its digest.
     pub fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, bytes: &[u8]) -> String {
         let digest = digest(bytes);
         let manifest = StoredManifest { media_type: media_type.to_owned(), bytes: bytes.into() };
@@ -428,12 +428,13 @@ impl RegistryServer {
         lock(&self.shared.storage).repositories.keys().cloned().collect()
     }
 
-    /// Returns how many uploads were started but neither finished nor cancelled.
+    /// Returns the number of uploads that were started but neither finished nor cancelled.
     pub fn unfinished_uploads(&self) -> usize {
         lock(&self.shared.storage).uploads.len()
     }
 
-    /// Returns every text that must not be in an output, a log, a cache or an image: passwords, also in base64, and tokens.
+    /// Returns every text that must not appear in an output, a log, a cache or an image. They are passwords and tokens. Passwords are also
+    /// included in base64.
     pub fn secrets(&self) -> Vec<String> {
         self.shared.secrets()
     }

@@ -1,4 +1,5 @@
-//! The endpoints of the specification (section "Endpoints"), read from the method and the path of a request.
+//! The endpoints of the specification (section "Endpoints"). They are recognised by the method and the path of a
+//! request.
 
 use super::http::Request;
 
@@ -7,7 +8,7 @@ use super::http::Request;
 pub enum Operation {
     /// `GET /v2/`
     Version,
-    /// The token server.
+    /// A request to the token server.
     Token,
     GetManifest,
     HeadManifest,
@@ -18,7 +19,7 @@ pub enum Operation {
     DeleteBlob,
     /// `POST` without `mount` and `digest`.
     StartUpload,
-    /// `POST` with `digest`: the whole blob in one request.
+    /// `POST` with `digest`, which sends the whole blob in one request.
     SinglePost,
     /// `POST` with `mount`.
     Mount,
@@ -28,7 +29,7 @@ pub enum Operation {
     CancelUpload,
     ListTags,
     ListReferrers,
-    /// No endpoint of the specification.
+    /// A request that is not in the specification.
     Other,
 }
 
@@ -41,13 +42,13 @@ impl Operation {
     }
 }
 
-/// The parts of a path.
+/// The parts of a request's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) operation: Operation,
-    /// Empty if the path has none.
+    /// It is empty if the path has none.
     pub(super) repository: String,
-    /// A tag, a digest or the number of an upload.
+    /// A tag, a digest or the ID of an upload.
     pub(super) reference: String,
 }
 
@@ -113,7 +114,7 @@ fn upload_operation(request: &Request, upload: &str) -> Option<Operation> {
     }
 }
 
-/// Returns whether `name` is a repository's name: lower-case words with `.`, `_`, `__` or dashes between them.
+/// Returns whether `name` is valid for a repository: lower-case words that are joined by `.`, `_`, `__` or dashes.
 pub(super) fn is_repository(name: &str) -> bool {
     name.len() < 256 && name.split('/').all(is_component)
 }
@@ -127,7 +128,7 @@ fn is_component(component: &str) -> bool {
         && separators.into_iter().all(|text| matches!(text, "." | "_" | "__") || text.chars().all(|c| c == '-'))
 }
 
-/// Returns whether `tag` has at most 128 allowed characters.
+/// Returns whether `tag` is valid. It may have at most 128 characters, and only some characters are allowed.
 pub(super) fn is_tag(tag: &str) -> bool {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     (1..=128).contains(&tag.len())

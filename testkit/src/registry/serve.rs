@@ -43,7 +43,7 @@ pub(super) fn start(settings: Settings) -> Arc<Shared> {
     shared
 }
 
-/// Opens the ports again after `stop`.
+/// Opens the ports again after a stop.
 pub(super) fn open(shared: &Arc<Shared>) {
     shared.is_open.store(true, Ordering::SeqCst);
     for address in addresses(shared) {
@@ -55,11 +55,11 @@ pub(super) fn stop(shared: &Shared) {
     shared.is_open.store(false, Ordering::SeqCst);
     let accepting = std::mem::take(&mut lock(&shared.doors).accepting);
     for address in addresses(shared) {
-        // Wakes the thread that accepts connections. If it cannot be reached, it has already ended.
+        // Wakes up the thread that accepts connections. If this fails, the thread has already ended.
         let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
     }
     for thread in accepting {
-        // The listener is closed once its thread has ended.
+        // The listener is closed when its thread ends.
         let _ = thread.join();
     }
     for connection in std::mem::take(&mut lock(&shared.doors).connections) {
@@ -162,7 +162,7 @@ impl Shared {
         reply.write(reader.get_mut().as_mut(), is_head).is_ok() && !reply.closes()
     }
 
-    /// Returns the right reply. An error means that the connection broke while the body was read.
+    /// Returns the right reply. An error means that the connection broke while the body was being read.
     fn answer(&self, target: &Target, request: &Request, body: &mut Body) -> std::io::Result<Reply> {
         let needs_name = !matches!(target.operation, Operation::Version | Operation::Token | Operation::Other);
         if needs_name && !is_repository(&target.repository) {
@@ -181,7 +181,7 @@ impl Shared {
         })
     }
 
-    /// Records a request with the bytes received and sent, and the status.
+    /// Records a request, with the numbers of received and sent bytes, and the status.
     fn record(&self, target: &Target, request: &Request, (received_bytes, sent_bytes, status): (u64, u64, u16)) {
         let mut headers = request.headers.clone();
         for name in ["authorization", "proxy-authorization", "cookie"] {
@@ -205,7 +205,7 @@ impl Shared {
         });
     }
 
-    /// Stops the registry before the client sees that its connection is closed, and starts it again after a while.
+    /// Stops the registry before the client's connection is closed, and starts it again after some time.
     fn restart(self: &Arc<Self>, back_after: Duration) {
         stop(self);
         let shared = Arc::clone(self);
@@ -215,7 +215,7 @@ impl Shared {
         });
     }
 
-    /// Waits, at most until the registry stops.
+    /// Waits until the registry stops, but no longer than `limit`.
     fn wait(&self, limit: Duration) {
         let step = Duration::from_millis(20);
         let mut waited = Duration::ZERO;

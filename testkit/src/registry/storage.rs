@@ -26,7 +26,7 @@ pub(super) struct Repository {
 }
 
 impl Repository {
-    /// Returns a manifest by its tag or digest, with its digest.
+    /// Returns a manifest and its digest, by tag or by digest.
     pub(super) fn manifest(&self, reference: &str) -> Option<(&str, &StoredManifest)> {
         let digest = self.tags.get(reference).map_or(reference, String::as_str);
         self.manifests.get_key_value(digest).map(|(digest, manifest)| (digest.as_str(), manifest))
@@ -38,13 +38,14 @@ impl Repository {
 pub(super) struct Upload {
     pub(super) repository: String,
     pub(super) bytes: Arc<Mutex<Vec<u8>>>,
-    /// The length of the last chunk. A registry with a minimum refuses a chunk after one that was too short.
+    /// The length of the last chunk. If a registry has a minimum length, it refuses a chunk after one that was too
+    /// short.
     pub(super) last_chunk: Option<u64>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Storage {
-    /// By the digest under which they are served. A test may store other bytes there.
+    /// The blobs, by the digest with which they are served. A test may store other bytes with a digest.
     pub(super) blobs: BTreeMap<String, Arc<[u8]>>,
     pub(super) repositories: BTreeMap<String, Repository>,
     pub(super) uploads: BTreeMap<String, Upload>,
@@ -55,7 +56,7 @@ impl Storage {
         self.repositories.entry(name.to_owned()).or_default()
     }
 
-    /// Returns a blob, if the repository contains it.
+    /// Returns a blob if the repository contains it.
     pub(super) fn blob(&self, repository: &str, digest: &str) -> Option<Arc<[u8]>> {
         let is_there = self.repositories.get(repository)?.blobs.contains(digest);
         self.blobs.get(digest).filter(|_| is_there).cloned()
@@ -72,7 +73,7 @@ impl Storage {
     }
 }
 
-/// Returns the digest of `bytes` with the algorithm of `like`. `None` if `like` is not a valid digest.
+/// Returns the digest of `bytes` with the algorithm of `like`. Returns `None` if `like` is not a valid digest.
 pub(super) fn digest_like(like: &str, bytes: &[u8]) -> Option<String> {
     let (algorithm, hex_digits) = like.split_once(':')?;
     let is_hex = hex_digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
@@ -88,7 +89,7 @@ pub(super) fn is_digest(text: &str) -> bool {
     digest_like(text, b"").is_some()
 }
 
-/// Returns the sha256 of `bytes` in the notation of registries.
+/// Returns the sha256 of `bytes` in the form that registries use.
 pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }

@@ -1,4 +1,4 @@
-//! The registry under a client: the way of a push and a pull, credentials, and every fault.
+//! Tests the registry with a client: pushes and pulls, credentials, and every fault.
 
 use std::time::{Duration, Instant};
 
@@ -101,7 +101,7 @@ fn passwords_are_checked_and_never_recorded() {
     assert!(registry.secrets().iter().all(|secret| !recorded.contains(secret.as_str())), "{recorded}");
 }
 
-/// Requests a token with a password. Returns the response's JSON.
+/// Requests a token with a password. Returns the JSON in the response.
 fn token(registry: &RegistryServer, scope: &str, user: &str) -> serde_json::Value {
     let client = Client::new(&registry.token_host()).authorized(&format!("Basic {}", base64(user.as_bytes())));
     let path = format!("/token?service=registry.test&scope={scope}&offline_token=true");

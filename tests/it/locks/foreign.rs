@@ -5,7 +5,7 @@ use testkit::oci;
 use super::{assert_same, world};
 use crate::world::{World, stdout};
 
-/// A lock as uv writes one, with the wheel `tool` at `url`.
+/// Writes a lock like uv does, with the wheel `tool` at `url`.
 fn foreign(world: &World, url: &str, rest: &str) {
     let text = format!(
         "lock-version = \"1.0\"\ncreated-by = \"uv\"\nrequires-python = \">=3.11\"\n\n\
@@ -45,7 +45,7 @@ fn the_lock_of_another_tool_gives_the_python_half_without_resolving() {
     }
     let pages: Vec<String> = world.pypi.server.requests().into_iter().map(|request| request.path).collect();
     assert!(pages.iter().all(|path| path.ends_with(".whl")), "{pages:?}");
-    // Its own lock has both halves.
+    // The lock that lath writes has both halves.
     stdout(world.lock("pylock.toml -o pylock.image.toml"));
     stdout(world.build("pylock.image.toml -o own.tar -t image --cache-dir other"));
     assert_same(&world, "plain.tar", "own.tar");
@@ -56,7 +56,7 @@ fn the_lock_of_another_tool_gives_the_python_half_without_resolving() {
     assert!(said.starts_with("error: cannot replace `pylock.toml`: lath did not write it"), "{said}");
 }
 
-/// Returns locks with unusable files, each with a name.
+/// Returns locks whose files cannot be used. Each has a name.
 fn unusable(world: &World) -> [(&'static str, String); 12] {
     let url = world.pypi.server.url(&world.pypi.file_path("tool-1.0-py3-none-any.whl"));
     let zeros = "0".repeat(64);
@@ -252,7 +252,7 @@ fn extras_and_groups_of_a_foreign_lock_are_chosen() {
     exit 2
     error: cannot use `--package` without a project: name its folder, such as `lath build . --package ...`
     ");
-    // The choice is part of lath's own lock.
+    // This choice is stored in lath's own lock.
     write("'docs' in extras");
     stdout(world.lock("pylock.toml --extra docs -o pylock.image.toml"));
     let text = fs_err::read_to_string(world.path("pylock.image.toml")).unwrap();

@@ -1,4 +1,4 @@
-//! Servers that send requests round in a circle.
+//! Servers that redirect requests in a circle.
 
 use testkit::Response;
 
@@ -35,7 +35,7 @@ fn a_redirect_of_an_index_that_leads_back_to_itself_is_reported_as_one() {
 
     hint: the server redirects requests in a circle: check whether the URL is right, or use another server
     ");
-    // By two paths, and for an index with a password.
+    // The circle has two paths, and the index has a password.
     let world = World::usual();
     let server = &world.pypi.server;
     server.set("/simple/tool/", Response::redirect(&server.url("/back")));

@@ -1,4 +1,4 @@
-//! Hostile and broken Debian packages.
+//! Malicious and broken Debian packages.
 
 use testkit::{Compression, DebBuilder, oci};
 

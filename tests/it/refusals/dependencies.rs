@@ -1,4 +1,4 @@
-//! Wheels that require repositories and files. No program of the host runs for them, and nothing is fetched.
+//! Wheels that require repositories and files. For these, no program of the host is run, and nothing is fetched.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::world::{World, archive};
 
 const WHEEL: &str = "tool-1.0-py3-none-any.whl";
 
-/// A world whose `git` and `ssh` write a file if they are started, and a server that has sources.
+/// A world, and a server with sources. If `git` or `ssh` is started in this world, it writes a file.
 struct Trap {
     world: World,
     server: Server,
@@ -33,7 +33,7 @@ impl Trap {
         trap
     }
 
-    /// Every kind of URL of a repository that a requirement can have.
+    /// Returns all kinds of repository URLs that a requirement can have.
     fn repositories(&self) -> Vec<String> {
         let path = |name: &str| self.world.path(name).display().to_string();
         vec![
@@ -45,7 +45,7 @@ impl Trap {
         ]
     }
 
-    /// The URLs of files and folders on this machine that could be built.
+    /// Returns the URLs of a file and a folder on this machine that lath could build.
     fn files(&self) -> [String; 2] {
         ["evil-1.0.tar.gz", "repository"].map(|name| format!("file://{}", self.world.path(name).display()))
     }
@@ -57,7 +57,7 @@ impl Trap {
         command
     }
 
-    /// Asserts that `words` are refused with all of `expected`, and that nothing ran and nothing was fetched.
+    /// Checks that `words` are refused, that the error contains all of `expected`, and that nothing was run or fetched.
     fn assert_refused(&self, words: &str, expected: &[&str]) {
         let output = self.command(words).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -123,7 +123,7 @@ fn a_repository_is_refused_however_far_it_is_away() {
         let url = trap.server.url("/other-2.0-py3-none-any.whl");
         trap.write(WHEEL, &tool(&format!("other[more] @ {url}")));
         trap.assert_refused(&format!("./{WHEEL}"), &["cannot use `other 2.0`: it requires `evil @ "]);
-        // Without the extra nobody wants it.
+        // If the extra is not requested, this requirement has no effect.
         trap.write(WHEEL, &tool(&format!("other @ {url}")));
         let output = trap.command(&format!("./{WHEEL} -o fine.tar")).output().unwrap();
         assert!(output.status.success(), "{output:?}");

@@ -17,8 +17,8 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Runs `command` with a disk of two megabytes mounted on the directory `small`. `None` if this machine does not allow
-/// that.
+/// Runs `command`. A disk of two megabytes is mounted at the directory `small`. Returns `None` if that is not possible
+/// on this machine.
 fn on_a_small_disk(command: &Command, small: &Path) -> Option<Output> {
     let unshare = |script: &str| {
         let mut outer = Command::new("unshare");
@@ -53,7 +53,7 @@ fn assert_full(output: &Output, hint: &str) {
 fn a_full_disk_is_told_with_a_way_out_and_nothing_is_left_at_the_destination() {
     let large = tool().file("tool/noise", noise(3 << 20));
     let roomy = tool().file("tool/text", vec![b'x'; 3 << 20]);
-    // The download, what is unpacked of it, and the image itself.
+    // The disk becomes full during the download, during unpacking, or while the image is written.
     let cache = "the disk is full: remove unused cache entries with `lath cache prune`";
     let table = [
         (&large, "--cache-dir small", cache),
@@ -71,7 +71,7 @@ fn a_full_disk_is_told_with_a_way_out_and_nothing_is_left_at_the_destination() {
         assert!(hint == cache || output.stdout.is_empty(), "nothing is left on the small disk: {output:?}");
         assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
         assert!(!world.path("tool.tar").exists());
-        // The same build succeeds if there is enough space.
+        // With enough space, the same build succeeds.
         let digest = stdout(world.build("tool")).trim().rsplit_once('@').unwrap().1.to_owned();
         assert_eq!(oci::check(&world.path("tool.tar")).unwrap().digest, digest);
     }

@@ -1,4 +1,4 @@
-//! Sources that cannot be built, as far as this is known before a build backend runs.
+//! Sources that cannot be built, if this is detected before a build backend runs.
 
 use std::io::Write as _;
 
@@ -6,13 +6,13 @@ use testkit::{DebBuilder, DebianArchive, PyPi, WheelBuilder};
 
 use crate::world::{World, archive};
 
-/// Returns an archive with the packages of a build's tree.
+/// Returns an archive with the packages that the tree of a build needs.
 fn archive_for_builds() -> DebianArchive {
     let packages = ["dash", "coreutils"];
     packages.iter().fold(archive(), |archive, name| archive.deb(&DebBuilder::new(name, "1", "amd64").build()))
 }
 
-/// Returns a source distribution of `name` 1.0 whose build requires `requires`.
+/// Returns a source distribution `name` 1.0, whose build requires `requires`.
 fn sdist(name: &str, requires: &str) -> Vec<u8> {
     let pyproject = format!("[build-system]\nrequires = ['{requires}']\nbuild-backend = 'backend'\n");
     let files =
@@ -29,7 +29,7 @@ fn sdist(name: &str, requires: &str) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// Returns the words of a refusal, without line breaks.
+/// Returns the text of an error, without line breaks.
 fn refused(world: &World, words: &str) -> String {
     world.refusal(words).split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -79,7 +79,7 @@ fn a_failed_build_names_the_python_for_which_the_index_has_wheels() {
     let said = refused(&World::new(archive_for_builds(), index), "one==1.0 --python 3.13");
     assert!(said.contains("error: cannot build one 1.0 from source"), "{said}");
     assert!(said.contains("hint: use `--python 3.12`, for which `one` has wheels"), "{said}");
-    // Wheels for the same Python, which the user excluded, are no way out.
+    // There are wheels for the same Python, but the user excluded them, so the error does not suggest them.
     let own = WheelBuilder::new("one", "1.0").file("one.py", "");
     let index = PyPi::new().sdist("one-1.0.tar.gz", b"no archive").built(&own).built(&older);
     let said = refused(&World::new(archive_for_builds(), index), "one==1.0 --python 3.13 --no-binary-package one");
@@ -107,8 +107,7 @@ fn an_index_that_mixes_kinds_of_hashes_is_read_and_every_hash_holds() {
     };
     let said = refused(&World::new(archive(), index(true)), "tool");
     assert!(said.contains("lib-1.0-py3-none-any.whl`: its sha256 is"), "{said}");
-    // The md5 is wrong too.
-    // Only a sha256 counts. The file without one gets its own.
+    // The md5 is wrong as well. But lath checks only sha256. For a file without a sha256, lath computes its own.
     let world = World::new(archive(), index(false));
     let output = world.build("tool");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

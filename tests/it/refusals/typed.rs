@@ -1,4 +1,4 @@
-//! Wrong arguments and objects that do not exist.
+//! Wrong arguments, and objects that do not exist.
 
 use testkit::oci;
 
@@ -15,7 +15,7 @@ fn what_is_not_there_is_named() {
         "tool==9",
         "tool --with no-such-package",
         "tool --with netbas",
-        // From the catalogue, and from the pages in the cache.
+        // The similar names come from the catalogue and from the cached pages.
         "pre-comit",
         "tol",
         "tool --with netbsae",
@@ -70,7 +70,7 @@ fn what_is_not_there_is_named() {
 
     hint: use `--release ubuntu:noble`, which has python 3.12
     ");
-    // The first file that is not in the cache differs from run to run.
+    // It differs from run to run which missing file is reported first.
     let said = refused(&world, "tool --offline --cache-dir empty");
     insta::assert_snapshot!(said.split_once("\n\n").unwrap().1, @"hint: run once without `--offline` to fill the cache");
 }
@@ -167,7 +167,7 @@ fn wrong_usage_has_exit_code_2() {
     let errors = words.map(|words| {
         let error = world.error(words);
         assert!(error.starts_with("exit 2\n"), "{words}: {error}");
-        // The lines after the first are those of the library that reads the command line.
+        // The library that reads the command line adds the lines after the first one.
         error.lines().nth(1).unwrap_or_default().to_owned()
     });
     insta::assert_snapshot!(errors.join("\n"), @"

@@ -1,4 +1,4 @@
-//! Hostile and broken wheels.
+//! Malicious and broken wheels.
 
 use testkit::PyPi;
 

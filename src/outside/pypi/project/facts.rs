@@ -1,4 +1,5 @@
-//! The facts about a project that must be known before its request is complete: its name, its Pythons, its locks.
+//! Reads the facts about a project that are needed to complete the request: its name, its Python versions and its
+//! locks.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,7 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     let toml = if path.is_file() { Pyproject::parse(&fs::read_to_string(&path)?)? } else { Pyproject::default() };
     let has_setup = ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file());
     let locks = locks(folder, &toml);
-    // Many projects have a `pyproject.toml` only for the settings of their tools.
+    // Many projects have a `pyproject.toml` only because it contains the settings of their tools.
     let is_package = if toml.is_project { toml.is_package } else { has_setup };
     let settings = settings_of_uv(folder, toml.tool_uv);
     Ok(Project {
@@ -55,7 +56,8 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     })
 }
 
-/// Returns the locks of the project or of the workspace above it, the one of the tool that the project uses first.
+/// Returns the locks of the project, or of the workspace that contains it. If the project uses one of these tools, the
+/// lock of that tool comes first.
 fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     let tool = |kind: LockKind| match kind {
         LockKind::Uv => "uv",
@@ -65,18 +67,19 @@ fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     };
     let mut locks: Vec<FoundLock> = Vec::new();
     for kind in LockKind::ALL {
-        // The lock of a uv workspace is beside its root.
+        // The lock of a uv workspace is in the root of the workspace.
         let folders = folder.ancestors().take(if kind == LockKind::Uv { usize::MAX } else { 1 });
         let found = folders.map(|folder| folder.join(kind.file_name())).find(|path| path.is_file());
         let is_own = |path: &Path| path.parent() == Some(folder) || is_member(path, folder);
         locks.extend(found.filter(|path| is_own(path)).map(|path| FoundLock { kind, path }));
     }
-    // Sorting is stable, so the order of `LockKind::ALL` stays otherwise.
+    // Sorting is stable, so otherwise the order of `LockKind::ALL` is kept.
     locks.sort_by_key(|lock| !toml.tools.iter().any(|name| name == tool(lock.kind)));
     locks
 }
 
-/// Returns whether the lock of a workspace at `path` may be about the project in `folder`. uv checks it exactly later.
+/// Returns whether the lock of the workspace at `path` may include the project in `folder`. uv checks this exactly
+/// later.
 fn is_member(path: &Path, folder: &Path) -> bool {
     let root = path.with_file_name("pyproject.toml");
     let declares = fs::read_to_string(root).is_ok_and(|text| text.contains("[tool.uv.workspace]"));
@@ -89,7 +92,7 @@ struct UvSettings {
     folder: PathBuf,
 }
 
-/// Returns the settings of uv. Those of a workspace are at its root (uv's documentation, "Settings").
+/// Returns the settings of uv. In a workspace, they are in the file at its root (uv's documentation, "Settings").
 fn settings_of_uv(folder: &Path, own: toml::Table) -> UvSettings {
     let is_member = |root: &&Path| is_member(&root.join(LockKind::Uv.file_name()), folder);
     let of_root = || {
@@ -100,7 +103,7 @@ fn settings_of_uv(folder: &Path, own: toml::Table) -> UvSettings {
     of_root().unwrap_or(UvSettings { table: own, folder: folder.to_owned() })
 }
 
-/// Returns the version in `.python-version`, if it is a plain one: `3.12` or `3.12.4`.
+/// Returns the version in `.python-version`, if it is a plain version such as `3.12` or `3.12.4`.
 fn pinned_python(folder: &Path) -> Option<String> {
     let text = fs::read_to_string(folder.join(".python-version")).ok()?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
@@ -136,7 +139,7 @@ mod tests {
         let root = read_project(home.path()).unwrap();
         assert_eq!((root.name.as_deref(), root.pinned_python.as_deref()), (Some("root-x"), Some("3.12.4")));
         assert_eq!(root.requires_python.as_deref(), Some(">=3.11"));
-        // Both tools have a table, so their usual order counts.
+        // Both tools have a table, so their usual order is used.
         assert_eq!(root.locks.iter().map(|lock| lock.kind).collect::<Vec<_>>(), [LockKind::Uv, LockKind::Poetry]);
         let member = read_project(&home.path().join("packages/member")).unwrap();
         assert_eq!(member.locks, [FoundLock { kind: LockKind::Uv, path: home.path().join("uv.lock") }]);

@@ -1,4 +1,4 @@
-//! The difference between a `uv.lock` and its project, in words.
+//! Describes the difference between a `uv.lock` and its project.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use uv_resolver::SatisfiesResult;
 
 use crate::model::secret_text::public;
 
-/// Returns the difference, one sentence for each part of it. `None` if the lock matches.
+/// Returns one sentence for each difference, or `None` if the lock matches.
 pub(super) fn difference(result: &SatisfiesResult<'_>) -> Option<Vec<String>> {
     use SatisfiesResult as R;
     Some(match result {
@@ -63,7 +63,7 @@ fn of_all(groups: &BTreeMap<GroupName, BTreeSet<Requirement>>) -> BTreeSet<Requi
     groups.values().flatten().cloned().collect()
 }
 
-/// Returns the requirements that only one side has.
+/// Returns the requirements that are only in `expected` or only in `actual`.
 fn requirements(owner: &str, expected: &BTreeSet<Requirement>, actual: &BTreeSet<Requirement>) -> Vec<String> {
     let texts = |set: &BTreeSet<Requirement>| set.iter().map(|one| public(&one.to_string())).collect();
     let (expected, actual): (BTreeSet<String>, BTreeSet<String>) = (texts(expected), texts(actual));

@@ -1,4 +1,5 @@
-//! Project folders: their requirements, with what `[tool.uv]` says about them (uv's documentation, "Projects").
+//! Project folders: reads their requirements, and the settings in `[tool.uv]` that affect these (uv's documentation,
+//! "Projects").
 
 mod facts;
 mod lock_difference;
@@ -41,7 +42,7 @@ pub(super) struct Discovered<'a> {
     groups: DependencyGroupsWithDefaults,
 }
 
-/// Everything that a project requires.
+/// All requirements of a project.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     pub(super) requirements: Vec<Requirement>,
@@ -50,7 +51,7 @@ pub(super) struct Wanted {
     pub(super) excludes: Excludes,
 }
 
-/// A project as it is on disk: what uv reads of it, and what only Poetry and Pipenv read.
+/// A project as it is on disk. One part of it is read by uv, and the other part can be read only by Poetry and Pipenv.
 pub(super) struct Input<'a> {
     request: &'a ProjectRequest,
     /// `None` if the folder has no `pyproject.toml`.
@@ -80,7 +81,8 @@ impl<'a> Input<'a> {
         self.pinned.as_ref().map(Pinned::constraints).transpose().map(Option::unwrap_or_default)
     }
 
-    /// Returns the project as a requirement without a name, if it is a package whose name only its build backend knows.
+    /// Returns the project as a requirement without a name. This is needed for a package whose name only its build
+    /// backend knows.
     pub(super) fn unnamed(&self) -> Result<Option<UnresolvedRequirementSpecification>, PypiError> {
         let is_standard = self.discovered.as_ref().is_some_and(|discovered| !discovered.members().is_empty());
         if is_standard || !self.request.is_package {
@@ -116,12 +118,12 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Returns the metadata that the project gives for distributions.
+    /// Returns the metadata that the project contains about distributions.
     pub(super) fn dependency_metadata(&self) -> Result<DependencyMetadata, PypiError> {
         self.discovered.as_ref().map(Discovered::dependency_metadata).transpose().map(Option::unwrap_or_default)
     }
 
-    /// Returns everything that the project requires.
+    /// Returns all requirements of the project.
     pub(super) async fn wanted<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Wanted, PypiError> {
         let mut wanted = match &self.discovered {
             Some(discovered) => discovered.wanted(context).await?,
@@ -137,7 +139,7 @@ impl<'a> Input<'a> {
         Ok(wanted)
     }
 
-    /// Fails if the answer contains a distribution that a lock of Poetry, PDM or Pipenv does not contain.
+    /// Fails if the answer contains a distribution that is not in the project's lock of Poetry, PDM or Pipenv.
     pub(super) fn check(&self, answer: &Answer) -> Result<(), PypiError> {
         let Some(pinned) = &self.pinned else { return Ok(()) };
         let own = self.discovered.iter().flat_map(Discovered::members).map(|member| member.project().name.to_string());
@@ -145,7 +147,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// The parts of uv's context that reading a project needs.
+/// The parts of uv's context that are needed to read a project.
 pub(super) struct Context<'a, C: BuildContext> {
     pub(super) database: &'a DistributionDatabase<'a, C>,
     pub(super) build: &'a C,
@@ -178,7 +180,7 @@ impl<'a> Discovered<'a> {
         [of_project, of_workspace].concat()
     }
 
-    /// Returns the metadata that the user wrote for distributions that do not have the right metadata themselves
+    /// Returns the metadata that the user wrote for distributions whose own metadata is missing or wrong
     /// (`[[tool.uv.dependency-metadata]]`).
     pub(super) fn dependency_metadata(&self) -> Result<DependencyMetadata, PypiError> {
         let raw = &self.project.workspace().pyproject_toml().raw;
@@ -200,7 +202,7 @@ impl<'a> Discovered<'a> {
             VirtualProject::Project(project) => {
                 requirements.extend(self.of_member(project.current_project(), context).await?);
             }
-            // A workspace without a project at its root: all members.
+            // If the root of a workspace contains no project, all members are required.
             VirtualProject::NonProject(workspace) => {
                 for member in workspace.packages().values() {
                     requirements.extend(self.of_member(member, context).await?);
@@ -215,7 +217,7 @@ impl<'a> Discovered<'a> {
         Ok(Wanted { requirements, constraints, overrides, excludes })
     }
 
-    /// Returns the requirements of a member: the member itself if it is a package, otherwise its dependencies.
+    /// Returns the requirements of a member. If it is a package, this is the member itself, otherwise its dependencies.
     async fn of_member<C: BuildContext>(
         &self,
         member: &WorkspaceMember,
@@ -240,7 +242,7 @@ impl<'a> Discovered<'a> {
             .collect())
     }
 
-    /// Returns whether a member is installed as a distribution, and not only its dependencies.
+    /// Returns whether a member itself is installed as a distribution. Otherwise only its dependencies are installed.
     fn installs(&self, member: &WorkspaceMember) -> bool {
         let is_required = self.project.workspace().required_members().contains_key(&member.project().name);
         member.pyproject_toml().is_package(!is_required)
@@ -250,7 +252,7 @@ impl<'a> Discovered<'a> {
     fn itself(&self, member: &WorkspaceMember) -> Result<Requirement, Cause> {
         let known = member.project().optional_dependencies.iter().flat_map(|extras| extras.keys());
         let extras: Vec<ExtraName> = match &self.request.extras {
-            // Those of dynamic metadata are known only by name.
+            // If the metadata is dynamic, its extras are known only by name.
             Extras::Named(names) => names.iter().map(|name| Ok(name.parse()?)).collect::<Result<_, Cause>>()?,
             Extras::All => self.extras.extra_names(known).cloned().collect(),
         };
@@ -273,7 +275,7 @@ impl<'a> Discovered<'a> {
         Ok(wanted.flat_map(|(_, requirements)| requirements.into_vec()).collect())
     }
 
-    /// Returns requirements of the workspace with the sources of `[tool.uv.sources]`.
+    /// Applies `[tool.uv.sources]` to requirements of the workspace.
     async fn lowered<C: BuildContext>(
         &self,
         requirements: Vec<uv_pep508::Requirement<VerbatimParsedUrl>>,
@@ -281,7 +283,8 @@ impl<'a> Discovered<'a> {
     ) -> Result<Vec<Requirement>, Cause> {
         let workspace = self.project.workspace();
         let name = workspace.pyproject_toml().project.as_ref().map(|project| project.name.clone());
-        // uv has no other function for it. Requirements of builds have no extras and no groups either.
+        // uv has no separate function for these requirements, so the function for requirements of builds is used.
+        // Both kinds of requirements have no extras and no groups.
         let lowered = BuildRequires::from_workspace(
             uv_pypi_types::BuildRequires { name, requires_dist: requirements },
             workspace,
@@ -348,7 +351,7 @@ async fn discover(request: &ProjectRequest, cache: &Cache) -> Result<VirtualProj
     Ok(VirtualProject::discover(&request.folder, &options, cache, workspaces).await?)
 }
 
-/// Returns the extras of a request. A name that static metadata does not have is refused.
+/// Returns the extras of a request. Refuses a name that is not in static metadata.
 fn extras(request: &ProjectRequest, project: &VirtualProject) -> Result<ExtrasSpecificationWithDefaults, Cause> {
     let chosen = match &request.extras {
         Extras::All => ExtrasSpecification::from_all_extras(),
@@ -365,8 +368,8 @@ fn extras(request: &ProjectRequest, project: &VirtualProject) -> Result<ExtrasSp
     Ok(chosen.with_defaults(DefaultExtras::default()))
 }
 
-/// Returns the groups of a request: those that the user named, and the project's default groups without `dev`, because
-/// an image is not for development.
+/// Returns the groups of a request: those that the user named, and the project's default groups. `dev` is left out,
+/// because an image is not for development.
 fn groups(request: &ProjectRequest, project: &VirtualProject) -> Result<DependencyGroupsWithDefaults, Cause> {
     let toml = project.pyproject_toml();
     let mut known: Vec<&GroupName> = toml.dependency_groups.iter().flat_map(|groups| groups.keys()).collect();
@@ -388,7 +391,7 @@ fn groups(request: &ProjectRequest, project: &VirtualProject) -> Result<Dependen
     Ok(groups.with_defaults(DefaultGroups::List(Vec::new())))
 }
 
-/// Returns the reason why the dependencies of a member are not known without a build.
+/// Returns the reason why the dependencies of a member cannot be read without a build.
 fn unusable(member: &WorkspaceMember) -> Cause {
     let project = member.project();
     let optional = project.optional_dependencies.iter().flat_map(|extras| extras.values()).flatten();
@@ -400,7 +403,7 @@ fn unusable(member: &WorkspaceMember) -> Cause {
     "its dependencies are dynamic, but it is no package: write them into `[project]`".into()
 }
 
-/// Returns names for an error.
+/// Joins names to a text for an error.
 fn listed(names: &[impl ToString]) -> String {
     if names.is_empty() {
         return "none".to_owned();

@@ -1,4 +1,4 @@
-//! The locks of Poetry, PDM and Pipenv: their pins limit the versions, and afterwards nothing else may have been chosen.
+//! The locks of Poetry, PDM and Pipenv. Their pins are used as limits for the versions, and then lath checks that nothing else was chosen.
 
 use std::path::Path;
 
@@ -14,7 +14,8 @@ use crate::model::project::{FoundLock, LockKind, ProjectRequest};
 use crate::outside::pypi::wheels::Answer;
 use crate::outside::pypi::{Cause, PypiError, redacted};
 
-/// A lock of Poetry, PDM or Pipenv, and the requirements that only the files of these tools contain.
+/// A lock of Poetry, PDM or Pipenv, and the requirements that are in the files of these tools but not in a standard
+/// form.
 pub(in crate::outside::pypi) struct Pinned<'a> {
     lock: &'a FoundLock,
     pins: Pins,
@@ -23,8 +24,8 @@ pub(in crate::outside::pypi) struct Pinned<'a> {
 }
 
 impl<'a> Pinned<'a> {
-    /// Reads the lock of a project, if it has one of these. Also reads the requirements that only Poetry or Pipenv can
-    /// read.
+    /// Reads the lock of a project, if it has a lock of one of these tools. Also reads the requirements that only
+    /// Poetry or Pipenv can read.
     pub(in crate::outside::pypi) fn read(request: &'a ProjectRequest) -> Result<Option<Self>, PypiError> {
         let Some(lock) = request.lock.as_ref().filter(|lock| lock.kind != LockKind::Uv) else { return Ok(None) };
         let failed = |error: Cause| PypiError::ForeignLock { path: lock.path.clone(), source: redacted(error) };
@@ -48,7 +49,7 @@ impl<'a> Pinned<'a> {
         of_index.filter(several).map(limit).collect::<Result<_, Cause>>().map_err(|error| self.failed(error))
     }
 
-    /// Returns the pins that come from a URL or a path. They replace requirements of the same name.
+    /// Returns the pins that come from a URL or a path. They replace other requirements of the same name.
     pub(in crate::outside::pypi) fn replacements(&self) -> Result<Vec<Requirement>, PypiError> {
         let direct = self.pins.pins.iter().filter(|pin| pin.source != PinSource::Index);
         direct
@@ -68,7 +69,7 @@ impl<'a> Pinned<'a> {
         self.pins.indexes.iter().enumerate().map(index).collect()
     }
 
-    /// Fails if `answer` contains a distribution that the lock does not, except those in `own`, the project itself.
+    /// Fails if `answer` contains a distribution that is not in the lock. `own`, the project itself, is excepted.
     pub(in crate::outside::pypi) fn check(&self, answer: &Answer, own: &[String]) -> Result<(), PypiError> {
         let wheels = answer.wheels.iter().map(|wheel| (&wheel.name, &wheel.version));
         let direct = answer.direct.iter().map(|wheel| (&wheel.name, &wheel.version));
@@ -110,7 +111,7 @@ fn parse(kind: LockKind, text: &str, groups: &[String]) -> Result<Pins, PinsErro
     }
 }
 
-/// Returns the pins that the `Pipfile` names. Without that file, all pins.
+/// Returns the pins of the distributions that the `Pipfile` names. If there is no such file, returns all pins.
 fn of_pipenv(pins: &Pins, request: &ProjectRequest) -> Result<Vec<Requirement>, Cause> {
     let names = match fs::read_to_string(request.folder.join("Pipfile")) {
         Ok(text) => Some(Pins::names_of_pipfile(&text, &request.groups)?),
@@ -140,8 +141,8 @@ fn parsed(text: &str) -> Result<Requirement, Cause> {
     Ok(Requirement::from(requirement))
 }
 
-/// Returns the requirements in `[tool.poetry]` that are installed in addition to the project itself: those of the groups
-/// that the user named, and the main ones if the project is no package. `None` if the project does not use that table.
+/// Returns the requirements in `[tool.poetry]` that are installed in addition to the project itself. These are the groups that the user
+/// named, and also the main requirements if the project is not a package. Returns `None` if the project does not have this table.
 pub(in crate::outside::pypi) fn of_poetry(request: &ProjectRequest) -> Result<Option<Vec<Requirement>>, PypiError> {
     let failed = |error: Cause| PypiError::Project { folder: request.folder.clone(), source: redacted(error) };
     let path = request.folder.join("pyproject.toml");

@@ -1,4 +1,4 @@
-//! `uv.lock`: whether it matches its project, and the distributions of one platform in it.
+//! Checks whether a `uv.lock` matches its project, and returns its distributions for one platform.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::outside::pypi::project::{Context, Discovered, unreadable};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Cause, PypiError, redacted};
 
-/// What is installed from a lock.
+/// The parts of a lock that are installed.
 struct Installed<'a> {
     root: &'a Path,
     lock: &'a Lock,
@@ -46,7 +46,7 @@ impl<'a> Installable<'a> for Installed<'a> {
 /// The distributions of a lock for one platform.
 pub(in crate::outside::pypi) struct Locked {
     pub(in crate::outside::pypi) resolution: Resolution,
-    /// The names of those that the user requested.
+    /// The names of the distributions that the user requested.
     pub(in crate::outside::pypi) requested: Vec<String>,
 }
 
@@ -60,7 +60,8 @@ impl Discovered<'_> {
     ) -> Result<Option<Locked>, PypiError> {
         let workspace = self.project.workspace();
         let found = self.request.lock.as_ref().filter(|lock| lock.kind == LockKind::Uv);
-        // A folder inside a workspace that is none of its members has nothing to do with the lock of the workspace.
+        // If a folder is inside a workspace but is not one of its members, the lock of the workspace does not include
+        // it.
         let Some(path) = found.map(|lock| &lock.path).filter(|path| path.parent() == Some(workspace.install_path()))
         else {
             return Ok(None);
@@ -93,8 +94,8 @@ impl Discovered<'_> {
         Ok(Some(Locked { resolution, requested: self.requested(&lock) }))
     }
 
-    /// Returns the names of the distributions that count as requested: members that are packages, and the dependencies of
-    /// those that are not.
+    /// Returns the names of the distributions that count as requested. If a member is a package, this is the member itself, otherwise its
+    /// dependencies.
     fn requested(&self, lock: &Lock) -> Vec<String> {
         let mut names = Vec::new();
         for member in self.members() {
@@ -109,7 +110,7 @@ impl Discovered<'_> {
         names
     }
 
-    /// Returns how the lock differs from the project. `None` if it matches.
+    /// Returns the differences between the lock and the project. Returns `None` if there are none.
     async fn difference<C: BuildContext>(
         &self,
         lock: &Lock,
@@ -142,7 +143,7 @@ impl Discovered<'_> {
                 &build_constraints,
                 &groups,
                 &metadata,
-                // The lock says from which indexes its files come.
+                // The lock contains the indexes of its files, so no other index is used.
                 None,
                 &target.tags,
                 &target.markers,
@@ -157,7 +158,7 @@ impl Discovered<'_> {
         Ok(difference(&result))
     }
 
-    /// Returns the members as a lock lists them: a project alone is not listed.
+    /// Returns the members as a lock lists them. If there is only one project, a lock lists no members.
     fn member_names(&self) -> Vec<PackageName> {
         let workspace = self.project.workspace();
         let names: Vec<PackageName> = workspace.packages().keys().cloned().collect();
@@ -165,7 +166,7 @@ impl Discovered<'_> {
     }
 }
 
-/// Returns a sentence if the lock was not made for the Python or the platform of `target`.
+/// Returns a sentence if the lock does not support the Python or the platform of `target`.
 fn other_target(lock: &Lock, target: &Target) -> Option<String> {
     let python = &target.markers.python_full_version().version;
     if !lock.requires_python().contains(python) {

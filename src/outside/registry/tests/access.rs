@@ -20,7 +20,7 @@ fn basic_and_tokens_work_with_every_field() {
         bench.push("a", b"{}").unwrap();
         bench.registry.push_manifest(&bench.image("a:1"), &manifest()).unwrap();
         assert_eq!(bench.registry.manifest(&bench.image("a:1")).unwrap(), manifest());
-        // One token to push, one to pull.
+        // There is one token to push, and one to pull.
         assert!(bench.server.count(Operation::Token) <= 2);
     }
 }
@@ -113,15 +113,15 @@ fn credentials_stay_with_their_host() {
     open.put_blob("files", b"bytes");
     let bench = Bench::with_login(testkit::Registry::new().basic(USER, PASSWORD));
     bench.server.put_blob("a", b"bytes");
-    // A redirect, as registries have them for blobs.
+    // Registries redirect requests for blobs like this.
     bench.server.fault(Fault::on(Operation::GetBlob).redirect(&open.url("/v2/files/blobs/{digest}")));
     assert_eq!(bench.fetch("a", b"bytes").unwrap(), b"bytes");
-    // The other host wants credentials. Those of the registry are not for it.
+    // The other host requires credentials. Those of the registry must not be sent to it.
     bench.server.fault(Fault::on(Operation::GetBlob).redirect(&other.url("/v2/files/blobs/{digest}")));
     let error = bench.fetch("a", b"bytes").unwrap_err();
     assert!(error.to_string().contains("credentials are not sent to another server"), "{error}");
     bench.assert_silent(&error);
-    // An upload whose next address is on another host.
+    // The upload continues at a URL on another host.
     bench.server.fault(Fault::on(Operation::StartUpload).header("Location", &open.url("/v2/files/blobs/uploads/x")));
     bench.push("a", b"more bytes").unwrap();
     bench.server.fault(Fault::on(Operation::FinishUpload).redirect(&open.url("/v2/files/blobs/uploads/x")));

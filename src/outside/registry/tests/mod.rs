@@ -1,4 +1,4 @@
-//! The client against a registry on loopback that misbehaves.
+//! Tests of the client with a registry on loopback that can misbehave.
 
 mod access;
 mod places;
@@ -86,7 +86,7 @@ impl Bench {
         document
     }
 
-    /// Checks that neither an error nor an event has a secret.
+    /// Checks that neither the error nor any event contains a secret.
     fn assert_silent(&self, error: &dyn std::error::Error) {
         let mut shown = vec![format!("{error:?}")];
         let mut next = Some(error);
@@ -103,7 +103,7 @@ impl Bench {
     }
 }
 
-/// Returns credentials for `host` from the variables.
+/// Returns credentials for `host` that come from environment variables.
 fn logins(host: &str, password: &str) -> RegistryLogins {
     RegistryLogins {
         given: Some((USER.to_owned(), password.into())),
@@ -116,7 +116,7 @@ fn blob(bytes: &[u8]) -> BlobDescriptor {
     BlobDescriptor { digest: BlobDigest(Digest::of(bytes)), size_bytes: bytes.len() as u64 }
 }
 
-/// Returns bytes that do not repeat.
+/// Returns bytes without a repeated pattern.
 fn large(size: usize) -> Vec<u8> {
     (0..size).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }

@@ -6,7 +6,7 @@ use testkit::registry::{Fault, Operation};
 
 use super::*;
 
-/// Returns a client in whose world `registry.example` and `docker.io`'s host are `server`.
+/// Returns a client that connects to `server` if it uses the host `registry.example` or the host of `docker.io`.
 fn with_names(server: &RegistryServer, registries: RegistrySettings) -> Registry {
     let clients = Clients::default();
     let address: SocketAddr = server.host().parse().unwrap();
@@ -48,11 +48,11 @@ fn a_mirror_is_tried_first_and_the_registry_has_the_last_word() {
     let (document, bytes) = (bench.put_manifest("a", "1"), large(300_000));
     bench.server.put_blob("a", &bytes);
     let image = bench.image("a:1");
-    // The mirror does not have it.
+    // If the mirror does not have the image, the registry is used.
     assert_eq!(bench.registry.manifest(&image).unwrap(), document);
     assert!(bench.fetch("a", &bytes).unwrap() == bytes);
     assert_eq!((mirror.count(Operation::GetManifest), mirror.count(Operation::GetBlob)), (1, 1));
-    // The mirror has it, or sends other bytes.
+    // The first mirror has the image. The second one sends wrong bytes.
     mirror.put_manifest("hub/a", "1", &document.media_type, &document.bytes);
     mirror.put_blob("hub/a", &bytes);
     mirror.fault(Fault::on(Operation::GetBlob).wrong_bytes());
@@ -61,7 +61,7 @@ fn a_mirror_is_tried_first_and_the_registry_has_the_last_word() {
     assert!(bench.fetch("a", &bytes).unwrap() == bytes);
     assert!(bench.fetch("a", &bytes).unwrap() == bytes);
     assert_eq!((bench.server.count(Operation::GetManifest), bench.server.count(Operation::GetBlob)), (0, 1));
-    // Nothing is pushed to a mirror, and the tags are those of the registry.
+    // Nothing is pushed to a mirror, and tags are read from the registry itself.
     bench.push("a", b"new").unwrap();
     assert_eq!(mirror.count(Operation::StartUpload), 0);
     mirror.stop();

@@ -1,4 +1,4 @@
-//! Pulls, with every fault on the way.
+//! Tests of pulls, with every fault that may happen.
 
 use testkit::registry::{DOCKER_SCHEMA_1, Fault, OCI_INDEX, Operation};
 
@@ -82,7 +82,7 @@ fn a_blob_that_is_not_the_promised_one_is_refused() {
     let get = || Fault::on(Operation::GetBlob);
     assert!(refusal(get().wrong_bytes()).contains("its sha256 is"));
     assert!(refusal(get().endless_body()).contains("it is larger than 1048576 bytes"));
-    // Each of four attempts brings five bytes.
+    // Each of the four attempts receives five bytes.
     assert!(refusal(get().other_body(b"short")).contains("it ends after 20 of 1048576 bytes"));
     assert!(refusal(get().slow_body(1, Duration::from_millis(20))).contains("it arrives too slowly"));
     assert!(refusal(get().status(404)).contains("answers 404 Not Found"));

@@ -1,4 +1,4 @@
-//! Pushes, with every fault on the way.
+//! Tests of pushes, with every fault that may happen.
 
 use testkit::registry::{Fault, Operation};
 
@@ -23,13 +23,13 @@ fn a_blob_is_sent_once_and_mounted_from_another_repository() {
         assert_eq!(bench.push("a/b", &bytes).unwrap(), Sent::Present);
         assert_eq!(bench.push_from("c", &bytes, &["none", "a/b"]).unwrap(), Sent::Mounted);
         assert_there(&bench, "c", &bytes);
-        // The repository does not have it, so the upload that the registry began instead is used.
+        // The other repository does not have the blob. So the registry begins an upload, and that upload is used.
         assert_eq!(bench.push_from("d", &bytes, &["none"]).unwrap(), Sent::Bytes(size));
         assert_there(&bench, "d", &bytes);
     }
     assert_eq!(bench.server.received_bytes(), 2 * (5 + 3 * MIB as u64));
     assert_eq!(bench.server.count(Operation::StartUpload), 2);
-    // A small blob is one request, a large one is a chunk and the end.
+    // A small blob is sent in one request. A large one needs a chunk and a request that completes the upload.
     assert_eq!(bench.server.count(Operation::UploadChunk), 2);
 }
 
@@ -62,7 +62,7 @@ fn an_upload_is_continued_after_the_connection_broke() {
     assert_eq!(bench.push("a", &bytes).unwrap(), Sent::Bytes(bytes.len() as u64));
     assert_there(&bench, "a", &bytes);
     assert_eq!(bench.server.count(Operation::UploadStatus), 1);
-    // Nothing is sent twice.
+    // No byte is sent twice.
     assert_eq!(bench.server.received_bytes(), bytes.len() as u64);
     let ranges: Vec<String> = bench
         .server
@@ -115,7 +115,7 @@ fn a_proxy_with_a_limit_gets_smaller_chunks() {
     assert_there(&bench, "a", &bytes);
     let chunks = bench.server.exchanges_of(Operation::UploadChunk);
     let accepted: Vec<u64> = chunks.iter().filter(|one| one.status == 202).map(|one| one.received_bytes).collect();
-    // 20, 5 and 1.25 MiB were too large, and the registry wants at least 1 MiB.
+    // Chunks of 20, 5 and 1.25 MiB were too large, and the registry requires at least 1 MiB.
     assert_eq!(accepted, [MIB as u64; 20]);
 }
 
@@ -168,7 +168,7 @@ fn bytes_that_cannot_be_read_or_are_others_are_no_blob() {
     assert!(bench.server.blob("a", &Digest::of(&bytes).prefixed()).is_none());
 }
 
-/// Fails at the first read.
+/// A reader that fails at the first read.
 struct Broken(Option<io::Error>);
 
 impl Read for Broken {

@@ -1,4 +1,4 @@
-//! The system calls that name a file, with the positions of their arguments.
+//! Lists the system calls that have the path of a file as an argument, and the positions of these arguments.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,7 +9,8 @@ use crate::model::trace::Use;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) number: libc::c_long,
-    /// The argument with the directory that a relative path begins at. `None` if it is the current directory.
+    /// The position of the argument with the directory that a relative path is relative to. `None` means the current
+    /// directory.
     pub(super) directory: Option<usize>,
     pub(super) path: usize,
     pub(super) by: Use,
@@ -23,7 +24,7 @@ const fn at(number: libc::c_long, by: Use) -> Call {
     Call { number, directory: Some(0), path: 1, by }
 }
 
-/// Calls that all processors have.
+/// Calls that exist on all processors.
 const CALLS: [Call; 11] = [
     at(libc::SYS_openat, Use::Open),
     at(OPENAT2, Use::Open),
@@ -38,7 +39,7 @@ const CALLS: [Call; 11] = [
     here(libc::SYS_statfs, Use::Stat),
 ];
 
-/// The older forms, which newer processors do not have.
+/// Older calls, which do not exist on newer processors.
 #[cfg(target_arch = "x86_64")]
 const CALLS_HERE: [Call; 5] = [
     here(libc::SYS_open, Use::Open),
@@ -50,7 +51,7 @@ const CALLS_HERE: [Call; 5] = [
 #[cfg(not(target_arch = "x86_64"))]
 const CALLS_HERE: [Call; 0] = [];
 
-/// Its third argument is `struct open_how`.
+/// The third argument of this call is a `struct open_how`.
 pub(super) const OPENAT2: libc::c_long = libc::SYS_openat2;
 
 /// Returns all calls that name a file, by their numbers.

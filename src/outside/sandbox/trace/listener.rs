@@ -1,7 +1,7 @@
-//! The side of the program: the filter that stops calls with a path, and its descriptor, which is sent to the warden.
+//! The program's side of a trace: the filter that stops calls with a path. Its descriptor is sent to the warden.
 //!
-//! hakoniwa closes every descriptor except the standard streams. So the program's process gets a socket in place of its
-//! standard input. Through this socket, it sends the descriptor and receives its real standard input.
+//! hakoniwa closes every descriptor except the standard streams. So the program's process gets a socket as its standard
+//! input. Through this socket, it sends the descriptor and receives its real standard input.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -24,8 +24,8 @@ impl Listener {
         Self { filter: filter() }
     }
 
-    /// Applies the filter to this process, and exchanges descriptors with the warden. Afterwards, the next call with a path
-    /// waits for the warden.
+    /// Applies the filter to this process, and exchanges descriptors with the warden. After this, every call with a path waits for the
+    /// warden.
     pub(in crate::outside::sandbox) fn listen(&self) -> io::Result<()> {
         let listener = self.apply()?;
         let socket = rustix::stdio::stdin();
@@ -36,7 +36,7 @@ impl Listener {
         Ok(())
     }
 
-    /// Applies the filter. Another filter refuses all calls of other processors, and the program may not get new
+    /// Applies the filter. Another filter refuses the calls of other processors, and the program cannot get new
     /// privileges.
     #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp(2) with a listener")]
     fn apply(&self) -> io::Result<OwnedFd> {
@@ -44,21 +44,21 @@ impl Listener {
             len: u16::try_from(self.filter.len()).unwrap_or(u16::MAX),
             filter: self.filter.as_ptr().cast_mut(),
         };
-        // Since Linux 5.19, only a deadly signal interrupts a call that waits. Without this, any signal makes the kernel
-        // start the call again.
+        // Since Linux 5.19, this flag means that only a deadly signal interrupts a waiting call. Without the flag, any signal makes the
+        // kernel repeat the call.
         let flags = [
             libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
             libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
         ];
         let mut result = Err(io::Error::from_raw_os_error(libc::EINVAL));
         for flags in flags {
-            // SAFETY: the kernel copies `program`, which points to as many instructions as it says. The result is a new
-            // descriptor, which nothing else owns.
+            // SAFETY: the kernel copies `program`, which contains its own number of instructions and a pointer to them.
+            // The result is a new descriptor, and nothing else owns it.
             let number = unsafe {
                 libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, std::ptr::from_ref(&program))
             };
             result = match RawFd::try_from(number) {
-                // SAFETY: see above.
+                // SAFETY: the descriptor is new, as explained above.
                 Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
                 _ => Err(io::Error::last_os_error()),
             };
@@ -103,11 +103,11 @@ pub(super) fn receive(socket: impl AsFd) -> io::Result<OwnedFd> {
     descriptor.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
-/// The offsets in `struct seccomp_data` (seccomp(2)).
+/// The offset of the system call's number in `struct seccomp_data` (seccomp(2)).
 const NUMBER: u32 = 0;
 const ARGUMENTS: u32 = 16;
 
-/// With this flag, a call is about an open file and has no path. The C library makes such a call for each `fstat`.
+/// If a call has this flag, it is about an open file and has no path. The C library makes such a call for each `fstat`.
 const EMPTY_PATH: u32 = libc::AT_EMPTY_PATH.unsigned_abs();
 
 /// Returns a filter that stops the calls with a path, and allows all others.
@@ -123,7 +123,7 @@ fn filter() -> Vec<libc::sock_filter> {
     let number = |number: libc::c_long| u32::try_from(number).unwrap_or(u32::MAX);
     let mut filter = vec![load(NUMBER)];
     for (call, flags) in [(libc::SYS_newfstatat, 3), (libc::SYS_statx, 2)] {
-        // The processors that lath supports store the lower half of an argument first.
+        // On the processors that lath supports, the lower half of an argument comes first.
         let flags = load(ARGUMENTS + 8 * flags);
         filter.extend([
             if_equal(number(call), 0, 4),
@@ -145,7 +145,8 @@ fn filter() -> Vec<libc::sock_filter> {
 mod tests {
     use super::*;
 
-    /// Runs the filter on a call, like the kernel does for the instructions that it has.
+    /// Runs the filter on one call, like the kernel would do. Only the instructions that the filter contains are
+    /// supported.
     fn action(number: libc::c_long, flags: (u32, u32)) -> u32 {
         let filter = filter();
         let (mut at, mut loaded) = (0, 0);

@@ -2,9 +2,9 @@
 //!
 //! The program gets one more filter of system calls. Before a call with a path, the kernel stops the caller and
 //! notifies the warden (seccomp_unotify(2)). The warden reads the path from the caller's memory, and the call
-//! continues. The paths are only evidence, and nothing is allowed because of them, so it does no harm if a program
-//! changes a path after it was read. The results of calls are not recorded: a call succeeded if the tree has the path,
-//! because the tree is read-only.
+//! continues. The paths are used only as information. No decision about what is allowed depends on them. So it does no
+//! harm if a program changes a path after it was read. The results of calls are not recorded. The tree is read-only, so
+//! a call succeeded if the tree contains the path.
 
 mod calls;
 mod listener;

@@ -1,4 +1,5 @@
-//! The side of the warden: receives the notifications of one job, reads the paths, and lets the calls continue.
+//! The warden's side of a trace: it receives the notifications of one job, reads the paths, and lets the calls
+//! continue.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,15 +17,16 @@ use super::calls::{Call, OPENAT2, calls};
 use super::listener::{receive, send};
 use crate::model::trace::{Touch, Use};
 
-/// The most different paths of a job, and their bytes. A program that uses more is not recorded to its end.
+/// The maximum number of different paths of a job, and of their bytes. If a program uses more, the rest is not
+/// recorded.
 const MAX_PATHS: usize = 500_000;
 const MAX_BYTES: usize = 64 << 20;
 
-/// The oldest Linux with everything that a record needs. Older ones cannot let a call continue (5.5), or do not report that
-/// all processes with the filter have ended (5.9). Then the program, or lath, would wait without end.
+/// The oldest supported version of Linux. Older versions cannot let a call continue (before 5.5), or do not report that all processes with
+/// the filter have ended (before 5.9). Then the program or lath would wait forever.
 const OLDEST_LINUX: (u32, u32) = (5, 9);
 
-/// The most bytes of a path with the NUL that ends it (`PATH_MAX` of Linux).
+/// The maximum size of a path, including the NUL at its end (`PATH_MAX` of Linux).
 const MAX_PATH_BYTES: usize = 4096;
 
 /// The paths that a job used.
@@ -57,8 +59,8 @@ pub(in crate::outside::sandbox) struct Watch {
 }
 
 impl Watch {
-    /// Starts to watch a job before it begins. Returns the socket for the standard input of its process. The process
-    /// receives its real standard input, `input`, through this socket.
+    /// Starts the thread before the job begins. Returns a socket, which becomes the standard input of the job's
+    /// process. Through this socket, the process receives `input`, its real standard input.
     pub(in crate::outside::sandbox) fn start(input: &OwnedFd) -> io::Result<(Self, OwnedFd)> {
         refuse_old(&fs::read_to_string("/proc/sys/kernel/osrelease")?)?;
         let (socket, other) = UnixStream::pair()?;
@@ -66,16 +68,17 @@ impl Watch {
         let own = socket.try_clone()?;
         let thread = std::thread::Builder::new().spawn(move || match receive(&own) {
             Ok(listener) => record(&listener),
-            // The program was not started.
+            // The socket was closed because the program was not started.
             Err(_) => Recorded::default(),
         })?;
         Ok((Self { socket, thread }, other.into()))
     }
 
-    /// Returns the paths, after all processes of the job have ended. Adds the path of its first program: the process
-    /// that starts it has just changed its user, and the kernel does not show the memory of such a process.
+    /// Returns the paths after all processes of the job have ended. The path of the first program is added here. It is
+    /// not recorded, because the process that starts it has just changed its user. The kernel does not allow access to
+    /// the memory of such a process.
     pub(in crate::outside::sandbox) fn end(self, program: &str) -> Recorded {
-        // If the job has ended before it sent its descriptor, only this ends the thread.
+        // If the job has ended before it sent its descriptor, the thread is still waiting. Closing the socket ends it.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
         let mut recorded = self.thread.join().unwrap_or_default();
         recorded.add(Touch { path: program.to_owned(), by: Use::Exec });
@@ -83,7 +86,7 @@ impl Watch {
     }
 }
 
-/// Refuses a kernel with this release, such as `6.1.0-18-amd64`, if it is too old. A name of another form is accepted.
+/// Refuses a kernel that is too old. `release` is a text such as `6.1.0-18-amd64`. A text in another form is accepted.
 fn refuse_old(release: &str) -> io::Result<()> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     let version = (numbers.next().and_then(Result::ok), numbers.next().and_then(Result::ok));
@@ -109,7 +112,7 @@ fn record(listener: &OwnedFd) -> Recorded {
         if ready.contains(PollFlags::IN) {
             let Ok(notification) = next(listener) else { continue };
             let touch = read(&notification);
-            // If the caller has ended, the memory may be that of another process with the same number.
+            // If the caller has ended, its process ID may be reused, so the memory may be that of another process.
             if let Some(touch) = touch.filter(|_| is_waiting(listener, notification.id)) {
                 recorded.add(touch);
             }
@@ -122,9 +125,9 @@ fn record(listener: &OwnedFd) -> Recorded {
 
 #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp_unotify(2)")]
 fn next(listener: &OwnedFd) -> io::Result<libc::seccomp_notif> {
-    // SAFETY: the struct consists of numbers, and the kernel requires that all of them are 0.
+    // SAFETY: the struct contains only numbers, and the kernel requires that all of them are 0.
     let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
-    // SAFETY: the request writes a struct of this type.
+    // SAFETY: the request writes a struct of exactly this type.
     let result = unsafe {
         libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, std::ptr::from_mut(&mut notification))
     };
@@ -133,20 +136,20 @@ fn next(listener: &OwnedFd) -> io::Result<libc::seccomp_notif> {
 
 #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp_unotify(2)")]
 fn is_waiting(listener: &OwnedFd, id: u64) -> bool {
-    // SAFETY: the request reads a number of this type.
+    // SAFETY: the request reads a number of exactly this type.
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, std::ptr::from_ref(&id)) == 0 }
 }
 
-/// Lets the call continue. If the caller has ended, there is nothing to do.
+/// Lets the call continue. If the caller has ended, this does nothing.
 #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp_unotify(2)")]
 fn go_on(listener: &OwnedFd, id: u64) {
     let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or_default();
     let response = libc::seccomp_notif_resp { id, val: 0, error: 0, flags };
-    // SAFETY: the request reads a struct of this type.
+    // SAFETY: the request reads a struct of exactly this type.
     let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(&response)) };
 }
 
-/// Reads the path of a call. `None` if there is none, or if it cannot be read.
+/// Reads the path of a call. Returns `None` if the call has no path, or if the path cannot be read.
 fn read(notification: &libc::seccomp_notif) -> Option<Touch> {
     let call = calls().get(&libc::c_long::from(notification.data.nr))?;
     let arguments = notification.data.args;
@@ -164,15 +167,15 @@ fn read(notification: &libc::seccomp_notif) -> Option<Touch> {
     Some(Touch { path: format!("{}/{path}", directory.to_str()?), by: call.by })
 }
 
-/// Returns the entry in the folder of a process that links to the directory that a relative path begins at. It is a path
-/// of the image, because the sandbox has a root of its own.
+/// Returns the entry of `/proc/PID` that is a link to the directory of a relative path. Its target is a path of the image, because the
+/// sandbox has its own root.
 fn base(call: &Call, arguments: &[u64; 6]) -> String {
-    // The kernel reads a number of 32 bits.
+    // The kernel uses only 32 bits of this argument.
     let directory = call.directory.map_or(libc::AT_FDCWD, |index| arguments[index] as i32);
     if directory == libc::AT_FDCWD { "cwd".to_owned() } else { format!("fd/{directory}") }
 }
 
-/// Whether openat2(2) resolves an absolute path below its directory, like chroot(2).
+/// Whether openat2(2) resolves an absolute path below the given directory, like in chroot(2).
 fn is_below_directory(memory: &File, how: u64) -> bool {
     const RESOLVE_IN_ROOT: u64 = 0x10;
     /// The offset of `resolve` in `struct open_how`.
@@ -186,7 +189,7 @@ fn is_below_directory(memory: &File, how: u64) -> bool {
 fn text(memory: &File, address: u64) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 256];
     loop {
-        // If the memory ends after the text, only its beginning is read.
+        // If the memory ends soon after the text, fewer bytes are read.
         let read = memory.read_at(&mut bytes, address).ok()?;
         if let Some(end) = bytes[..read].iter().position(|&byte| byte == 0) {
             bytes.truncate(end);

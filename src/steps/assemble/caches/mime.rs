@@ -1,7 +1,8 @@
-//! The database of types of files, like `update-mime-database` (freedesktop.org, "Shared MIME-info Database").
+//! The database of file types, like the one that `update-mime-database` writes (freedesktop.org, "Shared MIME-info
+//! Database").
 //!
-//! lath writes the lists that GLib and pyxdg read if there is no `mime.cache`: names of files, their first bytes, other
-//! names of types, and the types that are kinds of others.
+//! If there is no `mime.cache`, GLib and pyxdg read separate lists, and lath writes these. They contain patterns of
+//! file names, the first bytes of files, aliases of types, and the parents of types.
 
 use std::cmp::Reverse;
 
@@ -144,7 +145,8 @@ fn rule(attribute: &impl Fn(&str) -> Option<String>, depth: usize) -> Option<Vec
         rule.push(b'&');
         rule.extend(mask);
     }
-    // Words of the machine's own order are stored with the greatest byte first, and are swapped when they are read.
+    // Words in the machine's own byte order are stored with the most significant byte first. Programs swap them when
+    // they read them.
     if let Some(bits @ ("16" | "32")) = kind.strip_prefix("host") {
         rule.extend(if bits == "16" { b"~2" } else { b"~4" });
     }

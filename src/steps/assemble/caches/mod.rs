@@ -1,7 +1,7 @@
-//! Lists that programs would write at installation.
+//! Lists that programs would write when packages are installed.
 //!
-//! Some of them load every plugin to do so. For these, lath has the entries of the known plugins, and puts together those
-//! of the plugins that are in the tree.
+//! Some of these programs load every plugin to create their list. lath runs none of them. It contains the entries of
+//! the known plugins, and writes the entries of those plugins that are in the tree.
 
 mod mime;
 
@@ -57,7 +57,7 @@ fn write_graphviz(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec
     write_list(tree, &path, "# Written from the plugins of this image.\n\n", &known(plugins, &sections), store)
 }
 
-/// Writes the list of the formats that gdk-pixbuf reads beside those of its own.
+/// Writes the list of the plugins with which gdk-pixbuf reads more than its built-in formats.
 fn write_pixbuf(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
     let loaders = format!("{directory}/loaders");
     let paragraphs: BTreeMap<&str, String> = PIXBUF_LOADERS
@@ -87,7 +87,7 @@ fn write_font_map(tree: &mut Tree, list: &str, store: &Store) -> Result<(), Asse
     write_text(tree, &format!("/var/lib/ghostscript/fonts/{list}"), &text, store)
 }
 
-/// Returns the files directly in `directory` whose names are of a kind.
+/// Returns the files directly in `directory` whose names `is_plugin` accepts.
 fn files(tree: &Tree, directory: &str, is_plugin: impl Fn(&str) -> bool) -> Vec<ImagePath> {
     let here = tree.nodes.keys().filter(|path| path.parent().is_some_and(|parent| parent.as_str() == directory));
     here.filter(|path| is_plugin(path.file_name())).cloned().collect()

@@ -2,7 +2,7 @@
 
 use super::{Command, System};
 
-/// The order is that of "or": the greatest of several results is the result of all.
+/// Sorted for "or": if several results are joined by "or", the greatest one is the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Truth {
     False,
@@ -26,7 +26,8 @@ impl From<bool> for Truth {
     }
 }
 
-/// Returns the value of a variable that the script has not set. Those that dpkg or a user may set are unknown.
+/// Returns the value of a variable that the script has not set. If dpkg or a user may set the variable, its value is
+/// unknown.
 pub(super) fn unset(name: &str) -> Option<String> {
     let is_from_outside = name.starts_with("DPKG_") || ["PATH", "HOME", "RET", "IFS", "PWD"].contains(&name);
     (!is_from_outside).then(String::new)
@@ -35,7 +36,7 @@ pub(super) fn unset(name: &str) -> Option<String> {
 /// Returns whether a command succeeds.
 pub(super) fn truth(command: &Command, system: &System<'_>) -> Truth {
     let Some(arguments) = command.arguments() else {
-        // The arguments do not matter to these programs.
+        // The result of these programs does not depend on their arguments.
         return if ["echo", "printf", "true", ":"].contains(&command.program()) { Truth::True } else { Truth::Unknown };
     };
     match (command.program(), arguments.as_slice()) {
@@ -58,7 +59,7 @@ pub(super) fn truth(command: &Command, system: &System<'_>) -> Truth {
         }
         ("odbcinst", ["-q", ..]) | ("debconf-show" | "pidof" | "pgrep" | "update-alternatives", _) => Truth::Unknown,
         ("id" | "getent" | "which" | "command" | "type" | "setcap" | "dpkg-divert", _) => Truth::Unknown,
-        // Actions succeed.
+        // All other commands are expected to succeed.
         _ => Truth::True,
     }
 }

@@ -1,6 +1,6 @@
 //! Reads a maintainer script and returns the commands that a fresh installation would run. Nothing is run.
 //!
-//! Conditions are true, false or unknown. If one is unknown, the commands of all its branches are returned, and they are
+//! Conditions are true, false or unknown. If a condition is unknown, the commands of all branches are returned and
 //! marked as uncertain.
 
 mod conditions;
@@ -14,10 +14,10 @@ use self::conditions::Truth;
 use self::lexer::{Piece, Word};
 use self::syntax::{AndOr, Command as Node, List, Pipeline};
 
-/// The most commands that are read of one script, with all rounds of its loops. The longest real scripts need a few
+/// The most commands that are read from one script. Each round of a loop counts. The longest real scripts need a few
 /// thousand.
 const MAX_COMMANDS: usize = 20_000;
-/// Functions may call functions this deep.
+/// The deepest nesting of calls of functions.
 const MAX_CALLS: usize = 5;
 /// The longest value of a variable. Without a limit, a loop could double a value with each round.
 const MAX_VALUE_BYTES: usize = 64 << 10;
@@ -91,7 +91,8 @@ enum Flow {
 
 struct Reader<'a> {
     system: &'a System<'a>,
-    /// The values that are known. A variable whose value is unknown is `None`; one that is not set is missing.
+    /// The values that are known. If the value of a variable is unknown, it is `None`. If a variable is not set, it is
+    /// not in the map.
     variables: BTreeMap<String, Option<String>>,
     /// `$1` and so on, if they are known.
     parameters: Option<Vec<String>>,
@@ -116,7 +117,7 @@ impl Reader<'_> {
         last
     }
 
-    /// Reads a list that may run or not: it cannot end the script, and its commands are uncertain.
+    /// Reads a list of commands that may or may not run. It cannot end the script, and its commands are uncertain.
     fn maybe(&mut self, read: impl FnOnce(&mut Self) -> Flow) -> Flow {
         let was_certain = std::mem::replace(&mut self.is_certain, false);
         let flow = read(self);
@@ -331,7 +332,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Sets a variable. If it is uncertain whether this happens, a value that is already known stays.
+    /// Sets a variable. If the assignment is uncertain, it does not replace a value that is already known.
     fn assign(&mut self, name: String, value: Option<String>) {
         let value = value.filter(|value| value.len() <= MAX_VALUE_BYTES);
         if self.is_certain || !matches!(self.variables.get(&name), Some(Some(_))) {

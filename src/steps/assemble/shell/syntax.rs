@@ -5,7 +5,7 @@
 
 use super::lexer::{Token, Word, tokens};
 
-/// A script may nest its constructs this deep, so that no script exhausts the stack.
+/// The deepest nesting of constructs in a script. Without a limit, a script could exhaust the stack.
 const MAX_DEPTH: usize = 30;
 
 pub(super) type List = Vec<AndOr>;
@@ -54,7 +54,7 @@ pub(super) enum Command {
     Group(List),
 }
 
-/// Returns the commands of a script. `None` if it is no shell script, or one that is not understood.
+/// Returns the commands of a script. `None` if the script is not a shell script, or is not understood.
 pub(super) fn parse(script: &str) -> Option<List> {
     if let Some(interpreter) = script.strip_prefix("#!").and_then(|rest| rest.lines().next()) {
         let program = interpreter.split_whitespace().next().unwrap_or_default().rsplit('/').next();
@@ -88,7 +88,7 @@ impl Parser {
         is_there
     }
 
-    /// Returns the next word if it is a reserved one. Only called where a command can begin.
+    /// Returns the next word if it is a reserved one. This is only called at places at which a command can begin.
     fn reserved(&self) -> Option<&str> {
         const RESERVED: [&str; 16] = [
             "!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "then", "until", "while",

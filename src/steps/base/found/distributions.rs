@@ -8,7 +8,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::tree::Kind;
 use crate::outside::store::StoreError;
 
-/// Returns the distributions in the order of the folders, and of their names in each.
+/// Returns the distributions in the order of the folders. Within a folder, they are sorted by name.
 pub(super) fn distributions(
     scene: &Scene<'_>,
     folders: &[ImagePath],
@@ -26,7 +26,7 @@ pub(super) fn distributions(
 }
 
 /// Reads the metadata at `path`: `NAME-VERSION.dist-info/METADATA` (packaging.python.org, "Recording installed projects"),
-/// or an `.egg-info`, which is a file or a folder. The name of the folder counts if the metadata cannot be read.
+/// or an `.egg-info`, which is a file or a folder. If the metadata cannot be read, the name of the folder is used.
 fn distribution(
     scene: &Scene<'_>,
     folder: &ImagePath,

@@ -12,7 +12,7 @@ use crate::outside::store::StoreError;
 
 /// The search path of an engine for an image without `PATH` (Moby, `DefaultPathEnv`).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The folders of programs in which interpreters are searched. Red Hat's own is in `libexec`.
+/// The folders of programs in which interpreters are searched. Red Hat's own interpreter is in `libexec`.
 const PROGRAM_FOLDERS: [&str; 3] = ["bin", "sbin", "libexec"];
 /// The folder of wheels that Debian's `ensurepip` uses.
 const DEBIAN_WHEELS: &str = "/usr/share/python-wheels";
@@ -24,7 +24,7 @@ struct Surroundings<'a> {
     user: &'a ImageUser,
 }
 
-/// Returns all interpreters. The first one is the one that `PATH` finds, if it finds one.
+/// Returns all interpreters. If `PATH` finds an interpreter, this is the first one.
 pub(super) fn interpreters(
     scene: &Scene<'_>,
     library_folders: &[ImagePath],
@@ -35,7 +35,7 @@ pub(super) fn interpreters(
     let mut known = BTreeSet::new();
     let mut interpreters = Vec::new();
     let on_path = on_path(scene);
-    // Short names come first, so that `python3` counts and not `python3.12`.
+    // Short names come first, so that of two names for one interpreter, `python3` is used and not `python3.12`.
     let mut others: Vec<ImagePath> = scene.tree.nodes.keys().filter(|path| is_candidate(path)).cloned().collect();
     others.sort_by_key(|path| (path.parent(), path.file_name() != "python3", path.file_name().len()));
     for path in on_path.iter().chain(&others) {
@@ -86,10 +86,10 @@ struct Place {
     library: Option<String>,
 }
 
-/// Returns the files of the interpreter at `path`. `None` if it is no CPython with a standard library.
+/// Returns the files of the interpreter at `path`. `None` if it is not a CPython with a standard library.
 fn place(scene: &Scene<'_>, path: &ImagePath) -> Option<Place> {
     let (program, node) = scene.file(path.as_str())?;
-    // A script that starts another Python has no facts of an ELF file. Neither can a program that is on no loader's list.
+    // A script that starts another Python is not an ELF file, so it has no linkage.
     let linkage = scene.facts_of(node)?.linkage()?;
     if !node.is_executable() {
         return None;
@@ -126,7 +126,8 @@ fn only_stdlib(scene: &Scene<'_>, prefix: &ImagePath) -> Option<(PythonVersion, 
     <[_; 1]>::try_from(found).ok().map(|[only]| only)
 }
 
-/// Returns the virtual environment of the program at `path`: its folder or the one above has `pyvenv.cfg` (PEP 405).
+/// Returns the virtual environment of the program at `path`. The folder of the program or the folder above it contains
+/// `pyvenv.cfg` (PEP 405).
 fn environment(scene: &Scene<'_>, path: &ImagePath) -> Option<ImagePath> {
     let folder = path.parent()?;
     let above = folder.parent();
@@ -183,7 +184,8 @@ fn binaries(scene: &Scene<'_>, place: &Place, library_folders: &[ImagePath]) -> 
 }
 
 /// Returns the folders of distributions in the order of `sys.path` (CPython, `Lib/site.py`): `PYTHONPATH`, the folder of
-/// the user, then those of the prefix, or of the virtual environment. The first two count only if they exist.
+/// the user, then the folders of the prefix or of the virtual environment. The first two are returned only if they
+/// exist.
 fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<Vec<ImagePath>, StoreError> {
     let version = place.version;
     let listed = scene.variable("PYTHONPATH").unwrap_or_default();
@@ -212,7 +214,7 @@ fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<V
         None => names.extend(system),
     }
     folders.extend(names.iter().enumerate().filter_map(|(index, name)| {
-        // The first one is where an installer would put files, even if it is missing.
+        // The first folder is returned even if it is missing, because an installer would put files there.
         scene.directory(name).or_else(|| ImagePath::parse(name).ok().filter(|_| index == 0))
     }));
     let mut known = BTreeSet::new();
@@ -226,7 +228,7 @@ fn uses_system(settings: &str) -> bool {
     lines.any(|(key, value)| key.trim() == "include-system-site-packages" && value.trim().eq_ignore_ascii_case("true"))
 }
 
-/// Returns the folders of the prefix. Debian and Fedora changed `site.py`, so its text shows which ones are used.
+/// Returns the folders of the prefix. Debian and Fedora changed `site.py`, so its text shows which folders are used.
 fn system_folders(scene: &Scene<'_>, place: &Place) -> Result<Vec<String>, StoreError> {
     let Place { prefix, version, stdlib, .. } = place;
     let site = scene.text(&format!("{stdlib}/site.py"))?.unwrap_or_default();

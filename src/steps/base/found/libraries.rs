@@ -11,11 +11,11 @@ use crate::model::base_image::{Libc, LibcFamily};
 use crate::model::image_path::ImagePath;
 use crate::outside::store::StoreError;
 
-/// Returns the folders in which the loader searches, without links, as far as they exist.
+/// Returns the existing folders in which the loader searches, with links resolved.
 ///
 /// Both loaders search `LD_LIBRARY_PATH` first. glibc's loader then searches the folders of `ld.so.conf`, which it
-/// reads from its cache, and its default folders (ld.so(8)). musl's has a list in a file, or three folders (musl,
-/// `ldso/dynlink.c`).
+/// reads from its cache, and its default folders (ld.so(8)). musl's loader uses the list in a file, or else three
+/// default folders (musl, `ldso/dynlink.c`).
 pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     let architecture = scene.platform.architecture;
     let mut names: Vec<String> = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     Ok(there.filter(|folder| known.insert(folder.clone())).collect())
 }
 
-/// A file of `ld.so.conf` may be included through so many others. Real ones are included by `ld.so.conf` itself.
+/// The longest chain of files that include one another. Real files are included by `ld.so.conf` itself.
 const MAX_INCLUDES: usize = 16;
 
 /// Returns the folders in `ld.so.conf` and in the files that it includes, in order (ldconfig(8)). Each file is read once.
@@ -70,7 +70,8 @@ fn configured(
     Ok(folders)
 }
 
-/// Returns the libraries in the folders by SONAME. If two have the same one, the one in the first folder counts.
+/// Returns the libraries in the folders by SONAME. If two libraries have the same SONAME, the library in the first
+/// folder counts.
 pub(super) fn libraries(scene: &Scene<'_>, folders: &[ImagePath]) -> BTreeMap<String, ImagePath> {
     let mut libraries = BTreeMap::new();
     for folder in folders {
@@ -88,7 +89,7 @@ pub(super) fn libraries(scene: &Scene<'_>, folders: &[ImagePath]) -> BTreeMap<St
     libraries
 }
 
-/// Returns the C library that `programs` use, or else the one that is there.
+/// Returns the C library that `programs` use, or else the one that the image contains.
 pub(super) fn libc(
     scene: &Scene<'_>,
     folders: &[ImagePath],
@@ -134,7 +135,7 @@ fn glibc_version(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// Reads musl's `__libc_version`, a text of its own: `1.2.5`, `1.2.5-git-12`.
+/// Reads musl's `__libc_version`, which is a separate string: `1.2.5`, `1.2.5-git-12`.
 fn musl_version(bytes: &[u8]) -> Option<String> {
     let candidates = memmem::find_iter(bytes, b"\x001.").filter_map(|at| {
         let text = &bytes[at + 1..];

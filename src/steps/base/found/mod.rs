@@ -99,17 +99,17 @@ fn refuse_other_machine(scene: &Scene<'_>, found: &Found) -> Result<(), FoundErr
 }
 
 impl Scene<'_> {
-    /// Returns the node at `path` after links.
+    /// Returns the node at `path`, with links followed.
     fn find(&self, path: &str) -> Option<(ImagePath, &Node)> {
         self.tree.find(path)
     }
 
-    /// Returns the file at `path` after links.
+    /// Returns the file at `path`, with links followed.
     fn file(&self, path: &str) -> Option<(ImagePath, &Node)> {
         self.find(path).filter(|(_, node)| node.digest().is_some())
     }
 
-    /// Returns the directory at `path` after links.
+    /// Returns the directory at `path`, with links followed.
     fn directory(&self, path: &str) -> Option<ImagePath> {
         self.find(path).filter(|(_, node)| node.kind == Kind::Directory).map(|(path, _)| path)
     }

@@ -1,4 +1,4 @@
-//! The version of an interpreter with its patch level, without a run of it.
+//! The version of an interpreter with its patch level, found without running the interpreter.
 
 use std::collections::BTreeSet;
 
@@ -43,8 +43,8 @@ pub(super) fn full_version(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Resu
     Ok(variable.map(str::to_owned))
 }
 
-/// Returns `PY_VERSION`, which is a text of its own in the program (CPython, `Python/getversion.c`). `None` if there are
-/// several such texts.
+/// Returns `PY_VERSION`, which is a separate string in the program (CPython, `Python/getversion.c`). `None` if several
+/// strings look like it.
 fn in_binary(bytes: &[u8], version: PythonVersion) -> Option<String> {
     const LONGEST: usize = 24;
     let start = format!("\0{version}.");

@@ -6,8 +6,8 @@ use crate::model::base_image::{ImageUser, InstalledDeb, OsRelease};
 use crate::model::image_path::ImagePath;
 use crate::outside::store::StoreError;
 
-/// Where OpenSSL finds the certificates of authorities: in Debian and Alpine, Red Hat's distributions, SUSE's, and
-/// OpenSSL's own default.
+/// The paths at which OpenSSL finds the certificates of authorities: in Debian and Alpine, Red Hat's distributions,
+/// SUSE's, and OpenSSL's own default.
 const CA_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -59,7 +59,7 @@ fn debian(version: &str) -> OsRelease {
     }
 }
 
-/// Reads dpkg's database, also in the form of distroless: one file per package.
+/// Reads dpkg's database. Images of distroless have one file for each package instead; these are read as well.
 pub(super) fn debs(scene: &Scene<'_>) -> Result<Vec<InstalledDeb>, FoundError> {
     let mut debs = scene.text("/var/lib/dpkg/status")?.map_or_else(Vec::new, |text| installed(&text, true));
     if let Some(folder) = scene.directory("/var/lib/dpkg/status.d") {
@@ -75,7 +75,7 @@ pub(super) fn debs(scene: &Scene<'_>) -> Result<Vec<InstalledDeb>, FoundError> {
     Ok(debs)
 }
 
-/// Returns the installed packages of a text. Those of distroless need no status, because its files have none.
+/// Returns the installed packages of a text. The files of distroless contain no status, so none is needed there.
 fn installed(text: &str, needs_status: bool) -> Vec<InstalledDeb> {
     let paragraphs = paragraphs(text.as_bytes()).map_while(Result::ok);
     let debs = paragraphs.filter_map(|paragraph| {
@@ -90,13 +90,13 @@ fn installed(text: &str, needs_status: bool) -> Vec<InstalledDeb> {
 }
 
 /// Returns the user of the config (image-spec, config.md, `User`): `user`, `uid`, `user:group`, `uid:gid`, `uid:group`
-/// or `user:gid`. Without a group, it is the one in `/etc/passwd`.
+/// or `user:gid`. If no group is given, the group is the one in `/etc/passwd`.
 pub(super) fn user(scene: &Scene<'_>) -> Result<ImageUser, StoreError> {
     let text = scene.config.config.user.clone();
     let (name, group) = text.split_once(':').map_or((text.as_str(), None), |(name, group)| (name, Some(group)));
     let name = if name.is_empty() { "0" } else { name };
     let passwd = scene.text("/etc/passwd")?.unwrap_or_default();
-    // An engine searches for the name first, and takes it for a number only then.
+    // An engine first searches for a user with this name. Only if there is none, the name is read as a number.
     let by_name = line_of(&passwd, 0, name);
     let line = by_name.or_else(|| name.parse::<u32>().ok().and_then(|uid| line_of(&passwd, 2, &uid.to_string())));
     let number = |at: usize| line.as_ref().and_then(|fields| fields.get(at)?.parse::<u32>().ok());

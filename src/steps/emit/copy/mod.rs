@@ -1,5 +1,5 @@
-//! An image that exists -> another place. Documents are copied byte by byte, so that digests stay the same wherever the
-//! destination can contain them (docs/decisions/0129-copies-of-images.md).
+//! An image that exists -> another place. Documents are copied byte by byte, so that digests stay the same if the
+//! destination can contain the documents (docs/decisions/0129-copies-of-images.md).
 
 mod packed;
 
@@ -25,9 +25,9 @@ use crate::outside::images::{self, ImageDocument, ImagesError, OpenImage, digest
 use crate::outside::world::World;
 use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
-/// How deep indexes may contain indexes.
+/// The deepest nesting of indexes in indexes.
 const MAX_DEPTH: usize = 4;
-/// An image with more manifests is refused, because an index of a few bytes could otherwise name one again and again.
+/// An image with more manifests is refused, because a small index could otherwise refer to the same one very often.
 const MAX_DOCUMENTS: usize = 1_000;
 
 #[derive(Debug, Error)]
@@ -67,7 +67,7 @@ impl Hints for CopyError {
     }
 }
 
-/// Copies the image. The destination is refused before anything is read, if it cannot be written.
+/// Copies the image. If the destination cannot be written, it is refused before anything is read.
 pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyError> {
     let CopyRequest { source, destination, platform } = request;
     if let Destination::Directory(path) = destination {
@@ -101,8 +101,8 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
     Ok(copied)
 }
 
-/// Returns the platform that is copied, if it is only one of an index. A Docker archive and a daemon have one platform:
-/// that of this machine, unless the user wants another one.
+/// Returns the platform if only one platform of an index is copied. A Docker archive and a daemon can contain only one
+/// platform. They get the platform of this machine, unless the user wants another one.
 fn chosen(
     image: &OpenImage<'_>,
     destination: &Destination,
@@ -141,10 +141,10 @@ fn name_of(source: &ImageSource) -> String {
     if is_image_name(&name) { name } else { "image".to_owned() }
 }
 
-/// The documents of an image, and all that they name.
+/// The documents of an image, and everything that they refer to.
 struct Graph {
     root: Document,
-    /// The documents below the root, each after those that it names.
+    /// The documents below the root. Each comes after the documents that it refers to.
     documents: Vec<Document>,
     /// The manifests among all of them, in the order of the index.
     manifests: Vec<Manifest>,
@@ -176,7 +176,7 @@ impl Graph {
         Ok(self.packed.as_ref().and_then(|packed| packed.files.get(&digest)))
     }
 
-    /// Adds the documents that `document` names, or `document` to the manifests if it is one.
+    /// If `document` is an index, adds the documents that it refers to. If it is a manifest, adds it to the manifests.
     fn add_children(
         &mut self,
         image: &OpenImage<'_>,
@@ -207,7 +207,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Returns the image as destinations take it. Its blobs are fetched when they are needed.
+    /// Returns the image in the form that destinations need. Its blobs are fetched when they are needed.
     fn contents<'a>(&'a self, image: &'a OpenImage<'_>, name: String) -> Result<Contents<'a>, CopyError> {
         let mut blobs = BTreeMap::new();
         for manifest in &self.manifests {
@@ -254,8 +254,8 @@ fn of_file(file: &Path, size_bytes: u64) -> Blob<'_> {
     Blob { title: "layer".to_owned(), size_bytes, bytes }
 }
 
-/// Whether the publisher of a layer does not allow copies of it (image-spec, layer.md, "Non-Distributable Layers"). It
-/// stays at its own address.
+/// Whether the publisher of a layer does not allow copies of it (image-spec, layer.md, "Non-Distributable Layers").
+/// Such a layer stays at its own address.
 fn is_elsewhere(layer: &Descriptor) -> bool {
     layer.media_type.contains("nondistributable") || layer.media_type.contains(".foreign.")
 }

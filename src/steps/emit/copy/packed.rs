@@ -1,4 +1,4 @@
-//! Docker's archives have layers without compression. A copy in a registry or in a layout has compressed ones, so its
+//! Docker's archives have layers without compression. A copy in a registry or in a layout has compressed layers, so its
 //! manifest is made here. The config stays the same, because it names the layers by their uncompressed contents.
 
 use std::collections::BTreeMap;

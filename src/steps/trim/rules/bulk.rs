@@ -32,8 +32,8 @@ fn kind(path: &ImagePath, package: &str) -> Option<Removed> {
 }
 
 /// Returns the named packages whose purpose is bulk: they contain no compiled program or library, and more than half of
-/// their bytes are bulk. Changelogs do not count. In a package with a program, bulk is about the program: 87 % of `wget`
-/// are translations and manuals, and nobody names it because of them.
+/// their bytes are bulk. Changelogs do not count. In a package with a program, bulk is about the program. For example,
+/// 87 % of `wget` are translations and manuals, but users do not name `wget` because of them.
 fn packages_of_bulk<'a>(scene: &Scene<'a>) -> BTreeSet<&'a str> {
     let mut named = named(scene);
     if named.is_empty() {
@@ -57,8 +57,8 @@ fn packages_of_bulk<'a>(scene: &Scene<'a>) -> BTreeSet<&'a str> {
     named
 }
 
-/// Returns the packages that the user named, and the packages that a named metapackage requires: `python3-doc` contains
-/// nothing and depends on the documentation of one version.
+/// Returns the packages that the user named, and the packages that a named metapackage requires. For example,
+/// `python3-doc` contains nothing and depends on the documentation of one version.
 fn named<'a>(scene: &Scene<'a>) -> BTreeSet<&'a str> {
     let is_named = |deb: &&LockedDeb| matches!(deb.why, Why::Named { .. });
     let named: BTreeSet<&str> = scene.lock().debs.iter().filter(is_named).map(|deb| deb.name.as_str()).collect();

@@ -6,11 +6,11 @@ use crate::model::vocabulary::ICONV_OPEN;
 use crate::outside::store::StoreError;
 
 /// Removes the sets of the base if no program outside the base converts with iconv. glibc itself contains ASCII, UTF-8
-/// and UCS-2/4, and Python has its own codecs. A program that converts gets the name of the set from its data, so if
-/// there is one, all sets stay.
+/// and UCS-2/4, and Python has its own codecs. A program that converts gets the name of the set from its data. So if
+/// the image has such a program, all sets stay.
 ///
-/// libstdc++ does not count, though it calls iconv: only for a program that uses the class `encoding_state`, and the
-/// code of this class is in a header, so that such a program calls iconv itself.
+/// libstdc++ does not count, although it calls iconv. It does so only for programs that use the class `encoding_state`.
+/// The code of this class is in a header, so such a program also calls iconv itself.
 pub(super) fn character_sets(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     if scene.files_that_mention(ICONV_OPEN).any(|path| !path.file_name().starts_with("libstdc++")) {
         return Ok(Vec::new());

@@ -22,7 +22,7 @@ pub(super) fn has_compiler(scene: &Scene<'_>) -> bool {
     scene.tree.nodes.keys().any(is_compiler)
 }
 
-/// Returns whether it is a package of headers. Such a package is in the image only if the user
+/// Returns whether this is a package for development, with headers. Such a package is in the image only if the user
 /// named it, or named a package that depends on it.
 pub(super) fn is_for_development(package: &str) -> bool {
     package.ends_with("-dev")

@@ -51,7 +51,7 @@ fn is_source_of_module(tree: &Tree, source: &ImagePath) -> bool {
     ends.any(|end| end.starts_with('.') && is_extension_module(&format!("module{end}")))
 }
 
-/// Whether a program could read such files as its data.
+/// Whether a program could read files with this reason as its data.
 fn is_data(reason: Removed) -> bool {
     matches!(reason, Removed::ExtensionSources | Removed::SourceMaps)
 }

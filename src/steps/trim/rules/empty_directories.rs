@@ -8,7 +8,7 @@ use crate::model::reason::Removed;
 use crate::model::tree::Origin;
 use crate::outside::store::StoreError;
 
-/// Removes them deepest first, because a directory may contain nothing but directories that go. Directories that were
+/// Removes them deepest first, because a directory may contain only directories that are removed. Directories that were
 /// empty before stay.
 pub(super) fn empty_directories(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let mut candidates: BTreeSet<ImagePath> = scene.tree.removed.keys().filter_map(ImagePath::parent).collect();
@@ -25,7 +25,7 @@ pub(super) fn empty_directories(scene: &Scene<'_>) -> Result<Vec<Proposal>, Stor
     Ok(going.into_iter().map(remove).collect())
 }
 
-/// Returns whether the directory contains nothing but paths of `going`.
+/// Returns whether the directory contains only paths of `going`.
 fn is_empty(scene: &Scene<'_>, directory: &ImagePath, going: &BTreeSet<ImagePath>) -> bool {
     // Other paths may sort between a directory and its contents, because some characters sort before the slash.
     let after = scene.tree.nodes.range(directory.clone()..).skip(1).map(|(path, _)| path);

@@ -8,8 +8,9 @@ use crate::outside::store::StoreError;
 /// Programs that serve repositories to others, send them by mail or manage a monorepo.
 const SERVERS: [&str; 5] = ["git-daemon", "git-http-backend", "git-imap-send", "git-shell", "scalar"];
 
-/// Programs that push by WebDAV and fetch packs by address. git uses them only if it is configured to. Cloning,
-/// fetching and pushing over http, even from plain servers, is done by `git-remote-http`.
+/// Programs that push over WebDAV, and that fetch files over HTTP without a git server. git uses these programs only if
+/// it is configured for this. Cloning, fetching and pushing over http, even from plain servers, is done by
+/// `git-remote-http`.
 const PLAIN_SERVERS: [&str; 2] = ["git-http-push", "git-http-fetch"];
 
 pub(super) fn servers(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {

@@ -26,7 +26,7 @@ pub(super) fn ldconfig(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(vec![Proposal::Substitute { paths, reason: Removed::Ldconfig, by }])
 }
 
-/// The interpreter runs isolated and without `site`, so it reads nothing from the user base.
+/// The interpreter runs isolated and without `site`, so it does not read the user base.
 fn script(listing: &str, interpreter: &str) -> String {
     format!(
         "#!{interpreter} -IS\n\

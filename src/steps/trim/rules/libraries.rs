@@ -62,7 +62,7 @@ impl<'a> Candidates<'a> {
                 let is_here = path.parent().is_some_and(|parent| parent.as_str() == directory);
                 let name = path.file_name();
                 let is_library = is_here && name.contains(".so") && name.starts_with("lib");
-                // A library that the user keeps needs others.
+                // If the user keeps a library, the libraries that it needs stay, too.
                 let may_go = scene.is_of_base(origin) && !scene.is_held(path) && !is_opened_by_name(name);
                 if is_library && may_go {
                     candidates.by_path.insert(path, linkage);

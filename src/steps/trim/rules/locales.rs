@@ -3,7 +3,7 @@
 use super::any_within;
 use crate::model::image_path::ImagePath;
 
-/// The package of locales is never in an image unless the user names it or a package that needs it. Then its locales
+/// The package of locales is only in an image if the user names it or a package that needs it. In that case its locales
 /// stay.
 pub(super) fn is_locale(path: &ImagePath, package: &str) -> bool {
     let is_asked = package.starts_with("locales") || package.starts_with("language-pack-");

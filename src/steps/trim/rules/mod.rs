@@ -1,4 +1,4 @@
-//! The rules, one file for each kind of path that goes. A rule only proposes changes.
+//! The rules, one file for each kind of path that is removed. A rule only proposes changes.
 
 mod bulk;
 mod certificates;
@@ -39,9 +39,9 @@ use crate::outside::store::StoreError;
 /// A rule: the changes that it proposes for a scene.
 type Rule = fn(&Scene<'_>) -> Result<Vec<Proposal>, StoreError>;
 
-/// All rules, with the first level that they belong to. Those of a stage see the tree without the paths that earlier stages
-/// removed, but not the proposals of one another. If two rules of a stage propose to remove the same path, the first one
-/// gives the reason.
+/// All rules, in stages, with the lowest trim level that uses the stage. The rules of a stage see the tree without the
+/// paths that earlier stages removed. They do not see the proposals of other rules of their stage. If two rules of a
+/// stage propose to remove the same path, the first one gives the reason.
 pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, BY_NAME),
     (TrimLevel::Reach, BY_REACH),
@@ -51,7 +51,7 @@ pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, AFTERWARDS),
 ];
 
-/// These rules decide by the name of a path. Files that they remove need nothing.
+/// These rules decide by the name of a path. Later stages ignore the needs of the removed files.
 const BY_NAME: &[Rule] = &[
     bulk::bulk,
     compiler_files::compiler_files,
@@ -68,13 +68,13 @@ const BY_NAME: &[Rule] = &[
     windows_launchers::windows_launchers,
 ];
 
-/// These rules depend on the programs of the image. Modules that are gone need no libraries.
+/// These rules depend on the programs of the image. Later stages ignore the libraries that removed modules need.
 const BY_REACH: &[Rule] = &[reach::modules, developer_files::developer_files];
 
 /// These rules depend on the files that runs have used.
 const BY_TRACE: &[Rule] = &[trace::untraced];
 
-/// These rules depend on the remaining files: what they need, and what they name.
+/// These rules depend on the files that remain: the libraries that they need, and the names in them.
 const BY_NEED: &[Rule] = &[
     unnamed_programs::unnamed_programs,
     character_sets::character_sets,
@@ -86,7 +86,7 @@ const BY_NEED: &[Rule] = &[
     symbols::symbols,
 ];
 
-/// These rules name all removals to programs in the image.
+/// These rules write the removals into the image, so that its programs can report them.
 const EXPLAINED: &[Rule] = &[tombstones::tombstones];
 
 /// These rules adapt the image to the removals.

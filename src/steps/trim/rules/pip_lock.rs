@@ -1,12 +1,13 @@
-//! Removes the mark that keeps pip out of the system's Python.
+//! Removes the mark because of which pip does not install into the system's Python.
 
 use super::{Proposal, Scene};
 use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
 use crate::outside::store::StoreError;
 
-/// The mark (packaging.python.org, "Externally Managed Environments") protects the modules that apt installs from pip. An
-/// image has no apt, unless the user adds it. Without the mark, `pip install --user` works like in Python's own images.
+/// Because of the mark (packaging.python.org, "Externally Managed Environments"), pip does not change the modules that
+/// apt installs. An image has no apt, unless the user adds it. Without the mark, `pip install --user` works like in
+/// Python's own images.
 pub(super) fn externally_managed(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     if scene.tree.find("/usr/bin/apt-get").is_some() {
         return Ok(Vec::new());

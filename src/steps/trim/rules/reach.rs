@@ -1,7 +1,7 @@
 //! Removes modules that no program of the image can import.
 //!
 //! The modules that stay are those that [`crate::model::reach`] finds from the programs of the image. A program that runs
-//! code of its users keeps all modules, because nobody knows the imports of this code.
+//! code of its users keeps all modules, because lath cannot know the imports of this code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,13 +20,13 @@ use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::StoreError;
 
-/// Proposes to remove the modules that are not reached, or a note with the reason why all stay.
+/// Proposes to remove the modules that are not reached. If all modules stay, proposes a note with the reason instead.
 pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.modules()
 }
 
-/// The additions of `.pth` files to the search path. All of their modules stay.
+/// The folders and archives that `.pth` files add to the search path. All modules in them stay.
 #[derive(Debug, Default)]
 struct Added {
     folders: Vec<ImagePath>,
@@ -35,14 +35,14 @@ struct Added {
 
 /// The modules that an image needs if a trace is the evidence.
 pub(super) enum Needed {
-    /// All that are there, because a program runs code of its users.
+    /// All modules, because a program runs code of its users.
     All { reason: String },
-    /// All except those in these files.
+    /// All modules except those in `removed`.
     Only { removed: BTreeSet<ImagePath> },
 }
 
-/// Returns which modules are needed if computed names only mean the modules that `trace` contains. All modules stay to
-/// which import statements lead from those.
+/// Returns which modules are needed. If a program computes the name of a module, only the modules in `trace` count. If
+/// import statements lead from these to other modules, those stay as well.
 pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.needed(trace)
@@ -73,8 +73,8 @@ impl<'a> Reach<'a, '_> {
         self.whole.programs.iter().any(|program| program.name == distribution)
     }
 
-    /// Returns the reason if a program of the image runs code of its users: it is known to do that, or a requested
-    /// distribution contains calls that do it, or the image has nothing but Python.
+    /// Returns the reason if a program of the image runs code of its users. This is so if the program is known to do
+    /// it, if a requested distribution contains calls that do it, or if the image contains only Python.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
         if self.whole.programs.is_empty() && self.request.started.files.is_empty() {
             return Some("Python runs code of its users".to_owned());
@@ -114,7 +114,7 @@ impl<'a> Reach<'a, '_> {
         Ok(map)
     }
 
-    /// Returns the paths of some scripts of distributions.
+    /// Returns the paths of those scripts of distributions for which `is_meant` is true.
     fn scripts_of(&self, is_meant: impl Fn(&InstalledScript) -> bool) -> impl Iterator<Item = String> {
         let meant = self.whole.scripts.iter().filter(move |script| is_meant(script));
         meant.map(|script| self.request.user_base.program(&script.name))
@@ -137,7 +137,7 @@ impl<'a> Reach<'a, '_> {
         }
         let contents = files.contents(path)?;
         let first = contents.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        // A script of a distribution in another language may run any of its modules: it counts as a file that cannot be read.
+        // A script in another language may run any module of its distribution, so it counts as a file that cannot be read.
         let is_meant = matches!(node.origin, Origin::Wheel { .. }) || first.windows(6).any(|word| word == b"python");
         Ok(first.starts_with(b"#!") && is_meant)
     }
@@ -226,7 +226,7 @@ impl<'a> Reach<'a, '_> {
                 }
             }
         }
-        // A folder that contains another one comes after it.
+        // If a folder contains another one, the inner folder comes first.
         added.folders.sort_by_key(|folder| std::cmp::Reverse(folder.as_str().len()));
         Ok(added)
     }
@@ -256,7 +256,8 @@ impl<'a> Reach<'a, '_> {
         paths.map(|path| Proposal::Remove { path, reason: Removed::UnreachedModules }).collect()
     }
 
-    /// Whether trim may remove the file of a module: one of a distribution, or of the standard library.
+    /// Whether trim may remove the file of a module. It may if the file is part of a distribution or of the standard
+    /// library.
     fn may_go(&self, file: &ModulePath<'_>) -> bool {
         match file.origin {
             Origin::Wheel { .. } => true,
@@ -307,8 +308,9 @@ impl<'a> Reach<'a, '_> {
         is_all || named.contains(&script.name) || started.as_ref() == Some(&script.name)
     }
 
-    /// Whether the users of the image can start or import the module themselves: one of a library that they requested, the
-    /// package and the `__main__` of a program, and everything that no distribution contains.
+    /// Whether the users of the image can start or import the module themselves. This holds for the modules of a library
+    /// that they requested, for the package and the `__main__` of a program, and for everything that no distribution
+    /// contains.
     fn is_root(&self, name: &str, file: &ModulePath<'_>) -> bool {
         match file.origin {
             Origin::Wheel { name: distribution, .. } => {

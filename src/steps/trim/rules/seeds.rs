@@ -1,5 +1,5 @@
-//! Removes wheels of pip and setuptools that virtualenv contains for new environments, if they are for a Python that
-//! the image does not have and cannot get.
+//! Removes wheels of pip and setuptools, which virtualenv contains for new environments. They are removed if they are
+//! for a Python that the image does not have and cannot get.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::outside::store::StoreError;
 
 const VIRTUALENV: &str = "virtualenv";
 
-/// The module that lists which of the wheels next to it is for which Python.
+/// The module with a table that shows which wheel in its folder is for which Python.
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 
 /// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image, unless
@@ -56,9 +56,9 @@ fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
         && (is_other || name.starts_with("pypy") || name.starts_with("graalpy"))
 }
 
-/// Returns the wheels that `table` (`BUNDLE_SUPPORT`, which maps versions to projects to file names) lists only for
-/// other Pythons. The wheels for `MAX` stay too, because virtualenv uses them for a Python that it does not know. Empty
-/// if the table cannot be read or has no entry for `version`.
+/// Returns the wheels that `table` lists only for other Pythons. This table, `BUNDLE_SUPPORT`, maps each version to
+/// projects, and each project to a file name. The wheels for `MAX` stay too, because virtualenv uses them for a Python
+/// that it does not know. Empty if the table cannot be read or has no entry for `version`.
 fn wheels_for_others(table: &str, version: PythonVersion) -> BTreeSet<String> {
     let Some((bundles, after)) = bundles(table) else { return BTreeSet::new() };
     let of = |version: &str| bundles.iter().find(|(key, _)| *key == version);

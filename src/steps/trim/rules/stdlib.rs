@@ -11,7 +11,7 @@ pub(super) fn tests(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(scene.remove(Removed::StdlibTests, |path, _| is_test(path)))
 }
 
-/// The extension modules of the tests, and `test`, `idlelib` and `turtledemo`. Debian puts the latter into separate
+/// The extension modules of the tests, and `test`, `idlelib` and `turtledemo`. Debian puts the last three into separate
 /// packages, except for a few files.
 fn is_test(path: &ImagePath) -> bool {
     let mut components = path.components();

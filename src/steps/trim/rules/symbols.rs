@@ -9,14 +9,14 @@ use crate::model::image_path::ImagePath;
 use crate::model::tree::{Node, Origin};
 use crate::outside::store::{Bucket, Store, StoreError};
 
-/// A module is in memory twice while it is stripped. The largest ones come stripped.
+/// A module is in memory twice while it is stripped. Larger ones are usually stripped already.
 const LARGEST_BYTES: u64 = 512 << 20;
 
 /// The contents of a file.
 type Contents = (Digest, u64);
 
-/// Libraries that a repair tool has put into `*.libs/` are not changed, because no linker produced their layout and
-/// stripping has broken such files.
+/// Libraries in `*.libs/` are not changed. A repair tool has put them there and changed their layout. Stripping has
+/// broken such files.
 pub(super) fn symbols(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let store = scene.store();
     let nodes = scene.tree.nodes.iter().filter(|(path, node)| is_module(path, node));
@@ -36,7 +36,7 @@ fn is_module(path: &ImagePath, node: &Node) -> bool {
         && !path.components().any(|component| component.ends_with(".libs") || component == ".dylibs")
 }
 
-/// Returns the contents without symbols, which the store then has. `None` if nothing would be gained.
+/// Puts the contents without symbols into the store and returns them. `None` if they would not be smaller.
 fn stripped(digest: &Digest, store: &Store) -> Result<Option<Contents>, StoreError> {
     let cached: Option<Option<Contents>> = store.entry(Bucket::Stripped, digest);
     if let Some(stripped) = cached

@@ -1,8 +1,8 @@
 //! Removes modules and data of distributions that no check and no record of the user has used.
 //!
-//! A module stays if it was used, or if import statements lead to it from such a module, so that none of them can fail. Names
-//! that a program computes count only if they were used. Data of a distribution stays if it was used, if it belongs to
-//! data that was used, or if a module that stays contains its name.
+//! A module stays if it was used. It also stays if import statements lead to it from a used module, so that no such statement
+//! can fail. If a program computes the name of a module, the module counts only if it was used. Data of a distribution stays
+//! if it was used, if it belongs to data that was used, or if a module that stays contains its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,8 @@ use crate::model::trace::Trace;
 use crate::model::tree::{Kind, Origin};
 use crate::outside::store::StoreError;
 
-/// Proposes to remove everything without evidence, or a note if a program of the image runs code of its users.
+/// Proposes to remove modules and data if no evidence shows that they were used. If a program of the image runs code of
+/// its users, proposes a note instead.
 pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     // If there is no record yet, this run only determines the checks that will be recorded.
     let Some(trace) = scene.request().trace else { return Ok(Vec::new()) };
@@ -33,11 +34,11 @@ pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(modules.chain(data.into_iter().map(remove(Removed::UntracedData))).collect())
 }
 
-/// The files of distributions that are no modules.
+/// The files of distributions that are not modules.
 struct Data<'a, 'b> {
     scene: &'b Scene<'a>,
     trace: &'b Trace,
-    /// The modules of each distribution that stay.
+    /// The modules that stay, by their distribution.
     modules: BTreeMap<&'a Origin, Vec<&'a ImagePath>>,
     /// The distributions that have modules.
     with_modules: BTreeSet<&'a Origin>,
@@ -84,8 +85,8 @@ impl<'a, 'b> Data<'a, 'b> {
         Ok(unused)
     }
 
-    /// Returns the data of each distribution that has modules. A distribution without any consists of programs, and their
-    /// data stays.
+    /// Returns the data of each distribution that has modules. A distribution without modules consists of programs, and
+    /// their data stays.
     fn candidates(&self) -> BTreeMap<&'a Origin, Vec<&'a ImagePath>> {
         let bin = self.scene.request().user_base.bin();
         let is_candidate = |path: &ImagePath| {
@@ -103,7 +104,8 @@ impl<'a, 'b> Data<'a, 'b> {
         candidates
     }
 
-    /// Returns the group of a path. `None` for a folder with modules, because each import lists it, and for a module.
+    /// Returns the group of a path. `None` for a module. Also `None` for a folder with modules, because each import
+    /// lists the folder.
     fn group(&self, path: &ImagePath) -> Option<Group> {
         let is_directory = self.scene.tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
         if self.packages.contains(path) || !is_directory && is_module(path) {
@@ -121,7 +123,7 @@ impl<'a, 'b> Data<'a, 'b> {
             }
             below = folder;
         }
-        // Outside of all packages, such as `share/NAME`.
+        // The path is outside of all packages, such as `share/NAME`.
         let innermost = if is_directory { Some(path.clone()) } else { path.parent() };
         let mut folders: Vec<ImagePath> = std::iter::successors(innermost, ImagePath::parent).collect();
         folders.reverse();
@@ -130,7 +132,7 @@ impl<'a, 'b> Data<'a, 'b> {
         Some(Group { folder, ending: None })
     }
 
-    /// Returns the names of those files that the modules of their distribution contain.
+    /// Returns the names of those `paths` that occur in the modules of their distribution.
     fn named(&self, origin: &Origin, paths: &[&ImagePath]) -> Result<BTreeSet<String>, StoreError> {
         let names: Vec<&str> = paths.iter().map(|path| path.file_name()).collect();
         let modules = self.modules.get(origin).map_or(&[][..], Vec::as_slice);

@@ -1,5 +1,5 @@
-//! Removes programs of Debian's essential packages that are included for the scripts of another package, if no script
-//! names them.
+//! Removes programs of Debian's essential packages that no script names. These packages are in an image because scripts
+//! of other packages need some of their programs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::model::tree::Origin;
 use crate::model::vocabulary::is_program;
 use crate::outside::store::StoreError;
 
-/// A package with at most this many programs keeps all of them, because they are probably the reason for the
+/// If a package has at most this many programs, it keeps all of them, because they are probably the reason for the
 /// dependency.
 const FEW: usize = 4;
 
@@ -33,6 +33,6 @@ fn could_be_called(scene: &Scene<'_>, program: &str) -> bool {
         Origin::Deb { name, .. } => !scene.is_aide(name),
         Origin::Wheel { .. } | Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,
     });
-    // A program that the vocabulary lacks could be named anywhere.
+    // If a program is not in the vocabulary, any file could name it.
     !is_program(program.as_bytes()) || callers.any(|(_, survey)| survey.mentions.contains(program))
 }

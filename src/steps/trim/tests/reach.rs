@@ -334,7 +334,7 @@ fn programs_that_are_no_modules_keep_all_that_they_import() {
     };
     let mut given = with_program();
     assert_eq!(stays(&given), [false; 4]);
-    // A script that the wheel contains as a file, of the requested distribution and of another.
+    // A script that a wheel contains as a file: in the requested distribution, and in another one.
     let script = |name: &str, is_requested| InstalledScript {
         name: name.to_owned(),
         distribution: "tool".to_owned(),
@@ -351,7 +351,7 @@ fn programs_that_are_no_modules_keep_all_that_they_import() {
         ],
     );
     assert_eq!(stays(&given), [true, false, true, false]);
-    // It stays if a file that is reached names it.
+    // The module stays if a file that is reached names it.
     let naming =
         given.wheel("tool", &[("/opt/app/lib/python3.13/site-packages/tool/__init__.py", b"run('unused.py')")]);
     assert_eq!(stays(&naming), [true; 4]);

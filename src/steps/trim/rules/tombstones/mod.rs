@@ -16,7 +16,7 @@ use crate::outside::store::StoreError;
 const MODULE: &str = include_str!("sitecustomize.py");
 /// The place of the lines in the module.
 const LINES: &str = "REMOVED = \"\"\"\n";
-/// The module that Debian's file imports, and nothing else.
+/// Debian's file imports this module and does nothing else.
 const HOOK: &str = "apport_python_hook";
 /// Debian's file has 155 bytes.
 const LONGEST_HOOK: u64 = 400;
@@ -33,13 +33,13 @@ pub(super) fn tombstones(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError>
     Ok(vec![Proposal::Substitute { paths: place.replaced, reason: Removed::CrashHook, by: (place.path, node) }])
 }
 
-/// The path of the module, and the paths that go.
+/// The path of the module, and the paths that are removed.
 struct Place {
     path: ImagePath,
     replaced: Vec<ImagePath>,
 }
 
-/// Returns the path of `sitecustomize`. `None` if the image has another one, which does something.
+/// Returns the path of `sitecustomize`. `None` if the image has another `sitecustomize` that does something.
 fn place(scene: &Scene<'_>, map: &ModuleMap<'_>) -> Result<Option<Place>, StoreError> {
     let request = scene.request();
     let Some(files) = map.modules.get("sitecustomize") else {
@@ -56,7 +56,7 @@ fn place(scene: &Scene<'_>, map: &ModuleMap<'_>) -> Result<Option<Place>, StoreE
 }
 
 /// Returns one line per removed module: its name, the rule, and the option that keeps it. A module in a removed package
-/// has none, because Python imports the package first.
+/// has no line, because Python imports the package first.
 fn lines(scene: &Scene<'_>, map: &ModuleMap<'_>, roots: &[String]) -> String {
     let mut left: BTreeSet<&str> = BTreeSet::new();
     for mut name in map.modules.keys().map(String::as_str) {

@@ -1,0 +1,52 @@
+//! The bytes that the next level of trim would remove. They are computed while the checks run, and kept in the cache.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::model::digest::Digest;
+use crate::model::made::Made;
+use crate::model::receipt::NextLevel;
+use crate::model::request::{Request, SlimRequest, TrimLevel, TrimRequest};
+use crate::outside::program;
+use crate::outside::store::{Bucket, Store, StoreError};
+use crate::steps::trim::trim;
+
+/// Everything that the result depends on.
+#[derive(Serialize)]
+struct Key {
+    program: String,
+    whole: Digest,
+    slim: Digest,
+    /// The requests in their debug form, which has all fields.
+    request: String,
+    lock: String,
+}
+
+/// Returns the gain of `--trim reach` for an image of the level `standard`. `None` for the other levels: only runs can
+/// show the gain of `trace`. Also `None` if no checks run, because then the image would have to wait for this.
+pub(super) fn next_level(made: &Made, request: &Request, store: &Store) -> Result<Option<NextLevel>, StoreError> {
+    if request.trim.level != TrimLevel::Standard || !request.proof.verify {
+        return Ok(None);
+    }
+    let options = TrimRequest { level: TrimLevel::Reach, ..request.trim.clone() };
+    let wanted = SlimRequest { options: &options, ..request.to_trim(&made.launch.started) };
+    let key = Digest::of_key(&Key {
+        program: program::identity(),
+        whole: made.assembly.tree.digest(),
+        slim: made.tree.digest(),
+        request: format!("{wanted:?}"),
+        lock: format!("{:?}", made.lock.debs),
+    });
+    if let Some(known) = store.entry(Bucket::NextLevels, &key) {
+        return Ok(Some(known));
+    }
+    let slim = trim(&made.assembly, &made.lock, &wanted, store)?;
+    let links = made.tree.hard_links();
+    let shipped: BTreeSet<_> = made.tree.nodes.keys().filter(|path| !links.contains_key(*path)).collect();
+    let removed = slim.tree.removed.keys().filter(|path| shipped.contains(path));
+    let removed_bytes = removed.filter_map(|path| made.tree.nodes.get(path)).map(|node| node.size_bytes()).sum();
+    let next = NextLevel { level: options.level, removed_bytes, notes: slim.notes };
+    store.write_entry(Bucket::NextLevels, &key, &next)?;
+    Ok(Some(next))
+}
