@@ -282,7 +282,7 @@ pub(crate) fn reached<S: ModuleSource>(
                 walk.conditions.add_texts(&texts);
             }
         }
-        for held_back in walk.conditions.due(&walk.reached.modules) {
+        for held_back in walk.conditions.due(|module| walk.reached.modules.contains_key(module)) {
             walk.go(&held_back.name, &Cause::ImportedBy { module: held_back.module });
         }
     }

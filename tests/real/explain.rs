@@ -70,7 +70,7 @@ fn every_path_of_an_image_is_explained_up_to_the_request() {
     let words = ["pre-commit", "--with", "git", "--trim", "reach", "--explanation", "explanation"];
     let built = lath::built("explained", &words);
     let stored = stored(&built.folder.join("explanation"));
-    let in_image: BTreeSet<String> = built.checked.platforms[0].files.keys().map(absolute).collect();
+    let in_image: BTreeSet<String> = built.checked.platforms[0].files.keys().map(|path| absolute(path)).collect();
     assert_eq!(paths(&stored[0]["kept"]).into_iter().collect::<BTreeSet<_>>(), in_image);
     ask(&built.folder, "image.tar", &stored[0]);
 
@@ -83,7 +83,7 @@ fn every_path_of_an_image_is_explained_up_to_the_request() {
     assert_eq!(table["size_bytes"], listed.sum::<u64>());
 }
 
-fn absolute(path: &String) -> String {
+fn absolute(path: &str) -> String {
     format!("/{}", path.trim_start_matches('/'))
 }
 
@@ -114,7 +114,7 @@ fn every_path_of_several_kinds_of_images_is_explained() {
         let checked = oci::check(&home.join(name)).unwrap();
         assert_eq!(stored.len(), checked.platforms.len(), "{name}");
         for (stored, image) in stored.iter().zip(&checked.platforms) {
-            let in_image: BTreeSet<String> = image.files.keys().map(absolute).collect();
+            let in_image: BTreeSet<String> = image.files.keys().map(|path| absolute(path)).collect();
             let explained: BTreeSet<String> = paths(&stored["kept"]).into_iter().collect();
             let odd: Vec<&String> = explained.symmetric_difference(&in_image).collect();
             assert_eq!(odd, Vec::<&String>::new(), "{name}");

@@ -1,9 +1,8 @@
-//! Imports in the standard library that count only under a condition: `asyncio` imports `ssl`, but a program that never uses
-//! it starts and runs without `ssl`.
+//! Imports in the standard library that count only under a condition. For example, `asyncio` imports `ssl`, but a program
+//! that never uses TLS starts and runs without `ssl`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::Cause;
 use crate::model::binary_texts::BinaryTexts;
 
 /// An import in the standard library that counts only under a condition.
@@ -12,9 +11,9 @@ pub(crate) struct Conditional {
     /// The module that imports, or a package that contains it.
     pub(crate) module: String,
     pub(crate) import: String,
-    /// It counts if a reached file outside the standard library uses one of these names.
+    /// The import counts if a reached file outside the standard library uses one of these names.
     pub(crate) names: BTreeSet<String>,
-    /// It counts, too, if one of these modules is reached.
+    /// The import also counts if one of these modules is reached.
     pub(crate) with: BTreeSet<String>,
 }
 
@@ -39,7 +38,7 @@ impl<'a> Conditions<'a> {
         Self { all, used: BTreeSet::new(), held_back: Vec::new() }
     }
 
-    /// Returns whether an import does not count for now. [`Self::due`] returns it as soon as it does.
+    /// Returns whether an import does not count yet. As soon as it counts, [`Self::due`] returns it.
     pub(super) fn holds_back(&mut self, module: &str, name: &str) -> bool {
         let is_about = |one: &&Conditional| is_within(module, &one.module) && is_within(name, &one.import);
         let Some(condition) = self.all.iter().find(is_about) else { return false };
@@ -47,12 +46,12 @@ impl<'a> Conditions<'a> {
         true
     }
 
-    /// Adds the names that a Python file uses. `None` for a file that lath cannot read, which may use all of them.
+    /// Adds the names that a Python file uses. `None` means that lath cannot read the file, so it may use all names.
     pub(super) fn add_uses(&mut self, uses: Option<&BTreeSet<String>>) {
         self.add(|name| uses.is_none_or(|uses| uses.contains(name)));
     }
 
-    /// Adds the names that occur in a compiled file, which can use all of them.
+    /// Adds the names that occur in a compiled file, because it can use any of them.
     pub(super) fn add_texts(&mut self, texts: &BinaryTexts) {
         self.add(|name| name.split('.').all(|part| part != "*" && texts.has(part)));
     }
@@ -63,10 +62,10 @@ impl<'a> Conditions<'a> {
     }
 
     /// Returns the imports that count from now on.
-    pub(super) fn due(&mut self, reached: &BTreeMap<String, Cause>) -> Vec<HeldBack> {
+    pub(super) fn due(&mut self, is_reached: impl Fn(&str) -> bool) -> Vec<HeldBack> {
         let is_due = |one: &Conditional| {
             one.names.iter().any(|name| self.used.contains(name.as_str()))
-                || one.with.iter().any(|module| reached.contains_key(module))
+                || one.with.iter().any(|module| is_reached(module))
         };
         let (due, held_back): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.held_back).into_iter().partition(|(one, _)| is_due(one));
@@ -75,7 +74,7 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// Whether a module is another one, or in it.
+/// Whether `module` is `package` or a module in it.
 pub(super) fn is_within(module: &str, package: &str) -> bool {
     module.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
@@ -104,8 +103,7 @@ mod tests {
         let mut conditions = Conditions::new(&all);
         assert!(conditions.holds_back("a.sub", "b.x") && conditions.holds_back("a", "c"));
         learn(&mut conditions);
-        let reached = reached.iter().map(|name| ((*name).to_owned(), Cause::Root)).collect();
-        let due = conditions.due(&reached);
+        let due = conditions.due(|name| reached.contains(&name));
         assert_eq!(conditions.held_back.len() + due.len(), 2);
         due.into_iter().map(|import| format!("{} {}", import.module, import.name)).collect()
     }

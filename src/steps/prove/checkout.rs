@@ -149,7 +149,13 @@ impl<'a> Checkout<'a> {
             if let Some(item) = rest.get(errors.len()).filter(|_| !has_progress) {
                 let stderr = "it ends the process".to_owned();
                 let (command, timeout_secs) = (item.name.clone(), shared.timeout_secs);
-                replies.push(Reply::Answer(Answer { command, exit_code: 1, stderr, timeout_secs, ..Answer::default() }));
+                replies.push(Reply::Answer(Answer {
+                    command,
+                    exit_code: 1,
+                    stderr,
+                    timeout_secs,
+                    ..Answer::default()
+                }));
             }
         }
         Ok(replies)
