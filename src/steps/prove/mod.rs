@@ -209,16 +209,15 @@ pub(crate) fn prove(
     puts_back: bool,
     world: &World,
 ) -> Result<Proved, ProveError> {
-    let skipped = |reason: NotRun| Proved::Works(ProofSummary { not_run: vec![reason], ..ProofSummary::default() });
     let platform = made.lock.platform;
     machine::refuse_foreign(&made.tree, &made.assembly, platform, request.user_base)?;
     if !request.proof.verify {
         let known = if puts_back { known_lacks(made, world) } else { Vec::new() };
-        return Ok(if known.is_empty() { skipped(NotRun::Unwanted) } else { Proved::Lacks(known) });
+        return Ok(if known.is_empty() { not_run(NotRun::Unwanted) } else { Proved::Lacks(known) });
     }
     let emulation = match world.sandbox.emulation(platform.architecture) {
         Ok(emulation) => emulation,
-        Err(reason) => return Ok(skipped(NotRun::Foreign { platform, reason })),
+        Err(reason) => return Ok(not_run(NotRun::Foreign { platform, reason })),
     };
     let named = started::named(made, request, &world.store)?;
     let own = OwnCode::of(made, &world.store)?;
@@ -232,11 +231,8 @@ pub(crate) fn prove(
         identity: Identity::of(&made.launch),
         is_driven: request.level >= TrimLevel::Trace,
     });
-    if let Some(proved) = world.store.entry(Bucket::Proofs, &key) {
-        return Ok(Proved::Works(proved));
-    }
-    if let Some(lacks) = puts_back.then(|| world.store.entry(Bucket::Lacks, &key)).flatten() {
-        return Ok(Proved::Lacks(lacks));
+    if let Some(proved) = earlier(&key, puts_back, world) {
+        return Ok(proved);
     }
     let mut other_stage = world.stages.stage();
     let clock = Clock::start(request.proof.limit_secs);
@@ -264,6 +260,16 @@ pub(crate) fn prove(
     }
     world.store.write_entry(Bucket::Proofs, &key, &summary)?;
     Ok(Proved::Works(summary))
+}
+
+fn not_run(reason: NotRun) -> Proved {
+    Proved::Works(ProofSummary { not_run: vec![reason], ..ProofSummary::default() })
+}
+
+/// Returns the result of an earlier proof with this key.
+fn earlier(key: &Digest, puts_back: bool, world: &World) -> Option<Proved> {
+    let works = world.store.entry(Bucket::Proofs, key).map(Proved::Works);
+    works.or_else(|| world.store.entry(Bucket::Lacks, key).filter(|_| puts_back).map(Proved::Lacks))
 }
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that no file is compiled in only one of the
