@@ -115,7 +115,7 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
         }
         // The imports of inner modules and the help of subcommands are not evidence. Otherwise, all of their modules
         // would count as used.
-        Task::Batch(batch) if batch.scope == Scope::Image && !batch.is_shared => {
+        Task::Batch(batch) if batch.scope != Scope::Base && !batch.is_shared => {
             let is_import = |argument: &&String| is_import(argument);
             let recorded = |argument: &String| Recorded {
                 name: format!("import {argument}"),
@@ -172,7 +172,7 @@ mod tests {
             recorded.into_iter().map(|one| one.argv.join(" ").replace(IMPORT, "IMPORT")).collect::<Vec<_>>()
         };
         let imports = ["/usr/bin/python3.13 -c IMPORT a", "/usr/bin/python3.13 -c IMPORT b:main"];
-        assert_eq!(words(&batch(Scope::Image)), imports);
+        assert_eq!([Scope::Image, Scope::Others].map(|scope| words(&batch(scope))), [imports, imports]);
         assert_eq!(words(&command(Scope::Image)), ["tool --version", "tool --help"]);
         assert!(words(&batch(Scope::Base)).is_empty() && words(&command(Scope::Base)).is_empty());
         let evidence = |task: &Task| [0, 1, 2].map(|item| is_evidence(task, item));
