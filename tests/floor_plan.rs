@@ -1,4 +1,5 @@
-//! Tests the architecture: which part of `src/` may use which other part, and that files do not use one another in a circle.
+//! Tests the architecture: which part of `src/` may use which other part, and that files do not use one another in a
+//! circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -131,8 +131,8 @@ pub fn deb(bytes: &[u8]) {
     }
 }
 
-/// Returns the contents of a package, one line per path, and the number of bytes of its files. The contents are `None` if
-/// the package is refused.
+/// Returns the contents of a package, one line per path, and the number of bytes of its files. The contents are `None`
+/// if the package is refused.
 fn read_deb(reader: impl Read, packed_bytes: usize) -> (Option<Vec<String>>, u64) {
     let limit_bytes = (packed_bytes as u64 * 500).max(RATIO_FREE_BYTES);
     let mut unpacked_bytes = 0;

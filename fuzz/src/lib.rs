@@ -1,7 +1,8 @@
 //! Fuzz targets for the formats that lath reads: one function per target, which gets the bytes from the fuzzer.
 //!
 //! A target checks more than the absence of panics. If a value is written and read again, it is the same. No path leads
-//! outside the image. Nothing unpacks to more than its limit. A reader that returns a few bytes at a time changes nothing.
+//! outside the image. Nothing unpacks to more than its limit. A reader that returns a few bytes at a time changes
+//! nothing.
 //!
 //! lath's modules are private to its crate, so this crate includes their files by path.
 

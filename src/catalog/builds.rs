@@ -1,4 +1,5 @@
-//! What builds from source need: compilers for kinds of code, and the Debian packages of programs, headers and libraries.
+//! What builds from source need: compilers for kinds of code, and the Debian packages of programs, headers and
+//! libraries.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

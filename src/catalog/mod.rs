@@ -1,5 +1,5 @@
-//! Everything that lath knows by name: releases, Debian packages, programs, libraries and accounts. The names are in TOML files. Each file
-//! is read when it is first needed.
+//! Everything that lath knows by name: releases, Debian packages, programs, libraries and accounts. The names are in
+//! TOML files. Each file is read when it is first needed.
 //!
 //! Only names and facts about them belong here. A rule that uses a name belongs to the step that applies it.
 

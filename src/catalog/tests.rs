@@ -153,7 +153,8 @@ fn every_call_has_one_package_and_is_there_once() {
         let package = call.package().unwrap_or_else(|| panic!("{call:?}"));
         assert!(is_package(package), "{call:?}");
         assert_eq!(*packages.entry(&call.called).or_insert(package), package, "{call:?}");
-        // The package of a program is only in the table of programs. The package of a library is only in the table of calls.
+        // The package of a program is only in the table of programs. The package of a library is only in the table of
+        // calls.
         assert_eq!(call.package.is_some(), is_library(&call.called), "{call:?}");
         assert!(sonames::package_of(&call.called).is_none_or(|other| other == package), "{call:?}");
     }

@@ -220,7 +220,7 @@ impl Typed for FromFile {
     }
 }
 
-/// The options that only lath's own images have.
+/// The options that apply only to images that lath builds itself, and not to Dockerfiles.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How small")]
 pub(super) struct Size {
@@ -292,7 +292,8 @@ impl Typed for Compiled {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The image")]
 pub(super) struct Program {
-    /// The console script that the image runs, or the function `MODULE:FUNCTION` or `NAME=MODULE:FUNCTION`; if there are several, the first argument chooses one
+    /// The console script that the image runs, or the function `MODULE:FUNCTION` or `NAME=MODULE:FUNCTION`; if there
+    /// are several, the first argument chooses one
     #[arg(long, short = 'c', value_name = "NAME")]
     script: Vec<String>,
     /// The module that the image runs, as `python -m` does
@@ -420,7 +421,8 @@ impl Typed for Name {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where to")]
 pub(super) struct Destinations {
-    /// `PATH.tar`, `docker://HOST/NAME[:TAG]`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
+    /// `PATH.tar`, `docker://HOST/NAME[:TAG]`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`,
+    /// `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
     #[arg(long, short, value_name = "DEST")]
     output: Vec<String>,
     /// Load the image into Docker or Podman: the daemon in `DOCKER_HOST`, or else the first socket that answers

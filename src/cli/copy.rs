@@ -16,7 +16,8 @@ use crate::present::summary;
 /// Copy an image with all its platforms between registries, layouts, archives and daemons
 #[derive(Debug, Args)]
 pub(super) struct Copy {
-    /// The image: `docker://HOST/NAME[:TAG]`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]` or `docker-daemon:NAME`
+    /// The image: `docker://HOST/NAME[:TAG]`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`
+    /// or `docker-daemon:NAME`
     #[arg(value_name = "SRC")]
     source: String,
     /// The place of the copy, in the same forms

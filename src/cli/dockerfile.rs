@@ -262,8 +262,8 @@ fn refuse_no_name(from: &str) -> Result<(), Failure> {
 }
 
 /// Returns the release that the name of a base image contains: `ubuntu:22.04`,
-/// `mirror.example/library/debian:bookworm-slim`. If `is_given` is set, the user has named the release with `--release`,
-/// and the result is `None`.
+/// `mirror.example/library/debian:bookworm-slim`. If `is_given` is set, the user has named the release with
+/// `--release`, and the result is `None`.
 fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     let name = from.split('@').next().unwrap_or_default();
     let (path, tag) = match name.rsplit_once(':') {

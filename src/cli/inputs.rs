@@ -171,8 +171,8 @@ impl Inputs {
         Ok(())
     }
 
-    /// Adds the settings of uv in the project's file. If lath does not follow a setting, it only prints a warning, because
-    /// the project works without that setting.
+    /// Adds the settings of uv in the project's file. If lath does not follow a setting, it only prints a warning,
+    /// because the project works without that setting.
     fn add_tool_uv(&mut self, project: &Project) -> Result<(), Failure> {
         let file = project.settings_folder.join("pyproject.toml");
         let ToolUv { settings, others } =
@@ -244,7 +244,8 @@ impl Inputs {
         Err(usage(format!("cannot build `{name}` for python {python}: it requires python {specifiers}")))
     }
 
-    /// Adds a warning if the command names a file of a package's folder, because the image has only the files of the wheel.
+    /// Adds a warning if the command names a file of a package's folder, because the image has only the files of the
+    /// wheel.
     pub(super) fn check_command(&mut self, command: &[String]) {
         let Some(project) = self.project.as_ref().filter(|project| project.is_package) else { return };
         let is_file = |word: &&String| Path::new(word).is_relative() && project.folder.join(word).is_file();

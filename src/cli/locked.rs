@@ -27,7 +27,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         input => {
             let path = settings.lock.clone().or(input.clone()).unwrap_or_else(|| Path::new(DEFAULT_LOCK).to_owned());
             let file = read(&path)?.ok_or_else(|| Failure::of_build(&pipeline::foreign_lock(&path)))?;
-            // The lock itself contains its inputs.
+            // If the input is the lock file itself, it is left out, because the lock contains the inputs of the build.
             let is_own_input = input.is_some_and(|input| input == path);
             let settings = if is_own_input { &without_inputs(settings) } else { settings };
             from(file, settings, environment)

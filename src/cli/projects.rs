@@ -28,8 +28,8 @@ pub(super) fn folder_of_file(path: &Path) -> Option<PathBuf> {
     (is_of_project && path.is_file()).then(|| parent.to_owned())
 }
 
-/// Reads the project in a folder, or the member `package` of its workspace. `None` if its `pyproject.toml` contains only
-/// the settings of tools.
+/// Reads the project in a folder, or the member `package` of its workspace. `None` if its `pyproject.toml` contains
+/// only the settings of tools.
 pub(super) fn read(folder: &Path, package: Option<&str>) -> Result<Option<Project>, Failure> {
     if !may_be_project(folder) {
         return Ok(None);

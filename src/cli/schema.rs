@@ -1,4 +1,5 @@
-//! The JSON schema of configuration files, for editors. `docs/lath.schema.json` is this schema, and a test compares them.
+//! The JSON schema of configuration files, for editors. `docs/lath.schema.json` is this schema, and a test compares
+//! them.
 
 use serde_json::{Map, Value, json};
 

@@ -219,8 +219,8 @@ impl Downloads {
     }
 }
 
-/// Returns the failure of a write to stdout. A closed pipe is not a failure, because the reader has closed it, as `head`
-/// does.
+/// Returns the failure of a write to stdout. A closed pipe is not a failure, because the reader has closed it, as
+/// `head` does.
 pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     match outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -236,8 +236,8 @@ fn locales(settings: &Settings) -> Result<Vec<Locale>, Failure> {
     all(&settings.locale).iter().map(read).collect()
 }
 
-/// Reads the records for `--trim trace`, and joins them. `None` if there are none. They are the only evidence if no check
-/// runs.
+/// Reads the records for `--trim trace`, and joins them. `None` if there are none. They are the only evidence if no
+/// check runs.
 fn records(settings: &Settings) -> Result<Option<Trace>, Failure> {
     if settings.trim != Some(TrimLevel::Trace) {
         return Ok(None);

@@ -83,7 +83,8 @@ pub(crate) fn read<E: From<DebError>>(
     Err(missing.into())
 }
 
-/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) has no others.
+/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) has no
+/// others.
 ///
 /// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs them.
 struct Members<R> {

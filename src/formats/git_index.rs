@@ -25,8 +25,8 @@ pub(crate) enum GitIndexError {
     Split,
 }
 
-/// Calls `on_path` with each path, relative to the top of the repository. `hash_bytes` is the length of a hash in the repository: 20 for
-/// SHA-1, and 32 for SHA-256.
+/// Calls `on_path` with each path, relative to the top of the repository. `hash_bytes` is the length of a hash in the
+/// repository: 20 for SHA-1, and 32 for SHA-256.
 pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut(&[u8])) -> Result<(), GitIndexError> {
     let mut reader = Reader { bytes, position: 0 };
     if reader.take(4).ok() != Some(b"DIRC") {

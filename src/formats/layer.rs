@@ -15,8 +15,8 @@ const AUFS: &str = ".wh..wh.";
 /// The prefix of pax records that contain extended attributes.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
 
-/// The maximum length of a name. The next constant is the maximum length of a path, including the NUL at its end (limits.h(0p), `NAME_MAX`
-/// and `PATH_MAX` of Linux).
+/// The maximum length of a name. The next constant is the maximum length of a path, including the NUL at its end
+/// (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
 

@@ -1,5 +1,5 @@
-//! File formats that others have defined. Modules here convert bytes to values and back, and do no I/O themselves. This file contains code
-//! that is shared by the formats which use tar files.
+//! File formats that others have defined. Modules here convert bytes to values and back, and do no I/O themselves. This
+//! file contains code that is shared by the formats which use tar files.
 
 pub(crate) mod compressed;
 pub(crate) mod deb;

@@ -1,8 +1,9 @@
-//! Finds the names of modules in a compiled file. An extension module contains the names of the modules that it imports as texts.
+//! Finds the names of modules in a compiled file. An extension module contains the names of the modules that it imports
+//! as texts.
 //!
-//! In most files, each text is separate and ends with a zero. In files of Cython, all texts follow each other without separators. Since
-//! Cython 3.3, such a row of texts is compressed. After a byte of flags there are eight items. Each item is a byte or a reference to
-//! earlier bytes (function `__pyx_lzss_decompress` in the C files that Cython writes).
+//! In most files, each text is separate and ends with a zero. In files of Cython, all texts follow each other without
+//! separators. Since Cython 3.3, such a row of texts is compressed. After a byte of flags there are eight items. Each
+//! item is a byte or a reference to earlier bytes (function `__pyx_lzss_decompress` in the C files that Cython writes).
 
 use std::collections::BTreeSet;
 

@@ -54,8 +54,8 @@ const SUPPORTED: [&str; 13] = [
     "--require-hashes",
 ];
 
-/// Reads a file. `variable` returns the value of an environment variable. `is_odd_path` decides whether a requirement is a path that uv's
-/// parser would misread.
+/// Reads a file. `variable` returns the value of an environment variable. `is_odd_path` decides whether a requirement
+/// is a path that uv's parser would misread.
 pub(crate) fn prepare(
     bytes: &[u8],
     variable: impl Fn(&str) -> Option<String>,

@@ -21,8 +21,8 @@ pub(crate) enum Member {
     Link { target: String, is_hard: bool },
 }
 
-/// Returns the files and links by name. The names have no leading slash or `./`. If a name occurs several times, the last member is used,
-/// as if the tar file was unpacked.
+/// Returns the files and links by name. The names have no leading slash or `./`. If a name occurs several times, the
+/// last member is used, as if the tar file was unpacked.
 pub(crate) fn list(reader: impl Read + Seek) -> io::Result<BTreeMap<String, Member>> {
     let invalid = |text| io::Error::new(io::ErrorKind::InvalidData, text);
     let left_bytes = Rc::new(Cell::new(MAX_HEADERS_BYTES));

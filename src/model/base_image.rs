@@ -54,8 +54,8 @@ pub(crate) enum OddityKind {
     Device,
     /// A named pipe. It is not in the tree.
     Pipe,
-    /// lath cannot use the name, or the target of the link: it is not UTF-8, contains a line break or is too long. The path is not in the
-    /// tree.
+    /// lath cannot use the name, or the target of the link: it is not UTF-8, contains a line break or is too long. The
+    /// path is not in the tree.
     Name,
 }
 
@@ -162,7 +162,8 @@ pub(crate) struct Interpreter {
     pub(crate) site_packages: Vec<ImagePath>,
     /// Whether the image contains `ensurepip` and its wheels.
     pub(crate) has_ensurepip: bool,
-    /// If this file exists, installers must not change the folders (packaging.python.org, "Externally Managed Environments").
+    /// If this file exists, installers must not change the folders (packaging.python.org, "Externally Managed
+    /// Environments").
     pub(crate) externally_managed: Option<ImagePath>,
     /// The distributions, in the order of `site_packages`. If a name occurs several times, the first one is imported.
     pub(crate) distributions: Vec<InstalledDistribution>,

@@ -11,8 +11,8 @@ use crate::model::distribution_name::normalised;
 pub(crate) struct ExtraRequires {
     /// The requirements, by the normalised name of the distribution that is built.
     pub(crate) requirements: BTreeMap<String, Vec<String>>,
-    /// The first requirement that must have the same version in the build as in the image (`match-runtime`). lath cannot support this,
-    /// because it builds before it resolves the image.
+    /// The first requirement that must have the same version in the build as in the image (`match-runtime`). lath
+    /// cannot support this, because it builds before it resolves the image.
     pub(crate) matching: Option<String>,
 }
 

@@ -105,8 +105,8 @@ impl TreeFacts {
     }
 }
 
-/// Returns whether this is the name of an extension module, such as `name.cpython-313-x86_64-linux-gnu.so` or `name.abi3.so`. The argument
-/// is a name or a path.
+/// Returns whether this is the name of an extension module, such as `name.cpython-313-x86_64-linux-gnu.so` or
+/// `name.abi3.so`. The argument is a name or a path.
 pub(crate) fn is_extension_module(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."))

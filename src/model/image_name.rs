@@ -7,7 +7,8 @@ const MAX_NAME_CHARACTERS: usize = 255;
 const DEFAULT_REGISTRY: &str = "docker.io/";
 const DEFAULT_NAMESPACE: &str = "library/";
 
-/// Whether engines and registries accept `text` as a name, with or without a tag (distribution-spec, "Pulling manifests").
+/// Whether engines and registries accept `text` as a name, with or without a tag (distribution-spec, "Pulling
+/// manifests").
 pub(crate) fn is_image_name(text: &str) -> bool {
     let (name, tag) = match text.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),

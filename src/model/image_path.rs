@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An absolute, normal path in an image. It begins with `/` and is not too long for Linux. It has no empty component, no `.`, no `..`, no
-/// whiteout and no NUL. It has no slash at its end, except for the root itself. If it is joined to a directory of the host, the result is
-/// never outside of that directory.
+/// An absolute, normal path in an image. It begins with `/` and is not too long for Linux. It has no empty component,
+/// no `.`, no `..`, no whiteout and no NUL. It has no slash at its end, except for the root itself. If it is joined to
+/// a directory of the host, the result is never outside of that directory.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ImagePath(String);
@@ -26,8 +26,8 @@ pub(crate) enum ImagePathError {
     Whiteout(String),
 }
 
-/// The maximum size of a name. The next constant is the maximum size of a path, including the NUL at its end (limits.h(0p), `NAME_MAX` and
-/// `PATH_MAX` of Linux).
+/// The maximum size of a name. The next constant is the maximum size of a path, including the NUL at its end
+/// (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
 const TOO_LONG: &str = "Linux allows names of at most 255 bytes and paths of at most 4095 bytes";
@@ -172,8 +172,8 @@ impl From<ImagePath> for String {
 /// The directories in the root that are links into `/usr` since usrmerge.
 pub(crate) const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
-/// Returns a path in the form that it has since usrmerge: it then begins with `/usr/`. The path may be absolute or relative. Packages may
-/// still contain paths that use the links, such as `/lib/x`. Other paths are returned unchanged.
+/// Returns a path in the form that it has since usrmerge: it then begins with `/usr/`. The path may be absolute or
+/// relative. Packages may still contain paths that use the links, such as `/lib/x`. Other paths are returned unchanged.
 pub(crate) fn usr_merged(path: &str) -> Cow<'_, str> {
     let relative = path.trim_start_matches('/');
     let first = relative.split('/').next().unwrap_or_default();

@@ -16,8 +16,8 @@ pub(crate) struct PlatformLock {
     pub(crate) wheels: Vec<LockedWheel>,
     /// The Debian packages, sorted by name.
     pub(crate) debs: Vec<LockedDeb>,
-    /// Programs and libraries that may be missing. Distributions of the lock are known to use them, but no package of the lock contains
-    /// them. lath reports them and does not add them.
+    /// Programs and libraries that may be missing. Distributions of the lock are known to use them, but no package of
+    /// the lock contains them. lath reports them and does not add them.
     pub(crate) hints: Vec<Hint>,
     /// The Release files of the archive from which the packages were chosen.
     pub(crate) releases: Vec<LockedRelease>,

@@ -1,4 +1,5 @@
-//! A project: a folder with a `pyproject.toml`, a `Pipfile` or a `setup.py`, and the locks that other tools have written for it.
+//! A project: a folder with a `pyproject.toml`, a `Pipfile` or a `setup.py`, and the locks that other tools have
+//! written for it.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -15,8 +15,8 @@ pub(crate) struct PythonFile {
     /// objects that the file imports by `from`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) functions: BTreeMap<String, BTreeSet<String>>,
-    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. The names are the same as
-    /// in `functions`.
+    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. The
+    /// names are the same as in `functions`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) calls: BTreeSet<String>,
     /// The names in `__all__`. If the file is a package, `from package import *` imports the modules in this list.
@@ -25,8 +25,8 @@ pub(crate) struct PythonFile {
     /// The imports whose names the file computes.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) computed: BTreeSet<Computed>,
-    /// Texts in the file that may be names of modules, of groups of entry points or of Python files. Texts without a dot are included only
-    /// if the file finds modules by name.
+    /// Texts in the file that may be names of modules, of groups of entry points or of Python files. Texts without a
+    /// dot are included only if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) texts: BTreeSet<String>,
     /// Texts without a dot in a file that runs programs, if it does not find modules by name. They may be names of
@@ -41,9 +41,9 @@ pub(crate) struct PythonFile {
     pub(crate) runs_code: bool,
 }
 
-/// Names on which conditional imports of the standard library depend, as in `catalog/reach.toml`. A file uses such a name
-/// if it is a variable, an attribute, an argument, a text or an imported name in the file. With a dot before its last
-/// part, it counts only if the file also has the module before this dot.
+/// Names on which conditional imports of the standard library depend, as in `catalog/reach.toml`. A file uses such a
+/// name if it is a variable, an attribute, an argument, a text or an imported name in the file. With a dot before its
+/// last part, it counts only if the file also has the module before this dot.
 ///
 /// If a name is added, the facts about Python files in the cache need a new version.
 pub(crate) const USES: [&str; 23] = [
@@ -147,8 +147,8 @@ impl PythonFile {
         self.imports.iter().filter(is_in).filter(|import| !import.is_call)
     }
 
-    /// Finds where an object comes from that the file imports by `from`. Returns the import, and the object's name in the imported module.
-    /// If several imports contain the object, the last one is used.
+    /// Finds where an object comes from that the file imports by `from`. Returns the import, and the object's name in
+    /// the imported module. If several imports contain the object, the last one is used.
     pub(crate) fn origin_of(&self, name: &str) -> Option<(&Import, &str)> {
         self.imports.iter().rev().find_map(|import| {
             let found = import.names.iter().rfind(|one| one.here() == name)?;

@@ -150,7 +150,8 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// Whether it leads to all modules of a package or of a distribution. There can be one for each pair of its modules.
+    /// Whether it leads to all modules of a package or of a distribution. There can be one for each pair of its
+    /// modules.
     fn is_of_all(&self) -> bool {
         matches!(self, Self::ComputedBy { .. } | Self::Unread { .. })
     }
@@ -175,7 +176,8 @@ const MAX_OF_ALL: usize = 3;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reached {
     pub(crate) modules: BTreeMap<String, Cause>,
-    /// The further causes of modules. If a package is reached because of several modules in it, only the first is a cause.
+    /// The further causes of modules. If a package is reached because of several modules in it, only the first is a
+    /// cause.
     pub(crate) more: BTreeMap<String, BTreeSet<Cause>>,
     /// The modules that have more causes than these.
     pub(crate) cut: BTreeSet<String>,

@@ -91,8 +91,8 @@ fn is_zero(number: &usize) -> bool {
 pub(crate) struct ProofSummary {
     /// The checks that ran and passed, and did not drive the trimming.
     pub(crate) passed: Vec<Passed>,
-    /// The checks that ran and passed, but whose files `--trim trace` kept. They prove less, because the trimming depends on
-    /// them.
+    /// The checks that ran and passed, but whose files `--trim trace` kept. They prove less, because the trimming
+    /// depends on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) drove: Vec<Passed>,
     /// The checks that did not run.

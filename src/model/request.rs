@@ -287,8 +287,8 @@ pub(crate) struct PythonRequest {
     /// The paths of Python in the image.
     #[serde(skip_serializing_if = "PythonHome::is_of_release")]
     pub(crate) home: PythonHome,
-    /// Whether `version` is only expected, because the user did not name a version. The actual version of the release is then read from its
-    /// archive.
+    /// Whether `version` is only expected, because the user did not name a version. The actual version of the release
+    /// is then read from its archive.
     pub(crate) is_expected: bool,
     /// PEP 508 requirements, or paths and URLs of wheels, as the user typed them.
     pub(crate) requirements: Vec<SecretText>,
@@ -563,9 +563,9 @@ pub(crate) struct PackRequest {
 }
 
 impl PackRequest {
-    /// The latest time that is possible in all parts of an image. A tar header has eleven octal digits for a time, which end on 2242-03-16.
-    /// A pax record could contain later times, but not every engine can set them. For example, containerd uses 64 bits for nanoseconds,
-    /// which end in 2262.
+    /// The latest time that is possible in all parts of an image. A tar header has eleven octal digits for a time,
+    /// which end on 2242-03-16. A pax record could contain later times, but not every engine can set them. For example,
+    /// containerd uses 64 bits for nanoseconds, which end in 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
     /// This is 1980-01-01T00:00:01Z. A zip archive cannot contain an earlier time. Some programs write their own files
     /// into zip archives, for example programs that build documentation.

@@ -52,9 +52,10 @@ pub(crate) struct EntryPoint {
 
 /// Returns the files that a program loads when it starts. `imported` are the modules that are imported at every start.
 ///
-/// An import of a file counts if it runs when the file is imported. The imports of a function count if the function is called at start-up.
-/// Two kinds of functions are called at start-up: the function of an entry point, and functions that a file calls while it is imported. If
-/// such a function contains the name of another function of the same package, that function counts too.
+/// An import of a file counts if it runs when the file is imported. The imports of a function count if the function is
+/// called at start-up. Two kinds of functions are called at start-up: the function of an entry point, and functions
+/// that a file calls while it is imported. If such a function contains the name of another function of the same
+/// package, that function counts too.
 pub(crate) fn start_up_files<S: PythonSource>(
     modules: &Modules<'_>,
     entry_points: &[EntryPoint],

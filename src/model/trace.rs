@@ -1,5 +1,5 @@
-//! The files that programs used while they ran. `--trim trace` needs them. They are stored as text with one path per line, so that records
-//! of several runs can be joined.
+//! The files that programs used while they ran. `--trim trace` needs them. They are stored as text with one path per
+//! line, so that records of several runs can be joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -139,8 +139,8 @@ impl fmt::Display for Trace {
 /// The maximum number of links that the kernel follows in one path (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// Follows `path` like the kernel. Returns the links that were followed, and the file or directory at the end. Returns `None` if the tree
-/// does not contain it.
+/// Follows `path` like the kernel. Returns the links that were followed, and the file or directory at the end. Returns
+/// `None` if the tree does not contain it.
 fn walk(tree: &Tree, path: &str) -> Option<(Vec<ImagePath>, ImagePath)> {
     if path.is_empty() {
         return None;

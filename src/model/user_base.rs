@@ -50,8 +50,8 @@ impl UserBase {
     /// variables are set. Programs also search for data in it. If the user site is already in `sys.path`, its own path
     /// files were read before. They must not be read again.
     ///
-    /// The user site must come before the distributions of a base image, so that it hides them. If environment variables name the user
-    /// base, the order is the same.
+    /// The user site must come before the distributions of a base image, so that it hides them. If environment
+    /// variables name the user base, the order is the same.
     pub(crate) fn path_line(&self, python: Python<'_>) -> String {
         let (base, site) = (&self.0, self.site(python.version));
         let line = format!(

@@ -114,8 +114,8 @@ pub(crate) fn realm_of(folder: &Path) -> Result<PathBuf, ConfigFileError> {
     Ok(repository_of(&folder).unwrap_or(folder))
 }
 
-/// Whether `path` is in the folder `realm`, even after all symbolic links were followed. Git's own data are excluded, because they contain
-/// programs that Git starts, and may contain passwords. The path does not have to exist.
+/// Whether `path` is in the folder `realm`, even after all symbolic links were followed. Git's own data are excluded,
+/// because they contain programs that Git starts, and may contain passwords. The path does not have to exist.
 pub(crate) fn is_within(path: &Path, realm: &Path) -> bool {
     let Ok(current) = std::env::current_dir() else { return false };
     let whole = current.join(path);

@@ -345,7 +345,8 @@ mod tests {
 
     const VERSION: (&str, &str) = ("200 OK", r#"{"Version":"29.1.0","ApiVersion":"1.52","Components":null}"#);
 
-    /// Loads an archive into a daemon that responds with `status` and `body`. Returns the cause of a failure, and the requests.
+    /// Loads an archive into a daemon that responds with `status` and `body`. Returns the cause of a failure, and the
+    /// requests.
     fn load(status: &'static str, body: &'static str) -> (Result<(), String>, Vec<String>) {
         let home = tempfile::tempdir().unwrap();
         let archive = home.path().join("image.tar");

@@ -17,8 +17,8 @@ pub(crate) struct Kept {
     pub(crate) facts: Facts,
 }
 
-/// Puts the output of `reader` into the store with `put`, and reads the facts from the same bytes. Only a piece of a large file is in
-/// memory at a time. Its ELF headers may be anywhere in the file, so they are read from the store.
+/// Puts the output of `reader` into the store with `put`, and reads the facts from the same bytes. Only a piece of a
+/// large file is in memory at a time. Its ELF headers may be anywhere in the file, so they are read from the store.
 pub(crate) fn keep(
     reader: &mut dyn Read,
     texts: Texts,
@@ -50,7 +50,8 @@ impl<'a> Keeper<'a> {
         Self { texts, pack: store.pack(), store, facts: FileFacts::new() }
     }
 
-    /// Stores the contents of a file. Returns their digest and their size. If the archive cannot be read, `unreadable` creates the error.
+    /// Stores the contents of a file. Returns their digest and their size. If the archive cannot be read, `unreadable`
+    /// creates the error.
     pub(crate) fn keep<E: From<StoreError>>(
         &mut self,
         reader: &mut dyn Read,

@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use crate::model::hint::{Hint, Hints, MachineHint};
 
-/// The maximum number of threads that a build needs in addition to rayon's pool. They are for the network, name resolution, files, the
-/// resolver, the archive, the downloads and the output of the sandbox.
+/// The maximum number of threads that a build needs in addition to rayon's pool. They are for the network, name
+/// resolution, files, the resolver, the archive, the downloads and the output of the sandbox.
 const BESIDE_POOL: usize = 16;
 /// With less address space, a build may abort, because every thread needs a stack and its own area of the allocator.
 const LEAST_ADDRESS_BYTES: u64 = 2 << 30;
@@ -23,9 +23,9 @@ const LEAST_DATA_BYTES: u64 = 48 << 20;
 /// The stack size of a thread of [`at_once`]. It is large because the thread resolves, opens and assembles trees.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Calls `work` for all items. The number of items that run at once is the number of processors. This function is meant for builds, because
-/// each of them mostly runs a single process. The results are in no particular order. After an error, the same thread begins no further
-/// item.
+/// Calls `work` for all items. The number of items that run at once is the number of processors. This function is meant
+/// for builds, because each of them mostly runs a single process. The results are in no particular order. After an
+/// error, the same thread begins no further item.
 pub(crate) fn at_once<T: Send, R: Send, E: Send>(
     items: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> Result<R, E> + Sync,
@@ -126,8 +126,8 @@ pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
-/// Whether a panic message means that a thread could not be started. The standard library, tokio and rayon have no other way to report
-/// this.
+/// Whether a panic message means that a thread could not be started. The standard library, tokio and rayon have no
+/// other way to report this.
 pub(crate) fn is_thread_panic(message: &str) -> bool {
     const MESSAGES: [&str; 3] =
         ["failed to spawn thread", "OS can't spawn worker thread", "The global thread pool has not been initialized"];

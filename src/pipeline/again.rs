@@ -46,9 +46,9 @@ struct ImageKey<'a> {
     options: &'a Request,
 }
 
-/// Returns the key of the image of `request`. `None` if the image depends on more than a lock and options, if its tree is written too, or
-/// if it contains files of this machine. The inputs may still be files with requirements, or wheels, because these are compared with the
-/// lock.
+/// Returns the key of the image of `request`. `None` if the image depends on more than a lock and options, if its tree
+/// is written too, or if it contains files of this machine. The inputs may still be files with requirements, or wheels,
+/// because these are compared with the lock.
 pub(super) fn key(request: &Request) -> Option<Digest> {
     let lock = request.lock.as_ref()?;
     let is_folder = |destination: &Destination| matches!(destination, Destination::Directory(_));
@@ -122,7 +122,8 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
     (receipt.digest == image.digest().0.prefixed()).then_some((image, receipt))
 }
 
-/// Keeps an image for later builds. An image whose checks could not run is not kept, because they may run the next time.
+/// Keeps an image for later builds. An image whose checks could not run is not kept, because they may run the next
+/// time.
 pub(super) fn keep(key: &Digest, image: &Image, receipt: &Receipt, store: &Store) -> Result<(), StoreError> {
     let is_settled = |platform: &PlatformReceipt| platform.checks.not_run.iter().all(|one| *one == NotRun::Unwanted);
     if !receipt.platforms.iter().all(is_settled) {

@@ -179,8 +179,8 @@ impl<'a> FromSource<'a> {
         Self { request, platform, world, stack: Vec::new(), open, trees, shown, early }
     }
 
-    /// Runs `work`. In parallel, builds the wheel of the project, whose build backend does not depend on the versions that
-    /// `work` chooses.
+    /// Runs `work`. In parallel, builds the wheel of the project, whose build backend does not depend on the versions
+    /// that `work` chooses.
     pub(super) fn early<T>(&self, work: impl FnOnce() -> T) -> T {
         let Some(source) = self.early.source() else { return work() };
         std::thread::scope(|threads| {

@@ -353,8 +353,8 @@ fn make(
 }
 
 /// Returns a tree with a bare Python of the same release for this machine, which compiles the bytecode for `platform`.
-/// `None` if the platform's own Python can do it here, if nothing is compiled, or if lath does not support this machine's
-/// architecture.
+/// `None` if the platform's own Python can do it here, if nothing is compiled, or if lath does not support this
+/// machine's architecture.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(host) = Architecture::of_host().map(|architecture| Platform { architecture }) else { return Ok(None) };
     if host == platform || request.bytecode == Bytecode::None || !request.python.home.is_of_release() {

@@ -107,8 +107,8 @@ fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result
         _ => Vec::new(),
     };
     let files = request.python.requirement_files.len() + request.python.constraint_files.len();
-    // Requirements files, projects and locks are not part of the Dockerfile, so pip could not read them. A base image may
-    // have no compilers.
+    // Requirements files, projects and locks are not part of the Dockerfile, so pip could not read them. A base image
+    // may have no compilers.
     let python = &request.python;
     let has_inputs = files > 0 || python.project.is_some() || python.script.is_some() || request.lock.is_some();
     if names.is_empty() || has_inputs || request.base_image.is_some() {

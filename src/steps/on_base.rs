@@ -1,5 +1,5 @@
-//! Request and base images -> the request for those images: their Python, their release and their user. Refuses an image
-//! on which the request cannot be built, before any package is fetched.
+//! Request and base images -> the request for those images: their Python, their release and their user. Refuses an
+//! image on which the request cannot be built, before any package is fetched.
 
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ pub(crate) fn on_base(
     }
 }
 
-/// The parts of a base image that wheels and packages are chosen for.
+/// The facts about a base image that decide which wheels and packages fit: its Python and its release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ground<'a> {
     /// The Python that the program runs with. `None` if lath adds the release's.

@@ -342,8 +342,8 @@ impl BuiltImage {
         archive.tar()
     }
 
-    /// Returns the output of `docker save` since version 25. It is also an OCI layout. Its `index.json` refers to `root`, which is this
-    /// image or an index that contains it.
+    /// Returns the output of `docker save` since version 25. It is also an OCI layout. Its `index.json` refers to
+    /// `root`, which is this image or an index that contains it.
     pub fn current_docker_archive(&self, tags: &[&str], root: &Self) -> Vec<u8> {
         let place = |descriptor: &Value| {
             let digest = descriptor["digest"].as_str().expect("a digest is a text");

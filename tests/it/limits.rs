@@ -17,8 +17,8 @@ fn assert_failed(output: &Output) {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-/// Returns a build by an ordinary user with a limit on the number of processes and threads. Returns `None` if this is not possible on this
-/// machine.
+/// Returns a build by an ordinary user with a limit on the number of processes and threads. Returns `None` if this is
+/// not possible on this machine.
 fn with_threads(world: &World, count: u32, words: &str) -> Option<Command> {
     const USER: u32 = 65531;
     std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();

@@ -37,8 +37,8 @@ fn assert_same(home: &Path, name: &str) {
     assert_eq!(plain.difference(&other), "", "{name}");
 }
 
-/// Returns a build from the lock in another folder, with an empty cache and without a network. `before` are the first
-/// words of the command.
+/// Returns a command that builds from the lock. It runs in another folder, with an empty cache and without a network.
+/// `before` are the first words of the command.
 fn elsewhere(home: &Path, before: &[&str], name: &str) -> Command {
     let words = ["build", "--lock", "../../pylock.toml", "--offline", "--vendor", "../../parcels", "-t", "same"];
     let inner = lath::command(home, &words);

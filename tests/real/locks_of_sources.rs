@@ -1,5 +1,5 @@
-//! Locks with sources that lath builds. The same sources lead to the same image, without a network and on other machines. If a project
-//! changes, a lock may still be valid.
+//! Locks with sources that lath builds. The same sources lead to the same image, without a network and on other
+//! machines. If a project changes, a lock may still be valid.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

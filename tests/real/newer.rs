@@ -61,7 +61,8 @@ enum Network {
     OfTheMachine,
 }
 
-/// Returns a command that runs `words` in `root` with separate mounts and processes. When the command ends, nothing of it remains.
+/// Returns a command that runs `words` in `root` with separate mounts and processes. When the command ends, nothing of
+/// it remains.
 fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]);
@@ -73,8 +74,8 @@ fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     command
 }
 
-/// The network bridge of an engine in the machine's network. Without its own bridge, the engine would use or remove the bridge of the
-/// machine's engine.
+/// The network bridge of an engine in the machine's network. Without its own bridge, the engine would use or remove the
+/// bridge of the machine's engine.
 const BRIDGE: &str = "lath-tests";
 
 /// Creates the bridge, unless an earlier test has created it.

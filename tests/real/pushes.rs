@@ -1,5 +1,5 @@
-//! The whole life of an image with registries that have TLS and a password: login, build and push, pull by other programs, run, copy, and
-//! push again.
+//! The whole life of an image with registries that have TLS and a password: login, build and push, pull by other
+//! programs, run, copy, and push again.
 //!
 //! Each test is run with Docker's registry and with that of `testkit`, which requires tokens.
 

@@ -1,8 +1,9 @@
 //! Reads the output of `docker save` and `podman save`, which is a tar file with documents and layers. Each layer is
 //! also a tar file, and may be compressed.
 //!
-//! The layers in the archive may be in any order. For example, Docker sorts them by digest since version 25. Their real order is in
-//! `manifest.json`, which may come after them. So each layer is read separately, and the layers are joined at the end.
+//! The layers in the archive may be in any order. For example, Docker sorts them by digest since version 25. Their real
+//! order is in `manifest.json`, which may come after them. So each layer is read separately, and the layers are joined
+//! at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::identity;

@@ -1,5 +1,5 @@
-//! `pylock.toml`: a lock of Python packages (PEP 751; packaging.python.org, "pylock.toml Specification"). `lath_table` is the part that
-//! only lath uses. `write` creates the text.
+//! `pylock.toml`: a lock of Python packages (PEP 751; packaging.python.org, "pylock.toml Specification"). `lath_table`
+//! is the part that only lath uses. `write` creates the text.
 //!
 //! Unknown keys are allowed, because later minor versions of the format may add keys.
 

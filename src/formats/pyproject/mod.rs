@@ -1,7 +1,7 @@
 //! Reads the parts of `pyproject.toml` that lath needs before it resolves. uv's crates read the rest.
 //!
-//! Source: the [PyPA specification](https://packaging.python.org/en/latest/specifications/pyproject-toml/); for the tables of Poetry, its
-//! documentation, "The pyproject.toml file".
+//! Source: the [PyPA specification](https://packaging.python.org/en/latest/specifications/pyproject-toml/); for the
+//! tables of Poetry, its documentation, "The pyproject.toml file".
 
 mod poetry_version;
 
@@ -23,13 +23,13 @@ pub(crate) struct Pyproject {
     pub(crate) is_package: bool,
     /// The names of its console scripts.
     pub(crate) scripts: Vec<String>,
-    /// Whether the file describes a project and not only settings of tools. If so, it has a table `[project]`, `[build-system]`,
-    /// `[dependency-groups]`, `[tool.poetry]` or `[tool.uv.workspace]`.
+    /// Whether the file describes a project and not only settings of tools. If so, it has a table `[project]`,
+    /// `[build-system]`, `[dependency-groups]`, `[tool.poetry]` or `[tool.uv.workspace]`.
     pub(crate) is_project: bool,
     /// Whether the dependencies are only in `[tool.poetry]`.
     pub(crate) is_of_poetry: bool,
-    /// The dependencies in `[tool.poetry]`, by group and in the form of PEP 508. The group `main` contains the dependencies that are in no
-    /// group. An optional group is installed only if the user names it.
+    /// The dependencies in `[tool.poetry]`, by group and in the form of PEP 508. The group `main` contains the
+    /// dependencies that are in no group. An optional group is installed only if the user names it.
     pub(crate) poetry_groups: BTreeMap<String, PoetryGroup>,
     /// The table `[tool.uv]`.
     pub(crate) tool_uv: toml::Table,

@@ -1,14 +1,15 @@
 //! Poetry's constraints on versions, converted to PEP 440 (Poetry's documentation, "Dependency specification").
 
-/// Converts a constraint to PEP 440. For example, `^1.2` becomes `>=1.2,<2`. An empty result allows every version. Returns `None` if the
-/// constraint has alternatives (`||`) or cannot be read.
+/// Converts a constraint to PEP 440. For example, `^1.2` becomes `>=1.2,<2`. An empty result allows every version.
+/// Returns `None` if the constraint has alternatives (`||`) or cannot be read.
 pub(crate) fn to_pep440(constraint: &str) -> Option<String> {
     let parts = constraint.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parts = parts.map(one).collect::<Option<Vec<_>>>()?;
     Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(","))
 }
 
-/// Converts a constraint on Python to a marker (PEP 508). For example, `^3.10` becomes `python_version >= '3.10' and python_version < '4'`.
+/// Converts a constraint on Python to a marker (PEP 508). For example, `^3.10` becomes `python_version >= '3.10' and
+/// python_version < '4'`.
 pub(crate) fn to_marker(constraint: &str) -> Option<String> {
     let limits = to_pep440(constraint)?;
     let limit = |limit: &str| {

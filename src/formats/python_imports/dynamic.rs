@@ -73,8 +73,8 @@ fn is_interact(function: &str, of: Option<&Expr>) -> bool {
     function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
 }
 
-/// `exec(compile(text, path, "exec"), names)` is the usual way to run a file. If the name of the file is a literal such as `<string>`, the
-/// code does not come from a file.
+/// `exec(compile(text, path, "exec"), names)` is the usual way to run a file. If the name of the file is a literal such
+/// as `<string>`, the code does not come from a file.
 fn is_compiled_file(argument: &Expr) -> bool {
     let Expr::Call(call) = argument else { return false };
     let is_compile = matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "compile");
@@ -105,7 +105,8 @@ fn is_name_of_module(expr: &Expr) -> bool {
     matches!(expr, Expr::Name(name) if matches!(name.id.as_str(), "__name__" | "__package__"))
 }
 
-/// Whether the name begins with the name of the file's own module or package, such as `__name__ + "." + x` or `f"{__name__}.{x}"`.
+/// Whether the name begins with the name of the file's own module or package, such as `__name__ + "." + x` or
+/// `f"{__name__}.{x}"`.
 fn is_own(expr: &Expr) -> bool {
     match expr {
         Expr::BinOp(operation) if operation.op == Operator::Add => is_own(&operation.left),
@@ -148,8 +149,9 @@ fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement
     text.value.elements().next()
 }
 
-/// Returns the name in a text, if it may be the name of a module, of a group of entry points or of a Python file. Examples of such names
-/// are `a.b`, `a.b:c`, `.a`, `-ma` and `tool.py`. The second value is whether the name contains a dot between two parts.
+/// Returns the name in a text, if it may be the name of a module, of a group of entry points or of a Python file.
+/// Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma` and `tool.py`. The second value is whether the name contains
+/// a dot between two parts.
 pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
     let text = text.strip_prefix("-m").unwrap_or(text).trim();
     if text.len() > MOST_CHARACTERS {

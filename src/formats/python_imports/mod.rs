@@ -59,8 +59,8 @@ pub(crate) fn of_pth(bytes: &[u8]) -> BTreeSet<String> {
     files.flat_map(|file| file.imports.iter().filter_map(|import| import.module("")).collect::<Vec<_>>()).collect()
 }
 
-/// Returns the folders and archives that the lines of a `.pth` file add to the search path. They are absolute, or relative to the folder of
-/// the file.
+/// Returns the folders and archives that the lines of a `.pth` file add to the search path. They are absolute, or
+/// relative to the folder of the file.
 pub(crate) fn paths_of_pth(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.split(['\n', '\r']).map(str::trim_end);

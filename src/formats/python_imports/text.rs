@@ -16,8 +16,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Returns the text of a file. Returns `None` if Python could not read it either.
 ///
-/// Only UTF-8 is decoded exactly. In every other encoding that a Python file can have, ASCII characters are single bytes. Other characters
-/// matter only in comments and strings, so they may be decoded incorrectly.
+/// Only UTF-8 is decoded exactly. In every other encoding that a Python file can have, ASCII characters are single
+/// bytes. Other characters matter only in comments and strings, so they may be decoded incorrectly.
 pub(super) fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr(0, bytes).is_some() {
         return None;
@@ -72,8 +72,8 @@ fn encoding_in(comment: &[u8]) -> Option<String> {
 
 /// Returns an upper limit for the depth of the file's syntax tree. Returns `None` if it exceeds [`MAX_LEVELS`].
 ///
-/// A syntax tree is dropped recursively, so its depth must be known before it is created. Each operator, bracket and dot of an expression
-/// may add a level. Each element of a list begins at the level of the list.
+/// A syntax tree is dropped recursively, so its depth must be known before it is created. Each operator, bracket and
+/// dot of an expression may add a level. Each element of a list begins at the level of the list.
 pub(super) fn nesting(text: &str) -> Option<usize> {
     let mut lexer = lex(text, Mode::Module);
     let mut blocks = 0_usize;

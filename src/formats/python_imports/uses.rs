@@ -24,7 +24,8 @@ impl Uses {
         self.0.extend(BY_LAST_PART.get(name).into_iter().flatten());
     }
 
-    /// Returns the names that the file uses. A name with a module before it counts only if the file imports this module.
+    /// Returns the names that the file uses. A name with a module before it counts only if the file imports this
+    /// module.
     pub(super) fn of(&self, imports: &[Import]) -> BTreeSet<String> {
         let imported = || imports.iter().flat_map(|import| &import.names).map(|one| one.name.as_str());
         let has = |module: &str| {

@@ -227,9 +227,10 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
     Ok(())
 }
 
-/// Returns where the entry `name` is installed: the scheme, and the path in it. The folder of a scheme has a name that ends in `.data`.
-/// Like pip, lath accepts every folder with such a name, because in some wheels the name differs from that of dist-info. If a folder has
-/// exactly the name of the wheel, an unknown scheme in it is an error. If another folder has an unknown scheme, it counts as a module.
+/// Returns where the entry `name` is installed: the scheme, and the path in it. The folder of a scheme has a name that
+/// ends in `.data`. Like pip, lath accepts every folder with such a name, because in some wheels the name differs from
+/// that of dist-info. If a folder has exactly the name of the wheel, an unknown scheme in it is an error. If another
+/// folder has an unknown scheme, it counts as a module.
 fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
     let site = || Ok((Scheme::Site, name.to_owned()));
     let Some((top, rest)) = name.split_once('/') else { return site() };

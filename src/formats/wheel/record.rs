@@ -25,7 +25,8 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Reads RECORD. `names` are the names of all entries of the wheel. `is_exempt` returns true for files that may be missing in RECORD.
+    /// Reads RECORD. `names` are the names of all entries of the wheel. `is_exempt` returns true for files that may be
+    /// missing in RECORD.
     pub(super) fn read(text: &str, names: &[String], is_exempt: impl Fn(&str) -> bool) -> Self {
         let mut record = Self::default();
         let contained: BTreeSet<&str> = names.iter().map(String::as_str).collect();

@@ -45,7 +45,7 @@ fn all_chains(graph: &Graph<'_>, subject: &Subject) -> Chains {
 /// A reason, and the position of the next thing that needs one. `None` if the chain ends.
 type Step = (Edge, Option<usize>);
 
-/// The part of a graph that contains all chains of one subject, which has the position 0.
+/// The part of a graph that contains all chains of one subject. The subject is at position 0.
 #[derive(Default)]
 struct Part {
     steps: Vec<Vec<Step>>,

@@ -1,5 +1,5 @@
-//! The modules of an explanation in their stored form: a module is its position in the list of names, so that the causes
-//! are short lists of numbers.
+//! The modules of an explanation in their stored form: a module is its position in the list of names, so that the
+//! causes are short lists of numbers.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +31,8 @@ struct CauseColumns {
     counts: Vec<usize>,
     /// The kind of each cause. The causes of a module follow those of the module before it.
     kinds: Vec<Kind>,
-    /// The position of the module of each cause, which is 0 for a root. If the cause before it belongs to the same module
-    /// and has the same kind, only the difference.
+    /// The position of the module of each cause, which is 0 for a root. If the cause before it belongs to the same
+    /// module and has the same kind, only the difference.
     by: Vec<usize>,
     /// The positions of modules that have more causes than these.
     cut: Vec<usize>,

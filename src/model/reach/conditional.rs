@@ -1,5 +1,5 @@
-//! Imports in the standard library that count only under a condition. For example, `asyncio` imports `ssl`, but a program
-//! that never uses TLS starts and runs without `ssl`.
+//! Imports in the standard library that count only under a condition. For example, `asyncio` imports `ssl`, but a
+//! program that never uses TLS starts and runs without `ssl`.
 
 use std::collections::BTreeSet;
 

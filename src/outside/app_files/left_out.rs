@@ -1,5 +1,5 @@
-//! The files that never go into an image, unless the user names them: secrets, caches, virtual environments, the data of
-//! version control, and images.
+//! The files that never go into an image, unless the user names them: secrets, caches, virtual environments, the data
+//! of version control, and images.
 
 use std::ffi::OsStr;
 use std::io::{self, Read as _};
@@ -54,7 +54,8 @@ pub(super) fn is_left_out_folder(path: &Path) -> bool {
         || is_output_folder(path)
 }
 
-/// Returns whether the folder is an output of lath or another tool: an image as an OCI layout, the files of a lock, or a cache.
+/// Returns whether the folder is an output of lath or another tool: an image as an OCI layout, the files of a lock, or
+/// a cache.
 pub(crate) fn is_output_folder(path: &Path) -> bool {
     path.join(OCI_LAYOUT).is_file() || path.join(CACHE_TAG).is_file() || is_vendor_folder(path)
 }

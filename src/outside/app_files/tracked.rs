@@ -59,8 +59,8 @@ fn text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Returns the folder of the repository's own files. If the working tree belongs to `git worktree` or to a submodule, `.git` is a file that
-/// contains the path of this folder.
+/// Returns the folder of the repository's own files. If the working tree belongs to `git worktree` or to a submodule,
+/// `.git` is a file that contains the path of this folder.
 fn git_folder(top: &Path) -> io::Result<PathBuf> {
     let git = top.join(".git");
     if git.is_dir() {

@@ -516,8 +516,9 @@ fn in_releases(
             (Ok(Conditional::Unchanged) | Err(HttpError::Offline { .. }), Some(release)) => {
                 Fetched { release, is_new: false, before: None }
             }
-            // The request contained no entity tag, so the response "unchanged" is wrong. A proxy may have sent it because of the entity tag
-            // of another client. Repeating the request is the only thing that may help. Its error contains the status.
+            // The request contained no entity tag, so the response "unchanged" is wrong. A proxy may have sent it
+            // because of the entity tag of another client. Repeating the request is the only thing that may help. Its
+            // error contains the status.
             (Ok(Conditional::Unchanged), None) => {
                 let bytes = http.get(&pocket.url(), MAX_RELEASE_BYTES);
                 let bytes = bytes.map_err(|source| ArchiveError::Fetch { suite: pocket.url(), source })?;

@@ -44,8 +44,8 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     names.into_iter().chain(joined).flat_map(with_t64).collect()
 }
 
-/// Returns whether `package` has the usual name of a package that contains the library `stem`. A stem is the name that `find_library` and
-/// the linker's `-l` use: `udev` is in `libudev1`, and `enchant` in `libenchant-2-2`.
+/// Returns whether `package` has the usual name of a package that contains the library `stem`. A stem is the name that
+/// `find_library` and the linker's `-l` use: `udev` is in `libudev1`, and `enchant` in `libenchant-2-2`.
 pub(super) fn is_named_after(package: &str, stem: &str) -> bool {
     let Some(version) = package.strip_prefix("lib").and_then(|rest| rest.strip_prefix(stem)) else { return false };
     let version = version.strip_suffix("t64").unwrap_or(version);

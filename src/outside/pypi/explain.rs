@@ -113,8 +113,8 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
     Explanation { cause: Box::new(Message::chained(texts)), advice: Advice { hints, without_wheels } }
 }
 
-/// Returns a hint with known names that are similar to `name`, because `name` has no page. If `name` is a known name, it is not a typing
-/// error, so there is no hint.
+/// Returns a hint with known names that are similar to `name`, because `name` has no page. If `name` is a known name,
+/// it is not a typing error, so there is no hint.
 fn did_you_mean(name: &PackageName, cache: &Cache) -> Option<Hint> {
     let mut known: BTreeSet<String> = programs::distributions().map(str::to_owned).collect();
     add_cached_names(&cache.bucket(CacheBucket::Simple), &mut known);
@@ -229,8 +229,8 @@ async fn listing(name: &PackageName, asked: &Asked<'_>) -> Option<Listing> {
     Some(listing)
 }
 
-/// Returns the newest Python that the newest allowed version accepts, if that version does not accept the target's Python. In this case the
-/// resolver tries old versions, so its report is only about old versions.
+/// Returns the newest Python that the newest allowed version accepts, if that version does not accept the target's
+/// Python. In this case the resolver tries old versions, so its report is only about old versions.
 fn other_python(
     versions: &[(Version, Files)],
     allowed: impl Fn(&Version) -> bool,

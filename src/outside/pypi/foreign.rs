@@ -1,4 +1,5 @@
-//! Uses a lock as an input: the Python half comes from a `pylock.toml` (PEP 751), which may be written by pip or uv. Nothing is resolved.
+//! Uses a lock as an input: the Python half comes from a `pylock.toml` (PEP 751), which may be written by pip or uv.
+//! Nothing is resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -119,8 +120,9 @@ impl Pypi {
         Ok(source)
     }
 
-    /// Returns for each distribution the names of the distributions that depend on it. `metadata` contains the text of each METADATA file,
-    /// by name. Dependencies of all extras count, because a lock does not contain which extras were requested.
+    /// Returns for each distribution the names of the distributions that depend on it. `metadata` contains the text of
+    /// each METADATA file, by name. Dependencies of all extras count, because a lock does not contain which extras were
+    /// requested.
     pub(crate) fn edges(
         &self,
         metadata: &BTreeMap<String, &str>,
@@ -165,8 +167,8 @@ struct Parts {
 }
 
 impl Parts {
-    /// Returns the parts that the user named, and the default groups. Refuses a part that the lock does not have (the specification,
-    /// "Installation").
+    /// Returns the parts that the user named, and the default groups. Refuses a part that the lock does not have (the
+    /// specification, "Installation").
     fn of(lock: &Pylock, extras: &Extras, groups: &[String]) -> Result<Self, UnfitLock> {
         let known: Vec<ExtraName> = lock.extras.iter().filter_map(|extra| ExtraName::from_str(extra).ok()).collect();
         let named = |extra: &String| {

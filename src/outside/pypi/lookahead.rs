@@ -92,8 +92,8 @@ impl Resolve<'_> {
         Ok((found, hasher))
     }
 
-    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. The metadata of `dist` is then
-    /// in memory, and uv uses it from there.
+    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. The metadata
+    /// of `dist` is then in memory, and uv uses it from there.
     async fn requested_by(
         &self,
         requirement: Requirement,

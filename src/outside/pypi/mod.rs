@@ -281,8 +281,8 @@ fn redacted(error: Cause) -> Cause {
 }
 
 impl Pypi {
-    /// Resolves `request` for `system` to wheels and to sources that are built into wheels, sorted by name. `expected` are the wheels that
-    /// the result will probably contain. Their pages and metadata are prefetched.
+    /// Resolves `request` for `system` to wheels and to sources that are built into wheels, sorted by name. `expected`
+    /// are the wheels that the result will probably contain. Their pages and metadata are prefetched.
     pub(crate) fn resolve(
         &self,
         request: &PythonRequest,

@@ -46,8 +46,8 @@ struct Newer {
 }
 
 impl Pypi {
-    /// Returns hints for requirements of `search`. There is a hint if the newest version was not chosen because it does not support the
-    /// image's Python.
+    /// Returns hints for requirements of `search`. There is a hint if the newest version was not chosen because it does
+    /// not support the image's Python.
     pub(super) async fn newer(&self, search: &Search<'_>, answer: &Answer) -> Result<Vec<Hint>, PypiError> {
         let offline = Self { offline: true, ..self.clone() };
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
@@ -87,7 +87,8 @@ impl Resolved<'_> {
         hints
     }
 
-    /// Returns the newest version of `name` that `specifier` allows, if it is newer than `chosen` and requires another Python.
+    /// Returns the newest version of `name` that `specifier` allows, if it is newer than `chosen` and requires another
+    /// Python.
     async fn newer(&self, name: &PackageName, specifier: &VersionSpecifiers, chosen: &Version) -> Option<Newer> {
         let (capabilities, one) = (IndexCapabilities::default(), Semaphore::new(1));
         let pages = self.client.simple_detail(name, None, &capabilities, &one).await.ok()?;

@@ -83,7 +83,8 @@ impl<'a> RequirementFiles<'a> {
     pub(super) fn warnings(&self) -> Vec<String> {
         let sentence = |(path, FileOption { line, name, value }): &(PathBuf, FileOption)| {
             let reason = match name.as_str() {
-                // `--prefer-binary` is not needed, because versions with a wheel are preferred anyway. The other options are applied.
+                // `--prefer-binary` is not needed, because versions with a wheel are preferred anyway. The other
+                // options are applied.
                 "--prefer-binary" | "--pre" | "--only-binary" | "--no-binary" => return None,
                 "--trusted-host" => "lath always checks certificates",
                 "--use-feature" => "it is a feature of pip",

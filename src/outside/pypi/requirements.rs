@@ -104,7 +104,8 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
-/// Adds a name to a requirement without one. The name is read from the file name of its wheel. Returns `None` if it is not a wheel.
+/// Adds a name to a requirement without one. The name is read from the file name of its wheel. Returns `None` if it is
+/// not a wheel.
 pub(super) fn named_by_file(unnamed: &UnnamedRequirement<VerbatimParsedUrl>) -> Option<Requirement> {
     let wheel: WheelFilename = unnamed.url.verbatim.filename().ok()?.parse().ok()?;
     Some(with_name(unnamed, wheel.name))
@@ -120,8 +121,8 @@ fn with_name(unnamed: &UnnamedRequirement<VerbatimParsedUrl>, name: PackageName)
     })
 }
 
-/// Returns the requirements, each with a name. If the user gave only a URL or path, the name of a wheel is read from its file name, and the
-/// name of a source from its metadata.
+/// Returns the requirements, each with a name. If the user gave only a URL or path, the name of a wheel is read from
+/// its file name, and the name of a source from its metadata.
 pub(super) async fn named(
     specification: &RequirementsSpecification,
     sources: &SourceMetadata<'_>,

@@ -1,5 +1,5 @@
-//! The facts about Python files and extension modules. Each file is read when its facts are first needed. The cache has one entry with
-//! facts per parcel.
+//! The facts about Python files and extension modules. Each file is read when its facts are first needed. The cache has
+//! one entry with facts per parcel.
 
 mod parcel_facts;
 
@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(words(), ["cached"]);
     }
 
-    /// For example, to measure jupyterlab, create the folder with `lath build jupyterlab --trim none --bytecode none -t x -o dir:FOLDER`.
-    /// The time includes reading the store and writing the cache.
+    /// For example, to measure jupyterlab, create the folder with `lath build jupyterlab --trim none --bytecode none -t
+    /// x -o dir:FOLDER`. The time includes reading the store and writing the cache.
     #[test]
     #[ignore = "measures: LATH_PYTHON_FOLDER=FOLDER cargo test --release --lib all_python_files -- --ignored --nocapture"]
     #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures a folder that the caller names")]

@@ -21,8 +21,8 @@ pub(super) struct Place {
 pub(super) struct ParcelFacts<'a, T> {
     bucket: Bucket,
     store: &'a Store,
-    /// The facts in memory, by parcel and by digest of the contents. Files that come from no parcel have the key `None`, and are not
-    /// cached.
+    /// The facts in memory, by parcel and by digest of the contents. Files that come from no parcel have the key
+    /// `None`, and are not cached.
     known: BTreeMap<Option<Digest>, BTreeMap<Digest, T>>,
     /// The parcels that have new facts, which are not in the cache yet.
     changed: BTreeSet<Digest>,

@@ -162,8 +162,8 @@ impl Registry {
         self.block_on(self.send_blob(image, &upload))
     }
 
-    /// Pushes blobs to the repository of `image`, unless they are already there. Each blob may be in other repositories of the same
-    /// registry. Several blobs are sent at once. The results are in the same order as the blobs.
+    /// Pushes blobs to the repository of `image`, unless they are already there. Each blob may be in other repositories
+    /// of the same registry. Several blobs are sent at once. The results are in the same order as the blobs.
     pub(crate) fn push_blobs(
         &self,
         image: &ImageReference,

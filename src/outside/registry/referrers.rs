@@ -24,8 +24,9 @@ const MAX_ROUNDS: usize = 5;
 pub(super) const SUBJECT_HEADER: &str = "oci-subject";
 
 impl Registry {
-    /// Pushes a manifest by its digest. The manifest refers to `subject`. `descriptor` is its entry in the list of referrers. If the
-    /// registry does not support such lists, the entry is added to the index that is used instead of the list.
+    /// Pushes a manifest by its digest. The manifest refers to `subject`. `descriptor` is its entry in the list of
+    /// referrers. If the registry does not support such lists, the entry is added to the index that is used instead of
+    /// the list.
     pub(crate) fn push_referrer(
         &self,
         image: &ImageReference,

@@ -100,8 +100,8 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
     Ok(())
 }
 
-/// Returns whether a folder that the job mounts covers `path`. Nothing is mounted at such a path, because the mount point would be created
-/// in that folder.
+/// Returns whether a folder that the job mounts covers `path`. Nothing is mounted at such a path, because the mount
+/// point would be created in that folder.
 pub(super) fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
     let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
@@ -136,8 +136,8 @@ struct File<'a> {
     options: MountOptions,
 }
 
-/// Removes links at the paths of the job's documents, such as `/etc/resolv.conf`, so that files can be mounted there. This is allowed only
-/// in the user's own run, because no other program runs in that tree afterwards.
+/// Removes links at the paths of the job's documents, such as `/etc/resolv.conf`, so that files can be mounted there.
+/// This is allowed only in the user's own run, because no other program runs in that tree afterwards.
 fn remove_links(root: &Path, job: &Job) -> Result<(), Refusal> {
     for (_, inside) in &job.documents {
         let (folder, _) = inside.rsplit_once('/').unwrap_or_default();

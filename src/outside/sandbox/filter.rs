@@ -86,8 +86,9 @@ const DENIED_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const DENIED_HERE: &[libc::c_long] = &[];
 
-/// The last system call that existed when this list was written (`mseal`, Linux 6.10). Later calls were not reviewed yet, so they are
-/// refused with `ENOSYS`. Programs then do without them. The calls of the x32 ABI have higher numbers, so they are refused too.
+/// The last system call that existed when this list was written (`mseal`, Linux 6.10). Later calls were not reviewed
+/// yet, so they are refused with `ENOSYS`. Programs then do without them. The calls of the x32 ABI have higher numbers,
+/// so they are refused too.
 const LAST: u32 = 462;
 
 /// This call is refused with `ENOSYS`, because a filter cannot read its arguments. The C library then uses `clone`.
@@ -104,8 +105,8 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWUTS,
 ];
 
-/// Requests of ioctl(2) that write to the input of a terminal (`TIOCSTI`, `TIOCLINUX`). A program of `lath run` uses the user's terminal,
-/// so it could type commands for the user's shell.
+/// Requests of ioctl(2) that write to the input of a terminal (`TIOCSTI`, `TIOCLINUX`). A program of `lath run` uses
+/// the user's terminal, so it could type commands for the user's shell.
 const TERMINAL_INPUT: [u64; 2] = [0x5412, 0x541C];
 
 /// Compiles the filters for this machine's processor. The kernel applies all of them, and the strictest result is used.

@@ -254,8 +254,8 @@ impl Sandbox {
         fs::read("/etc/hosts").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
-    /// Returns the job with the host's network, name servers and certificates. If a volume of the user covers the path of a document, the
-    /// document is not mounted.
+    /// Returns the job with the host's network, name servers and certificates. If a volume of the user covers the path
+    /// of a document, the document is not mounted.
     fn own_run(&self, job: &Job) -> Job {
         let mut job = Job { is_own_run: true, ..job.clone() };
         // The program uses the same name servers as the host.

@@ -58,9 +58,9 @@ impl Workshop {
         ended(status?, recorded)
     }
 
-    /// Runs one of several commands that run in the tree at `root` at the same time. hakoniwa makes a folder in the tree
-    /// and removes it, so the tree is locked until the sandbox is set up. The lock is one of the file system, because
-    /// programs of different users have different wardens.
+    /// Runs one of several commands that run in the tree at `root` at the same time. hakoniwa makes a folder in the
+    /// tree and removes it, so the tree is locked until the sandbox is set up. The lock is one of the file system,
+    /// because programs of different users have different wardens.
     fn run_one(command: &mut hakoniwa::Command, root: &Path) -> Result<ExitStatus, Refusal> {
         let failed = |cause: String| Refusal::Run { cause };
         let tree = fs_err::File::open(root).map_err(|error| failed(error.to_string()))?;

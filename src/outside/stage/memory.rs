@@ -140,8 +140,8 @@ fn may_start_programs(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|mount| !mount.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
-/// Returns how many bytes can be written to the directory in memory. Returns `None` if it is not in memory, or if
-/// programs cannot be executed from it.
+/// Returns how many bytes can be written to the directory in memory. Returns `None` if `/dev/shm` is not a writable
+/// file system in memory, or if programs cannot be executed from it.
 fn room() -> Option<u64> {
     let status = rustix::fs::statfs(MEMORY).ok()?;
     let mount = rustix::fs::statvfs(MEMORY).ok()?;

@@ -22,8 +22,8 @@ pub(super) enum Files<'a> {
     Own,
 }
 
-/// Lays out `tree` in the empty directory `root`. Files are hard links to contents in the store. So if a program runs in the directory, it
-/// must be mounted read-only.
+/// Lays out `tree` in the empty directory `root`. Files are hard links to contents in the store. So if a program runs
+/// in the directory, it must be mounted read-only.
 pub(crate) fn check_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     let contents = |node: &Node, digest: &Digest| store.contents_path(digest, node.is_executable());
     lay_out(store, &Tree::default(), tree, root, Files::Links(&contents))

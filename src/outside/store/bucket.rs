@@ -28,19 +28,21 @@ pub(crate) enum Bucket {
     /// The digest and the entity tag of a wheel whose sha256 is not known in advance. Key: its URL without credentials.
     /// New version if: the format of the entry changes.
     UnpinnedWheels,
-    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the vocabulary. New version
-    /// if: the same parcel has another part. The tests in `tests/it/store.rs` contain the name of the folder.
+    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the
+    /// vocabulary. New version if: the same parcel has another part. The tests in `tests/it/store.rs` contain the name
+    /// of the folder.
     Parts,
     /// The facts about those Python files of a parcel that a build has needed. Key: the parcel's digest. New version
     /// if: the same file has other facts, for example because of another version of ruff's parser.
     PythonFiles,
-    /// The texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version if: the same file has
-    /// other texts.
+    /// The texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version
+    /// if: the same file has other texts.
     BinaryTexts,
-    /// The facts about a large file of the user. Key: its digest and the vocabulary. New version if: the same file has other facts.
+    /// The facts about a large file of the user. Key: its digest and the vocabulary. New version if: the same file has
+    /// other facts.
     CopiedFacts,
-    /// The changes of one layer of a base image. Key: the layer's digest and the vocabulary. New version if: the same layer has other
-    /// changes.
+    /// The changes of one layer of a base image. Key: the layer's digest and the vocabulary. New version if: the same
+    /// layer has other changes.
     BaseLayers,
     /// A base image as one tree, and the facts in it. Key: the manifest's digest and the vocabulary. New version if:
     /// the same layers have another tree, or lath finds other facts in it.
@@ -51,21 +53,21 @@ pub(crate) enum Bucket {
     /// including the text of the driver. New version if: the format of the entry changes, other files are chosen, or
     /// the same driver creates other bytecode.
     Bytecode,
-    /// The bytecode of each file of the last tree. Key: the same values, but without the tree's digest. New version if: the format of the
-    /// entry changes, or the same driver creates other bytecode.
+    /// The bytecode of each file of the last tree. Key: the same values, but without the tree's digest. New version if:
+    /// the format of the entry changes, or the same driver creates other bytecode.
     LastBytecode,
-    /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder in it. New version
-    /// if: the same archive has another value.
+    /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
+    /// in it. New version if: the same archive has another value.
     Sdists,
-    /// The result of a step in a build from source: further requirements, metadata, or a wheel. Key: the source and everything that affects
-    /// its build, including the text of the driver. New version if: the format of the entry changes, or the same build creates another
-    /// wheel.
+    /// The result of a step in a build from source: further requirements, metadata, or a wheel. Key: the source and
+    /// everything that affects its build, including the text of the driver. New version if: the format of the entry
+    /// changes, or the same build creates another wheel.
     Builds,
     /// The summary of a proof. Key: the digests of both trees, the checks, and the settings for programs. New version
     /// if: the same key has other checks or another result, or the format of the summary changes.
     Proofs,
-    /// The paths that the checks of an untrimmed tree used. Key: the tree, the commands and the settings for programs. New version if: the
-    /// same commands have other paths.
+    /// The paths that the checks of an untrimmed tree used. Key: the tree, the commands and the settings for programs.
+    /// New version if: the same commands have other paths.
     Traces,
     /// The removed files that a check needs. Key: the key of the proof. New version if: the search finds other files,
     /// or the format of the entry changes.
@@ -76,8 +78,8 @@ pub(crate) enum Bucket {
     /// A layer that consists of segments. Key: the keys of the segments. New version if: the format of the entry
     /// changes.
     Layers,
-    /// The positions of the files in a segment. They are needed to fetch a single file from the layer. Key: the segment's key. New version
-    /// if: the format of the entry changes.
+    /// The positions of the files in a segment. They are needed to fetch a single file from the layer. Key: the
+    /// segment's key. New version if: the format of the entry changes.
     Frames,
     /// A sealed image and its receipt. Key: the program, the lock and all options. New version if: the format of the
     /// entry changes.
@@ -138,8 +140,8 @@ pub(crate) enum Form {
     Tar,
     /// The end of a layer. Key: the compression. New version if: the bytes change.
     TarEnd,
-    /// The table of contents of a layer from which single files can be fetched. Key: the keys of the layer's other segments. New version
-    /// if: the same files have another table.
+    /// The table of contents of a layer from which single files can be fetched. Key: the keys of the layer's other
+    /// segments. New version if: the same files have another table.
     LayerTable,
     /// The part of a `Packages` that is needed to resolve. Key: the digest of the index. New version if: the reduced
     /// form changes.

@@ -47,8 +47,8 @@ pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
     names
 }
 
-/// Returns every distribution that has a wheel on a server, with its version. Each entry is one shell word in the syntax of pip and uv. If
-/// `has_hashes` is set, the hashes of all platforms are included.
+/// Returns every distribution that has a wheel on a server, with its version. Each entry is one shell word in the
+/// syntax of pip and uv. If `has_hashes` is set, the hashes of all platforms are included.
 pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));

@@ -159,7 +159,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Returns the options with which pip installs into the user base. A virtual environment has no user base of its own.
+    /// Returns the options with which pip installs into the user base. A virtual environment has no user base of its
+    /// own.
     fn target(&self) -> Vec<&'a str> {
         let is_environment = OwnPython::of(self).is_some_and(|own| own.interpreter.environment.is_some());
         match is_environment {

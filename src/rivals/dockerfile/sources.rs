@@ -1,8 +1,8 @@
 //! The distributions that the first stage builds from source, and the wheels that no server has, so the Dockerfile
 //! copies them.
 //!
-//! pip builds each source into a wheel of `/tmp/wheels`, with the versions of the build tools that lath used. The style's
-//! own installer then installs these wheels.
+//! pip builds each source into a wheel of `/tmp/wheels`, with the versions of the build tools that lath used. The
+//! style's own installer then installs these wheels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -162,8 +162,8 @@ fn build_fetched(page: &Page<'_>, text: &mut Text) {
     }
 }
 
-/// Returns a URL without the name and the password that a lock written by hand may have in it. The builder finds those in
-/// its own settings. The user of SSH, which is usually `git`, is no secret.
+/// Returns a URL without the name and the password that a lock written by hand may have in it. The builder finds those
+/// in its own settings. The user of SSH, which is usually `git`, is no secret.
 pub(super) fn shown(url: &str) -> String {
     let is_key = |url: &url::Url| url.scheme() == "ssh" && url.password().is_none();
     match url::Url::parse(url) {

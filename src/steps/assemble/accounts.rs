@@ -30,8 +30,8 @@ pub(super) struct Account {
     creates_home: bool,
 }
 
-/// Writes both files, numbers the accounts of `packages` in order, and creates their home directories. Returns the numbers
-/// of all users.
+/// Writes both files, numbers the accounts of `packages` in order, and creates their home directories. Returns the
+/// numbers of all users.
 pub(super) fn write(
     tree: &mut Tree,
     packages: &[Account],

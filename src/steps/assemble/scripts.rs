@@ -165,9 +165,9 @@ fn effect(command: &Command) -> Effect {
     if is_made { Effect::None } else { Effect::Unknown }
 }
 
-/// Returns whether a command has no effect in an image. Some such commands serve a running system, an upgrade, a package
-/// manager or a desktop. Some print or read text, write a cache that programs do not need, or change owners and permissions
-/// of paths that lath cannot know. For others, lath causes the same effect itself.
+/// Returns whether a command has no effect in an image. Some such commands serve a running system, an upgrade, a
+/// package manager or a desktop. Some print or read text, write a cache that programs do not need, or change owners and
+/// permissions of paths that lath cannot know. For others, lath causes the same effect itself.
 fn is_silent(command: &Command) -> bool {
     let program = command.program();
     if program == "adduser" && command.arguments().is_some_and(|arguments| is_membership(&arguments)) {

@@ -111,9 +111,10 @@ pub(super) fn write_script(
     Ok(())
 }
 
-/// Returns one sentence for each pair of wheels that contain the same path with different contents. A wheel can also contain a path twice,
-/// for example as a module and in its `data` scheme. As with pip, the image contains the file that is placed later. Between two wheels,
-/// only files that Python imports or a user runs count, because different licences and similar files do no harm.
+/// Returns one sentence for each pair of wheels that contain the same path with different contents. A wheel can also
+/// contain a path twice, for example as a module and in its `data` scheme. As with pip, the image contains the file
+/// that is placed later. Between two wheels, only files that Python imports or a user runs count, because different
+/// licences and similar files do no harm.
 pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, version: PythonVersion) -> Vec<String> {
     let bin = base.program("");
     let mut first: BTreeMap<String, (&Origin, String)> = BTreeMap::new();

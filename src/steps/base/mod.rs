@@ -84,7 +84,8 @@ struct Flattened {
     packs: Vec<Packed>,
 }
 
-/// Reads `chosen`, the image of `platform` in `image`. Its layers are put into the store if the result is not cached yet.
+/// Reads `chosen`, the image of `platform` in `image`. Its layers are put into the store if the result is not cached
+/// yet.
 pub(crate) fn base(
     image: &OpenImage<'_>,
     chosen: &ChosenImage,

@@ -123,8 +123,8 @@ enum Ready<'a> {
     Document(StagedDocument),
 }
 
-/// Returns each destination as the user would type it, with the image's digest. An image in a registry has the form that
-/// engines pull: `HOST/NAME:TAG@sha256:...`.
+/// Returns each destination as the user would type it, with the image's digest. An image in a registry has the form
+/// that engines pull: `HOST/NAME:TAG@sha256:...`.
 pub(crate) fn named(image: &Image, destinations: &[Destination]) -> Vec<String> {
     destinations.iter().map(|destination| named_with(destination, image.digest())).collect()
 }
@@ -146,7 +146,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) explanations: &'a [Attachment<'a>],
 }
 
-/// Writes the image to every destination, and `extras` to the places that the request names. A plain folder gets `tree`.
+/// Writes the image to every destination, and `extras` to the places that the request names. A plain folder gets
+/// `tree`.
 pub(crate) fn emit(
     image: &Image,
     tree: &Tree,

@@ -15,7 +15,7 @@ use crate::outside::similar::similar;
 const OPTIONS_OF_MODULES: [&str; 3] = ["--app", "-A", "--settings"];
 /// Programs for which the value of such an option is always a module. If the image does not have it, they cannot start.
 const PROGRAMS_OF_MODULES: [&str; 2] = ["celery", "flask"];
-/// Environment variables with the same values.
+/// Environment variables whose value is a module or a file of the application.
 const VARIABLES_OF_MODULES: [&str; 2] = ["DJANGO_SETTINGS_MODULE", "FLASK_APP"];
 
 /// The tree in which a command runs.
@@ -166,8 +166,8 @@ impl Place<'_> {
         }
     }
 
-    /// Adds a module. If `is_certain`, it is also added if the image does not have it, so that its check fails and the user
-    /// gets a message.
+    /// Adds a module. If `is_certain`, it is also added if the image does not have it, so that its check fails and the
+    /// user gets a message.
     fn add_module(&self, word: &str, is_certain: bool, started: &mut Started) {
         if word.ends_with(".py") {
             return self.add_file(word, started);

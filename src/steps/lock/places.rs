@@ -7,8 +7,8 @@ use crate::model::lock::{LockedDeb, LockedRelease, PlatformLock};
 use crate::model::request::ReleaseRequest;
 use crate::model::secret_text::{SecretText, public};
 
-/// An archive of old packages copies a mirror some hours after the mirror's Release file was made. So the state of one day
-/// later is searched, too.
+/// An archive of old packages copies a mirror some hours after the mirror's Release file was made. So the state of one
+/// day later is searched, too.
 const LATER_SECS: i64 = 24 * 60 * 60;
 
 /// Adds the other places of all packages of a lock. `snapshot` is an archive of old packages that replaces the one of

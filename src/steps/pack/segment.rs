@@ -19,8 +19,9 @@ use crate::outside::store::{Bucket, Form, Store};
 
 /// How much tar is compressed at once. One thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The minimum size of the files in a piece, except the last piece. It is large enough that the compression window (32
-/// KiB in gzip) is mostly full, and small enough that a big distribution keeps all cores busy.
+/// The files of a piece together have at least this size. Only the last piece may be smaller. It is large enough that
+/// the compression window (32 KiB in gzip) is mostly full, and small enough that a big distribution keeps all cores
+/// busy.
 const PIECE_BYTES: u64 = 4 << 20;
 
 /// Consecutive paths of one share.
@@ -105,7 +106,8 @@ pub(super) fn segment<'a>(piece: &Piece<'a>, request: PackRequest, store: &Store
     Ok(key)
 }
 
-/// Writes a path to `packer`. Returns the place of its contents, if there are any and the layer has a table of contents.
+/// Writes a path to `packer`. Returns the place of its contents, if there are any and the layer has a table of
+/// contents.
 fn write(
     Entry { path, node, link }: &Entry<'_>,
     epoch_secs: u64,
@@ -186,8 +188,8 @@ pub(super) fn end(request: PackRequest, store: &Store) -> Result<Digest, PackErr
     Ok(key)
 }
 
-/// Compresses the bytes that are written to it, and passes them on. Each chunk becomes a gzip member or a zstd frame of its
-/// own.
+/// Compresses the bytes that are written to it, and passes them on. Each chunk becomes a gzip member or a zstd frame of
+/// its own.
 struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,

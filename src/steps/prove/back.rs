@@ -12,8 +12,8 @@ use crate::model::tree::Tree;
 /// The most files that are searched for one check. If it needs more, the next proof finds them.
 const MOST: usize = 4;
 
-/// Returns removed files without which the result of `task` is not `claim`. `named` are those that the output names, and are
-/// tried first. Empty if the removed files do not explain the difference, or if the time is over.
+/// Returns removed files without which the result of `task` is not `claim`. `named` are those that the output names,
+/// and are tried first. Empty if the removed files do not explain the difference, or if the time is over.
 pub(super) fn needed(
     slim: &mut Staged<'_>,
     whole: &Tree,
@@ -48,9 +48,9 @@ fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
     }
 }
 
-/// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. The first `first` members are
-/// tried before all others. Empty if not even all members together work, or if a result of `works` is unknown. Otherwise,
-/// the members that are found would depend on the time.
+/// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. The first `first` members
+/// are tried before all others. Empty if not even all members together work, or if a result of `works` is unknown.
+/// Otherwise, the members that are found would depend on the time.
 fn search<T: Copy, E>(
     order: &[T],
     first: usize,

@@ -129,8 +129,8 @@ impl<'a> Checkout<'a> {
         Ok(help.walk(run)?.map_or(Reply::NotRun, Reply::Answer))
     }
 
-    /// The items share processes. If an item ends its process, or if the time of the process is over, the remaining items
-    /// continue in a new process.
+    /// The items share processes. If an item ends its process, or if the time of the process is over, the remaining
+    /// items continue in a new process.
     fn ask_shared(&self, batch: &Batch) -> Result<Vec<Reply>, ProveError> {
         let mut replies = Vec::new();
         while let Some(rest) = batch.items.get(replies.len()..).filter(|rest| !rest.is_empty()) {

@@ -199,7 +199,8 @@ pub(super) struct Circumstances {
     pub(super) is_cleared: bool,
     /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
-    /// Another user than the image's, as on platforms that give each container a user of its own. `None` is the image's.
+    /// Another user than the image's, as on platforms that give each container a user of its own. `None` is the
+    /// image's.
     pub(super) user: Option<u32>,
     /// 0 means no limit.
     pub(super) timeout_secs: u64,
@@ -306,8 +307,8 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
 }
 
 /// Returns the user of lath's own checks, if it is another one than the image's. OpenShift, for example, chooses such
-/// numbers. The number depends only on the files of the base, so a proof has the same result every time, and the results
-/// for the base can be reused. Below the level `reach`, the checks run as the image's user.
+/// numbers. The number depends only on the files of the base, so a proof has the same result every time, and the
+/// results for the base can be reused. Below the level `reach`, the checks run as the image's user.
 fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
     const FIRST: u32 = 1_000_000_000;
     if request.level < TrimLevel::Reach {
@@ -319,7 +320,8 @@ fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
     Some(FIRST + digits.unwrap_or_default())
 }
 
-/// Returns the imports of all reached modules, and the loads of all shared libraries. `driver` is Python with its program.
+/// Returns the imports of all reached modules, and the loads of all shared libraries. `driver` is Python with its
+/// program.
 fn inner_loads(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>, user: Option<u32>) -> Vec<Task> {
     if request.level < TrimLevel::Reach {
         return Vec::new();
@@ -353,7 +355,8 @@ fn shared_libraries(tree: &Tree) -> Vec<Item> {
     files.map(|(path, _)| item(path)).collect()
 }
 
-/// Returns a `--check` of the user. It must succeed as the image's user. Another user must have the same result in both trees.
+/// Returns a `--check` of the user. It must succeed as the image's user. Another user must have the same result in both
+/// trees.
 fn of_user(command: &str, user: Option<u32>) -> Task {
     Task::Command(Command {
         name: if user.is_some() { format!("{command} as another user") } else { command.to_owned() },
@@ -413,7 +416,8 @@ fn entry_points(tree: &Tree, assembly: &Assembly, bin: &str, is_wanted: impl Fn(
     assembly.scripts.iter().filter(is_there).filter_map(target).collect()
 }
 
-/// Returns the modules that the requested distributions promise, if `is_wanted` is true for them. The untrimmed tree determines them.
+/// Returns the modules that the requested distributions promise, if `is_wanted` is true for them. The untrimmed tree
+/// determines them.
 fn promised_modules(assembly: &Assembly, site: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Item> {
     let is_requested = |name: &str| is_wanted(name) && assembly.programs.iter().any(|program| program.name == name);
     let modules = promised(&assembly.tree, site, is_requested).into_iter();

@@ -1,5 +1,5 @@
-//! The files that an engine writes for every container: the host names, the name of the machine and the name servers. They
-//! are laid out for programs that run in a tree, but they are not a part of the image.
+//! The files that an engine writes for every container: the host names, the name of the machine and the name servers.
+//! They are laid out for programs that run in a tree, but they are not a part of the image.
 
 use super::ProveError;
 use crate::model::image_path::ImagePath;
@@ -10,8 +10,8 @@ use crate::outside::store::Store;
 /// The names of loopback addresses, as engines write them.
 const LOOPBACK: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
 
-/// Returns `tree` with the engine's files. The image's own files at these paths are replaced, like in an engine. `hosts` is
-/// the text of `/etc/hosts`.
+/// Returns `tree` with the engine's files. The image's own files at these paths are replaced, like in an engine.
+/// `hosts` is the text of `/etc/hosts`.
 pub(super) fn with_engine_files(tree: &Tree, hosts: &str, store: &Store) -> Result<Tree, ProveError> {
     let mut tree = tree.clone();
     let name = format!("{HOST_NAME}\n");

@@ -134,8 +134,8 @@ fn is_import(argument: &str) -> bool {
     !argument.starts_with('/')
 }
 
-/// Whether `--trim trace` keeps the files that this check uses. Then the check drives the trimming, and does not only judge
-/// it.
+/// Whether `--trim trace` keeps the files that this check uses. Then the check drives the trimming, and does not only
+/// judge it.
 pub(super) fn is_evidence(task: &Task, item: usize) -> bool {
     let is_recorded = |item: usize| match task {
         Task::Batch(batch) => batch.items.get(item).is_some_and(|item| is_import(&item.argument)),

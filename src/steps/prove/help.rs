@@ -14,8 +14,8 @@ const DEPTH: usize = 2;
 pub(super) const HELP_SECS: u64 = 60;
 
 /// Arguments: the entry point, the path of the program, and the commands, each with its words separated by spaces.
-/// Reports each command as `NUMBER EXIT_CODE OUTPUT`, with the output in hexadecimal digits. A command that does not end
-/// within some seconds is ended, and all of its output beyond a limit is discarded.
+/// Reports each command as `NUMBER EXIT_CODE OUTPUT`, with the output in hexadecimal digits. A command that does not
+/// end within some seconds is ended, and all of its output beyond a limit is discarded.
 pub(super) const DRIVER: &str = r#"
 import _signal, operator, os, sys
 entry, program, *commands = sys.argv[1:]

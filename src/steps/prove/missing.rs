@@ -24,8 +24,8 @@ pub(super) struct Missing<'a> {
     pub(super) hint: Option<Hint>,
 }
 
-/// Returns the first thing that a line of `said` reports as missing, if neither the image nor the untrimmed tree contains
-/// it. All lines are searched, because the message may come from a child process.
+/// Returns the first thing that a line of `said` reports as missing, if neither the image nor the untrimmed tree
+/// contains it. All lines are searched, because the message may come from a child process.
 pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>> {
     let with_hint = |line: &'a str| {
         let (name, add) = missing_module(line, image.python)

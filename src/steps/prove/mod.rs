@@ -150,8 +150,8 @@ struct ProofKey<'a> {
     is_driven: bool,
 }
 
-/// The key of the files that an earlier proof of a tree put back. Bytecode is no part of it, because a build without a proof
-/// may have none.
+/// The key of the files that an earlier proof of a tree put back. Bytecode is no part of it, because a build without a
+/// proof may have none.
 #[derive(Serialize)]
 struct KnownKey {
     slim: Digest,
@@ -487,8 +487,8 @@ fn emulation(made: &Made, world: &World) -> Result<Emulation, ProveError> {
     world.sandbox.emulation(platform.architecture).map_err(foreign)
 }
 
-/// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it used
-/// if they are recorded. The stage cannot be used again, because the user's program may change it.
+/// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it
+/// used if they are recorded. The stage cannot be used again, because the user's program may change it.
 pub(crate) fn execute(
     made: &Made,
     mut stage: Stage,

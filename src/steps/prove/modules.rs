@@ -29,8 +29,8 @@ const NO_PROMISE: [&str; 16] = [
 /// A namespace package (PEP 420) has at most this many levels: `google.cloud.storage`.
 const LEVELS: usize = 3;
 
-/// Returns the names of the modules in `site` that belong to the distributions for which `is_requested` is true. A namespace
-/// package promises nothing itself, so the packages in it are returned.
+/// Returns the names of the modules in `site` that belong to the distributions for which `is_requested` is true. A
+/// namespace package promises nothing itself, so the packages in it are returned.
 pub(super) fn promised(tree: &Tree, site: &str, is_requested: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let files = tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::File { .. }));
     let own = files.filter(|(_, node)| matches!(&node.origin, Origin::Wheel { name, .. } if is_requested(name)));

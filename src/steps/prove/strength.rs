@@ -80,8 +80,8 @@ fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveEr
     Ok(claims?.into_iter().flatten().collect())
 }
 
-/// Returns the claims of one task. The items that work and those that fail are separate, because the proof compares errors only
-/// of items that fail.
+/// Returns the claims of one task. The items that work and those that fail are separate, because the proof compares
+/// errors only of items that fail.
 fn claims_of(checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Claim>, ProveError> {
     let of_items =
         |batch: &Batch, errors| Claim { task: Task::Batch(batch.clone()), answer: None, is_restless: false, errors };

@@ -308,8 +308,8 @@ fn both_halves<'a>(
 }
 
 impl BaseFacts {
-    /// Returns the facts that the base most likely has. They are used only to start resolving early: if one is wrong, lath
-    /// resolves again, so the result never depends on them.
+    /// Returns the facts that the base most likely has. They are used only to start resolving early: if one is wrong,
+    /// lath resolves again, so the result never depends on them.
     fn expected(base: &ReleaseRequest, version: PythonVersion) -> Self {
         let release = releases::find(base.distribution, &base.suite).filter(|release| release.python == version);
         let known = release.and_then(|release| Some((release.full_python()?, release.glibc?)));
@@ -570,8 +570,8 @@ fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
     versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
 }
 
-/// Returns the packages that every image has, even if the request does not name them. If a base image has a Python, only
-/// missing certificates are added.
+/// Returns the packages that every image has, even if the request does not name them. If a base image has a Python,
+/// only missing certificates are added.
 fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let always = packages::always().iter();
     let always = always.map(|(package, why)| Wanted { package: package.clone(), why: why.clone() });

@@ -61,8 +61,8 @@ impl Library {
     }
 }
 
-/// Returns each library that the wheels need from the system, with the first wheel that needs it. `parts` are the opened
-/// wheels, in the same order.
+/// Returns each library that the wheels need from the system, with the first wheel that needs it. `parts` are the
+/// opened wheels, in the same order.
 pub(super) fn needs(
     wheels: &[LockedWheel],
     parts: &[Part],

@@ -59,8 +59,8 @@ fn execution(own: Execution, base: Execution) -> Execution {
     }
 }
 
-/// Returns the history of the base image and of lath's layers. Engines refuse a history that does not fit the layers. If
-/// the history of the base image does not fit, it is replaced.
+/// Returns the history of the base image and of lath's layers. Engines refuse a history that does not fit the layers.
+/// If the history of the base image does not fit, it is replaced.
 fn history(own: Vec<History>, base: Vec<History>, layers: &[Layer]) -> Vec<History> {
     let below = layers.iter().filter(|layer| layer.contents == LayerContents::Blob).count();
     let is_empty = |entry: &&History| entry.other.get("empty_layer").is_some_and(|value| value == true);

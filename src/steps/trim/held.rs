@@ -1,5 +1,5 @@
-//! The paths that must stay: those that the user's `--keep` patterns match, and the files of the application and of the base
-//! image.
+//! The paths that must stay: those that the user's `--keep` patterns match, and the files of the application and of the
+//! base image.
 
 use std::collections::BTreeSet;
 

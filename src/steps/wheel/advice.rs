@@ -1,5 +1,5 @@
-//! The output of a failed build -> the things that the build did not find. lath adds missing compilers itself. For other
-//! packages, the user gets a hint.
+//! The output of a failed build -> the things that the build did not find. lath adds missing compilers itself. For
+//! other packages, the user gets a hint.
 
 use crate::catalog::builds;
 use crate::model::hint::{Addition, BuildHint, Hint};

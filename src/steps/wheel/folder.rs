@@ -145,8 +145,8 @@ fn is_lock(name: &str, depth: usize) -> bool {
     depth == 1 && name.starts_with("pylock.") && name.ends_with(".toml")
 }
 
-/// Returns the paths of the files of `.git` that the history needs. The index is left out, because it contains the times
-/// of the user's files. Hooks and settings are left out, because they are programs or can start some.
+/// Returns the paths of the files of `.git` that the history needs. The index is left out, because it contains the
+/// times of the user's files. Hooks and settings are left out, because they are programs or can start some.
 fn history(root: &Path) -> Result<Vec<PathBuf>, Reason> {
     let mut files = Vec::new();
     for place in ["HEAD", "packed-refs", "shallow", "refs", "objects"] {

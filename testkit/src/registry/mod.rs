@@ -195,8 +195,8 @@ impl Registry {
         self.with(|settings| settings.absolute_locations = true)
     }
 
-    /// Like Docker's registry 2: an upload has only one valid URL, and each response contains a new one. If a connection breaks, the client
-    /// gets no response, so it cannot continue the upload.
+    /// Like Docker's registry 2: an upload has only one valid URL, and each response contains a new one. If a
+    /// connection breaks, the client gets no response, so it cannot continue the upload.
     pub fn forgets_cut_uploads(self) -> Self {
         self.with(|settings| settings.forgets_cut_uploads = true)
     }
@@ -433,8 +433,8 @@ impl RegistryServer {
         lock(&self.shared.storage).uploads.len()
     }
 
-    /// Returns every text that must not appear in an output, a log, a cache or an image. They are passwords and tokens. Passwords are also
-    /// included in base64.
+    /// Returns every text that must not appear in an output, a log, a cache or an image. They are passwords and tokens.
+    /// Passwords are also included in base64.
     pub fn secrets(&self) -> Vec<String> {
         self.shared.secrets()
     }

@@ -1,4 +1,5 @@
-//! The locks of Poetry, PDM and Pipenv. Their pins are used as limits for the versions, and then lath checks that nothing else was chosen.
+//! The locks of Poetry, PDM and Pipenv. Their pins are used as limits for the versions, and then lath checks that
+//! nothing else was chosen.
 
 use std::path::Path;
 
@@ -141,8 +142,9 @@ fn parsed(text: &str) -> Result<Requirement, Cause> {
     Ok(Requirement::from(requirement))
 }
 
-/// Returns the requirements in `[tool.poetry]` that are installed in addition to the project itself. These are the groups that the user
-/// named, and also the main requirements if the project is not a package. Returns `None` if the project does not have this table.
+/// Returns the requirements in `[tool.poetry]` that are installed in addition to the project itself. These are the
+/// groups that the user named, and also the main requirements if the project is not a package. Returns `None` if the
+/// project does not have this table.
 pub(in crate::outside::pypi) fn of_poetry(request: &ProjectRequest) -> Result<Option<Vec<Requirement>>, PypiError> {
     let failed = |error: Cause| PypiError::Project { folder: request.folder.clone(), source: redacted(error) };
     let path = request.folder.join("pyproject.toml");

@@ -51,7 +51,8 @@ pub(in crate::outside::pypi) struct Locked {
 }
 
 impl Discovered<'_> {
-    /// Returns the distributions in the project's `uv.lock`, if it has one. Fails if the lock does not match the project.
+    /// Returns the distributions in the project's `uv.lock`, if it has one. Fails if the lock does not match the
+    /// project.
     pub(in crate::outside::pypi) async fn locked<C: BuildContext>(
         &self,
         context: &Context<'_, C>,
@@ -94,8 +95,8 @@ impl Discovered<'_> {
         Ok(Some(Locked { resolution, requested: self.requested(&lock) }))
     }
 
-    /// Returns the names of the distributions that count as requested. If a member is a package, this is the member itself, otherwise its
-    /// dependencies.
+    /// Returns the names of the distributions that count as requested. If a member is a package, this is the member
+    /// itself, otherwise its dependencies.
     fn requested(&self, lock: &Lock) -> Vec<String> {
         let mut names = Vec::new();
         for member in self.members() {

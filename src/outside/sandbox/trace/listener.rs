@@ -24,8 +24,8 @@ impl Listener {
         Self { filter: filter() }
     }
 
-    /// Applies the filter to this process, and exchanges descriptors with the warden. After this, every call with a path waits for the
-    /// warden.
+    /// Applies the filter to this process, and exchanges descriptors with the warden. After this, every call with a
+    /// path waits for the warden.
     pub(in crate::outside::sandbox) fn listen(&self) -> io::Result<()> {
         let listener = self.apply()?;
         let socket = rustix::stdio::stdin();
@@ -36,16 +36,16 @@ impl Listener {
         Ok(())
     }
 
-    /// Applies the filter. Another filter refuses the calls of other processors, and the program cannot get new
-    /// privileges.
+    /// Applies the filter. It does not check the architecture of a system call, because another filter already refuses
+    /// those of other architectures. The program already cannot get new privileges.
     #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp(2) with a listener")]
     fn apply(&self) -> io::Result<OwnedFd> {
         let program = libc::sock_fprog {
             len: u16::try_from(self.filter.len()).unwrap_or(u16::MAX),
             filter: self.filter.as_ptr().cast_mut(),
         };
-        // Since Linux 5.19, this flag means that only a deadly signal interrupts a waiting call. Without the flag, any signal makes the
-        // kernel repeat the call.
+        // Since Linux 5.19, this flag means that only a deadly signal interrupts a waiting call. Without the flag, any
+        // signal makes the kernel repeat the call.
         let flags = [
             libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
             libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,

@@ -22,8 +22,8 @@ use crate::model::trace::{Touch, Use};
 const MAX_PATHS: usize = 500_000;
 const MAX_BYTES: usize = 64 << 20;
 
-/// The oldest supported version of Linux. Older versions cannot let a call continue (before 5.5), or do not report that all processes with
-/// the filter have ended (before 5.9). Then the program or lath would wait forever.
+/// The oldest supported version of Linux. Older versions cannot let a call continue (before 5.5), or do not report that
+/// all processes with the filter have ended (before 5.9). Then the program or lath would wait forever.
 const OLDEST_LINUX: (u32, u32) = (5, 9);
 
 /// The maximum size of a path, including the NUL at its end (`PATH_MAX` of Linux).
@@ -167,8 +167,8 @@ fn read(notification: &libc::seccomp_notif) -> Option<Touch> {
     Some(Touch { path: format!("{}/{path}", directory.to_str()?), by: call.by })
 }
 
-/// Returns the entry of `/proc/PID` that is a link to the directory of a relative path. Its target is a path of the image, because the
-/// sandbox has its own root.
+/// Returns the entry of `/proc/PID` that is a link to the directory of a relative path. Its target is a path of the
+/// image, because the sandbox has its own root.
 fn base(call: &Call, arguments: &[u64; 6]) -> String {
     // The kernel uses only 32 bits of this argument.
     let directory = call.directory.map_or(libc::AT_FDCWD, |index| arguments[index] as i32);

@@ -127,8 +127,8 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     (!value.contains('\n')).then(|| value.into_owned())
 }
 
-/// Returns one rule: `INDENT>START=LENGTH VALUE [&MASK] [~WORD SIZE] [+RANGE]`. The length has two bytes, and there are no
-/// blanks.
+/// Returns one rule: `INDENT>START=LENGTH VALUE [&MASK] [~WORD SIZE] [+RANGE]`. The length has two bytes, and there are
+/// no blanks.
 fn rule(attribute: &impl Fn(&str) -> Option<String>, depth: usize) -> Option<Vec<u8>> {
     let kind = attribute("type")?;
     let offset = attribute("offset")?;

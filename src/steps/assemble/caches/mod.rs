@@ -99,8 +99,8 @@ fn known<'a>(plugins: Vec<ImagePath>, entries: &'a BTreeMap<&str, String>) -> Ve
     plugins.into_iter().map(|path| (path.clone(), entry(&path))).collect()
 }
 
-/// Writes the entries of `plugins` to `path`, and returns the plugins without an entry. If there are no entries, no file
-/// is written.
+/// Writes the entries of `plugins` to `path`, and returns the plugins without an entry. If there are no entries, no
+/// file is written.
 fn write_list(
     tree: &mut Tree,
     path: &str,

@@ -117,7 +117,8 @@ impl Reader<'_> {
         last
     }
 
-    /// Reads a list of commands that may or may not run. It cannot end the script, and its commands are uncertain.
+    /// Reads a list of commands that may or may not run. The script continues after an `exit` in the list, and all
+    /// commands of the list are uncertain.
     fn maybe(&mut self, read: impl FnOnce(&mut Self) -> Flow) -> Flow {
         let was_certain = std::mem::replace(&mut self.is_certain, false);
         let flow = read(self);

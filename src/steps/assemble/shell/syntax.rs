@@ -1,7 +1,7 @@
 //! Reads the text of a shell script (POSIX, "Shell Command Language") into a tree of commands.
 //!
-//! Only the constructs that maintainer scripts use are understood. The value of a command substitution or of an arithmetic
-//! expansion is unknown, and redirections are kept only if they may create a file.
+//! Only the constructs that maintainer scripts use are understood. The value of a command substitution or of an
+//! arithmetic expansion is unknown, and redirections are kept only if they may create a file.
 
 use super::lexer::{Token, Word, tokens};
 

@@ -25,8 +25,9 @@ pub(super) fn distributions(
     Ok(distributions)
 }
 
-/// Reads the metadata at `path`: `NAME-VERSION.dist-info/METADATA` (packaging.python.org, "Recording installed projects"),
-/// or an `.egg-info`, which is a file or a folder. If the metadata cannot be read, the name of the folder is used.
+/// Reads the metadata at `path`: `NAME-VERSION.dist-info/METADATA` (packaging.python.org, "Recording installed
+/// projects"), or an `.egg-info`, which is a file or a folder. If the metadata cannot be read, the name of the folder
+/// is used.
 fn distribution(
     scene: &Scene<'_>,
     folder: &ImagePath,

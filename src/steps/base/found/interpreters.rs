@@ -183,8 +183,8 @@ fn binaries(scene: &Scene<'_>, place: &Place, library_folders: &[ImagePath]) -> 
     library.into_iter().chain([place.program.clone()]).collect()
 }
 
-/// Returns the folders of distributions in the order of `sys.path` (CPython, `Lib/site.py`): `PYTHONPATH`, the folder of
-/// the user, then the folders of the prefix or of the virtual environment. The first two are returned only if they
+/// Returns the folders of distributions in the order of `sys.path` (CPython, `Lib/site.py`): `PYTHONPATH`, the folder
+/// of the user, then the folders of the prefix or of the virtual environment. The first two are returned only if they
 /// exist.
 fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<Vec<ImagePath>, StoreError> {
     let version = place.version;

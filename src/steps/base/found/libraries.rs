@@ -40,7 +40,8 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
 /// The longest chain of files that include one another. Real files are included by `ld.so.conf` itself.
 const MAX_INCLUDES: usize = 16;
 
-/// Returns the folders in `ld.so.conf` and in the files that it includes, in order (ldconfig(8)). Each file is read once.
+/// Returns the folders in `ld.so.conf` and in the files that it includes, in order (ldconfig(8)). Each file is read
+/// once.
 fn configured(
     scene: &Scene<'_>,
     path: &str,

@@ -1,5 +1,5 @@
-//! Removes files of distributions that only their developers and scanners need: type stubs, the sources of extension modules,
-//! maps from JavaScript to its sources, and bills of materials.
+//! Removes files of distributions that only their developers and scanners need: type stubs, the sources of extension
+//! modules, maps from JavaScript to its sources, and bills of materials.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,8 @@ pub(super) fn developer_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreE
     Ok(going.into_iter().map(|(path, reason)| Proposal::Remove { path: path.clone(), reason }).collect())
 }
 
-/// Whether an extension module with the name of the source is beside it. Other sources may be templates that a program reads.
+/// Whether an extension module with the name of the source is beside it. Other sources may be templates that a program
+/// reads.
 fn is_source_of_module(tree: &Tree, source: &ImagePath) -> bool {
     let Some((begin, _)) = source.as_str().rsplit_once('.') else { return false };
     let Ok(first) = ImagePath::parse(begin) else { return false };

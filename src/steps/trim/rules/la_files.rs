@@ -1,5 +1,5 @@
-//! Removes `.la` files. They stay if the image has a compiler, if they belong to a package for development, or if a program
-//! in the image uses them to find its plugins.
+//! Removes `.la` files. They stay if the image has a compiler, if they belong to a package for development, or if a
+//! program in the image uses them to find its plugins.
 
 use super::compiler_files::{has_compiler, is_for_development};
 use super::{Proposal, Scene};

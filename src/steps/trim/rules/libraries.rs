@@ -115,7 +115,7 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// Returns the libraries that files outside the base name, each with the origin of such a file.
+/// Returns the libraries that are named by files outside the base. Each library has the origin of one of these files.
 fn named_libraries<'a>(scene: &Scene<'a>) -> BTreeMap<&'a str, &'a Origin> {
     let outside = scene.surveys().iter().filter(|(origin, _)| !scene.is_of_base(origin));
     outside.flat_map(|(origin, survey)| survey.named_libraries.iter().map(|name| (*name, *origin))).collect()

@@ -1,7 +1,7 @@
 //! Removes modules that no program of the image can import.
 //!
-//! The modules that stay are those that [`crate::model::reach`] finds from the programs of the image. A program that runs
-//! code of its users keeps all modules, because lath cannot know the imports of this code.
+//! The modules that stay are those that [`crate::model::reach`] finds from the programs of the image. A program that
+//! runs code of its users keeps all modules, because lath cannot know the imports of this code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -150,7 +150,8 @@ impl<'a> Reach<'a, '_> {
         }
         let contents = files.contents(path)?;
         let first = contents.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        // A script in another language may run any module of its distribution, so it counts as a file that cannot be read.
+        // A script in another language may run any module of its distribution, so it counts as a file that cannot be
+        // read.
         let is_meant = matches!(node.origin, Origin::Wheel { .. }) || first.windows(6).any(|word| word == b"python");
         Ok(first.starts_with(b"#!") && is_meant)
     }
@@ -341,9 +342,9 @@ impl<'a> Reach<'a, '_> {
         is_all || named.contains(&script.name) || started.as_ref() == Some(&script.name)
     }
 
-    /// Whether the users of the image can start or import the module themselves. This holds for the modules of a library
-    /// that they requested, for the package and the `__main__` of a program, and for everything that no distribution
-    /// contains.
+    /// Whether the users of the image can start or import the module themselves. This holds for the modules of a
+    /// library that they requested, for the package and the `__main__` of a program, and for everything that no
+    /// distribution contains.
     fn is_root(&self, name: &str, file: &ModulePath<'_>) -> bool {
         match file.origin {
             Origin::Wheel { name: distribution, .. } => {

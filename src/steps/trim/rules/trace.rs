@@ -1,8 +1,8 @@
 //! Removes modules and data of distributions that no check and no record of the user has used.
 //!
-//! A module stays if it was used. It also stays if import statements lead to it from a used module, so that no such statement
-//! can fail. If a program computes the name of a module, the module counts only if it was used. Data of a distribution stays
-//! if it was used, if it belongs to data that was used, or if a module that stays contains its name.
+//! A module stays if it was used. It also stays if import statements lead to it from a used module, so that no such
+//! statement can fail. If a program computes the name of a module, the module counts only if it was used. Data of a
+//! distribution stays if it was used, if it belongs to data that was used, or if a module that stays contains its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,8 +46,8 @@ struct Data<'a, 'b> {
     packages: BTreeSet<ImagePath>,
 }
 
-/// Data that a program would use together: the files of a folder without modules, at any depth, or the files of a package
-/// with the same ending.
+/// Data that a program would use together: the files of a folder without modules, at any depth, or the files of a
+/// package with the same ending.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     folder: ImagePath,

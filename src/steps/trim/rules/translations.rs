@@ -1,7 +1,7 @@
 //! Removes translations of distributions into languages that `--locale` does not name.
 //!
-//! These are the folders of gettext (`LANG/LC_MESSAGES`), with everything that is beside them in `LANG`, and the data of
-//! Babel (`locale-data/LANG.dat`). Without the option, all of them stay.
+//! These are the folders of gettext (`LANG/LC_MESSAGES`), with everything that is beside them in `LANG`, and the data
+//! of Babel (`locale-data/LANG.dat`). Without the option, all of them stay.
 
 use std::collections::BTreeSet;
 
