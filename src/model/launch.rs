@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use crate::model::image_path::ImagePath;
 use crate::model::start_up::EntryPoint;
 
@@ -22,7 +24,7 @@ pub(crate) struct Launch {
 }
 
 /// The parts of the image that the command names. They are loaded when the image starts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Started {
     /// The console script.
     pub(crate) script: Option<String>,

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use crate::model::image_path::ImagePath;
 use crate::model::modules::{ModuleFile, Modules, parent};
 use crate::model::python_file::PythonFile;
@@ -44,7 +46,7 @@ pub(crate) trait PythonSource {
 }
 
 /// The starting point of a program, which is `module` or `module:function`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct EntryPoint {
     pub(crate) module: String,
     pub(crate) function: Option<String>,

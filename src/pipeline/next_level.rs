@@ -1,26 +1,34 @@
 //! The bytes that the next level of trim would remove. They are computed while the checks run, and kept in the cache.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
+use crate::model::launch::Started;
+use crate::model::lock::LockedDeb;
 use crate::model::made::Made;
 use crate::model::receipt::NextLevel;
-use crate::model::request::{Request, SlimRequest, TrimLevel, TrimRequest};
+use crate::model::request::{PythonRequest, Request, SlimRequest, TrimLevel, TrimRequest};
+use crate::model::user_base::UserBase;
 use crate::outside::program;
 use crate::outside::store::{Bucket, Store, StoreError};
+use crate::steps::compile::bytecode_path;
 use crate::steps::trim::trim;
 
 /// Everything that the result depends on.
 #[derive(Serialize)]
-struct Key {
+struct Key<'a> {
     program: String,
     whole: Digest,
     slim: Digest,
-    /// The requests in their debug form, which has all fields.
-    request: String,
-    lock: String,
+    debs: &'a [LockedDeb],
+    /// The requested distributions.
+    distributions: Vec<&'a str>,
+    python: &'a PythonRequest,
+    user_base: &'a UserBase,
+    scripts: &'a [String],
+    started: &'a Started,
+    options: &'a TrimRequest,
 }
 
 /// Returns the gain of `--trim reach` for an image of the level `standard`. `None` for the other levels: only runs can
@@ -35,16 +43,23 @@ pub(super) fn next_level(made: &Made, request: &Request, store: &Store) -> Resul
         program: program::identity(),
         whole: made.assembly.tree.digest(),
         slim: made.tree.digest(),
-        request: format!("{wanted:?}"),
-        lock: format!("{:?}", made.lock.debs),
+        debs: &made.lock.debs,
+        distributions: made.assembly.programs.iter().map(|program| program.name.as_str()).collect(),
+        python: &request.python,
+        user_base: wanted.user_base,
+        scripts: wanted.scripts,
+        started: wanted.started,
+        options: wanted.options,
     });
     if let Some(known) = store.entry(Bucket::NextLevels, &key) {
         return Ok(Some(known));
     }
     let slim = trim(&made.assembly, &made.lock, &wanted, store)?;
     let links = made.tree.hard_links();
-    let shipped: BTreeSet<_> = made.tree.nodes.keys().filter(|path| !links.contains_key(*path)).collect();
-    let removed = slim.tree.removed.keys().filter(|path| shipped.contains(path));
+    let shipped = |path: &&ImagePath| !links.contains_key(*path);
+    let sources = slim.tree.removed.keys().filter(|path| path.as_str().ends_with(".py"));
+    let bytecode: Vec<ImagePath> = sources.filter_map(|path| bytecode_path(path, wanted.python.version)).collect();
+    let removed = slim.tree.removed.keys().filter(shipped).chain(&bytecode);
     let removed_bytes = removed.filter_map(|path| made.tree.nodes.get(path)).map(|node| node.size_bytes()).sum();
     let next = NextLevel { level: options.level, removed_bytes, notes: slim.notes };
     store.write_entry(Bucket::NextLevels, &key, &next)?;

@@ -38,7 +38,7 @@ fn stored(file: &Path) -> Vec<Value> {
     serde_json::Deserializer::from_slice(&text).into_iter().map(Result::unwrap).collect()
 }
 
-/// Returns the paths in a stored explanation.
+/// Returns the paths in a stored explanation, except the root directory.
 fn paths(stored: &Value) -> Vec<String> {
     let (columns, mut before) = (&stored["paths"], String::new());
     let shared = columns["shared"].as_array().unwrap().iter();
@@ -48,7 +48,7 @@ fn paths(stored: &Value) -> Vec<String> {
         before = format!("{}{}", &before[..shared], rest.as_str().unwrap());
         before.clone()
     });
-    joined.collect()
+    joined.filter(|path| path != "/").collect()
 }
 
 /// Explains some of the paths in a stored explanation, each by a call of its own.

@@ -111,7 +111,7 @@ fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, ver
 }
 
 /// Returns the path of a module's bytecode (PEP 3147).
-fn bytecode_path(source: &ImagePath, version: PythonVersion) -> Option<ImagePath> {
+pub(crate) fn bytecode_path(source: &ImagePath, version: PythonVersion) -> Option<ImagePath> {
     let tag = format!("cpython-{}{}", version.major, version.minor);
     let stem = source.file_name().trim_end_matches(".py");
     source.parent()?.join(&format!("__pycache__/{stem}.{tag}.pyc")).ok()
