@@ -18,16 +18,22 @@ impl Locale {
         (is_language && is_rest).then_some(Self(name))
     }
 
-    /// Whether a program in this language may use the translation: it is in the same language, and none of its regions
-    /// differs. `pt_BR` uses `pt`, and `pt` uses `pt_BR`, but `pt_PT` does not.
-    pub(crate) fn uses(&self, translation: &Self) -> bool {
-        let (mut own, mut other) = (self.0.split('_'), translation.0.split('_'));
-        loop {
-            match (own.next(), other.next()) {
-                (Some(own), Some(other)) if own != other => return false,
-                (Some(_), Some(_)) => {}
-                _ => return true,
-            }
+    /// Returns whether both are the same language. Regions and scripts do not count, because a program for one region
+    /// may need the data of another: Babel derives `es_MX` from `es_419`, and `pt_AO` from `pt_PT`.
+    pub(crate) fn is_same_language(&self, other: &Self) -> bool {
+        self.language() == other.language()
+    }
+
+    pub(crate) fn is_english(&self) -> bool {
+        self.language() == "en"
+    }
+
+    /// Returns the language without regions and scripts. Both forms of Norwegian, `nb` and `nn`, are `no`, because
+    /// Babel derives them from `no`.
+    fn language(&self) -> &str {
+        match self.0.split('_').next().unwrap_or_default() {
+            "nb" | "nn" => "no",
+            language => language,
         }
     }
 }
@@ -47,9 +53,25 @@ mod tests {
     }
 
     #[test]
-    fn a_region_uses_its_language_and_no_other_region() {
-        let uses = |own: &str, other: &str| Locale::parse(own).unwrap().uses(&Locale::parse(other).unwrap());
-        assert!(uses("pt_BR", "pt") && uses("pt", "pt_BR") && uses("zh_Hans_CN", "zh_Hans"));
-        assert!(!uses("pt_BR", "pt_PT") && !uses("de", "den") && !uses("de", "fr"));
+    fn all_regions_and_scripts_of_a_language_are_the_same_language() {
+        let is_same =
+            |one: &str, other: &str| Locale::parse(one).unwrap().is_same_language(&Locale::parse(other).unwrap());
+        for (one, other) in [
+            ("pt_BR", "pt"),
+            ("pt", "pt-br"),
+            ("pt_AO", "pt_PT"),
+            ("es_MX", "es_419"),
+            ("zh_TW", "zh_Hant"),
+            ("nb_NO", "no"),
+            ("nn", "nb"),
+        ] {
+            assert!(is_same(one, other) && is_same(other, one), "{one} {other}");
+        }
+        for (one, other) in [("de", "den"), ("de", "fr"), ("no", "nl"), ("pt_BR", "br")] {
+            assert!(!is_same(one, other) && !is_same(other, one), "{one} {other}");
+        }
+        let is_english = |name: &str| Locale::parse(name).unwrap().is_english();
+        assert!(is_english("en") && is_english("en_001") && is_english("en-GB"));
+        assert!(!is_english("enm") && !is_english("de"));
     }
 }

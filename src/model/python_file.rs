@@ -46,7 +46,7 @@ pub(crate) struct PythonFile {
 /// last part, it counts only if the file also has the module before this dot.
 ///
 /// If a name is added, the facts about Python files in the cache need a new version.
-pub(crate) const USES: [&str; 23] = [
+pub(crate) const USES: [&str; 24] = [
     "BrokenProcessPool",
     "HTTPHandler",
     "InterpreterPoolExecutor",
@@ -70,6 +70,7 @@ pub(crate) const USES: [&str; 23] = [
     "scrypt",
     "ssl",
     "start_tls",
+    "xmlrpclib",
 ];
 
 /// An import whose name is not a literal.

@@ -22,6 +22,9 @@ const BY_NAME: [&str; 10] = [
 const LISTING: [&str; 2] = ["iter_modules", "walk_packages"];
 /// Functions and classes that run other code: a file, a module that a user names, or lines that a user types.
 const RUNNING: [&str; 4] = ["InteractiveConsole", "InteractiveInterpreter", "run_module", "run_path"];
+/// The options of Python that are one letter without a value. In one word, they may come before `m`, as in `-Im`.
+/// Source: the documentation of Python, "Command line and environment".
+const FLAGS: &str = "bBdEiIOPqRsStuvx";
 /// A text that is longer than this is not a name.
 const MOST_CHARACTERS: usize = 120;
 
@@ -150,10 +153,10 @@ fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement
 }
 
 /// Returns the name in a text, if it may be the name of a module, of a group of entry points or of a Python file.
-/// Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma` and `tool.py`. The second value is whether the name contains
-/// a dot between two parts.
+/// Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma`, `-Ima` and `tool.py`. The second value is whether the name
+/// contains a dot between two parts.
 pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
-    let text = text.strip_prefix("-m").unwrap_or(text).trim();
+    let text = after_module_option(text).unwrap_or(text).trim();
     if text.len() > MOST_CHARACTERS {
         return None;
     }
@@ -170,6 +173,13 @@ pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
             && letters.all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
     };
     (!name.is_empty() && name.split('.').all(is_part)).then(|| (whole, name.contains('.')))
+}
+
+/// Returns the text after Python's option `-m`, which comes before the name of a module. This is `tool` for `-mtool`
+/// and `-Imtool`. It is empty for `-m` and `-Im`, because the name is then in the next text.
+pub(super) fn after_module_option(text: &str) -> Option<&str> {
+    let letters = text.strip_prefix('-')?;
+    letters.trim_start_matches(|letter: char| FLAGS.contains(letter)).strip_prefix('m')
 }
 
 #[cfg(test)]
@@ -224,7 +234,15 @@ mod tests {
     fn texts_with_names_are_kept_and_words_only_if_the_file_finds_modules() {
         let texts = |text: &str| file(text).texts.into_iter().collect::<Vec<_>>();
         assert_eq!(texts("x = ['a.b:c', 'word', 'two words', 'dir/tool.py', 'a..b']"), ["a.b", "tool.py"]);
-        assert_eq!(texts("x = [sys.executable, '-mtool', 'word']"), ["tool", "word"]);
+        for option in ["-mtool", "-Imtool", "-m tool"] {
+            assert_eq!(texts(&format!("x = [sys.executable, '{option}', 'word']")), ["tool", "word"], "{option}");
+        }
+        for option in ["-m", "-Im", "-um", "-Em", "-sm", "-bm", "-OOm", "-IBm"] {
+            assert_eq!(texts(&format!("x = [sys.executable, '{option}', 'word']")), ["word"], "{option}");
+        }
+        for option in ["--m", "-", "-I", "-c", "-1m", "--im"] {
+            assert_eq!(texts(&format!("x = [sys.executable, '{option}', 'word']")), [""; 0], "{option}");
+        }
         assert_eq!(texts("def __getattr__(name): return {'word'}"), ["word"]);
         for text in ["subprocess.run(['word'])", "Popen([sys.executable, 'word'])"] {
             assert_eq!(texts(text), [""; 0], "{text}");

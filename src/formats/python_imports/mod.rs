@@ -17,7 +17,7 @@ use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_key
 use ruff_python_ast::{self as ast, CmpOp, ExceptHandler, Expr, Number, Stmt, UnaryOp};
 use ruff_python_parser::parse_module;
 
-use self::dynamic::{Call, meaning, name_in};
+use self::dynamic::{Call, after_module_option, meaning, name_in};
 use self::text::{decode, nesting};
 use self::uses::Uses;
 use crate::model::python_file::{Import, ImportedName, PythonFile, When};
@@ -255,8 +255,7 @@ impl Collector {
         if text.contains("import ") && self.levels_of_text < MOST_LEVELS_OF_TEXT {
             self.add_program(text);
         }
-        // `-m` is the option of Python that comes before the name of a module.
-        self.finds_modules |= text.starts_with("-m");
+        self.finds_modules |= after_module_option(text).is_some();
         self.uses.add(text);
         match name_in(text) {
             Some((name, true)) => {
@@ -373,18 +372,29 @@ fn is_never(test: &Expr) -> bool {
     }
 }
 
-/// Whether it is `platform.system()`.
+/// Whether it is `platform.system()`, or `system()` after `from platform import system`. Another object with a method
+/// `system` does not count, because it may be the system of another computer.
 fn is_call_of_system(expr: &Expr) -> bool {
-    matches!(expr, Expr::Call(call) if matches!(&*call.func, Expr::Attribute(method) if method.attr.as_str() == "system"))
+    let Expr::Call(call) = expr else { return false };
+    is_name(&call.func, "system") || is_attribute(&call.func, "platform", "system")
 }
 
-/// Whether it is `sys.platform.startswith("win")`, or the same for another system.
+/// Whether it is `sys.platform.startswith("win")`, or the same for another system. The attribute `platform` of another
+/// object does not count.
 fn is_start_of_platform(call: &ast::ExprCall) -> bool {
     let Expr::Attribute(method) = &*call.func else { return false };
-    let is_platform = matches!(&*method.value, Expr::Attribute(value) if value.attr.as_str() == "platform");
     let begin = call.arguments.args.first().and_then(literal);
     let is_other = begin.is_some_and(|begin| *begin == *"win" || NEVER.contains(&&*begin));
-    method.attr.as_str() == "startswith" && is_platform && is_other
+    method.attr.as_str() == "startswith" && is_attribute(&method.value, "sys", "platform") && is_other
+}
+
+/// Whether it is this attribute of this variable, such as `sys.platform`.
+fn is_attribute(expr: &Expr, of: &str, attribute: &str) -> bool {
+    matches!(expr, Expr::Attribute(found) if found.attr.as_str() == attribute && is_name(&found.value, of))
+}
+
+fn is_name(expr: &Expr, name: &str) -> bool {
+    matches!(expr, Expr::Name(found) if found.id.as_str() == name)
 }
 
 /// Returns whether Python's compiler removes a block with this condition.
@@ -539,10 +549,12 @@ if 'Darwin' == system(): import s
 if sys.platform.startswith('win'): import t
 if sys.platform.startswith('linux') or name.startswith('win'): import u
 if platform.system() == 'Linux': import v
+if target.platform.startswith('win'): import w
+if target.system() == 'Windows' and self.platform.system() == 'Windows': import x
 ";
         let skipped: Vec<String> = imports(text).into_iter().filter(|line| line.contains("skipped")).collect();
         let names: String = skipped.iter().map(|line| &line[..1]).collect();
-        assert_eq!(names, "adehijlmoprt");
+        assert_eq!(names, "adehijlmoprst");
     }
 
     #[test]

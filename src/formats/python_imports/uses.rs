@@ -63,6 +63,7 @@ mod tests {
             assert_eq!(uses(text), ["scrypt"], "{text}");
         }
         assert_eq!(uses("import asyncio\nasyncio.open_connection(host, 1, ssl=True)"), ["ssl"]);
+        assert_eq!(uses("import x\nx.SyncManager(serializer='xmlrpclib')"), ["xmlrpclib"]);
         assert_eq!(uses("from concurrent.futures import *"), ["concurrent.futures.*"]);
         assert_eq!(uses("import hashlib # scrypt\n'uses scrypt'"), [""; 0]);
     }

@@ -1,7 +1,8 @@
 //! Chains of reasons. A chain begins at a path, a module or a package. It continues with the things that need it, and
 //! ends at the request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
 
@@ -199,8 +200,9 @@ impl<'a> Graph<'a> {
     }
 
     fn edges_of_module(&self, module: &str) -> Vec<(Edge, Option<Subject>)> {
+        let root = OnceCell::new();
         let edge = |cause: &Cause| match cause {
-            Cause::Root => self.root(module),
+            Cause::Root => root.get_or_init(|| self.root(module)).clone(),
             Cause::PackageOf { module } => Edge::PackageOf { module: module.clone() },
             Cause::ImportedBy { module } => Edge::ImportedBy { module: module.clone() },
             Cause::ComputedBy { module } => Edge::ComputedBy { module: module.clone() },
@@ -211,9 +213,14 @@ impl<'a> Graph<'a> {
         let causes = self.causes(module);
         let mut edges: Vec<(Edge, Option<Subject>)> =
             causes.iter().map(|cause| (edge(cause), cause.module().and_then(next))).collect();
-        let of_packages = self.inside.get(module).into_iter().flatten().filter(|inside| {
-            !causes.iter().any(|cause| matches!(cause, Cause::PackageOf { module } if module == *inside))
-        });
+        let packages_of: BTreeSet<&str> = causes
+            .iter()
+            .filter_map(|cause| match cause {
+                Cause::PackageOf { module } => Some(module.as_str()),
+                _ => None,
+            })
+            .collect();
+        let of_packages = self.inside.get(module).into_iter().flatten().filter(|inside| !packages_of.contains(*inside));
         edges.extend(of_packages.map(|inside| (Edge::PackageOf { module: (*inside).to_owned() }, next(inside))));
         edges
     }

@@ -10,7 +10,7 @@ use super::chain::{Chain, Edge, Graph, Subject};
 
 /// The maximum number of chains that are returned.
 const MAX_CHAINS: usize = 100;
-/// The maximum number of reasons in a search.
+/// The maximum number of reasons that a search examines.
 const MAX_STEPS: usize = 200_000;
 /// The maximum number of reasons in a chain.
 const MAX_LENGTH: usize = 500;
@@ -64,7 +64,8 @@ impl Part {
         while let Some(subject) = next.pop_front() {
             part.is_cut |= graph.is_cut(&subject);
             let mut own = Vec::new();
-            for (edge, target) in graph.edges(&subject) {
+            let edges = if steps > MAX_STEPS { Vec::new() } else { graph.edges(&subject) };
+            for (edge, target) in edges {
                 steps += 1;
                 if steps > MAX_STEPS {
                     part.is_cut = true;
@@ -113,6 +114,7 @@ impl Part {
         let mut partial = vec![Partial { at: Some(0), before: None, length: 0 }];
         let mut next = BinaryHeap::from([Reverse((0, 0))]);
         let mut found = Vec::new();
+        let mut examined = 0;
         while let Some(Reverse((_, place))) = next.pop() {
             let Partial { at, length, .. } = partial[place];
             let Some(at) = at else {
@@ -122,10 +124,15 @@ impl Part {
                 found.push(self.chain(&partial, place));
                 continue;
             };
-            if length == MAX_LENGTH || partial.len() > MAX_STEPS {
+            if length == MAX_LENGTH {
                 return (found, true);
             }
             for (number, (_, target)) in self.steps[at].iter().enumerate() {
+                // Reasons that no chain can use are counted too, because examining them takes as much time.
+                examined += 1;
+                if examined > MAX_STEPS {
+                    return (found, true);
+                }
                 let rest = target.map_or(Some(0), |target| self.distances[target]);
                 if let Some(rest) = rest.filter(|_| !target.is_some_and(|target| contains(&partial, place, target))) {
                     next.push(Reverse((length + 1 + rest, partial.len())));
@@ -231,6 +238,24 @@ mod tests {
         assert!(!all_of(&explanation).are_more);
         explanation.modules.cut = ["m0".to_owned()].into();
         assert!(all_of(&explanation).are_more);
+    }
+
+    #[test]
+    fn many_reasons_that_lead_back_end_the_search() {
+        // Each of 50 things needs the thing with the position 51. That thing has many reasons that lead back to the
+        // beginning, and one that ends the chain.
+        let search = |back: usize| {
+            let mut steps: Vec<Vec<Step>> = vec![vec![(Edge::Root, Some(51))]; 51];
+            steps[0] = (1..=50).map(|place| (Edge::Root, Some(place))).collect();
+            steps.push(vec![(Edge::Root, Some(0)); back]);
+            steps[51].push((Edge::Root, None));
+            let mut part = Part { steps, ..Part::default() };
+            part.distances = part.distances();
+            part.search()
+        };
+        let chain = vec![Edge::Root; 3];
+        assert_eq!(search(10), (vec![chain; 50], false));
+        assert!(search(MAX_STEPS / 10).1);
     }
 
     #[test]

@@ -11,6 +11,14 @@ use crate::model::reach::Cause;
 
 /// The maximum number of causes of all modules.
 const MAX_CAUSES: usize = 1_000_000;
+/// The maximum size of a name. It is much higher than in real images. It is necessary because each cause gets a copy of
+/// a name, so a few stored bytes could fill the memory.
+const MAX_NAME_BYTES: usize = 1_000;
+/// The maximum size of all copies of names.
+const MAX_COPIED_BYTES: usize = 64 << 20;
+/// The maximum number of scripts, started modules and modules to keep. Each module from which the search for others
+/// starts is compared with all of them.
+const MAX_STARTS: usize = 5_000;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct ModuleColumns {
@@ -96,6 +104,10 @@ impl ModuleColumns {
 
     pub(super) fn modules(self) -> Result<Modules, String> {
         let Self { folders, scripts, started, kept, causes } = self;
+        let starts = scripts.len() + started.len() + kept.len();
+        if starts > MAX_STARTS {
+            return Err(format!("it has {starts} scripts and started modules, and the limit is {MAX_STARTS}"));
+        }
         let mut modules = Modules { folders, scripts, started, kept, ..Modules::default() };
         if let Some(columns) = causes {
             columns.read_into(&mut modules)?;
@@ -140,36 +152,61 @@ impl CauseColumns {
     }
 
     fn read_into(&self, modules: &mut Modules) -> Result<(), String> {
-        let names = self.names.texts()?;
-        same_length("counts", self.counts.len(), names.len())?;
+        let mut names = Names::new(self.names.texts()?)?;
+        same_length("counts", self.counts.len(), names.all.len())?;
         let all = self.counts.iter().copied().fold(0, usize::saturating_add);
         if all > MAX_CAUSES {
             return Err(format!("it has more than {MAX_CAUSES} causes of modules"));
         }
         same_length("kinds", self.kinds.len(), all)?;
         same_length("by", self.by.len(), all)?;
-        in_range("cut", &self.cut, names.len())?;
         let mut columns = self.kinds.iter().copied().zip(self.by.iter().copied());
         let mut causes = BTreeMap::new();
-        for (name, count) in names.iter().zip(&self.counts) {
+        for (place, count) in self.counts.iter().enumerate() {
             let own: Vec<(Kind, usize)> = columns.by_ref().take(*count).collect();
-            causes.insert(name.clone(), read(&own, &names)?);
+            causes.insert(names.copy("counts", place)?, read(&own, &mut names)?);
         }
         modules.causes = Some(causes);
-        modules.cut = self.cut.iter().map(|place| names[*place].clone()).collect();
+        modules.cut = self.cut.iter().map(|place| names.copy("cut", *place)).collect::<Result<_, _>>()?;
         Ok(())
     }
 }
 
+/// The names of modules, of which copies are made up to a limit.
+struct Names {
+    all: Vec<String>,
+    /// The size of all copies.
+    copied_bytes: usize,
+}
+
+impl Names {
+    fn new(all: Vec<String>) -> Result<Self, String> {
+        if let Some(bytes) = all.iter().map(String::len).find(|bytes| *bytes > MAX_NAME_BYTES) {
+            return Err(format!("it has a module with a name of {bytes} bytes, and the limit is {MAX_NAME_BYTES}"));
+        }
+        Ok(Self { all, copied_bytes: 0 })
+    }
+
+    /// Returns the name at a position of a column.
+    fn copy(&mut self, column: &str, place: usize) -> Result<String, String> {
+        in_range(column, &[place], self.all.len())?;
+        let name = &self.all[place];
+        self.copied_bytes += name.len();
+        if self.copied_bytes > MAX_COPIED_BYTES {
+            return Err(format!("the names in its causes of modules have more than {MAX_COPIED_BYTES} bytes"));
+        }
+        Ok(name.clone())
+    }
+}
+
 /// Reads the causes of one module.
-fn read(columns: &[(Kind, usize)], names: &[String]) -> Result<Vec<Cause>, String> {
+fn read(columns: &[(Kind, usize)], names: &mut Names) -> Result<Vec<Cause>, String> {
     let mut causes = Vec::with_capacity(columns.len());
     let mut before = None;
     for (number, &(kind, difference)) in columns.iter().enumerate() {
         let start = before.filter(|(earlier, _)| number > 1 && *earlier == kind).map_or(0, |(_, place)| place);
         let place = difference.saturating_add(start);
-        in_range("by", &[place], names.len())?;
-        causes.push(kind.cause(names[place].clone()));
+        causes.push(kind.cause(names.copy("by", place)?));
         before = Some((kind, place));
     }
     Ok(causes)
@@ -216,5 +253,40 @@ mod tests {
             let found = serde_json::from_value::<Explanation>(value).unwrap_err().to_string();
             assert!(found.contains(message), "{column}: {found}");
         }
+    }
+
+    /// Returns the error for the example after `change` has changed its modules.
+    fn refused(change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let mut value = serde_json::to_value(example()).unwrap();
+        change(&mut value["modules"]);
+        serde_json::from_value::<Explanation>(value).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn names_that_many_causes_repeat_cannot_fill_the_memory() {
+        let longest = "z".repeat(MAX_NAME_BYTES);
+        let too_long = refused(|modules| modules["causes"]["names"]["rest"][3] = format!("{longest}z").into());
+        assert!(too_long.contains("a module with a name of 1001 bytes, and the limit is 1000"), "{too_long}");
+        let number = MAX_COPIED_BYTES / MAX_NAME_BYTES + 1;
+        let in_causes = refused(|modules| {
+            modules["causes"]["names"]["rest"][3] = longest.as_str().into();
+            modules["causes"]["counts"] = vec![0, 0, 0, number].into();
+            modules["causes"]["kinds"] = vec!["i"; number].into();
+            // The first two numbers are positions, and the others are differences.
+            modules["causes"]["by"] = (0..number).map(|cause| if cause < 2 { 3_usize } else { 0 }).collect();
+        });
+        let in_cut = refused(|modules| {
+            modules["causes"]["names"]["rest"][3] = longest.as_str().into();
+            modules["causes"]["cut"] = vec![3_usize; number].into();
+        });
+        for found in [in_causes, in_cut] {
+            assert!(found.contains("the names in its causes of modules have more than 67108864 bytes"), "{found}");
+        }
+    }
+
+    #[test]
+    fn too_many_started_modules_are_refused() {
+        let found = refused(|modules| modules["started"] = vec!["a"; MAX_STARTS].into());
+        assert!(found.contains("it has 5001 scripts and started modules, and the limit is 5000"), "{found}");
     }
 }

@@ -152,6 +152,8 @@ pub(crate) enum RegistryError {
     OutOfStep { task: Task },
     #[error("cannot {task}: the registry has lost the upload")]
     Lost { task: Task },
+    #[error("cannot add an entry to `{list}`: another program writes the same list; run the command again")]
+    Replaced { list: String },
     #[error("cannot {task}: cannot read its bytes")]
     Read { task: Task, source: io::Error },
     #[error("cannot {task}: cannot save its bytes")]

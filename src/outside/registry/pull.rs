@@ -45,6 +45,13 @@ impl Registry {
         .await
     }
 
+    /// Fetches a manifest from the registry itself, even if the registry has mirrors.
+    pub(super) async fn pull_own_manifest(&self, image: &ImageReference) -> Result<Document, RegistryError> {
+        let task = Task::FetchManifest { image: image.to_string() };
+        let access = pulling(&self.host(image), image, task);
+        with_retries(&*self.listener, || self.manifest_once(&access, image)).await
+    }
+
     /// Calls `pull` for each host that may have the image, until one call succeeds. If all fail, returns the error of
     /// the registry itself.
     async fn pulled_from_any<T>(

@@ -26,7 +26,7 @@ pub(super) const SUBJECT_HEADER: &str = "oci-subject";
 impl Registry {
     /// Pushes a manifest by its digest. The manifest refers to `subject`. `descriptor` is its entry in the list of
     /// referrers. If the registry does not support such lists, the entry is added to the index that is used instead of
-    /// the list.
+    /// the list. If other programs replace the index each time, this is an error.
     pub(crate) fn push_referrer(
         &self,
         image: &ImageReference,
@@ -46,13 +46,14 @@ impl Registry {
                     return Ok(());
                 }
             }
-            Ok(())
+            Err(RegistryError::Replaced { list: tagged.to_string() })
         })
     }
 
     /// Adds an entry to the list with this tag. Returns whether the list had it already.
     async fn add_to_list(&self, tagged: &ImageReference, descriptor: &Descriptor) -> Result<bool, RegistryError> {
-        let mut index = match self.pull_manifest(tagged).await {
+        // The list of a mirror may be outdated. It must not replace the list of the registry.
+        let mut index = match self.pull_own_manifest(tagged).await {
             Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(tagged))?,
             Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),
             Err(error) => return Err(error),

@@ -33,8 +33,8 @@ use thiserror::Error;
 pub(crate) use self::emulator::Emulation;
 pub(crate) use self::order::Ended;
 use self::order::Order;
-use self::warden::Warden;
 pub(crate) use self::warden::serve as serve_warden;
+use self::warden::{Jobs, Warden};
 pub(crate) use self::written::open_written;
 use crate::model::hint::{Hint, Hints, MachineHint};
 use crate::model::platform::Architecture;
@@ -219,7 +219,8 @@ impl Sandbox {
         if let Some(warden) = wardens.get(&user) {
             return Ok(Arc::clone(warden));
         }
-        let warden = Arc::new(Warden::start(user, false)?);
+        let group = wardens.values().find_map(|warden| warden.group());
+        let warden = Arc::new(Warden::start(user, Jobs::Checks { group })?);
         wardens.insert(user, Arc::clone(&warden));
         Ok(warden)
     }
@@ -233,7 +234,7 @@ impl Sandbox {
         let job = self.own_run(job);
         let refused = |refusal| SandboxError::of(refusal, &job);
         let failed = |source| SandboxError::Io { program: job.program(), source };
-        let warden = Warden::start(job.uid(), true).map_err(refused)?;
+        let warden = Warden::start(job.uid(), Jobs::OwnRun).map_err(refused)?;
         let order = Order { root: root.to_owned(), job: job.clone() };
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];

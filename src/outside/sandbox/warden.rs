@@ -12,7 +12,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use fs_err as fs;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -39,35 +39,46 @@ const READY: &str = "ready";
 /// error.
 pub(super) const DESCRIPTORS: usize = 4;
 
+/// The jobs that a warden runs.
+pub(super) enum Jobs {
+    /// The user's own run, without limits.
+    OwnRun,
+    /// Jobs of a build. If another warden has a group, its group is used.
+    Checks { group: Option<Arc<Group>> },
+}
+
 /// A running warden, from lath's side.
 #[derive(Debug)]
 pub(super) struct Warden {
     child: Mutex<Child>,
     socket: UnixStream,
     process: u32,
-    /// The group is removed after the process has ended.
-    _group: Option<Group>,
+    /// All wardens of a build share one group. It is removed after their processes have ended.
+    group: Option<Arc<Group>>,
 }
 
 impl Warden {
     /// Starts a warden for jobs that run as `user` in the sandbox. The warden for the user's own run shares lath's
     /// terminal. All others have their own process group, so that they do not receive the terminal's signals.
-    pub(super) fn start(user: u32, is_own_run: bool) -> Result<Self, Refusal> {
+    pub(super) fn start(user: u32, kind: Jobs) -> Result<Self, Refusal> {
         let unavailable = |error: io::Error| Refusal::Unavailable { reason: format!("its process: {error}") };
         let maps = identity::maps(user)?;
         let (socket, other_end) = UnixStream::pair().map_err(unavailable)?;
         let mut command = Command::new("/proc/self/exe");
         command.args([WORD, if maps.is_some() { MAPPED } else { PLAIN }]);
         command.stdin(OwnedFd::from(other_end));
-        if !is_own_run {
-            command.stdout(Stdio::null()).process_group(0);
-        }
-        let group = if is_own_run { None } else { Group::make() };
+        let group = match kind {
+            Jobs::OwnRun => None,
+            Jobs::Checks { group } => {
+                command.stdout(Stdio::null()).process_group(0);
+                group.or_else(|| Group::make().map(Arc::new))
+            }
+        };
         let child = command.spawn().map_err(unavailable)?;
         let process = child.id();
         // From here on, the process ends if this value is dropped.
-        let warden = Self { child: Mutex::new(child), socket, process, _group: group };
-        if let Some(group) = &warden._group {
+        let warden = Self { child: Mutex::new(child), socket, process, group };
+        if let Some(group) = &warden.group {
             // If the process cannot be added to the group, the group limits nothing, but the other limits still apply.
             let _ = group.add(process);
         }
@@ -113,6 +124,11 @@ impl Warden {
         (&own).write_all(&words).map_err(failed)?;
         own.shutdown(std::net::Shutdown::Write).map_err(failed)?;
         Ok(own)
+    }
+
+    /// Returns the group of its process.
+    pub(super) fn group(&self) -> Option<Arc<Group>> {
+        self.group.clone()
     }
 
     pub(super) fn process(&self) -> u32 {

@@ -110,8 +110,14 @@ impl Current {
 
     /// Removes everything in `folder` that is not in the tree. It must be empty.
     fn clear(&self, folder: &str) -> io::Result<()> {
-        let Ok(entries) = fs::read_dir(self.location.root.join(folder)) else { return Ok(()) };
-        for entry in entries {
+        let root = self.location.root.join(folder.trim_end_matches('/'));
+        match fs::symlink_metadata(&root) {
+            // If it were a link, the files of the host would be removed.
+            Ok(metadata) if !metadata.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found?,
+        };
+        for entry in fs::read_dir(&root)? {
             let entry = entry?;
             let name = entry.file_name().into_string().map_err(|_| io::ErrorKind::InvalidFilename)?;
             let path = ImagePath::parse(&format!("/{folder}{name}")).map_err(io::Error::other)?;

@@ -34,7 +34,7 @@ use self::compare::{Answer, Pair, Reply, Verdict, judge};
 use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
 use self::missing::Image;
 use self::own_code::OwnCode;
-use self::staged::{Asked, Question, Staged};
+use self::staged::{Asked, Question, Replies, Staged};
 use self::verdicts::Verdicts;
 use crate::catalog::programs;
 use crate::model::digest::Digest;
@@ -151,9 +151,10 @@ struct ProofKey<'a> {
 }
 
 /// The key of the files that an earlier proof of a tree put back. Bytecode is no part of it, because a build without a
-/// proof may have none.
+/// proof may have none. The program is a part of it, because another lath may put other files back.
 #[derive(Serialize)]
 struct KnownKey {
+    program: String,
     slim: Digest,
     whole: Digest,
 }
@@ -161,7 +162,11 @@ struct KnownKey {
 impl KnownKey {
     fn of(made: &Made) -> Digest {
         let is_code = |path: &ImagePath, _: &Node| !path.is_bytecode() && path.file_name() != "__pycache__";
-        Digest::of_key(&Self { slim: made.tree.digest_of(is_code), whole: made.assembly.tree.digest_of(is_code) })
+        Digest::of_key(&Self {
+            program: crate::outside::program::identity(),
+            slim: made.tree.digest_of(is_code),
+            whole: made.assembly.tree.digest_of(is_code),
+        })
     }
 }
 
@@ -390,8 +395,34 @@ fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     }
 }
 
-/// Compares the results of all checks in both trees. Checks without a cached result run now, in parallel. Imports and
-/// loads run in the untrimmed tree only if they fail in the trimmed one.
+/// Returns the questions of all tasks in the order in which they are asked. The user's checks as another user are in the
+/// second list. They do not run beside the other checks, and do not use their time.
+fn in_order(tasks: &[Task]) -> [Vec<Asked>; 2] {
+    let is_extra = |asked: &Asked| matches!(&asked.task, Task::Command(command) if command.is_extra);
+    let all = tasks.iter().enumerate().map(|(number, task)| Asked::all(number, task));
+    let (extra, first): (Vec<Asked>, Vec<Asked>) = all.partition(is_extra);
+    [first, extra]
+}
+
+/// Returns the replies of the trimmed tree, and those of the untrimmed tree that it must have. Imports and loads run in
+/// the untrimmed tree only if they fail in the trimmed one. If both trees are the same, only the first one is asked.
+fn ask_both(slim: &mut Staged<'_>, whole: &mut Staged<'_>, asked: &[Asked]) -> Result<(Replies, Replies), ProveError> {
+    if slim.side.digest == whole.side.digest {
+        return Ok((slim.replies(asked)?, Replies::new()));
+    }
+    let commands = asked.iter().filter(|asked| asked.has_output());
+    let commands: Vec<Asked> = commands.filter_map(|asked| asked.only(|_| true)).collect();
+    let (found, claimed) = rayon::join(|| slim.replies(asked), || whole.replies(&commands));
+    let (found, mut claimed) = (found?, claimed?);
+    let has_failed =
+        |question: &Question| matches!(found.get(question), Some(Reply::Answer(answer)) if answer.exit_code != 0);
+    let imports = asked.iter().filter(|asked| !asked.has_output());
+    let failed: Vec<Asked> = imports.filter_map(|asked| asked.only(has_failed)).collect();
+    claimed.extend(whole.replies(&failed)?);
+    Ok((found, claimed))
+}
+
+/// Compares the results of all checks in both trees. Checks without a cached result run now, in parallel.
 fn compare(
     slim: &mut Staged<'_>,
     whole: &mut Staged<'_>,
@@ -399,23 +430,18 @@ fn compare(
     puts_back: bool,
 ) -> Result<ProofSummary, ProveError> {
     let is_trimmed = slim.side.digest != whole.side.digest;
-    let all = || tasks.iter().enumerate().map(|(number, task)| Asked::all(number, task));
-    let asked: Vec<Asked> = all().collect();
-    let commands: Vec<Asked> = all().filter(|asked| is_trimmed && asked.has_output()).collect();
-    let (found, claimed) = rayon::join(|| slim.replies(&asked), || whole.replies(&commands));
-    let (found, mut claimed) = (found?, claimed?);
-    if is_trimmed {
-        let has_failed =
-            |question: &Question| matches!(found.get(question), Some(Reply::Answer(answer)) if answer.exit_code != 0);
-        let imports = asked.iter().filter(|asked| !asked.has_output());
-        let failed: Vec<Asked> = imports.filter_map(|asked| asked.only(has_failed)).collect();
-        claimed.extend(whole.replies(&failed)?);
+    let in_order = in_order(tasks);
+    let (mut found, mut claimed) = (Replies::new(), Replies::new());
+    for asked in &in_order {
+        let (more_found, more_claimed) = ask_both(slim, whole, asked)?;
+        found.extend(more_found);
+        claimed.extend(more_claimed);
     }
     let image = Image { tree: slim.side.tree, python: slim.side.common.python };
     let mut searches = if puts_back { SEARCHES } else { 0 };
     let Common { clock, is_driven, .. } = slim.side.common;
     let mut verdicts = Verdicts::new(image, is_driven, clock.limit_secs);
-    for question in asked.iter().flat_map(|asked| &asked.questions) {
+    for question in in_order.iter().flatten().flat_map(|asked| &asked.questions) {
         let (task, item) = (&tasks[question.task], question.item);
         let reply = found.get(question);
         let Some(Reply::Answer(found)) = reply else {
@@ -517,6 +543,21 @@ mod tests {
 
     fn batch() -> Task {
         Task::of_extension_modules(&["a", "b", "c"])
+    }
+
+    #[test]
+    fn the_checks_of_the_user_as_another_user_are_asked_after_all_others() {
+        let mut extra = Task::of_script("check as another user");
+        if let Task::Command(command) = &mut extra {
+            command.is_extra = true;
+        }
+        let tasks = [batch(), extra, Task::of_script("check"), Task::of_script("tool")];
+        let numbers = |asked: Vec<Asked>| {
+            let questions = asked.into_iter().flat_map(|asked| asked.questions);
+            questions.map(|question| (question.task, question.item)).collect::<Vec<_>>()
+        };
+        let expected = [vec![(0, 0), (0, 1), (0, 2), (2, 0), (3, 0)], vec![(1, 0)]];
+        assert_eq!(in_order(&tasks).map(numbers), expected);
     }
 
     #[test]

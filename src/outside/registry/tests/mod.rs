@@ -4,6 +4,7 @@ mod access;
 mod places;
 mod pull;
 mod push;
+mod referrers;
 
 use std::sync::{Arc, Mutex};
 

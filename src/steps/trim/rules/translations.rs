@@ -13,8 +13,8 @@ use crate::outside::store::StoreError;
 
 /// The name of the folder for messages in each language, which is part of the interface of `gettext`.
 const MESSAGES: &str = "LC_MESSAGES";
-/// Programs have their texts in English, and Babel derives all other languages from `root`.
-const ALWAYS: [&str; 3] = ["en", "en_US", "root"];
+/// The name of the folder that contains a folder for each language.
+const LOCALE: &str = "locale";
 
 pub(super) fn translations(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let wanted = &scene.request().options.locales;
@@ -22,11 +22,14 @@ pub(super) fn translations(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreErro
         return Ok(Vec::new());
     }
     let folders: BTreeSet<ImagePath> = scene.distribution_files().filter_map(folder_of_language).collect();
+    // English always stays, because programs have their own texts in it. Babel derives all languages from `root`, which
+    // is not the name of a language, so it stays, too.
     let is_other = |name: &str| {
-        let is_always = ALWAYS.contains(&name) || name.starts_with("en_US_");
-        !is_always && Locale::parse(name).is_some_and(|locale| !wanted.iter().any(|wanted| wanted.uses(&locale)))
+        let stays = |locale: &Locale| locale.is_english() || wanted.iter().any(|one| one.is_same_language(locale));
+        Locale::parse(name).is_some_and(|locale| !stays(&locale))
     };
-    let others: BTreeSet<&ImagePath> = folders.iter().filter(|folder| is_other(folder.file_name())).collect();
+    let others = folders.iter().filter(|folder| is_other(folder.file_name()) && !is_package(folder, scene));
+    let others: BTreeSet<&ImagePath> = others.collect();
     let is_translation = |path: &&ImagePath| {
         let mut above = std::iter::successors(path.parent(), ImagePath::parent);
         above.any(|folder| others.contains(&folder)) || language_of_data(path).is_some_and(is_other)
@@ -38,6 +41,15 @@ pub(super) fn translations(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreErro
 /// Returns `locale/de` for `locale/de/LC_MESSAGES/app.mo`.
 fn folder_of_language(path: &ImagePath) -> Option<ImagePath> {
     path.parent().filter(|folder| folder.file_name() == MESSAGES)?.parent()
+}
+
+/// Returns whether a folder is a package of Python with a short name, and not the folder of a language. Each folder in
+/// `site-packages` may be a package. The folders of languages in Django are packages, too, but they are in `locale`.
+fn is_package(folder: &ImagePath, scene: &Scene<'_>) -> bool {
+    let above = folder.parent();
+    let above = above.as_ref().map_or("", ImagePath::file_name);
+    let has_init = folder.join("__init__.py").is_ok_and(|file| scene.whole().tree.nodes.contains_key(&file));
+    above == "site-packages" || has_init && above != LOCALE
 }
 
 /// Returns `de` for `locale-data/de.dat`.
