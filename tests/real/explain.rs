@@ -92,7 +92,7 @@ const KINDS: [(&str, &str); 6] = [
     ("two", "black --platform linux/amd64 --platform linux/arm64 --trim reach"),
     ("whole", "httpie --trim none"),
     ("traced", "httpie --trim trace"),
-    ("app", "app"),
+    ("app", "./app"),
     ("copied", "six --copy app/data:/data --copy app/main.py:/opt/main.py"),
     ("based", "humanize --base oci:base:1"),
 ];
@@ -103,7 +103,7 @@ fn every_path_of_several_kinds_of_images_is_explained() {
     lath::succeeded(said);
     for (name, words) in KINDS {
         let words: Vec<&str> = words.split_whitespace().collect();
-        let (layout, file) = (format!("oci:{name}:1"), format!("{name}.explanation"));
+        let (layout, file) = (format!("oci:{name}-image:1"), format!("{name}.explanation"));
         let words = [&["build"], words.as_slice(), &["-t", name, "-o", &layout, "--explanation", &file]].concat();
         let mut lath = command(&home, &words);
         if name == "based" {
@@ -111,7 +111,7 @@ fn every_path_of_several_kinds_of_images_is_explained() {
         }
         lath::succeeded(lath.output().unwrap());
         let stored = stored(&home.join(&file));
-        let checked = oci::check(&home.join(name)).unwrap();
+        let checked = oci::check(&home.join(format!("{name}-image"))).unwrap();
         assert_eq!(stored.len(), checked.platforms.len(), "{name}");
         for (stored, image) in stored.iter().zip(&checked.platforms) {
             let in_image: BTreeSet<String> = image.files.keys().map(|path| absolute(path)).collect();
