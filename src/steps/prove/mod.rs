@@ -50,6 +50,7 @@ use crate::model::receipt::{NotRun, ProofNote, ProofSummary, PutBack, shortened}
 use crate::model::request::{ProveRequest, Volume};
 use crate::model::trace::Trace;
 use crate::model::tree::{Node, Origin, Tree};
+use crate::outside::program;
 use crate::outside::sandbox::{Emulation, SandboxError, cannot_write_to};
 use crate::outside::stage::{Stage, StageError};
 use crate::outside::store::{Bucket, StoreError};
@@ -163,7 +164,7 @@ impl KnownKey {
     fn of(made: &Made) -> Digest {
         let is_code = |path: &ImagePath, _: &Node| !path.is_bytecode() && path.file_name() != "__pycache__";
         Digest::of_key(&Self {
-            program: crate::outside::program::identity(),
+            program: program::identity(),
             slim: made.tree.digest_of(is_code),
             whole: made.assembly.tree.digest_of(is_code),
         })
@@ -177,11 +178,14 @@ pub(crate) fn known_lacks(made: &Made, world: &World) -> Vec<PutBack> {
 
 /// Adds `lacks` to those that are known of this tree, because other checks may have found others.
 fn remember(lacks: &[PutBack], made: &Made, world: &World) -> Result<(), StoreError> {
-    let mut known = known_lacks(made, world);
-    known.extend(
-        lacks.iter().filter(|lack| !known.iter().any(|other| other.path == lack.path)).cloned().collect::<Vec<_>>(),
-    );
-    world.store.write_entry(Bucket::Lacks, &KnownKey::of(made), &known)
+    let key = KnownKey::of(made);
+    let mut known: Vec<PutBack> = world.store.entry(Bucket::Lacks, &key).unwrap_or_default();
+    for lack in lacks {
+        if known.iter().all(|other| other.path != lack.path) {
+            known.push(lack.clone());
+        }
+    }
+    world.store.write_entry(Bucket::Lacks, &key, &known)
 }
 
 /// The key of the results of one task. The digest covers the files that the task depends on.
@@ -229,12 +233,13 @@ pub(crate) fn prove(
     let tasks = checks::tasks(made, request, named, &own);
     let whole = untrimmed(made);
     let (slim_digest, whole_digest) = rayon::join(|| made.tree.digest(), || whole.digest());
+    let is_driven = request.level >= TrimLevel::Trace;
     let key = Digest::of_key(&ProofKey {
         slim: slim_digest,
         whole: whole_digest,
         tasks: tasks.iter().map(Task::key).collect(),
         identity: Identity::of(&made.launch),
-        is_driven: request.level >= TrimLevel::Trace,
+        is_driven,
     });
     if let Some(proved) = earlier(&key, puts_back, world) {
         return Ok(proved);
@@ -243,7 +248,7 @@ pub(crate) fn prove(
     let clock = Clock::start(request.proof.limit_secs);
     let user_base = request.user_base.path().as_str();
     let python = request.python.version;
-    let (emulation, is_driven) = (&emulation, request.level >= TrimLevel::Trace);
+    let emulation = &emulation;
     let common = Common { launch: &made.launch, python, user_base, emulation, is_driven, clock: &clock, world };
     let slim = Side::new(common, &made.tree, slim_digest, false).apart_from(&own);
     let whole = Side::new(common, &whole, whole_digest, true).apart_from(&own);
