@@ -21,7 +21,7 @@ pub(crate) fn is_image_name(text: &str) -> bool {
     qualified(name).len() <= MAX_NAME_CHARACTERS
         && registry.is_none_or(is_host)
         && path.split('/').all(is_component)
-        // Engines would understand such a name as the digest of an image.
+        // Names of 64 hexadecimal digits are refused, because engines take such a name for the digest of an image.
         && !(path.len() == 64 && path.bytes().all(|byte| byte.is_ascii_hexdigit()))
         && tag.is_none_or(is_tag)
 }

@@ -98,7 +98,7 @@ pub(crate) enum WheelSource {
     Index,
     /// A requirement contains its URL (PEP 508, "Direct references").
     Url,
-    /// A requirement contains the wheel's path on this machine. Then `url` begins with `file:`.
+    /// A requirement contains the wheel's path on this machine. In this case, `url` begins with `file:`.
     Path,
 }
 

@@ -150,8 +150,8 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// Whether it leads to all modules of a package or of a distribution. There can be one for each pair of its
-    /// modules.
+    /// Whether this cause leads to all modules of a package or of a distribution. There can be one such cause for each
+    /// pair of these modules.
     fn is_of_all(&self) -> bool {
         matches!(self, Self::ComputedBy { .. } | Self::Unread { .. })
     }
@@ -179,7 +179,7 @@ pub(crate) struct Reached {
     /// The further causes of modules. If a package is reached because of several modules in it, only the first is a
     /// cause.
     pub(crate) more: BTreeMap<String, BTreeSet<Cause>>,
-    /// The modules that have more causes than these.
+    /// The modules that have more causes than these fields contain.
     pub(crate) cut: BTreeSet<String>,
     /// Distributions with modules that run Python code from elsewhere. The value is one of these modules, which is
     /// reached.

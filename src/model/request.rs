@@ -463,7 +463,7 @@ pub(crate) struct RuntimeRequest {
     /// The user in the form `uid` or `uid:gid`.
     pub(crate) user: String,
     pub(crate) workdir: Option<ImagePath>,
-    /// For example `8080/tcp`.
+    /// The ports, such as `8080/tcp`.
     pub(crate) expose: Vec<String>,
     /// The directories at which an engine mounts volumes.
     pub(crate) volumes: Vec<ImagePath>,
@@ -486,7 +486,7 @@ pub(crate) struct WrittenScript {
 pub(crate) struct Healthcheck {
     /// The command in exec form.
     pub(crate) command: Vec<String>,
-    /// `None` means the engine's default. This applies to all times.
+    /// `None` means the engine's default. The same applies to the other times.
     pub(crate) interval_secs: Option<u64>,
     pub(crate) timeout_secs: Option<u64>,
     pub(crate) start_period_secs: Option<u64>,
@@ -563,9 +563,9 @@ pub(crate) struct PackRequest {
 }
 
 impl PackRequest {
-    /// The latest time that is possible in all parts of an image. A tar header has eleven octal digits for a time,
-    /// which end on 2242-03-16. A pax record could contain later times, but not every engine can set them. For example,
-    /// containerd uses 64 bits for nanoseconds, which end in 2262.
+    /// The latest time that is possible in all parts of an image. A tar header has eleven octal digits for a time, so
+    /// the latest time is on 2242-03-16. A pax record could contain later times, but not every engine can set them. For
+    /// example, containerd counts nanoseconds in 64 bits, so its latest time is in 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
     /// This is 1980-01-01T00:00:01Z. A zip archive cannot contain an earlier time. Some programs write their own files
     /// into zip archives, for example programs that build documentation.

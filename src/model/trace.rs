@@ -14,8 +14,8 @@ use crate::model::tree::{Kind, Tree};
 const TITLE: &str = "lath trace ";
 const VERSION: &str = "1";
 
-/// The maximum size of a record. The next constant is the maximum number of paths. They are much higher than in real
-/// records, and limit the memory.
+/// The maximum size of a record. The next constant is the maximum number of paths. Both limits are much higher than in
+/// real records. They limit the memory.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
 const MAX_PATHS: usize = 500_000;
 

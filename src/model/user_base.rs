@@ -47,8 +47,8 @@ impl UserBase {
     }
 
     /// Returns a line for a path file (`.pth`). With this line, `python` finds the user base even if no environment
-    /// variables are set. Programs also search for data in it. If the user site is already in `sys.path`, its own path
-    /// files were read before. They must not be read again.
+    /// variables are set. Programs also find data of the user base with it. If the user site is already in `sys.path`,
+    /// its own path files must not be read a second time.
     ///
     /// The user site must come before the distributions of a base image, so that it hides them. If environment
     /// variables name the user base, the order is the same.

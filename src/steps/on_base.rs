@@ -96,7 +96,7 @@ pub(crate) fn on_base(
 /// The facts about a base image that decide which wheels and packages fit: its Python and its release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ground<'a> {
-    /// The Python that the program runs with. `None` if lath adds the release's.
+    /// The Python that the program runs with. `None` if lath adds the Python of the release.
     interpreter: Option<&'a Interpreter>,
     release: Option<String>,
 }

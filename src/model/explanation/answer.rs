@@ -61,7 +61,7 @@ pub(crate) enum Fate {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         more_chains: bool,
     },
-    /// The option that keeps it is in the words of a command line.
+    /// `kept_by` is the option that keeps the path, as it is written on a command line.
     Removed { rule: Removed, kept_by: String },
 }
 

@@ -1,5 +1,5 @@
-//! Files of wheels in the user base: site-packages, scripts and data. They are placed like an installer does it
-//! (packaging.python.org, "Recording installed projects", "Entry points specification").
+//! Files of wheels in the user base: site-packages, scripts and data. They are placed in the same way as by an
+//! installer (packaging.python.org, "Recording installed projects", "Entry points specification").
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Seek as _};
@@ -172,7 +172,7 @@ struct Placed<'a> {
     path: String,
     /// The path in the wheel.
     shown: &'a str,
-    /// Equal for equal contents.
+    /// Two files have the same text here if their contents are equal.
     contents: String,
 }
 

@@ -133,8 +133,8 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
-        // Names of attributes are kept, too. An entry also adds the parents of its path, and the path may lead through
-        // a link.
+        // The names of attributes count, because they are kept, too. The real paths are counted as well: an entry also
+        // adds the parents of its path, and the path may lead through a link.
         let own_bytes = entry.path.len() + entry.attributes.iter().map(String::len).sum::<usize>();
         let before = reading.changes.size();
         files_bytes += reading.take(entry)?;

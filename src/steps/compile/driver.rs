@@ -34,7 +34,7 @@ pub(super) fn drive(
     sandbox: &Sandbox,
 ) -> Result<Vec<Option<u64>>, CompileError> {
     fs::write(work.join("files.json"), serde_json::to_vec(paths)?).map_err(CompileError::Folder)?;
-    // Without `site`, the process contains only the objects of the interpreter itself.
+    // `-S` leaves out `site`, so the process contains only the objects of the interpreter itself.
     let argv = [trees.python.program(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned(), IMAGE.to_owned()];
     let env = [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
     // The driver reads only sources of the image.

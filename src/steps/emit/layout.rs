@@ -88,7 +88,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     try_to_write(path)
 }
 
-/// Whether the folder is the beginning of a layout, from a running build or from one that was killed.
+/// Whether the folder is an unfinished layout, from a running build or from one that was killed.
 fn is_begun(path: &Path) -> bool {
     let is_own = |entry: fs::DirEntry| {
         let name = entry.file_name();

@@ -79,7 +79,7 @@ pub(crate) enum EmitError {
 }
 
 impl EmitError {
-    /// The path of the user that could not be written to.
+    /// Returns the destination that could not be written to, if that was the cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Write { path, .. } | Self::Fill { path, .. } => Some(path),
@@ -206,8 +206,8 @@ fn write(
         Ok(())
     });
     if let Err(error) = staged {
-        // Files are removed in the reverse order, because a destination may be in a folder that was created for an
-        // earlier destination. This folder must be removed last.
+        // Destinations are dropped in the reverse order, because a destination may be in a folder that was created for
+        // an earlier one. This folder must be removed last.
         while ready.pop().is_some() {}
         return Err(error);
     }

@@ -6,7 +6,7 @@ use fs_err as fs;
 
 use super::EmitError;
 
-/// If a path leads through more links than this, they are taken for a circle (`MAXSYMLINKS` of Linux).
+/// If a path leads through more links than this, lath assumes that the links form a circle (`MAXSYMLINKS` of Linux).
 const MOST_LINKS: usize = 40;
 
 /// A place that lath writes to.

@@ -84,7 +84,7 @@ impl Place {
         (kind, is_small, Reverse(if is_small { None } else { bytes.checked_ilog2() }))
     }
 
-    /// Returns a size. Layers of this kind up to this size are joined even if there are not too many layers.
+    /// Returns a size in bytes. Layers of this kind up to this size are joined even if there are not too many layers.
     fn small_bytes(&self) -> u64 {
         if matches!(self, Self::Package(_)) { SMALL_PACKAGES_BYTES } else { SMALL_DISTRIBUTIONS_BYTES }
     }

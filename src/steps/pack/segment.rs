@@ -193,7 +193,7 @@ pub(super) fn end(request: PackRequest, store: &Store) -> Result<Digest, PackErr
 struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,
-    /// The compressed form of a chunk of zeros, after the first one. Sparse files have many such chunks.
+    /// The compressed form of a chunk of zeros, if there was one before. Sparse files have many such chunks.
     zeros: Option<Vec<u8>>,
     /// The compressor is reused, because a new one for each small file would be slow.
     zstd: Option<zstd::bulk::Compressor<'static>>,

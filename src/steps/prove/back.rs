@@ -1,7 +1,7 @@
 //! Finds the removed files that a check needs, so that they can be put back.
 //!
-//! The check runs in the trimmed tree together with a part of the removed files. If it works, the part contains the
-//! needed files, and is halved again. So a file is found even if no message names it.
+//! The check runs in the trimmed tree together with a part of the removed files. If the check works, the part contains
+//! the needed files, and is halved again. So a file is found even if no message names it.
 
 use super::checks::Task;
 use super::compare::{Answer, Reply};
@@ -9,7 +9,7 @@ use super::{ProveError, Side, Staged};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::Tree;
 
-/// The most files that are searched for one check. If it needs more, the next proof finds them.
+/// The most files that are searched for one check. If the check needs more files, the next proof finds them.
 const MOST: usize = 4;
 
 /// Returns removed files without which the result of `task` is not `claim`. `named` are those that the output names,
@@ -49,8 +49,8 @@ fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
 }
 
 /// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. The first `first` members
-/// are tried before all others. Empty if not even all members together work, or if a result of `works` is unknown.
-/// Otherwise, the members that are found would depend on the time.
+/// are tried before all others. Empty if not even all members together work, or if a result of `works` is unknown. An
+/// unknown result is not used, because the members that are found would then depend on the time.
 fn search<T: Copy, E>(
     order: &[T],
     first: usize,
@@ -72,7 +72,8 @@ fn search<T: Copy, E>(
         end = order.len();
     }
     while needed.len() < MOST && end > 0 && (needed.is_empty() || !works(&[&needed])?) {
-        // `needed` and the members before `high` work, and `needed` with those before `low` does not.
+        // The check works with `needed` and the members before `high`. It fails with `needed` and the members before
+        // `low`.
         let (mut low, mut high) = (0, end);
         while high - low > 1 {
             let middle = low.midpoint(high);

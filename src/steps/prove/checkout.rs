@@ -144,7 +144,8 @@ impl<'a> Checkout<'a> {
                 let (command, stderr) = (item.name.clone(), (*error).to_owned());
                 replies.push(Reply::Answer(Answer { command, exit_code, stderr, ..Answer::default() }));
             }
-            // A process with many items may need longer than its time limit. Only an item that hangs does so alone.
+            // A process with many items may exceed its time limit even if no item hangs. In a process of its own, an
+            // item exceeds the limit only if it hangs.
             let has_progress = shared.timeout_secs.is_some() && !errors.is_empty();
             if let Some(item) = rest.get(errors.len()).filter(|_| !has_progress) {
                 let stderr = "it ends the process".to_owned();

@@ -146,7 +146,7 @@ pub(super) fn judge<E>(
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
         Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint, lacks: Vec::new() })
     };
-    // A busy machine may be less busy now.
+    // The check runs once more, because a busy machine may be less busy now.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };
     let slim = unhurried.as_ref().unwrap_or(slim);
     if must && slim.exit_code != 0 {
@@ -209,8 +209,8 @@ fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, O
     pairs.find(|(part, other)| part != other).map_or((slim, claimed), |(part, other)| (part, Some(other)))
 }
 
-/// Returns the removed paths that the output names. It may contain the path, the name of a library or another file, a
-/// module, or a program that was called.
+/// Returns the removed paths that the output names. The output may contain the path, the name of a library or another
+/// file, a module, or a program that was called.
 fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
     let mut words: Vec<&str> = said

@@ -151,8 +151,9 @@ struct ProofKey<'a> {
     is_driven: bool,
 }
 
-/// The key of the files that an earlier proof of a tree put back. Bytecode is no part of it, because a build without a
-/// proof may have none. The program is a part of it, because another lath may put other files back.
+/// The key of the files that an earlier proof of a tree put back. Bytecode is not a part of the key, because a build
+/// without a proof may have none. The program lath is a part of the key, because another version of lath may put other
+/// files back.
 #[derive(Serialize)]
 struct KnownKey {
     program: String,
@@ -171,12 +172,13 @@ impl KnownKey {
     }
 }
 
-/// Returns the files that earlier proofs of this tree have put back. They are known even if nothing runs now.
+/// Returns the files that earlier proofs of this tree have put back. They are known even if this build runs no checks.
 pub(crate) fn known_lacks(made: &Made, world: &World) -> Vec<PutBack> {
     world.store.entry(Bucket::Lacks, &KnownKey::of(made)).unwrap_or_default()
 }
 
-/// Adds `lacks` to those that are known of this tree, because other checks may have found others.
+/// Adds `lacks` to the files that are already known for this tree, because proofs with other checks may have found
+/// other files.
 fn remember(lacks: &[PutBack], made: &Made, world: &World) -> Result<(), StoreError> {
     let key = KnownKey::of(made);
     let mut known: Vec<PutBack> = world.store.entry(Bucket::Lacks, &key).unwrap_or_default();
@@ -196,8 +198,8 @@ struct AnswerKey<'a> {
     identity: Identity<'a>,
 }
 
-/// The most differing checks of one proof for which lath searches the missing files. Other checks often need the same
-/// files.
+/// The most differing checks of one proof for which lath searches the missing files. More searches are seldom useful,
+/// because other checks often need the same files.
 const SEARCHES: usize = 4;
 
 /// The result of a proof.
@@ -305,7 +307,7 @@ struct Common<'a> {
     /// The user base, as a path.
     user_base: &'a str,
     emulation: &'a Emulation,
-    /// Whether the paths that some of the checks use drove the trimming.
+    /// Whether the paths that some of the checks use have decided what was trimmed.
     is_driven: bool,
     clock: &'a Clock,
     world: &'a World,
@@ -331,7 +333,8 @@ impl<'a> Side<'a> {
         Self { common, tree, digest, base_digest, others_digest: digest, may_fail }
     }
 
-    /// The same, but results of checks of other distributions are used again if only `own` has changed.
+    /// Returns the same side, but the results of checks of other distributions are used again if only `own` has
+    /// changed.
     fn apart_from(self, own: &OwnCode) -> Self {
         Self { others_digest: self.tree.digest_of(|_, node| !own.has(node)), ..self }
     }
@@ -391,7 +394,7 @@ enum Claim {
     Unknown,
 }
 
-/// Returns the claim on a check of `task`. `found` is its result in the trimmed tree.
+/// Returns the result that a check of `task` must have in the trimmed tree. `found` is its result in the trimmed tree.
 fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     match (task, untrimmed) {
         (Task::Batch(_), _) if found.exit_code == 0 => Claim::Success,
@@ -400,8 +403,8 @@ fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     }
 }
 
-/// Returns the questions of all tasks in the order in which they are asked. The user's checks as another user are in the
-/// second list. They do not run beside the other checks, and do not use their time.
+/// Returns the questions of all tasks in the order in which they are asked. The user's checks as another user are in
+/// the second list. They do not run at the same time as the other checks, and do not use up the time of those checks.
 fn in_order(tasks: &[Task]) -> [Vec<Asked>; 2] {
     let is_extra = |asked: &Asked| matches!(&asked.task, Task::Command(command) if command.is_extra);
     let all = tasks.iter().enumerate().map(|(number, task)| Asked::all(number, task));
@@ -409,8 +412,9 @@ fn in_order(tasks: &[Task]) -> [Vec<Asked>; 2] {
     [first, extra]
 }
 
-/// Returns the replies of the trimmed tree, and those of the untrimmed tree that it must have. Imports and loads run in
-/// the untrimmed tree only if they fail in the trimmed one. If both trees are the same, only the first one is asked.
+/// Returns the replies of the trimmed tree, and the replies of the untrimmed tree with which they must agree. Imports
+/// and loads run in the untrimmed tree only if they fail in the trimmed one. If both trees are the same, only the first
+/// one is asked.
 fn ask_both(slim: &mut Staged<'_>, whole: &mut Staged<'_>, asked: &[Asked]) -> Result<(Replies, Replies), ProveError> {
     if slim.side.digest == whole.side.digest {
         return Ok((slim.replies(asked)?, Replies::new()));
@@ -497,7 +501,7 @@ fn explain(
     slim: &mut Staged<'_>,
     whole: &Tree,
 ) -> Result<(), ProveError> {
-    // The check fails in both trees, or it is so slow that a search would not end.
+    // There is no search if the check fails in both trees, or if it is so slow that a search would not end.
     if difference.claimed().is_none() || claim.timeout_secs.is_some() {
         return Ok(());
     }

@@ -88,7 +88,7 @@ fn claims_of(checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Claim>, ProveEr
     if let Task::Batch(batch) = task {
         let mut working = Batch { is_shared: true, ..batch.clone() };
         let mut failing = Batch { items: Vec::new(), ..working.clone() };
-        // Without the items that fail, others may fail, too.
+        // If the items that fail are left out, others may fail, too.
         loop {
             let failed: Vec<Item> = failed(checkout, &working)?.into_iter().map(|failed| failed.item).collect();
             if failed.is_empty() {
@@ -251,7 +251,7 @@ impl Places<'_> {
         path.file_name().ends_with(".py") && self.made.tree.nodes.keys().any(is_same)
     }
 
-    /// Whether it is a library that Python or a reached extension module needs.
+    /// Whether the file is a library that Python or a reached extension module needs.
     fn is_needed(&self, node: &Node) -> bool {
         let mut kept = node.kept.as_ref();
         for _ in 0..8 {

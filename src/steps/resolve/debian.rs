@@ -89,8 +89,8 @@ impl From<DebianError> for Stop {
     }
 }
 
-/// Returns the packages of `wanted` and all packages that they need by `rules`, sorted by name, without the packages of
-/// the base image.
+/// Returns the packages of `wanted` and all packages that they need according to `rules`, sorted by name, without the
+/// packages of the base image.
 pub(super) fn close(index: &PackageIndex, wanted: &[Wanted], rules: Rules<'_>) -> Result<Vec<LockedDeb>, DebianError> {
     let mut narrowed: BTreeMap<String, Vec<Relation>> = BTreeMap::new();
     for _ in 0..ATTEMPTS {

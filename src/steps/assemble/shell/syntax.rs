@@ -25,7 +25,7 @@ pub(super) struct Pipeline {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    /// The words, and the files that it may write.
+    /// The words of the command, and the files that it may write.
     Simple {
         words: Vec<Word>,
         outputs: Vec<Word>,

@@ -1,4 +1,4 @@
-//! An image that exists -> another place. Documents are copied byte by byte, so that digests stay the same if the
+//! Copies an existing image to another place. Documents are copied byte by byte, so that digests stay the same if the
 //! destination can contain the documents (docs/decisions/0129-copies-of-images.md).
 
 mod packed;
@@ -52,7 +52,7 @@ pub(crate) enum CopyError {
 }
 
 impl CopyError {
-    /// The path of the user that could not be written to.
+    /// Returns the destination that could not be written to, if that was the cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),
@@ -88,7 +88,7 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
         None => image.root().clone(),
     };
     let mut graph = Graph::of(&image, root)?;
-    // A Docker archive has no manifest of its own.
+    // A Docker archive and a daemon contain no manifest, so lath makes one.
     let is_made = matches!(source, ImageSource::DockerArchive { .. } | ImageSource::Daemon(_));
     if is_made && !has_one_platform(destination) {
         graph = graph.compressed(&image, world)?;
@@ -166,7 +166,7 @@ struct Graph {
     root: Document,
     /// The documents below the root. Each comes after the documents that it refers to.
     documents: Vec<Document>,
-    /// The manifests among all of them, in the order of the index.
+    /// All manifests of the image, in the order of the index.
     manifests: Vec<Manifest>,
     packed: Option<Packed>,
 }

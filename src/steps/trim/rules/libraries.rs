@@ -54,7 +54,8 @@ struct Candidates<'a> {
     by_path: BTreeMap<&'a ImagePath, &'a Linkage>,
     /// The same libraries by each name under which a loader may look for them.
     by_name: BTreeMap<&'a str, &'a ImagePath>,
-    /// Libraries that only another library opens. They are no need of their own, and go with the library.
+    /// Libraries that only another library opens. They are not a need of their own. If the library is removed, they are
+    /// removed, too.
     plugins: Vec<(&'a ImagePath, &'a Linkage)>,
     /// All other ELF files.
     others: Vec<(&'a ImagePath, &'a Linkage)>,

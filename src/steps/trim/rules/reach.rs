@@ -109,7 +109,8 @@ impl<'a> Reach<'a, '_> {
         Some(format!("the module `{module}` runs code that it is given"))
     }
 
-    /// Returns the reason if all modules stay, because lath cannot look into an archive.
+    /// Returns the reason if `.pth` files add an archive. All modules stay then, because lath cannot look into the
+    /// archive.
     fn archive(added: &Added) -> Option<String> {
         added.archives.first().map(|archive| format!("`{archive}` is an archive with modules"))
     }
@@ -368,7 +369,7 @@ impl<'a> Reach<'a, '_> {
             }
         }
         groups.retain(|group, _| group != "console_scripts" && group != "gui_scripts");
-        // A program that runs a script names it, too.
+        // Each script is a group as well, because a program that runs the script contains its name.
         for script in &self.whole.scripts {
             groups.entry(script.name.clone()).or_default().insert(self.module_of(script));
         }

@@ -95,7 +95,7 @@ impl<'a, 'b> Data<'a, 'b> {
         let mut candidates: BTreeMap<&Origin, Vec<&ImagePath>> = BTreeMap::new();
         for path in self.scene.distribution_files().filter(|path| is_candidate(path)) {
             let node = &self.scene.tree.nodes[path];
-            // A library that a module of the distribution may load, under any of its names.
+            // This is a library that a module of the distribution may load, under any of its names.
             let is_library = path.file_name().contains(".so") && self.modules.contains_key(&node.origin);
             if self.with_modules.contains(&node.origin) && !is_library {
                 candidates.entry(&node.origin).or_default().push(path);
