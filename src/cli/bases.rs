@@ -37,8 +37,8 @@ impl<'a> ReleaseName<'a> {
         }
     }
 
-    /// Reads a value of `--base`. `None` if it names an image, because its tag is more than the name of a release:
-    /// `debian:trixie-slim`, `debian:12.11`.
+    /// Reads a value of `--base`. `None` if it names an image: its tag is then more than the name of a release, as in
+    /// `debian:trixie-slim` and `debian:12.11`.
     fn of_base(text: &'a str) -> Option<Self> {
         let release = Self::parse(text).ok()?;
         let is_known = releases::find(release.distribution, release.name).is_some();

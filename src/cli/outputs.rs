@@ -82,7 +82,7 @@ pub(super) fn pushed_registries(settings: &Settings) -> Vec<String> {
 fn pushed(name: &str, repo: Option<&str>) -> Result<ImageReference, Failure> {
     let whole = match repo.map(|repo| repo.trim_end_matches('/')) {
         Some(repo) if !is_image_name(&format!("{repo}/x")) => {
-            // The whole text may be a URL with a password.
+            // The text is not shown, because it may be a URL with a password.
             return Err(usage(
                 "cannot read the value of `--repo`: write a registry and a prefix, such as `ghcr.io/team`, without `https://`",
             ));

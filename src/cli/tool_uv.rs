@@ -128,7 +128,7 @@ impl Entry<'_> {
         usage(format!("cannot read `tool.uv.{}` of `{}`: {}", self.key, self.file, reason.trim()))
     }
 
-    /// uv has another name for the default.
+    /// uv has another name for the default value.
     fn prereleases(&self) -> Result<Prereleases, Failure> {
         match self.value.as_str() {
             Some("if-necessary-or-explicit") => Ok(Prereleases::IfNecessary),

@@ -141,14 +141,14 @@ fn failure_of(source: &Source, reason: Reason) -> BuildFailure {
     BuildFailure { hint, ..failure(&source.shown(), reason) }
 }
 
-/// Returns the entry of the lock. The request adds who requires it.
+/// Returns the entry of the lock. The caller adds the names of the distributions that require it.
 fn locked(open: &OpenSource, finished: Finished) -> LockedWheel {
     let Finished { wheel, plan, tree } = finished;
     let build = LockedBuild {
         from: open.built_from(),
         requires: plan.requires,
         packages: plan.packages.into_iter().collect(),
-        // Hints are for images.
+        // The tree gets no hints, because hints are only for images.
         tree: PlatformLock { hints: Vec::new(), ..tree },
         dependencies: wheel.dependencies(),
     };

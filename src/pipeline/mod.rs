@@ -328,7 +328,7 @@ fn make(
 ) -> Result<Made, BuildError> {
     let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, options, stage, world)?;
     let Made { lock, assembly, launch, .. } = made;
-    // A second round has the same messages.
+    // Messages are shown only in the first round, because a second round has the same messages.
     let is_first_round = options.put_back.is_empty();
     if is_first_round {
         warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));

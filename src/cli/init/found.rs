@@ -74,7 +74,7 @@ fn table<'a>(parent: &'a Table, key: &str) -> Option<&'a Table> {
 
 /// Returns the name of a folder.
 fn name_of(folder: &Path) -> Option<String> {
-    // The path of the current folder is empty.
+    // The path of the current folder is empty, so it is made absolute first.
     let whole = fs::canonicalize(Path::new(".").join(folder)).ok()?;
     whole.file_name()?.to_str().map(str::to_owned)
 }

@@ -79,7 +79,7 @@ pub(crate) fn list(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles, AppFi
             paths.insert(entry.into_path());
         }
     }
-    // git may track files that `.gitignore` excludes.
+    // git may track files that `.gitignore` excludes, so these files are added.
     let tracked = tracked(&root).map_err(|source| read(&root, source))?;
     paths.extend(tracked.iter().filter(|path| filter.counts_with_folders(path)).map(|path| root.join(path)));
     let mut entries = Vec::new();

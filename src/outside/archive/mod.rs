@@ -458,7 +458,7 @@ fn signed_index(pocket: &Pocket, release: &Release, path: String, file: &IndexFi
 /// The server's response, or the stored file if it has not changed.
 struct Fetched {
     release: KeptRelease,
-    /// Whether it must be stored after it was verified.
+    /// Whether the file must be stored after it was verified.
     is_new: bool,
     /// The stored file, if the server sent a different file.
     before: Option<KeptRelease>,

@@ -120,8 +120,8 @@ fn named_in(config: &Config) -> Named<'_> {
     Named { os: &config.os, architecture: &config.architecture, variant }
 }
 
-/// Whether an entry of an index is not an image. BuildKit adds manifests with attestations, and these have this
-/// platform.
+/// Whether an entry of an index is not an image. BuildKit adds manifests with attestations, and their entries have the
+/// platform `unknown/unknown`.
 pub(super) fn is_attestation(entry: &Descriptor) -> bool {
     entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
 }

@@ -57,7 +57,7 @@ pub(crate) fn parse(document: &Document) -> Result<ImageDocument, ImagesError> {
     }
     let mut value = value;
     if value["mediaType"].is_null() {
-        // Before version 1.1 of the specification, manifests could lack this field.
+        // Before version 1.1 of the specification, manifests could lack the field `mediaType`.
         value["mediaType"] = media_type.into();
     }
     serde_json::from_value(value).map(ImageDocument::Manifest).map_err(unreadable)

@@ -124,7 +124,8 @@ fn text(requirement: &Requirement, hashes: &[String]) -> Result<String, PypiErro
             let file = install_path.file_name().unwrap_or_default().to_string_lossy();
             (format!("{named} @ {file}"), Some(digest_of(install_path, &requirement.to_string())?))
         }
-        // The files of a folder may change. The requirements of the distribution are compared when it is built.
+        // There is no digest, because the files of a folder may change. The requirements of the distribution are
+        // compared when it is built.
         RequirementSource::Directory { .. } => (format!("{named} @ directory"), None),
         _ => (public(&requirement.to_string()), None),
     };

@@ -1,7 +1,7 @@
 //! Resolves Python requirements with uv's crates. Other modules do not use these crates, except to read netrc. The host
 //! needs no Python.
 //!
-//! It returns only lath's own types: the wheels for a request on one platform.
+//! This module returns only lath's own types: the wheels for a request on one platform.
 
 mod ahead;
 mod bounded;

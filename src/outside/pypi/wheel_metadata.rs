@@ -194,7 +194,8 @@ impl<'a> WheelMetadata<'a> {
                 match error.kind() {
                     // If a server sends more than the limit, that is an error and not a reason to skip the version.
                     _ if BodyError::within(&error).is_some() => Err(error.into()),
-                    // In these cases, either lath is offline, or uv reads the same document again. It has a size limit.
+                    // In these cases, either lath is offline, or uv reads the same document again, which has a size
+                    // limit.
                     ErrorKind::Offline(_) | ErrorKind::MetadataParseError(..) | ErrorKind::Metadata(..) => {
                         uv.get_or_build_wheel_metadata(dist).await
                     }

@@ -20,7 +20,8 @@ use crate::outside::registry::tokens::Scope;
 use crate::outside::registry::upload_body::{self, Part, ReadFailure};
 use crate::outside::registry::{Registry, Sent, Upload};
 
-/// The number of attempts without progress. Together with the pauses, a registry has ten seconds to recover.
+/// The maximum number of attempts without progress. With the pauses between them, a registry has ten seconds to
+/// recover.
 const ATTEMPTS: u32 = 6;
 /// If the registry loses an upload, it begins again at the first byte. This is the maximum number of such beginnings.
 const BEGINNINGS: u32 = 3;

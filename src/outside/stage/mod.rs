@@ -108,11 +108,11 @@ impl Current {
         self.location.memory.is_some() && MOUNT_POINTS.iter().all(|folder| self.clear(folder).is_ok())
     }
 
-    /// Removes everything in `folder` that is not in the tree. It must be empty.
+    /// Removes everything in `folder` that is not in the tree. Folders among it must be empty.
     fn clear(&self, folder: &str) -> io::Result<()> {
         let root = self.location.root.join(folder.trim_end_matches('/'));
         match fs::symlink_metadata(&root) {
-            // If it were a link, the files of the host would be removed.
+            // If `folder` were a link, files of the host would be removed.
             Ok(metadata) if !metadata.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             found => found?,
@@ -299,7 +299,7 @@ mod tests {
         let fresh = tempfile::tempdir().unwrap();
         check_out(&store, &other, fresh.path()).unwrap();
         assert_eq!(listing(&root), listing(fresh.path()));
-        // No mount point has files in it, so this directory is not used again.
+        // A directory with a file in a mount point is not used again, because a sandbox leaves mount points empty.
         fs::create_dir_all(root.join("work/own")).unwrap();
         all.reuse(next);
         let mut last = all.stage();

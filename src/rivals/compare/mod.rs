@@ -121,8 +121,8 @@ fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed
     load
 }
 
-/// Computes the same image without these leftovers. Of the standard library, only the modules imported at start-up are
-/// compiled, like in lath's image.
+/// Computes the same image without the files that apt leaves behind. Of the standard library, only the modules imported
+/// at start-up are compiled, like in lath's image.
 fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     let source = put_program(own, &mut load);

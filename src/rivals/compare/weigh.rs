@@ -23,8 +23,8 @@ const DOCUMENT_BYTES: u64 = 17_000;
 const MANUAL_BYTES: u64 = 3_000;
 const TRANSLATION_BYTES: u64 = 56_000;
 
-/// The size of a compiled module of the standard library and of a package in `dist-packages`, and its ratio to the
-/// source.
+/// The average sizes of the bytecode of one module: in the standard library, and in `dist-packages`. The last constant
+/// is the size of bytecode in percent of its source.
 const STDLIB_BYTECODE_BYTES: u64 = 19_000;
 const PACKAGE_BYTECODE_BYTES: u64 = 14_000;
 const BYTECODE_OF_SOURCE_PERCENT: u64 = 108;

@@ -359,7 +359,7 @@ impl<'a> Page<'a> {
         Ok(options)
     }
 
-    /// Returns a path as it is in the folder that is built.
+    /// Returns a path for `COPY`, relative to the build context. Refuses a path outside of it.
     fn in_context(&self, path: &Path) -> Result<String, DockerfileError> {
         let inside = path.strip_prefix(&self.wanted.context).unwrap_or(path);
         let is_inside =
@@ -416,7 +416,8 @@ impl<'a> Page<'a> {
         if runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none() {
             return [self.version_check(), self.own_checks()].concat();
         }
-        // `--version` after the words of a command may start a server.
+        // These words are not run with `--version`, because `--version` after the words of a command may start a
+        // server.
         self.own_checks()
     }
 

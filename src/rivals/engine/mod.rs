@@ -222,7 +222,7 @@ impl Engine {
                 ContextContents::File(path) => copy(path, &target)?,
             }
         }
-        // The application may have a Dockerfile of its own.
+        // This is the last file, because the application may have a Dockerfile of its own.
         fs::write(folder.path().join("Dockerfile"), job.text)?;
         Ok(folder)
     }
