@@ -59,7 +59,7 @@ pub(super) fn with_release(settings: Settings) -> Settings {
     }
 }
 
-/// Returns the base image, if the settings name one. `requires_python` are the Pythons that the inputs allow.
+/// Returns the base image, if there is one in the settings. `requires_python` are the Pythons that the inputs allow.
 pub(super) fn image(settings: &Settings, requires_python: Option<String>) -> Result<Option<BaseImageRequest>, Failure> {
     let uses_packages = !settings.no_base_packages.unwrap_or(false);
     let Some(text) = &settings.base else {

@@ -43,8 +43,8 @@ fn names(settings: &Settings, derived: Option<&str>) -> Result<Vec<String>, Fail
     Ok(names)
 }
 
-/// Returns the destinations of the image. If the settings name no destination, the image is written into the current
-/// folder.
+/// Returns the destinations of the image. If there is no destination in the settings, the image is written into the
+/// current folder.
 fn destinations(settings: &Settings, names: &[String]) -> Result<Vec<Destination>, Failure> {
     let mut destinations = Vec::new();
     for output in all(&settings.output) {

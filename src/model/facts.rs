@@ -15,7 +15,7 @@ use crate::model::tree::{Node, Origin};
 pub(crate) struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) elf: Option<Elf>,
-    /// The libraries that the file names, without the part after `.so`. For example, this contains `libmagic` if the
+    /// The names of libraries in the file, without the part after `.so`. For example, this contains `libmagic` if the
     /// file contains the text `libmagic.so.1` or the call `find_library("magic")`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) libraries: BTreeSet<String>,

@@ -110,7 +110,7 @@ pub(crate) struct Import {
     pub(crate) is_call: bool,
 }
 
-/// A name that a file imports. It may have another name in the file.
+/// A name that is imported by a file. It may have another name in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportedName {
     pub(crate) name: String,

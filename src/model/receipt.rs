@@ -120,7 +120,7 @@ pub(crate) struct PutBack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ItemKind {
-    /// The functions that console scripts call.
+    /// The functions that are called by console scripts.
     ScriptImports,
     /// The top-level modules of the requested distributions.
     Modules,
@@ -180,8 +180,8 @@ pub(crate) struct FailedCheck {
 pub(crate) enum ProofNote {
     /// The output of `command` changes from run to run, so only its exit code was compared.
     Restless { command: String },
-    /// The checks ran in an emulator. Programs that the checks start could not be emulated, because the kernel has no
-    /// emulator for them.
+    /// The checks ran in an emulator. Programs that are started by the checks could not be emulated, because the kernel
+    /// has no emulator for them.
     Emulated { platform: Platform },
 }
 

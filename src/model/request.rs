@@ -261,7 +261,7 @@ pub(crate) struct SlimRequest<'a> {
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
-    /// The parts of the image that its command names.
+    /// The parts of the image that are named in its command.
     pub(crate) started: &'a Started,
     pub(crate) options: &'a TrimRequest,
     /// The paths that were used by checks and in the user's records. Needed for `--trim trace`.
@@ -277,7 +277,7 @@ pub(crate) struct CompileRequest<'a> {
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
     pub(crate) app: Option<&'a AppRequest>,
-    /// The parts of the image that its command names.
+    /// The parts of the image that are named in its command.
     pub(crate) started: Option<&'a Started>,
 }
 
@@ -437,7 +437,7 @@ pub(crate) struct TrimRequest {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Bytecode {
     None,
-    /// The modules that the console scripts import when they start.
+    /// The modules that are imported when the console scripts start.
     Start,
     All,
 }

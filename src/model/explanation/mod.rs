@@ -99,7 +99,7 @@ pub(crate) struct Modules {
     pub(crate) folders: Vec<String>,
     /// The module of each requested console script.
     pub(crate) scripts: BTreeMap<String, String>,
-    /// The modules that the image's command starts.
+    /// The modules that are started by the image's command.
     pub(crate) started: Vec<String>,
     /// The modules that `--keep-module` keeps.
     pub(crate) kept: Vec<String>,

@@ -135,7 +135,7 @@ impl RegistryCredentials {
         Found { problem, ..Found::default() }
     }
 
-    /// Returns the credentials in a file, or those of the program that the file names.
+    /// Returns the credentials in a file, or those of the program that is named in the file.
     fn in_file(&self, path: &Path, registry: &str, repository: &str) -> Result<Option<Found>, String> {
         let Some(file) = AuthFile::read(path).map_err(|error| in_words(&error))? else { return Ok(None) };
         let helped = file.helper(registry).map(|helper| (self.answer(&helper, registry), helper));

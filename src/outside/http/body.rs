@@ -277,7 +277,7 @@ impl Body {
     }
 }
 
-/// Returns the kind of a file that uv requests. The end of its path shows the kind.
+/// Returns the kind of a file that is requested by uv. The end of its path shows the kind.
 pub(crate) fn kind_of(path: &str) -> Kind {
     if path.ends_with(".metadata") {
         Kind::Metadata

@@ -66,7 +66,7 @@ impl OpenImage<'_> {
         Ok(chosen)
     }
 
-    /// Searches a document and all documents that it names. Platforms that do not fit are added to `search`.
+    /// Searches a document and all documents that are named in it. Platforms that do not fit are added to `search`.
     fn chosen_in(
         &self,
         document: &Document,

@@ -238,7 +238,7 @@ impl Errand<'_> {
             let form = form.finish();
             let request = self.reached.client.post(url).header(CONTENT_LENGTH, form.len());
             // The body is a stream, because a stream can be sent only once. A text would be sent again after a
-            // redirect, to the server that the redirect names.
+            // redirect, to the other server.
             let once = stream::once(async move { Ok::<_, io::Error>(form) });
             return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::wrap_stream(once));
         }

@@ -1,5 +1,5 @@
-//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the host files that the
-//! job names.
+//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the host files in the
+//! job.
 
 use std::path::Path;
 

@@ -131,7 +131,7 @@ pub(crate) struct Job {
     pub(crate) files: Vec<(PathBuf, String)>,
     /// Host files that the program only reads, and their paths in the image.
     pub(crate) documents: Vec<(PathBuf, String)>,
-    /// The folders that the user mounts. Programs in them may be started as well.
+    /// The folders that are mounted by the user. Programs in them may be started as well.
     pub(crate) volumes: Vec<Volume>,
     /// Whether the program may use loopback. This matters only if it does not use the host's network.
     pub(crate) has_loopback: bool,

@@ -108,7 +108,8 @@ impl Current {
         self.location.memory.is_some() && MOUNT_POINTS.iter().all(|folder| self.clear(folder).is_ok())
     }
 
-    /// Removes everything in `folder` that is not in the tree. Folders among it must be empty.
+    /// Removes every path directly in `folder` that is not in the tree. Fails if such a path is a folder that is not
+    /// empty.
     fn clear(&self, folder: &str) -> io::Result<()> {
         let root = self.location.root.join(folder.trim_end_matches('/'));
         match fs::symlink_metadata(&root) {

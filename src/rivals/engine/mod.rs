@@ -198,7 +198,7 @@ impl Engine {
         })
     }
 
-    /// Creates a directory with the Dockerfile and the files that it copies.
+    /// Creates a directory with the Dockerfile and the files for its `COPY` instructions.
     fn context(&self, job: &BuildJob<'_>) -> io::Result<tempfile::TempDir> {
         let folder = tempfile::tempdir()?;
         if let (Some(file), Mounts::Unknown) = (job.certificates, job.mounts) {

@@ -27,7 +27,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) epoch_secs: u64,
     /// The index, or the only manifest. Its digest is the digest of the image.
     pub(crate) root: &'a Document,
-    /// The manifests and indexes below the root, each after the documents that it names.
+    /// The manifests and indexes below the root, each after the documents to which it refers.
     pub(crate) documents: Vec<&'a Document>,
     /// The configs and the layers.
     pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,

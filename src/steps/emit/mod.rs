@@ -140,14 +140,13 @@ pub(crate) fn named_with(destination: &Destination, digest: BlobDigest) -> Strin
 
 /// Everything about an image that is written in addition to it.
 pub(crate) struct Extras<'a> {
-    /// The text of the receipt, for the file that the request names.
+    /// The text of the receipt, for the file in the request.
     pub(crate) metadata: &'a [u8],
     /// The explanations in the store, one for each platform.
     pub(crate) explanations: &'a [Attachment<'a>],
 }
 
-/// Writes the image to every destination, and `extras` to the places that the request names. A plain folder gets
-/// `tree`.
+/// Writes the image to every destination, and `extras` to the places in the request. A plain folder gets `tree`.
 pub(crate) fn emit(
     image: &Image,
     tree: &Tree,

@@ -107,7 +107,7 @@ fn unset<'a>(
 }
 
 /// Pushes the blobs and the documents below the root to the repository of `image`. If the repository already has the
-/// root, it has these too, because a registry accepts a document only after everything that the document names.
+/// root, it has these too, because a registry accepts a document only after everything to which the document refers.
 /// `filled` are the repositories that already have the blobs.
 pub(super) fn fill(
     image: &ImageReference,

@@ -1,4 +1,4 @@
-//! Finds the program of a command in the image, and the modules that the command names.
+//! Finds the program of a command in the image, and the modules that are named in the command.
 
 use std::collections::BTreeSet;
 
@@ -100,7 +100,7 @@ impl Place<'_> {
         Modules::new(self.tree, *python, user_base.site(python.version)).with_application(*app)
     }
 
-    /// Returns the parts of the image that the command names.
+    /// Returns the parts of the image that are named in the command.
     pub(super) fn started(&self, argv: &[String]) -> Started {
         let mut started = Started::default();
         if let [shell, option, line] = argv
@@ -157,7 +157,7 @@ impl Place<'_> {
         self.located(&words).map(|argv| self.started(&argv)).unwrap_or_default()
     }
 
-    /// Adds the module or file that a word names: `app.main:app`, `wsgi:create()`, `main.py`.
+    /// Adds the module or file that is named by a word: `app.main:app`, `wsgi:create()`, `main.py`.
     fn add(&self, word: &str, started: &mut Started) {
         if word.ends_with(".py") {
             self.add_file(word, started);
@@ -248,7 +248,7 @@ mod tests {
         shlex::split(line).unwrap()
     }
 
-    /// Returns the parts that a command names, as text.
+    /// Returns the parts that are named in a command, as text.
     fn named(line: &str, env: &[&str]) -> String {
         let started = in_place(env, |place| place.started(&place.located(&words(line)).unwrap()));
         let entry = |entry: &EntryPoint| match &entry.function {

@@ -89,8 +89,8 @@ impl<'a> Checkout<'a> {
         Ok(ended.exit_code)
     }
 
-    /// Returns the command with the whole path of its program, if the program is in a folder or a file that the user
-    /// mounts. The tree does not contain such programs.
+    /// Returns the command with the whole path of its program, if the program is in a folder or a file that is mounted
+    /// by the user. The tree does not contain such programs.
     fn mounted(&self, argv: &[String], volumes: &[Volume]) -> Option<Vec<String>> {
         let (program, arguments) = argv.split_first().filter(|(program, _)| program.contains('/'))?;
         let path = if program.starts_with('/') { program.clone() } else { format!("{}/{program}", self.cwd) };

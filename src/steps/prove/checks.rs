@@ -238,7 +238,7 @@ pub(super) struct Item {
     pub(super) argument: String,
 }
 
-/// The parts of an image that its command names, and that are checked.
+/// The parts of an image that are named in its command, and that are checked.
 #[derive(Debug, Default)]
 pub(super) struct Named {
     /// A console script.

@@ -113,7 +113,7 @@ impl Difference {
         self.claimed.as_deref()
     }
 
-    /// Returns the removed paths that the output names.
+    /// Returns the removed paths that are named in the output.
     pub(super) fn named(&self) -> Vec<ImagePath> {
         self.removed.iter().filter_map(|(path, _)| ImagePath::parse(path).ok()).collect()
     }
@@ -209,8 +209,8 @@ fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, O
     pairs.find(|(part, other)| part != other).map_or((slim, claimed), |(part, other)| (part, Some(other)))
 }
 
-/// Returns the removed paths that the output names. The output may contain the path, the name of a library or another
-/// file, a module, or a program that was called.
+/// Returns the removed paths that are named in the output. The output may contain the path, the name of a library or
+/// another file, a module, or a program that was called.
 fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
     let mut words: Vec<&str> = said

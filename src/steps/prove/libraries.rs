@@ -30,7 +30,7 @@ fn opened(line: &str) -> Option<&str> {
     before.rsplit([' ', '\'', '/', '(']).next().filter(|name| !name.is_empty())
 }
 
-/// Returns the library that a message names. The messages are those of cffi and of similar programs.
+/// Returns the library that is named in a message. The messages are those of cffi and of similar programs.
 fn quoted(line: &str) -> Option<&str> {
     /// The text on both sides of the name.
     const SAYINGS: [(&str, &str); 4] = [

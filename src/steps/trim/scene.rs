@@ -173,7 +173,7 @@ impl<'a> Scene<'a> {
 pub(super) struct Survey<'a> {
     /// Its ELF files.
     pub(super) elf: BTreeMap<&'a ImagePath, &'a Linkage>,
-    /// Libraries that its files name. Empty for a package of the base.
+    /// Libraries that are named in its files. Empty for a package of the base.
     pub(super) named_libraries: BTreeSet<&'a str>,
     /// Words of [`crate::model::vocabulary`] that occur in its files. Empty for a package of the base.
     pub(super) mentions: BTreeSet<&'a str>,

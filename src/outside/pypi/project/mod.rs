@@ -67,7 +67,7 @@ impl<'a> Input<'a> {
         Ok(Self { request, discovered, pinned: Pinned::read(request)? })
     }
 
-    /// Returns the indexes that the project and its lock name.
+    /// Returns the indexes that are named in the project and its lock.
     pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
         let mut indexes = self.discovered.as_ref().map(Discovered::indexes).unwrap_or_default();
         if let Some(pinned) = &self.pinned {

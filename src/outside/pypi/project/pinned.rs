@@ -59,7 +59,7 @@ impl<'a> Pinned<'a> {
             .map_err(|error| self.failed(error))
     }
 
-    /// Returns the indexes that the lock names.
+    /// Returns the indexes that are named in the lock.
     pub(in crate::outside::pypi) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
         let index = |(number, url): (usize, &String)| {
             let url = DisplaySafeUrl::parse(url).map_err(|error| self.failed(error.into()))?;

@@ -17,7 +17,7 @@ const PROGRAM_FOLDERS: [&str; 3] = ["bin", "sbin", "libexec"];
 /// The folder of wheels that Debian's `ensurepip` uses.
 const DEBIAN_WHEELS: &str = "/usr/share/python-wheels";
 
-/// The facts of the image that interpreters need.
+/// The facts about the image on which its interpreters depend.
 struct Surroundings<'a> {
     library_folders: &'a [ImagePath],
     debs: &'a [InstalledDeb],

@@ -119,7 +119,7 @@ fn line_of<'a>(text: &'a str, at: usize, wanted: &str) -> Option<Vec<&'a str>> {
     text.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.get(at) == Some(&wanted))
 }
 
-/// Returns the certificates that the image's variables name, or those at a usual path.
+/// Returns the certificates in the image's variables, or those at a usual path.
 pub(super) fn ca_bundle(scene: &Scene<'_>) -> Option<ImagePath> {
     let named = scene.variable("SSL_CERT_FILE").into_iter();
     let path = named.chain(CA_BUNDLES).find(|path| scene.file(path).is_some())?;

@@ -70,7 +70,7 @@ impl<'a, 'b> Data<'a, 'b> {
         data
     }
 
-    /// Returns the files that nothing has used and that no module names.
+    /// Returns the files that were used by nothing and are named in no module.
     fn unused(&self) -> Result<Vec<ImagePath>, StoreError> {
         let used: BTreeSet<Group> = self.trace.paths.keys().filter_map(|path| self.group(path)).collect();
         let mut unused = Vec::new();
