@@ -103,9 +103,13 @@ impl Entry {
     }
 }
 
-/// Runs the command in `arguments`, which begin with the program's name, and returns the exit code: 0 done; 1 the
-/// request cannot be met, or something outside failed; 2 wrong usage; 3 built, but it does not run as promised; 70 a
-/// bug in lath.
+/// Runs the command in `arguments`, which begin with the program's name, and returns the exit code:
+///
+/// - 0: done
+/// - 1: the request cannot be met, or something outside of lath failed
+/// - 2: wrong usage
+/// - 3: built, but the image does not run as promised
+/// - 70: a bug in lath
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if serve_warden(&arguments) {

@@ -142,8 +142,8 @@ fn object_error(message: &'static str) -> object::Error {
     }
 }
 
-/// Finds the string table. The dynamic section contains its address. The address is in a loaded segment, which shows
-/// the offset.
+/// Finds the string table. The dynamic section contains its address. The loaded segment that contains this address
+/// shows the offset.
 fn dynamic_strings<'data>(
     entries: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::Dyn],
     segments: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::ProgramHeader],

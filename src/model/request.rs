@@ -590,7 +590,8 @@ impl LayersRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Layering {
-    /// A layer for each package and each distribution. Small ones that are next to each other share a layer.
+    /// A layer for each package and each distribution. Small packages or distributions that are next to each other
+    /// share a layer.
     Auto,
     /// A single layer.
     Single,

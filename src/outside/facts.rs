@@ -68,7 +68,7 @@ impl<'a> Keeper<'a> {
         Ok((digest, size_bytes))
     }
 
-    /// Returns the facts about all files, and the pack with the small ones.
+    /// Returns the facts about all files, and the pack with the small files.
     pub(crate) fn finish(self) -> Result<(FileFacts, Packed), StoreError> {
         Ok((self.facts, self.pack.finish()?))
     }

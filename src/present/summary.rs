@@ -255,7 +255,7 @@ fn failed_alike(failed: &FailedAlike) -> String {
     text
 }
 
-/// Returns a heading and the largest of `rows`. All other rows, and the small ones, share one line.
+/// Returns a heading and the largest of `rows`. All other rows, and rows with small amounts, share one line.
 fn section(text: &mut String, heading: &str, rows: &[(&str, u64)], most: usize) {
     // Writing to a String cannot fail. The same holds below.
     let _ = write!(text, "\n  {heading}");

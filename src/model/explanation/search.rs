@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn of_many_chains_the_shortest_are_returned_and_there_are_more() {
-        // Each module is imported by all later ones.
+        // Each module is imported by all later modules.
         let later = (10..30).map(|number| (number, (number + 1..=30).collect()));
         let all: Vec<(usize, Vec<usize>)> = later.chain([(30, vec![9]), (0, (10..=30).collect())]).collect();
         let causes: Vec<(usize, &[usize])> = all.iter().map(|(number, later)| (*number, later.as_slice())).collect();

@@ -193,7 +193,7 @@ impl Snapshot {
             let file = release.indexes.get(&path)?;
             Some(signed_index(pocket, release, path, file))
         };
-        // Debian has one such list per component. Ubuntu has one for all components.
+        // Debian has one such list per component. Ubuntu has one list for all components.
         let name = format!("Contents-{architecture}.gz");
         self.contents.extend([format!("main/{name}"), name].into_iter().filter_map(list));
         self.contents_of_all.extend(list("main/Contents-all.gz".to_owned()));

@@ -16,7 +16,7 @@ use crate::model::hint::{Hint, Hints, NetworkHint};
 use crate::model::secret_text::public;
 
 const MIB: u64 = 1 << 20;
-/// Each page and each metadata file counts as at least this many bytes. Otherwise a server could send small ones
+/// Each page and each metadata file counts as at least this many bytes. Otherwise a server could send small documents
 /// without end.
 const LEAST_DOCUMENT_BYTES: u64 = 16 << 10;
 

@@ -1,5 +1,5 @@
-//! Finds wheels and sources that are named by path or URL in requirements. Their own requirements may name further
-//! ones, which are found too. This happens before uv resolves, because uv accepts a URL only if it is known before.
+//! Finds wheels and sources that are named by path or URL in requirements. Further wheels and sources in their own
+//! requirements are found, too. This happens before uv resolves, because uv accepts a URL only if it is known before.
 //!
 //! All requirements of such a distribution are checked before any of them is fetched.
 

@@ -64,7 +64,7 @@ pub(crate) struct Registry {
     /// The runtime is created with the first request, because it starts threads.
     runtime: OnceLock<Runtime>,
     credentials: Arc<RegistryCredentials>,
-    /// The client for most hosts, and the one for insecure hosts. Each is created when it is first needed.
+    /// The client for most hosts, and the client for insecure hosts. Each is created when it is first needed.
     verified: OnceLock<Client>,
     unverified: OnceLock<Client>,
     /// The hosts that were used, by their names in the settings or in the references of images.

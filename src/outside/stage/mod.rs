@@ -58,8 +58,8 @@ impl Stages {
         Stage { common: Arc::clone(&self.common), current: None }
     }
 
-    /// Keeps the directory of a stage that is not needed any more, because most trees have the same Python: to change
-    /// one tree into another is faster than to remove it and to lay out the other.
+    /// Keeps the directory of a stage that is not needed any more. Most trees have the same Python, so it is faster to
+    /// change one tree into another than to remove one tree and to lay out the other.
     pub(crate) fn reuse(&self, mut stage: Stage) {
         if let Some(current) = stage.current.take_if(|current| current.is_reusable()) {
             stage.current = lock(&self.common.spare).replace(current);

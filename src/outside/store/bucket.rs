@@ -28,7 +28,7 @@ pub(crate) enum Bucket {
     /// The digest and the entity tag of a wheel whose sha256 is not known in advance. Key: its URL without credentials.
     /// New version if: the format of the entry changes.
     UnpinnedWheels,
-    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the
+    /// The files of an opened parcel, and the pack that contains the small files. Key: the parcel's digest and the
     /// vocabulary. New version if: the same parcel has another part. The tests in `tests/it/store.rs` contain the name
     /// of the folder.
     Parts,

@@ -1,4 +1,4 @@
-//! The contents of files, by digest. Small ones may be in a pack, which must be opened before they are read.
+//! The contents of files, by digest. Small contents may be in a pack. The pack must be opened before they are read.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;

@@ -67,8 +67,8 @@ pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleEr
     Ok(path)
 }
 
-/// Restores nodes of the base image. A node is restored if lath or a package replaced it by an equal one, or if lath
-/// replaced it and no added package needs the new one. Returns a note about the files that stay replaced.
+/// Restores nodes of the base image. A node is restored if lath or a package replaced it by an equal node, or if lath
+/// replaced it and no added package needs the new node. Returns a note about the files that stay replaced.
 pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();
@@ -111,7 +111,7 @@ fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
 
 /// Returns whether `ld.so.cache` must be written again. `ctypes` finds libraries with it, and the loader needs it for
 /// folders that an added package names in `ld.so.conf.d`. If the base image has no such file, none of its programs
-/// needs one.
+/// needs the file.
 pub(super) fn needs_loader_cache(tree: &Tree, base: OnBase<'_>) -> bool {
     let is_added = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
     let is_library = |path: &ImagePath| base.image.found.has_ld_cache && path.file_name().contains(".so");

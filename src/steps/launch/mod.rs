@@ -214,8 +214,8 @@ fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Co
     if let Some(program) = program {
         return settled(vec![user_base.program(program)], cmd);
     }
-    // The image offers several programs. The command's first word selects one. If the container is started without a
-    // command, it starts the first script that the user named for the build, or else Python.
+    // The image offers several programs. The command's first word selects the program. If the container is started
+    // without a command, it starts the first script that the user named for the build, or else Python.
     let python = vec![python.program()];
     if runtime.scripts.is_empty() && offered.is_empty() {
         return settled(python, cmd);

@@ -1,5 +1,5 @@
-//! Decides which path goes to which layer: by origin, within a limit on the number of layers, with the contents that
-//! change least at the bottom (decisions 0030 and 0138).
+//! Decides which path goes to which layer (decisions 0030 and 0138). Paths are grouped by origin, the number of layers
+//! is limited, and the contents that change least are at the bottom.
 
 use std::collections::{BTreeMap, BTreeSet};
 

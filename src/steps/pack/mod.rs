@@ -1,8 +1,8 @@
 //! Tree -> layers: grouped by origin, written as deterministic tar. Each piece is compressed once and kept in the
 //! store.
 //!
-//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again: the key of a
-//! segment depends on its contents, and a layer's digests are cached by its segments.
+//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again, because the
+//! key of a segment depends on the contents, and a layer's digests are cached by its segments.
 
 mod group;
 mod layering;

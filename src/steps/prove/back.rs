@@ -12,9 +12,9 @@ use crate::model::tree::Tree;
 /// The most files that are searched for one check. If the check needs more files, the next proof finds them.
 const MOST: usize = 4;
 
-/// Returns removed files without which the result of `task` is not `claim`. `named` are the removed files that are
-/// named in the output, and are tried first. Empty if the removed files do not explain the difference, or if the time
-/// is over.
+/// Returns removed files that `task` needs: without them, its result is not `claim`. `named` are the removed files that
+/// are named in the output, and are tried first. Empty if the removed files do not explain the difference, or if the
+/// time is over.
 pub(super) fn needed(
     slim: &mut Staged<'_>,
     whole: &Tree,

@@ -413,8 +413,8 @@ fn in_order(tasks: &[Task]) -> [Vec<Asked>; 2] {
 }
 
 /// Returns the replies of the trimmed tree, and the replies of the untrimmed tree with which they must agree. Imports
-/// and loads run in the untrimmed tree only if they fail in the trimmed one. If both trees are the same, only the first
-/// one is asked.
+/// and loads run in the untrimmed tree only if they fail in the trimmed one. If both trees are the same, the checks run
+/// only in the trimmed tree.
 fn ask_both(slim: &mut Staged<'_>, whole: &mut Staged<'_>, asked: &[Asked]) -> Result<(Replies, Replies), ProveError> {
     if slim.side.digest == whole.side.digest {
         return Ok((slim.replies(asked)?, Replies::new()));

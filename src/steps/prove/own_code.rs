@@ -78,8 +78,11 @@ impl OwnCode {
         }
     }
 
-    /// Returns whether another distribution may import this code, because it knows the name of a module, or because
-    /// both have files in the same folder, such as a namespace package.
+    /// Returns whether another distribution may import this code. This is so in three cases:
+    ///
+    /// - Both have files in the same top-level folder, such as a namespace package.
+    /// - An environment variable of the image contains the name of a module of this code.
+    /// - A module that is not of this code leads to a module of this code.
     fn is_used(&self, made: &Made) -> bool {
         let own = files(made).filter(|(_, node)| self.has(node));
         let own: BTreeSet<&str> = own.filter_map(|(path, _)| top_level(path)).collect();

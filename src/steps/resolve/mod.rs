@@ -190,7 +190,7 @@ impl Choice<'_> {
     }
 
     /// Adds the edges between the wheels, if the wheels are from a lock, because a lock does not contain edges. The
-    /// wheels that no other one requires count as requested.
+    /// wheels that no other wheel requires count as requested.
     fn add_edges(&mut self, wheels: &mut [LockedWheel], parts: &[Part]) -> Result<(), ResolveError> {
         let python = self.request.python;
         let full_version = self.packages.full_version()?;

@@ -42,7 +42,7 @@ pub(super) fn note(unknown: &[ImagePath]) -> Option<String> {
         .then(|| format!("{}: lath does not know these plugins, so their programs do not use them", names.join(", ")))
 }
 
-/// Writes the list without which `dot` has no layout and no output format.
+/// Writes the list in which `dot` finds its layouts and output formats.
 fn write_graphviz(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
     let sections: BTreeMap<&str, String> = GRAPHVIZ_PLUGINS
         .split_inclusive("\n}\n")
