@@ -194,7 +194,7 @@ fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, 
     Ok(Call { settings, images, stack, environment, screen, command_line, options })
 }
 
-/// Returns the names of the options in files that the command uses.
+/// Returns the names of those options in files that the command uses.
 fn used<C: Command>(options: &Options) -> BTreeSet<String> {
     if C::FILES == Files::Shown {
         return options.0.keys().cloned().collect();

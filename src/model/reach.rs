@@ -169,7 +169,7 @@ impl Cause {
     }
 }
 
-/// The maximum number of further causes of a module that lead to all modules of a package.
+/// A module has at most this number of further causes that lead to all modules of a package.
 const MAX_OF_ALL: usize = 3;
 
 /// The modules that are reached, each with the first cause that was found.
@@ -197,7 +197,7 @@ pub(crate) struct Start {
     /// For some modules of the standard library, the modules that they mention but do not need. `*` means that all
     /// texts of this module are ignored.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
-    /// Imports in the standard library that most programs do not need.
+    /// Imports that the standard library makes, but that most programs do not need.
     pub(crate) conditional: Vec<Conditional>,
     /// The folder of the standard library.
     pub(crate) stdlib: String,

@@ -53,7 +53,7 @@ pub(crate) struct Touch {
     pub(crate) by: Use,
 }
 
-/// The paths of an image that programs used, and how they used them.
+/// Those paths of an image that programs used, and how they used them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trace {
     pub(crate) paths: BTreeMap<ImagePath, BTreeSet<Use>>,

@@ -178,7 +178,7 @@ fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
     }
 }
 
-/// Sets the release that packages come from to the release of the image.
+/// Sets the release of the packages to the release of the image.
 fn set_release(request: &mut Request, ground: &Ground<'_>, wanted: &BaseImageRequest) -> Result<(), OnBaseError> {
     let named = request.release.name();
     if wanted.has_release && ground.release.as_deref() != Some(named.as_str()) {

@@ -1,4 +1,4 @@
-//! The facts in a folder that `lath init` writes down.
+//! The facts that `lath init` finds in a folder and writes down.
 
 use std::path::Path;
 

@@ -50,7 +50,7 @@ struct Layer {
     /// The path of the layer in the archive.
     name: String,
     files: BTreeMap<String, u64>,
-    /// The paths of lower layers that this layer removes.
+    /// Those paths of lower layers that this layer removes.
     removed: BTreeSet<String>,
     compressed_bytes: u64,
     package_lists: BTreeMap<String, String>,

@@ -77,7 +77,7 @@ pub(crate) enum HttpError {
         status: StatusCode,
         /// The host to which the request was redirected, if that is another host.
         redirected_to: Option<String>,
-        /// The pause before the next attempt that was requested by the server.
+        /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,
     },
     #[error("cannot fetch `{url}`: the server answers {status}; {tried}")]

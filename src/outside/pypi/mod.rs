@@ -474,7 +474,7 @@ struct Question<'a> {
     locations: IndexLocations,
     cache: Cache,
     build_options: BuildOptions,
-    /// Warnings about options in requirements files that lath ignores.
+    /// Warnings about options that lath ignores in requirements files.
     warnings: Vec<String>,
 }
 

@@ -115,7 +115,7 @@ pub(super) fn unreadable(cause: impl Into<Box<dyn std::error::Error + Send + Syn
     ErrorKind::Io(io::Error::other(Unreadable(cause.into())))
 }
 
-/// The properties of a wheel that must not change while it is read in ranges.
+/// Those properties of a wheel that must not change while it is read in ranges.
 struct Version {
     length: u64,
     etag: Option<HeaderValue>,

@@ -45,7 +45,7 @@ pub(super) struct Requirements {
     pub(super) allows_prereleases: bool,
     /// Which distributions are built from source.
     pub(super) build_options: BuildOptions,
-    /// Warnings about options in files that lath ignores.
+    /// Warnings about options that lath ignores in files.
     pub(super) warnings: Vec<String>,
 }
 

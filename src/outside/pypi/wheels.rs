@@ -57,7 +57,7 @@ pub(crate) struct DirectWheel {
     pub(crate) place: Place,
     /// The digests that are accepted. If the list is empty, any digest is accepted.
     pub(crate) allowed: Vec<Digest>,
-    /// A hash with another algorithm that the bytes must have as well.
+    /// A hash that the bytes must have as well, with another algorithm.
     pub(crate) other_hash: Option<OtherHash>,
     pub(crate) is_requested: bool,
     /// The distributions that depend on it, sorted by name.

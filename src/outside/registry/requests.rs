@@ -190,7 +190,7 @@ impl Registry {
         RegistryError::RateLimited { answer, limit, is_used_up }
     }
 
-    /// Returns the failure of a request to a host whose response has an unexpected status.
+    /// Returns the failure of a request to a host, if the status of the response is unexpected.
     pub(super) async fn unexpected(&self, access: &Access, response: Response) -> RegistryError {
         let grant = self.grant(&access.host, &access.scope, None).await.unwrap_or_default();
         self.failure(&access.host.name, &access.task, response, &grant.secrets()).await

@@ -286,7 +286,7 @@ fn pair(login: &Login) -> String {
     STANDARD.encode(format!("{}:{}", login.user, login.password))
 }
 
-/// Returns the value of a header that debug output does not show.
+/// Returns a value for a header. Debug output does not show this value.
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

@@ -10,7 +10,7 @@ use fs_err as fs;
 const MOUNT: &str = "/sys/fs/cgroup";
 /// The names of these groups begin like this. The process ID of lath follows.
 const PREFIX: &str = "lath-";
-/// The file in every group to which the IDs of processes are written.
+/// The file to which the IDs of processes are written. Every group has this file.
 const PROCESSES: &str = "cgroup.procs";
 /// The maximum number of processes and threads.
 const TASKS: u64 = 8192;

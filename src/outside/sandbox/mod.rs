@@ -59,7 +59,7 @@ const RESOLVER: &str = "/etc/resolv.conf";
 /// The path of the emulator in the sandbox, if the program is for another processor.
 const EMULATOR: &str = "/run/lath-emulator";
 
-/// The number of bytes of each output that are kept. The rest is read and discarded.
+/// Of each output, only this number of bytes is kept. The rest is read and discarded.
 const OUTPUT_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Default)]

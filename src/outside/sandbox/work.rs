@@ -58,8 +58,8 @@ impl Workshop {
         ended(status?, recorded)
     }
 
-    /// Runs one of several commands that run in the tree at `root` at the same time. hakoniwa makes a folder in the
-    /// tree and removes it, so the tree is locked until the sandbox is set up. The lock is one of the file system,
+    /// Runs a command in the tree at `root`. Other commands may run there at the same time. hakoniwa makes a folder in
+    /// the tree and removes it, so the tree is locked until the sandbox is set up. The lock is one of the file system,
     /// because programs of different users have different wardens.
     fn run_one(command: &mut hakoniwa::Command, root: &Path) -> Result<ExitStatus, Refusal> {
         let failed = |cause: String| Refusal::Run { cause };

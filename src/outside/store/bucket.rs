@@ -35,7 +35,7 @@ pub(crate) enum Bucket {
     /// The facts about those Python files of a parcel that a build has needed. Key: the parcel's digest. New version
     /// if: the same file has other facts, for example because of another version of ruff's parser.
     PythonFiles,
-    /// The texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version
+    /// Those texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version
     /// if: the same file has other texts.
     BinaryTexts,
     /// The facts about a large file of the user. Key: its digest and the vocabulary. New version if: the same file has
@@ -56,7 +56,7 @@ pub(crate) enum Bucket {
     /// The bytecode of each file of the last tree. Key: the same values, but without the tree's digest. New version if:
     /// the format of the entry changes, or the same driver creates other bytecode.
     LastBytecode,
-    /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
+    /// Those files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
     /// in it. New version if: the same archive has another value.
     Sdists,
     /// The result of a step in a build from source: further requirements, metadata, or a wheel. Key: the source and

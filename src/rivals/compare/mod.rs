@@ -103,7 +103,7 @@ pub(crate) fn only_own(
     Ok(vec![ours(own, |name, _| content(name, ""))])
 }
 
-/// Returns the Debian packages of the lock whose reason satisfies `is_wanted`.
+/// Returns those Debian packages of the lock whose reason satisfies `is_wanted`.
 fn names(lock: &PlatformLock, is_wanted: impl Fn(&Why) -> bool) -> Vec<String> {
     lock.debs.iter().filter(|deb| is_wanted(&deb.why)).map(|deb| deb.name.clone()).collect()
 }
@@ -150,7 +150,7 @@ fn base_and_packages(scales: &Scales<'_>, system: &Installed<'_>, added: &Instal
     load
 }
 
-/// Adds the files of the wheels. Returns the bytes and the number of files that can be compiled.
+/// Adds the files of the wheels. Returns the bytes of the files that can be compiled, and the number of these files.
 fn put_program(own: Own<'_>, load: &mut Load) -> (u64, u64) {
     let (mut bytes, mut source) = (0, (0, 0));
     for (path, node) in &own.assembly.tree.nodes {

@@ -416,8 +416,7 @@ impl<'a> Page<'a> {
         if runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none() {
             return [self.version_check(), self.own_checks()].concat();
         }
-        // These words are not run with `--version`, because `--version` after the words of a command may start a
-        // server.
+        // The words of a command are not tried with `--version`, because they may start a server nevertheless.
         self.own_checks()
     }
 

@@ -308,8 +308,8 @@ fn complete_record(
     Ok(())
 }
 
-/// Returns `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") for a wheel that a requirement
-/// names by URL, or for its source. A distribution given by path gets none, because that would reveal its path on the
+/// Returns `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") for a wheel or its source, if it
+/// is named by URL in a requirement. A distribution given by path gets none, because that would reveal its path on the
 /// building machine.
 fn direct_url(wheel: &LockedWheel) -> Option<String> {
     if wheel.source != WheelSource::Url {

@@ -169,7 +169,8 @@ impl Changes {
         self.size
     }
 
-    /// Returns the path with the links of this layer in its parent directories resolved. Adds missing directories.
+    /// Returns the path, after the links in its parent directories were resolved. Only links of this layer are
+    /// followed. Adds missing directories.
     fn resolve(&mut self, path: &str) -> Result<ImagePath, ChangeError> {
         let path = self.follow(path)?;
         let mut above = path.parent();

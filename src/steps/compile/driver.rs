@@ -15,7 +15,7 @@ use crate::outside::stage::Shown;
 /// The Python script that compiles. Its docstring explains how.
 pub(super) const DRIVER: &str = include_str!("driver.py");
 
-/// The path of the image in the sandbox of the Python that compiles for it.
+/// The path of the image in the sandbox in which Python compiles for it.
 const IMAGE: &str = "/run/lath-image";
 
 /// The trees of a run: `home` has the Python that compiles, and `image` has the files. They may be the same.

@@ -31,7 +31,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) documents: Vec<&'a Document>,
     /// The configs and the layers.
     pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
-    /// The platform that is written to formats with only one platform. `None` if the index has no platform.
+    /// The platform that is written if the format can contain only one platform. `None` if the index has no platform.
     pub(crate) first: Option<OnePlatform>,
     /// The image in a registry from which blobs are fetched. Within that registry, the blobs can be copied without a
     /// transfer.

@@ -97,7 +97,7 @@ fn is_begun(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_own)))
 }
 
-/// Writes the blobs of the image that the layout does not contain. This needs as much space as a pull of the image
+/// Writes those blobs of the image that the layout does not contain. This needs as much space as a pull of the image
 /// would transfer.
 pub(super) fn stage(
     path: &Path,

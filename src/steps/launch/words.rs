@@ -150,7 +150,7 @@ impl Place<'_> {
         started
     }
 
-    /// Returns the parts of the image that a line for a shell names, if the line is a simple command.
+    /// Returns the parts of the image that are named in a line for a shell, if the line is a simple command.
     fn started_by_line(&self, line: &str) -> Started {
         let words = shlex::split(line).unwrap_or_default();
         let words: Vec<String> = words.into_iter().skip_while(|word| word == "exec").collect();

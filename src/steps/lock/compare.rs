@@ -63,7 +63,7 @@ pub(crate) fn changed(lock: &LockRequest, changed: Changed<'_>) -> LockError {
     }
 }
 
-/// Returns the differences of the lists and options that the user's inputs contain.
+/// Returns the differences in those lists and options that come from the user's inputs.
 fn inputs(locked: &LockedRequest, wanted: &LockedRequest) -> Vec<String> {
     let mut differences = lists("", &locked.requirements, &wanted.requirements);
     differences.extend(lists("the constraint ", &locked.constraints, &wanted.constraints));

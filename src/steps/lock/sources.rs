@@ -24,7 +24,7 @@ impl<'a> Builds<'a> {
         Self { table, depth: 0 }
     }
 
-    /// Returns the wheel that has the digest `digest` and is built from the source that `[[packages]]` has for it.
+    /// Returns the wheel with the digest `digest`, which is built from its source in `[[packages]]`.
     pub(super) fn wheel(
         &self,
         wheel: &PlatformWheel,

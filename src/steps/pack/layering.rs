@@ -33,7 +33,7 @@ pub(super) enum Place {
     Program(String),
     /// The files that the user copied.
     Copied,
-    /// Bytecode of packages and distributions that only the application needs.
+    /// Bytecode that only the application needs, of packages and distributions.
     ImportsOfApplication,
     /// The files of the user's application. They change most often.
     Application,

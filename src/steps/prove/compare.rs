@@ -201,7 +201,7 @@ pub(super) fn is_alike(one: &Answer, other: &Answer) -> bool {
         && parts().all(|(one, other)| is_alike(one, other))
 }
 
-/// Returns the first parts of both results that differ, or the results themselves.
+/// Returns the first parts in which the results differ, or the results themselves.
 fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, Option<&'a Answer>) {
     let Some(whole) = claimed else { return (slim, claimed) };
     let of_whole = |part: &Answer| whole.parts.iter().find(|other| other.command == part.command);

@@ -99,7 +99,7 @@ pub(crate) fn evidence(
     Ok(trace)
 }
 
-/// Returns the commands of a check that are recorded.
+/// Returns those commands of a check that are recorded.
 fn commands(task: &Task, python: &str) -> Vec<Recorded> {
     match task {
         // The user's checks also run as another user. Those runs are left out, because they give no more evidence.

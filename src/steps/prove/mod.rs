@@ -198,7 +198,7 @@ struct AnswerKey<'a> {
     identity: Identity<'a>,
 }
 
-/// The most differing checks of one proof for which lath searches the missing files. More searches are seldom useful,
+/// In one proof, lath searches the missing files of at most this number of checks. More searches are seldom useful,
 /// because other checks often need the same files.
 const SEARCHES: usize = 4;
 

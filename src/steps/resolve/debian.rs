@@ -78,7 +78,7 @@ struct Closure<'a, 'b> {
 
 /// Why an attempt ended early.
 enum Stop {
-    /// The version of a package that was already selected does not satisfy this relation.
+    /// The version of a package was already selected, and does not satisfy this relation.
     TooWide(Relation),
     Failed(DebianError),
 }

@@ -38,7 +38,7 @@ const SITE: &str = "lib/python3/site-packages";
 #[derive(Debug, Clone, Default)]
 struct Contents {
     libraries: Vec<Library>,
-    /// Normalised names of the distributions that the wheel requires, with any extra.
+    /// Normalised names of the distributions that the wheel requires, including the requirements of its extras.
     requires: Vec<String>,
 }
 

@@ -23,8 +23,8 @@ pub(super) struct Inputs<'a> {
     pub(super) request: &'a SlimRequest<'a>,
     pub(super) held: Held,
     pub(super) store: &'a Store,
-    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only these
-    /// packages may lose files for the reason that nothing needs the files.
+    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only from these
+    /// packages, trim removes files because nothing needs the files.
     base: BTreeSet<&'a str>,
     /// Helper packages: they are included because scripts of another package run their programs.
     aides: BTreeSet<&'a str>,

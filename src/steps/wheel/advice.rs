@@ -6,7 +6,7 @@ use crate::model::hint::{Addition, BuildHint, Hint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
 
-/// The number of last lines that are searched and shown.
+/// This number of lines at the end of the log is searched and shown.
 const LINES: usize = 40;
 const MAX_LINE_CHARS: usize = 400;
 

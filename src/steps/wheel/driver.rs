@@ -29,7 +29,7 @@ const CRATES: &str = "/run/lath-crates";
 
 /// The longest time of a build.
 const LIMIT_SECS: u64 = 30 * 60;
-/// The part of the log that is read, from its end.
+/// The number of bytes at the end of the log that are read.
 const LOG_BYTES: u64 = 64 << 10;
 /// The maximum size of the driver's report, which may contain METADATA.
 const RESULT_BYTES: u64 = 64 << 20;

@@ -112,7 +112,7 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
     Ok(copied)
 }
 
-/// Returns the image in a registry that the referrers are copied to, if the user wants a copy of them.
+/// Returns the image in a registry to which the referrers are copied, if the user wants a copy of them.
 fn referrers_to(request: &CopyRequest) -> Result<Option<&ImageReference>, CopyError> {
     match (&request.source, &request.destination) {
         _ if !request.referrers => Ok(None),

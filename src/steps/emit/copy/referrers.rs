@@ -20,7 +20,7 @@ pub(super) struct Referrers<'a> {
     pub(super) world: &'a World,
 }
 
-/// The field of a manifest that names the manifest that it is about.
+/// The field of a manifest with its subject: the manifest that it is about.
 #[derive(Deserialize)]
 struct About {
     subject: Option<Descriptor>,

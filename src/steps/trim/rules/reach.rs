@@ -398,7 +398,7 @@ impl<'a> Reach<'a, '_> {
     }
 }
 
-/// Returns the normalised name of a distribution that a line of a `METADATA` file requires only with an extra:
+/// Returns the normalised name in a line of a `METADATA` file, if the distribution is required only with an extra:
 /// `Requires-Dist: psycopg-pool; extra == "pool"`.
 fn required_by_extra(line: &str) -> Option<String> {
     let (requirement, marker) = line.strip_prefix("Requires-Dist:")?.split_once(';')?;

@@ -34,7 +34,7 @@ pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(modules.chain(data.into_iter().map(remove(Removed::UntracedData))).collect())
 }
 
-/// The files of distributions that are not modules.
+/// Those files of distributions that are not modules.
 struct Data<'a, 'b> {
     scene: &'b Scene<'a>,
     trace: &'b Trace,
