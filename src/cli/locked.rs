@@ -1,5 +1,5 @@
-//! Settings that name a lock -> request. The lock contains the options of the request for which it was made. These are
-//! a layer of settings.
+//! Settings that name a lock -> request. The lock contains the options of the request for which it was made. These
+//! options are a layer of settings.
 
 use std::path::{Path, PathBuf};
 

@@ -283,8 +283,8 @@ mod tests {
         }
     }
 
-    /// Returns the faults of a value, with their places. This supports only those parts of JSON schema that lath's
-    /// schema uses.
+    /// Returns the faults of a value, with their places. The function supports only those parts of JSON schema that
+    /// lath's schema uses.
     fn faults(place: &str, value: &Value, schema: &Value) -> Vec<String> {
         let fault = |rule: &str| vec![format!("{place}: {rule}")];
         let kind = match value {

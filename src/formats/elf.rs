@@ -25,8 +25,8 @@ pub(crate) enum ElfError {
     Names,
 }
 
-/// The maximum size of a table in a file. It is limited because it is held in memory. The tables of the largest
-/// libraries have 20 MB.
+/// The maximum size of a table in a file. The size is limited, because the table is held in memory. The tables of the
+/// largest libraries have 20 MB.
 const MAX_TABLE_BYTES: u64 = 256 << 20;
 
 /// The maximum size of all names in a file together. All entries may refer to the same long text, so without this

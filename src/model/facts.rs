@@ -52,8 +52,8 @@ pub(crate) struct Linkage {
     /// The values of `DT_NEEDED`, in the order of the file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) needed: Vec<String>,
-    /// The folders in `DT_RUNPATH`, or in `DT_RPATH` if there is no `DT_RUNPATH`. They were split at colons. `$ORIGIN`
-    /// is not replaced.
+    /// The folders in `DT_RUNPATH`, or in `DT_RPATH` if there is no `DT_RUNPATH`. The text in the file was split at
+    /// colons. `$ORIGIN` is not replaced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) search_paths: Vec<String>,
     /// The path of the dynamic loader, if the file is a program.

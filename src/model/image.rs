@@ -109,7 +109,7 @@ impl Image {
         [&self.name].into_iter().chain(&self.aliases).map(String::as_str)
     }
 
-    /// Returns the digest that identifies the image. It is that of the index, or of the only manifest.
+    /// Returns the digest that identifies the image. This is the digest of the index, or of the only manifest.
     pub(crate) fn digest(&self) -> BlobDigest {
         match &self.index {
             Some(index) => index.digest,

@@ -1,7 +1,7 @@
 //! Names of images, according to the rules of engines and registries.
 
-/// The maximum length of a name. It includes the registry but not the tag (`RepositoryNameTotalLengthMax` of
-/// github.com/distribution/reference, which engines use to read names).
+/// The maximum length of a name. The length includes the registry but not the tag (`RepositoryNameTotalLengthMax` of
+/// github.com/distribution/reference, by which engines read names).
 const MAX_NAME_CHARACTERS: usize = 255;
 /// The registry and the namespace that an engine uses for a name without them.
 const DEFAULT_REGISTRY: &str = "docker.io/";

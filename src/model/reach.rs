@@ -1,6 +1,6 @@
-//! Finds the modules that a program may import at any time. It follows all imports of all reached files, and also the
-//! names of modules in texts and in extension modules. If it is unclear whether a module is needed, the result contains
-//! it.
+//! Finds the modules that a program may import at any time. The search follows all imports of all reached files, and
+//! also the names of modules in texts and in extension modules. If it is unclear whether a module is needed, the result
+//! contains it.
 
 mod conditional;
 

@@ -1,5 +1,5 @@
-//! The files that programs used while they ran. `--trim trace` needs them. They are stored as text with one path per
-//! line, so that records of several runs can be joined.
+//! The files that programs used while they ran. `--trim trace` needs them. A record of these files is text with one
+//! path per line, so that records of several runs can be joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};

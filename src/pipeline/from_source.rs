@@ -41,7 +41,8 @@ const UNREAD: [&str; 6] = [
 /// The reason why an emulator of one program is not enough.
 const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
-/// The stack of the thread that builds the project early. It resolves and assembles a tree.
+/// The stack of the thread that builds the project early. The stack is large, because the thread resolves and assembles
+/// a tree.
 const STACK_BYTES: usize = 8 << 20;
 
 /// The most rounds of a build. A round ends if a backend wants other requirements, or if it turns out to need a

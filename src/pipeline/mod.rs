@@ -465,8 +465,8 @@ pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
     store::amount(dir)
 }
 
-/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. It first waits until
-/// no build uses the cache.
+/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. First waits until no
+/// build uses the cache.
 pub(crate) fn prune_cache(
     dir: &Path,
     unused_for: Option<Duration>,

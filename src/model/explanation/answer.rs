@@ -86,8 +86,8 @@ impl Explanation {
         packages.chain(question.module(name).map(Answer::Module)).collect()
     }
 
-    /// Returns existing names that are similar to `name`. They are paths if it contains a `/`, otherwise packages and
-    /// modules.
+    /// Returns existing names that are similar to `name`. The names are paths if `name` contains a `/`, otherwise
+    /// packages and modules.
     pub(crate) fn names_like(&self, name: &str) -> Vec<String> {
         let kept = self.kept.iter().map(|row| &row.path);
         let paths = kept.chain(self.removed.iter().map(|row| &row.path));

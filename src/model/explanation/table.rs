@@ -85,8 +85,8 @@ struct Needs {
 struct Need {
     /// Whether the package would be in the image even if no other package needed it.
     is_wanted: bool,
-    /// Whether the user can leave out the package, together with all packages that need it. This is false if one of
-    /// these is in every image.
+    /// Whether the user can leave out the package, together with all packages that need it. The value is false if one
+    /// of these packages is in every image.
     can_go: bool,
     needs: Vec<usize>,
 }

@@ -255,8 +255,8 @@ impl Listing<'_> {
     }
 }
 
-/// Returns whether the target of the link at `relative` leads out of the folder. This is so if it is absolute or has
-/// too many `..`.
+/// Returns whether the target of the link at `relative` leads out of the folder. This is so if the target is absolute
+/// or has too many `..`.
 fn climbs_out(relative: &str, target: &str) -> bool {
     let mut depth = relative.matches('/').count();
     for component in Path::new(target).components() {

@@ -163,8 +163,8 @@ impl PackageIndex {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }
 
-    /// Returns the package that most likely contains a library that a program requires by its full file name. It is the
-    /// package of the link next to that file.
+    /// Returns the package that most likely contains a library that a program requires by its full file name. This is
+    /// the package with the link next to that file.
     pub(crate) fn package_for_file(&self, library: &str) -> Option<String> {
         self.package_for_soname(&sonames::link_beside(library)?)
     }

@@ -1,5 +1,5 @@
-//! The door to the Debian half: archives of Debian and Ubuntu. They are trusted by their signatures, never by the
-//! mirror.
+//! The door to the Debian half: archives of Debian and Ubuntu. The archives are trusted by their signatures, never by
+//! the mirror.
 
 pub(crate) mod details;
 pub(crate) mod extents;
@@ -119,8 +119,8 @@ pub(crate) struct SignedIndex {
     file: (Digest, u64),
 }
 
-/// The current contents of the archive according to its signed Release files. It is cheap to create, because no index
-/// is read.
+/// The current contents of the archive according to its signed Release files. A snapshot is cheap to create, because no
+/// index is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) indexes: Vec<SignedIndex>,
@@ -234,8 +234,8 @@ impl Archive {
             }
         };
         let pockets = mirrors::pockets(base, architecture, http.credentials())?;
-        // If lath is offline, an expired file in the store is accepted. It was valid when it was fetched, and a newer
-        // one cannot be fetched.
+        // If lath is offline, an expired file in the store is accepted. The file was valid when it was fetched, and a
+        // newer one cannot be fetched.
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut snapshot = Snapshot::new(architecture);
         for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {

@@ -1,6 +1,6 @@
-//! Names and passwords for servers. They come from URLs that the user wrote or an index returned, from environment
-//! variables, from the program `keyring` and from a netrc file. They are kept in memory only. The module `registries`
-//! has the credentials for registries of images.
+//! Names and passwords for servers. The credentials come from URLs that the user wrote or an index returned, from
+//! environment variables, from the program `keyring` and from a netrc file. They are kept in memory only. The module
+//! `registries` has the credentials for registries of images.
 
 mod auth_file;
 mod helper;

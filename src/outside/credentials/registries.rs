@@ -200,7 +200,7 @@ impl RegistryCredentials {
     }
 }
 
-/// Writes a changed file. It can be read only by the user. If the path is a link, the file behind it is written.
+/// Writes a changed file. Only the user can read the file. If the path is a link, the file behind it is written.
 fn write(edited: &EditedFile) -> Result<(), StoreLoginError> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};

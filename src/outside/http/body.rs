@@ -31,7 +31,7 @@ pub(crate) struct Bounds {
     pub(crate) documents_bytes: u64,
     /// A document is large if it has more bytes than this. Only a few large documents are in memory at once.
     pub(crate) large_bytes: u64,
-    /// Limit for a wheel or .deb. It applies even if the index contains a larger size.
+    /// Limit for a wheel or .deb. The limit applies even if the index contains a larger size.
     pub(crate) parcel_bytes: u64,
     pub(crate) pace: Pace,
 }

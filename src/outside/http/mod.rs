@@ -2,7 +2,7 @@
 //! and interrupted downloads are continued.
 //!
 //! The implementation is asynchronous, but the methods block. lath trusts the system's certificates, or those in
-//! `SSL_CERT_FILE` if that is set. It uses the proxies in the usual environment variables.
+//! `SSL_CERT_FILE` if that is set. lath also uses the proxies in the usual environment variables.
 
 mod body;
 mod clients;

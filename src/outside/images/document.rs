@@ -1,5 +1,5 @@
-//! Reads the documents of images. They are checked, so that different programs cannot understand the same document
-//! differently.
+//! Reads the documents of images. The documents are checked, so that different programs cannot understand the same
+//! document differently.
 
 use serde_json::Value;
 
@@ -63,8 +63,8 @@ pub(crate) fn parse(document: &Document) -> Result<ImageDocument, ImagesError> {
     serde_json::from_value(value).map(ImageDocument::Manifest).map_err(unreadable)
 }
 
-/// Returns the media type of an index or a manifest that has no descriptor. It is in the document, or follows from its
-/// fields.
+/// Returns the media type of an index or a manifest that has no descriptor. The media type is in the document, or
+/// follows from the fields of the document.
 pub(super) fn media_type_in(bytes: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let own = value["mediaType"].as_str().map(str::to_owned);

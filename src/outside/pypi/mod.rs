@@ -427,7 +427,7 @@ impl Pypi {
         indexes::Logins { variables, credentials, offline: *offline }
     }
 
-    /// Returns a client. It adds responses that report missing permission to `refusals`.
+    /// Returns a client. The client adds responses that report missing permission to `refusals`.
     fn base_client(&self, refusals: &Refusals) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();

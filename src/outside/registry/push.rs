@@ -23,7 +23,7 @@ use crate::outside::registry::{Registry, Sent, Upload};
 /// The maximum number of attempts without progress. With the pauses between them, a registry has ten seconds to
 /// recover.
 const ATTEMPTS: u32 = 6;
-/// If the registry loses an upload, it begins again at the first byte. This is the maximum number of such beginnings.
+/// If the registry loses an upload, lath begins again at the first byte. This is the maximum number of such beginnings.
 const BEGINNINGS: u32 = 3;
 /// A blob up to this size is sent in one request.
 const SMALL_BYTES: u64 = 1 << 20;

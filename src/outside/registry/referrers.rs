@@ -52,7 +52,7 @@ impl Registry {
 
     /// Adds an entry to the list with this tag. Returns whether the list had it already.
     async fn add_to_list(&self, tagged: &ImageReference, descriptor: &Descriptor) -> Result<bool, RegistryError> {
-        // The list of a mirror may be outdated. It must not replace the list of the registry.
+        // The list of a mirror may be outdated. An outdated list must not replace the list of the registry.
         let mut index = match self.pull_own_manifest(tagged).await {
             Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(tagged))?,
             Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),

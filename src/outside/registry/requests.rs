@@ -73,8 +73,8 @@ struct Failure {
 }
 
 impl Registry {
-    /// Returns the URL of a part of a host's API, such as `manifests/latest` of a repository. It connects to the host
-    /// if that was not done before, so this must be called before a request.
+    /// Returns the URL of a part of a host's API, such as `manifests/latest` of a repository. Connects to the host if
+    /// that was not done before, so this function must be called before a request.
     pub(super) async fn url(&self, access: &Access, path: &str) -> Result<Url, RegistryError> {
         if self.settings.offline {
             return Err(RegistryError::Offline { task: access.task.clone() });
@@ -132,8 +132,8 @@ impl Registry {
             let response = request.send().await;
             let response =
                 response.map_err(|source| RegistryError::network(&access.task, &access.host.name, source))?;
-            // For requests without a body, the library has followed all redirects. It sends no credentials to another
-            // origin.
+            // For requests without a body, the library has followed all redirects. The library sends no credentials to
+            // another origin.
             let is_redirect =
                 matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             if !is_redirect || call.body.is_none() {

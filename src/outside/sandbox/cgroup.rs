@@ -15,8 +15,8 @@ const PROCESSES: &str = "cgroup.procs";
 /// The maximum number of processes and threads.
 const TASKS: u64 = 8192;
 
-/// The groups that were created: one in version 2, or one per controller in version 1. They are removed when this value
-/// is dropped. At that time, all processes in them must have ended.
+/// The groups that were created: one in version 2, or one per controller in version 1. The groups are removed when this
+/// value is dropped. At that time, all processes in them must have ended.
 #[derive(Debug)]
 pub(super) struct Group {
     folders: Vec<PathBuf>,

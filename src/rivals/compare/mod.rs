@@ -92,7 +92,7 @@ pub(crate) fn compare(
     ])
 }
 
-/// Returns only lath's own image. It needs no archive, so the image may be built on any base.
+/// Returns only lath's own image. No archive is needed for this, so the image may be built on any base.
 pub(crate) fn only_own(
     own: Own<'_>,
     _: &ReleaseRequest,

@@ -34,8 +34,8 @@ use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileReq
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
 
-/// The release's Python. It is always named by its path, because the base may have another one that comes first in
-/// `PATH`.
+/// The release's Python. The program is always named by its path, because the base may have another Python that comes
+/// first in `PATH`.
 const PYTHON: &str = "/usr/bin/python3";
 
 /// The path at which certificates are mounted as a secret.

@@ -37,8 +37,8 @@ pub(super) fn place_application(app: &AppRequest, assembly: &mut Assembly, store
     Ok(())
 }
 
-/// Creates the directories of volumes, if they do not exist. They belong to the image's user, because an engine gives a
-/// new volume the owner and the mode of the directory on which it is mounted.
+/// Creates the directories of volumes, if they do not exist. The directories belong to the image's user, because an
+/// engine gives a new volume the owner and the mode of the directory on which it is mounted.
 pub(super) fn make_volumes(volumes: &[ImagePath], owner: Owner, tree: &mut Tree) {
     for volume in volumes {
         if tree.find(volume.as_str()).is_none() {

@@ -2,8 +2,8 @@
 //!
 //! Entries are applied in the order of the tar. If a path has several entries, the last one counts. Whiteouts hide only
 //! paths of lower layers, whatever their position in the tar is ("Whiteouts"). A parent directory that is a link in the
-//! same layer is followed. A link of a lower layer is not followed. It is replaced by a directory, as on an overlay
-//! file system.
+//! same layer is followed. A link of a lower layer is not followed. Such a link is replaced by a directory, as on an
+//! overlay file system.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -57,10 +57,10 @@ struct Finished {
 
 /// The place where Python compiles.
 pub(crate) struct Workbench<'a> {
-    /// A tree of the same release, or of the same base image, whose Python runs on this machine. It is needed if the
-    /// image's own Python does not run here.
+    /// A tree of the same release, or of the same base image, whose Python runs on this machine. The tree is needed if
+    /// the image's own Python does not run here.
     pub(crate) workshop: Option<&'a Tree>,
-    /// The stage on which the image's tree is laid out. It contains the tree afterwards.
+    /// The stage on which the image's tree is laid out. Afterwards, the stage contains this tree.
     pub(crate) stage: &'a mut Stage,
 }
 

@@ -154,7 +154,8 @@ fn entry(contents: &Contents<'_>, name: &Name) -> Descriptor {
     Descriptor { annotations, ..Descriptor::of(contents.root) }
 }
 
-/// Adds `entry` to the index of a layout. It replaces the entries with the same name, and all others stay as they are.
+/// Adds `entry` to the index of a layout. The entry replaces the entries with the same name, and all others stay as
+/// they are.
 fn put(index: &mut Index, entry: Descriptor, reference: &str) {
     index.manifests.retain(|other| other.annotations.get(oci::REF_NAME).is_none_or(|name| name != reference));
     index.manifests.push(entry);

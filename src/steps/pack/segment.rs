@@ -19,9 +19,9 @@ use crate::outside::store::{Bucket, Form, Store};
 
 /// How much tar is compressed at once. One thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The files of a piece together have at least this size. Only the last piece may be smaller. It is large enough that
-/// the compression window (32 KiB in gzip) is mostly full, and small enough that a big distribution keeps all cores
-/// busy.
+/// The files of a piece together have at least this size. Only the last piece may be smaller. This size is large enough
+/// that the compression window (32 KiB in gzip) is mostly full, and small enough that a big distribution keeps all
+/// cores busy.
 const PIECE_BYTES: u64 = 4 << 20;
 
 /// Consecutive paths of one share.

@@ -36,7 +36,8 @@ pub(super) struct Rules<'a> {
     pub(super) skipped: &'a [Skip],
     /// Whether Recommends are followed too.
     pub(super) recommends: bool,
-    /// The packages of the base image. They are not added again, and not upgraded unless a relation needs it.
+    /// The packages of the base image. They are not added again, and not upgraded unless a relation requires another
+    /// version.
     pub(super) installed: &'a Debs<'a>,
 }
 

@@ -50,7 +50,7 @@ impl<'a> Pinned<'a> {
         of_index.filter(several).map(limit).collect::<Result<_, Cause>>().map_err(|error| self.failed(error))
     }
 
-    /// Returns the pins that come from a URL or a path. They replace other requirements of the same name.
+    /// Returns the pins that come from a URL or a path. Such pins replace other requirements of the same name.
     pub(in crate::outside::pypi) fn replacements(&self) -> Result<Vec<Requirement>, PypiError> {
         let direct = self.pins.pins.iter().filter(|pin| pin.source != PinSource::Index);
         direct

@@ -1,8 +1,8 @@
 //! The database of file types, like the one that `update-mime-database` writes (freedesktop.org, "Shared MIME-info
 //! Database").
 //!
-//! GLib and pyxdg read separate lists if there is no `mime.cache`, so lath writes these lists. They contain patterns of
-//! file names, the first bytes of files, aliases of types, and the parents of types.
+//! GLib and pyxdg read separate lists if there is no `mime.cache`, so lath writes these lists. The lists contain
+//! patterns of file names, the first bytes of files, aliases of types, and the parents of types.
 
 use std::cmp::Reverse;
 
