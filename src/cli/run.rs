@@ -33,7 +33,7 @@ pub(super) struct Run {
     running: Running,
 }
 
-/// What runs in the sandbox, and with which mounts.
+/// The command that runs in the sandbox, and its mounts.
 #[derive(Debug, Args)]
 pub(super) struct Running {
     /// Mount a file or folder of this machine; `:ro` makes it read-only

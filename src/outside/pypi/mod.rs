@@ -466,7 +466,7 @@ struct Limits {
     excludes: Excludes,
 }
 
-/// A request after its files were read.
+/// The limits apply to a distribution, whichever other distribution requires it.
 struct Question<'a> {
     request: PythonRequest,
     specification: RequirementsSpecification,

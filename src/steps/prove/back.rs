@@ -49,9 +49,10 @@ fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
     }
 }
 
-/// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. The first `first` members
-/// are tried before all others. Empty if not even all members together work, or if a result of `works` is unknown. An
-/// unknown result is not used, because the members that are found would then depend on the time.
+/// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. `first` is the number of
+/// members at the beginning of `order` that are tried before all others. Empty if `works` is false even for all members
+/// together, or if a result of `works` is unknown. An unknown result is not used, because the members that are found
+/// would then depend on the time.
 fn search<T: Copy, E>(
     order: &[T],
     first: usize,

@@ -382,7 +382,7 @@ fn version(script: &InstalledScript, request: &ProveRequest<'_>, user: Option<u3
     })
 }
 
-/// Returns the check of the help of a script and its subcommands. `driver` is Python with its program.
+/// Returns the check that runs `--help` of a script and of its subcommands. `driver` is Python with its program.
 fn help(
     script: &InstalledScript,
     request: &ProveRequest<'_>,

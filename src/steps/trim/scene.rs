@@ -16,7 +16,7 @@ use crate::model::request::SlimRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
 
-/// The inputs of trim that are the same in all stages.
+/// Those inputs of trim that are the same in all stages.
 pub(super) struct Inputs<'a> {
     pub(super) whole: &'a Assembly,
     pub(super) lock: &'a PlatformLock,

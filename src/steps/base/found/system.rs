@@ -6,8 +6,8 @@ use crate::model::base_image::{ImageUser, InstalledDeb, OsRelease};
 use crate::model::image_path::ImagePath;
 use crate::outside::store::StoreError;
 
-/// The paths at which OpenSSL finds the certificates of authorities: in Debian and Alpine, Red Hat's distributions,
-/// SUSE's, and OpenSSL's own default.
+/// The paths at which OpenSSL finds the certificates of authorities. They are the paths of Debian and Alpine, of Red
+/// Hat's distributions, of SUSE's distributions, and OpenSSL's own default.
 const CA_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
