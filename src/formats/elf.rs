@@ -53,7 +53,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Linkage>, ElfError> {
     parse_wide(bytes).map(Some)
 }
 
-/// Does the same for a file of any size. Only its headers and the dynamic section are read.
+/// Reads the facts like [`parse`], from a file of any size. Only its headers and the dynamic section are read.
 pub(crate) fn parse_file(mut file: impl Read + Seek) -> Result<Option<Linkage>, ElfError> {
     let mut start = Vec::new();
     let read = file.rewind().and_then(|()| file.by_ref().take(MACHINE_END).read_to_end(&mut start));

@@ -158,7 +158,7 @@ pub(crate) struct Interpreter {
     pub(crate) environment: Option<ImagePath>,
     /// For example `/usr/local/lib/python3.12`.
     pub(crate) stdlib: ImagePath,
-    /// The folders with distributions, in the order of `sys.path`. A folder may not exist.
+    /// The folders with distributions, in the order of `sys.path`. Some of these folders may be missing.
     pub(crate) site_packages: Vec<ImagePath>,
     /// Whether the image contains `ensurepip` and its wheels.
     pub(crate) has_ensurepip: bool,

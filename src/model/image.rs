@@ -42,7 +42,7 @@ pub(crate) struct Layer {
 pub(crate) enum LayerContents {
     /// The keys of the segments, in order. The segments together are the blob.
     Segments(Vec<Digest>),
-    /// A blob of a base image, with its own digest. The store may not have it yet.
+    /// A blob of a base image, with its own digest. The blob may be missing in the store.
     Blob,
 }
 

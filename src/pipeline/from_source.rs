@@ -45,8 +45,8 @@ const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a 
 /// a tree.
 const STACK_BYTES: usize = 8 << 20;
 
-/// The most rounds of a build. A round ends if a backend wants other requirements, or if it turns out to need a
-/// compiler.
+/// The most rounds of a build. A round ends if a backend requires more distributions, or if a compiler turns out to be
+/// missing.
 const ROUNDS: usize = 5;
 
 /// Builds sources for one request on one platform.

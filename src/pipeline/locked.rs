@@ -198,7 +198,7 @@ fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, Bui
     })
 }
 
-/// Returns these parts without the inputs.
+/// Returns the parts of the request that decide the contents of a lock, but without the inputs.
 fn without_inputs(request: &Request) -> LockedRequest {
     let Request { python, release, base_image, trim, runtime, .. } = request;
     let mut with = release.packages.clone();

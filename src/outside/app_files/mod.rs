@@ -179,7 +179,7 @@ fn walk(root: &Path, filter: &Filter) -> ignore::Walk {
     walk.build()
 }
 
-/// Returns an absolute path without links, for a file that may not exist yet.
+/// Returns an absolute path without links, for a file that may be missing.
 fn resolved(path: &Path) -> Option<PathBuf> {
     if let Ok(path) = fs::canonicalize(path) {
         return Some(path);

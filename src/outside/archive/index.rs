@@ -37,7 +37,7 @@ pub(crate) struct PackageIndex {
     files: Vec<(String, String)>,
     /// The position of each line, by package name: the number of its file, and the offset in it.
     names: BTreeMap<String, Vec<(usize, usize)>>,
-    /// The same positions, by the names that the packages provide.
+    /// The position of each line, by the names that its package provides.
     provided: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
     reduce_to(FIELDS, packed, is_gzip)
 }
 
-/// Does the same with other `fields`.
+/// Reduces the index like [`reduce`], but to other `fields`.
 pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzip: bool) -> io::Result<String> {
     let mut text = String::new();
     for paragraph in paragraphs(unpacked(packed, is_gzip)?) {

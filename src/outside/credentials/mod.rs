@@ -139,8 +139,8 @@ impl Credentials {
         self.remember_from(url, LoginSource::Url);
     }
 
-    /// Does the same for a URL whose credentials come from `source`. If they are known already, their first source
-    /// stays.
+    /// Remembers the credentials of `url` like [`Self::remember`]. They come from `source`. If they are known already,
+    /// their first source stays.
     pub(crate) fn remember_from(&self, url: &str, source: LoginSource) {
         let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };

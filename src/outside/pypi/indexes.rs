@@ -1,4 +1,4 @@
-//! The indexes that are searched for distributions. This module knows their order, their credentials, and the date
+//! The indexes that are searched for distributions. This module determines their order, their credentials, and the date
 //! after which uploads are ignored.
 
 use std::path::Path;

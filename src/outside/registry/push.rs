@@ -302,8 +302,9 @@ impl Registry {
         }
     }
 
-    /// Pushes a manifest or an index. If `image` has a tag, it is pushed to the tag, or else by its digest. Returns
-    /// whether the registry supports referrers and has added the manifest to the referrers of its subject.
+    /// Pushes a manifest or an index. If `image` has a tag, the document is pushed to the tag. Otherwise it is pushed
+    /// by its digest. Returns whether the registry supports referrers and has added the manifest to the referrers of
+    /// its subject.
     pub(super) async fn send_manifest(
         &self,
         image: &ImageReference,

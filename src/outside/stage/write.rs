@@ -29,8 +29,8 @@ pub(crate) fn check_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), S
     lay_out(store, &Tree::default(), tree, root, Files::Links(&contents))
 }
 
-/// Does the same with copies of the files, for programs that may write to them. If lath runs as root, the copies get
-/// the owners of the tree.
+/// Lays out `tree` like [`check_out`], but with copies of the files, for programs that may write to them. If lath runs
+/// as root, the copies get the owners of the tree.
 pub(crate) fn copy_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     lay_out(store, &Tree::default(), tree, root, Files::Own)
 }

@@ -279,7 +279,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Returns `apt-get update` and `apt-get install` commands. `options` are passed to the latter.
+    /// Returns `apt-get update` and `apt-get install` commands. `options` are passed to `apt-get install`.
     fn apt(&self, options: &str, packages: &[String], certificates: Option<&str>) -> Vec<String> {
         let trusted = certificates.map(|path| format!(" -o Acquire::https::CAInfo={path}")).unwrap_or_default();
         let install = format!("DEBIAN_FRONTEND=noninteractive apt-get{trusted} install -y{options}");

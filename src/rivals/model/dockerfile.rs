@@ -34,7 +34,7 @@ pub(crate) enum Style {
     /// Two stages, as written by hand: `pip install --user`, then two directories and `python3-minimal` on a clean
     /// base.
     Recipe,
-    /// The same idea done carefully: hashes, no recommended packages, no leftovers, no root.
+    /// Two stages like `Recipe`, but done carefully: hashes, no recommended packages, no leftovers, no root.
     Lean,
     /// Lean, with uv in the first stage.
     Uv,

@@ -62,8 +62,8 @@ pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Stor
     if tree.find("/etc/debian_version").is_none() && request.release.distribution == Distribution::Debian {
         write_text(tree, "/etc/debian_version", &debian_version(request), store)?;
     }
-    // Ubuntu's `ldconfig` is a shell script, but the image may not have a shell. So the name leads to the program that
-    // the script runs.
+    // Ubuntu's `ldconfig` is a shell script, but the image may lack a shell. So the name leads to the program that the
+    // script runs.
     if tree.find("/usr/sbin/ldconfig.real").is_some() {
         tree.insert(ImagePath::parse("/usr/sbin/ldconfig")?, Node::link("ldconfig.real", Origin::Lath));
     }

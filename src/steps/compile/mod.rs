@@ -64,7 +64,7 @@ pub(crate) struct Workbench<'a> {
     pub(crate) stage: &'a mut Stage,
 }
 
-/// Adds the bytecode that the request wants.
+/// Adds the bytecode according to the request.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,

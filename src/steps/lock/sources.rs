@@ -165,8 +165,8 @@ impl Packages<'_> {
     }
 }
 
-/// Sets the folder of the project to `folder`, because the project need not be beside the lock. If the user requested
-/// several folders, lath does not know which of them is the project, and changes none.
+/// Sets the folder of the project to `folder`, because the project may be in another place than the lock. If the user
+/// requested several folders, lath does not know which of them is the project, and changes none.
 pub(crate) fn place_project(lock: &mut PlatformLock, folder: &Path) {
     let mut folders: Vec<&mut PathBuf> = Vec::new();
     for wheel in lock.wheels.iter_mut().filter(|wheel| wheel.is_requested) {

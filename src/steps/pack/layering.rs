@@ -13,8 +13,9 @@ use crate::model::request::{Layering, LayersRequest};
 /// Two layers of Debian packages are joined if they are together at most this large, in bytes of files. Debian's
 /// packages change less often than Python distributions, and a security update changes several of them together.
 const SMALL_PACKAGES_BYTES: u64 = 2 << 20;
-/// The same for distributions. That is about 16 kB after compression. If a small distribution changes, its neighbours
-/// in the layer are sent again. Decision 0138 allows 50 kB for this and other overhead.
+/// Two layers of distributions are joined if they are together at most this large. That is about 16 kB after
+/// compression. If a small distribution changes, its neighbours in the layer are sent again. Decision 0138 allows 50 kB
+/// for this and other overhead.
 const SMALL_DISTRIBUTIONS_BYTES: u64 = 48 << 10;
 
 /// The purpose of files, in the order of the layers. Files that change least are at the bottom, because if a layer

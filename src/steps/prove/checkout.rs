@@ -55,12 +55,12 @@ impl<'a> Checkout<'a> {
         Self { tree, shown, env, cwd, uid, emulation, deadline, record: None, world }
     }
 
-    /// Returns the same checkout, but each check must begin and end before `deadline`.
+    /// Returns this checkout with a time limit: each check must begin and end before `deadline`.
     pub(super) fn until(self, deadline: Deadline) -> Self {
         Self { deadline, ..self }
     }
 
-    /// Returns the same checkout, but the paths that programs use are recorded.
+    /// Returns this checkout, but with a record of the paths that programs use.
     pub(super) fn recording(self) -> Self {
         Self { record: Some(Mutex::default()), ..self }
     }

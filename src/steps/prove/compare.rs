@@ -46,7 +46,7 @@ impl Answer {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// Returns the last line of the output, because it says most.
+    /// Returns the last line of the output, because it usually has the most information.
     pub(super) fn last_line(&self) -> String {
         let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
         said.trim().lines().last().map_or_else(|| self.ended(), str::to_owned)

@@ -74,7 +74,7 @@ fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
         let is_own = |path: &Path| path.parent() == Some(folder) || is_member(path, folder);
         locks.extend(found.filter(|path| is_own(path)).map(|path| FoundLock { kind, path }));
     }
-    // Sorting is stable, so otherwise the order of `LockKind::ALL` is kept.
+    // The other locks keep the order of `LockKind::ALL`, because sorting is stable.
     locks.sort_by_key(|lock| !toml.tools.iter().any(|name| name == tool(lock.kind)));
     locks
 }

@@ -82,7 +82,7 @@ impl<'a> Input<'a> {
     }
 
     /// Returns the project as a requirement without a name. This is needed for a package whose name only its build
-    /// backend knows.
+    /// backend can find out.
     pub(super) fn unnamed(&self) -> Result<Option<UnresolvedRequirementSpecification>, PypiError> {
         let is_standard = self.discovered.as_ref().is_some_and(|discovered| !discovered.members().is_empty());
         if is_standard || !self.request.is_package {

@@ -117,8 +117,8 @@ impl Reader<'_> {
         last
     }
 
-    /// Reads a list of commands that may or may not run. An `exit` in the list does not end the script, because the
-    /// list may not run. All commands of the list are uncertain.
+    /// Reads a list of commands that may or may not run. An `exit` in the list does not end the script, because it is
+    /// not certain that the list runs. All commands of the list are uncertain.
     fn maybe(&mut self, read: impl FnOnce(&mut Self) -> Flow) -> Flow {
         let was_certain = std::mem::replace(&mut self.is_certain, false);
         let flow = read(self);

@@ -11,7 +11,7 @@ use crate::model::base_image::{Libc, LibcFamily};
 use crate::model::image_path::ImagePath;
 use crate::outside::store::StoreError;
 
-/// Returns the existing folders in which the loader searches, with links resolved.
+/// Returns the existing folders in which the loader searches. Links in their paths are resolved.
 ///
 /// Both loaders search `LD_LIBRARY_PATH` first. glibc's loader then searches the folders of `ld.so.conf`, which it
 /// reads from its cache, and its default folders (ld.so(8)). musl's loader uses the list in a file, or else three

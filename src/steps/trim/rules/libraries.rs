@@ -52,7 +52,7 @@ pub(super) fn unneeded(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
 #[derive(Default)]
 struct Candidates<'a> {
     by_path: BTreeMap<&'a ImagePath, &'a Linkage>,
-    /// The same libraries by each name under which a loader may look for them.
+    /// The libraries that may go, by each name under which a loader may look for them.
     by_name: BTreeMap<&'a str, &'a ImagePath>,
     /// Libraries that only another library opens. They are not a need of their own. If the library is removed, they are
     /// removed, too.
