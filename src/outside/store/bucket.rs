@@ -53,8 +53,8 @@ pub(crate) enum Bucket {
     /// including the text of the driver. New version if: the format of the entry changes, other files are chosen, or
     /// the same driver creates other bytecode.
     Bytecode,
-    /// The bytecode of each file of the last tree. Key: the same values, but without the tree's digest. New version if:
-    /// the format of the entry changes, or the same driver creates other bytecode.
+    /// The bytecode of each file of the last tree. Key: the same values as for [`Self::Bytecode`], but without the
+    /// tree's digest. New version if: the format of the entry changes, or the same driver creates other bytecode.
     LastBytecode,
     /// Those files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
     /// in it. New version if: the same archive has another value.

@@ -42,7 +42,7 @@ const DEBCONF_BYTES: u64 = 1_600_000;
 const GENERATED_BYTES: u64 = 350_000;
 const GENERATED_FILES: u64 = 100;
 
-/// The size of each of apt's two caches, in percent of the lists of packages that they are made from.
+/// The size of each of apt's two caches, in percent of the size of the package lists from which apt makes them.
 const APT_CACHE_PERCENT: u64 = 81;
 /// The size of a list of packages that is stored as LZ4.
 const LZ4_PERCENT: u64 = 37;

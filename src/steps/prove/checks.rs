@@ -307,7 +307,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     tasks
 }
 
-/// Returns the user of lath's own checks, if it is another one than the image's. OpenShift, for example, chooses such
+/// Returns the user of lath's own checks, if it is not the user of the image. OpenShift, for example, chooses such
 /// numbers. The number depends only on the files of the base, so a proof has the same result every time, and the
 /// results for the base can be reused. Below the level `reach`, the checks run as the image's user.
 fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {

@@ -21,7 +21,8 @@ const SITES: [&str; 2] = ["/site-packages/", "/dist-packages/"];
 /// like the folder `/opt/app`.
 const NO_MODULES: [&str; 5] = ["HOME", "LANG", "PATH", "PYTHONUSERBASE", "USER"];
 
-/// The entry points that only start programs. Distributions search for those of all other groups, and import them.
+/// The entry points that only start programs. Distributions search for the entry points of all other groups, and import
+/// them.
 const OF_SCRIPTS: [&str; 2] = ["console_scripts", "gui_scripts"];
 
 /// The largest `entry_points.txt` that is read.

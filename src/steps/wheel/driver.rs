@@ -38,7 +38,7 @@ const RESULT_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Goal {
-    /// The text of METADATA. If the backend can only build a whole wheel, the wheel instead.
+    /// The text of METADATA, or a wheel if the backend can only build a whole wheel.
     Metadata,
     Wheel,
 }

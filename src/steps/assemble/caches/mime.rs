@@ -21,9 +21,9 @@ const WRITER: &str = "/usr/bin/update-mime-database";
 /// Everything that the files of packages declare.
 #[derive(Debug, Default)]
 struct Types {
-    /// Weight, type, pattern, and whether letters must be in the same case.
+    /// Each entry has the weight, the type, the pattern, and whether letters must be in the same case.
     globs: Vec<(u32, String, String, bool)>,
-    /// Priority, type, and rules.
+    /// Each entry has the priority, the type, and the rules.
     magic: Vec<(u32, String, Vec<u8>)>,
     aliases: Vec<String>,
     subclasses: Vec<String>,

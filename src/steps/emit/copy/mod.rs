@@ -30,7 +30,8 @@ use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
 /// The deepest nesting of indexes in indexes.
 const MAX_DEPTH: usize = 4;
-/// An image with more manifests is refused, because a small index could otherwise refer to the same one very often.
+/// An image with more manifests is refused, because a small index could otherwise refer to the same manifest very
+/// often.
 const MAX_DOCUMENTS: usize = 1_000;
 
 #[derive(Debug, Error)]
