@@ -29,7 +29,7 @@ pub(crate) struct PythonFile {
     /// dot are included only if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) texts: BTreeSet<String>,
-    /// Texts without a dot in a file that runs programs and does not find modules by name. They may be names of
+    /// Texts without a dot in a file that runs programs, if it does not find modules by name. They may be names of
     /// programs.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) programs: BTreeSet<String>,

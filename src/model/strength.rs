@@ -45,8 +45,8 @@ pub(crate) enum Notice {
 pub(crate) struct Deletion {
     pub(crate) path: ImagePath,
     pub(crate) kind: FileKind,
-    /// Whether the programs of the image need the file. The file may be a module that they can import, one of the
-    /// programs, or a library that one of them needs.
+    /// Whether the programs of the image need the file. It may be a module that they can import, one of the programs,
+    /// or a library that one of them needs.
     pub(crate) is_reached: bool,
     pub(crate) notice: Notice,
     /// The check that detected it.

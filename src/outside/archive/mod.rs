@@ -234,8 +234,8 @@ impl Archive {
             }
         };
         let pockets = mirrors::pockets(base, architecture, http.credentials())?;
-        // If lath is offline, an expired file in the store is accepted. The file was valid when it was fetched, and a
-        // newer one cannot be fetched.
+        // If lath is offline, an expired file in the store is accepted. It was valid when it was fetched, and a newer
+        // one cannot be fetched.
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut snapshot = Snapshot::new(architecture);
         for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {

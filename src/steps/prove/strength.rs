@@ -88,7 +88,7 @@ fn claims_of(checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Claim>, ProveEr
     if let Task::Batch(batch) = task {
         let mut working = Batch { is_shared: true, ..batch.clone() };
         let mut failing = Batch { items: Vec::new(), ..working.clone() };
-        // If the items that fail are left out, others may fail, too.
+        // Without the items that fail, others may fail, too.
         loop {
             let failed: Vec<Item> = failed(checkout, &working)?.into_iter().map(|failed| failed.item).collect();
             if failed.is_empty() {
