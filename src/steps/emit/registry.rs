@@ -57,7 +57,7 @@ pub(super) fn stage<'a>(
             continue;
         }
         fill(image, &filled, contents, world)?;
-        // If there is only one tag, the request that sets it also sends the document.
+        // If there is only one tag, its request sends the document.
         if pushes > 1 {
             put_by_digest(image, contents.root, world)?;
         }
@@ -107,8 +107,8 @@ fn unset<'a>(
 }
 
 /// Pushes the blobs and the documents below the root to the repository of `image`. If the repository already has the
-/// root, it has these too, because a registry accepts a document only after everything to which the document refers.
-/// `filled` are the repositories that already have the blobs.
+/// root, it has these too, because a registry accepts a document only after everything that the document names.
+/// `filled` are repositories that have the blobs.
 pub(super) fn fill(
     image: &ImageReference,
     filled: &[&ImageReference],
