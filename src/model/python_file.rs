@@ -110,7 +110,7 @@ pub(crate) struct Import {
     pub(crate) is_call: bool,
 }
 
-/// A name that is imported by a file. It may have another name in the file.
+/// A name that is imported by a file. With `import name as alias`, the file uses another name for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportedName {
     pub(crate) name: String,

@@ -228,8 +228,8 @@ fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySa
     Ok(None)
 }
 
-/// A file with the same fault as a wheel that was read before. uv skips the wheel because of that fault, and sends no
-/// further request.
+/// A small wheel that has the same fault as a wheel that lath has read. uv gets this path instead of the read wheel.
+/// Because of the fault, uv skips the wheel and sends no further request.
 struct StandIn {
     dist: Dist,
     _file: tempfile::NamedTempFile,

@@ -103,7 +103,8 @@ struct Current {
 
 impl Current {
     /// Removes the mount points that a sandbox has made in the directory, so that the tree is as it was laid out.
-    /// Returns whether this is done, and the directory is in memory: changes on a disk are slow.
+    /// Returns whether the directory can be used again: the mount points could be removed, and the directory is in
+    /// memory. A directory on a disk is not used again, because changes on a disk are slow.
     fn is_reusable(&self) -> bool {
         self.location.memory.is_some() && MOUNT_POINTS.iter().all(|folder| self.clear(folder).is_ok())
     }
