@@ -519,8 +519,8 @@ pub(crate) enum Entrypoint {
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
-    /// The permissions of the files, such as `0o640`. Directories can also be searched by all users who can read them.
-    /// `None` means 0644, or 0755 for directories and executable files.
+    /// The permissions of the files, such as `0o640`. A user who can read a directory can also enter it. `None` means
+    /// 0644, or 0755 for directories and executable files.
     pub(crate) mode: Option<u32>,
     pub(crate) owner: Owner,
 }

@@ -16,7 +16,7 @@ use crate::outside::store::{Store, StoreError};
 /// How the files of a tree are created.
 #[derive(Clone, Copy)]
 pub(super) enum Files<'a> {
-    /// As hard links. The function returns the file to which a file of the tree is linked.
+    /// As hard links to the files that the function returns.
     Links(&'a dyn Fn(&Node, &Digest) -> Result<PathBuf, StoreError>),
     /// As copies. If this process may change owners, the copies get the owners of the tree.
     Own,

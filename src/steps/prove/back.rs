@@ -9,7 +9,7 @@ use super::{ProveError, Side, Staged};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::Tree;
 
-/// The most files that are searched for one check. If the check needs more files, the next proof finds them.
+/// The most needed files that are found for one check. If the check needs more files, the next proof finds them.
 const MOST: usize = 4;
 
 /// Returns removed files that `task` needs: without them, its result is not `claim`. `named` are the removed files that
@@ -51,8 +51,8 @@ fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
 
 /// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. `first` is the number of
 /// members at the beginning of `order` that are tried before all others. Empty if `works` is false even for all members
-/// together, or if a result of `works` is unknown. An unknown result is not used, because the members that are found
-/// would then depend on the time.
+/// together, or if a result of `works` is unknown. A result is unknown if the time for the checks has ended. No members
+/// are returned in that case, because they would depend on the speed of the machine.
 fn search<T: Copy, E>(
     order: &[T],
     first: usize,

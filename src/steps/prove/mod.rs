@@ -209,8 +209,8 @@ pub(crate) enum Proved {
 }
 
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, the
-/// earlier result is used. The tree is laid out on `stage`. If `puts_back` is set, the removed files that a check needs
-/// are searched.
+/// earlier result is used. The tree is laid out on `stage`. If `puts_back` is set, this function also finds the removed
+/// files that a check needs.
 pub(crate) fn prove(
     made: &Made,
     stage: &mut Stage,

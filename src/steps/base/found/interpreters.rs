@@ -12,7 +12,7 @@ use crate::outside::store::StoreError;
 
 /// The search path of an engine for an image without `PATH` (Moby, `DefaultPathEnv`).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The folders of programs in which interpreters are searched. Red Hat's own interpreter is in `libexec`.
+/// The folders of programs in which lath searches for interpreters. Red Hat's own interpreter is in `libexec`.
 const PROGRAM_FOLDERS: [&str; 3] = ["bin", "sbin", "libexec"];
 /// The folder of wheels that Debian's `ensurepip` uses.
 const DEBIAN_WHEELS: &str = "/usr/share/python-wheels";

@@ -39,7 +39,7 @@ impl Hints for FoundError {
     }
 }
 
-/// The image in which facts are searched.
+/// The image in which lath searches for facts.
 pub(super) struct Scene<'a> {
     pub(super) tree: &'a Tree,
     pub(super) facts: &'a FileFacts,

@@ -11,7 +11,7 @@ use crate::model::reason::{Kept, Removed};
 use crate::model::tree::{Kind, Origin};
 use crate::outside::store::StoreError;
 
-/// Libraries that programs open by names they build at run time, or that glibc opens itself. `pthread_cancel` opens
+/// Libraries whose names programs compute at run time, and libraries that glibc opens itself. `pthread_cancel` opens
 /// libgcc_s, nsswitch opens libnss_*, and programs compiled against an old glibc open the libraries that are part of
 /// libc now.
 const OPENED_BY_NAME: [&str; 11] = [
