@@ -155,7 +155,7 @@ pub(super) fn answer(
                 let place = Place::Path(wheel.install_path.to_path_buf());
                 answer.direct.push(direct(&wheel.filename, place, is_requested, &policy));
             }
-            // The function `sources` returns the sources.
+            // Sources are not added here, because the function `sources` returns them.
             Dist::Source(_) => {}
             other => return Err(PypiError::NotAWheel { distribution: public(&other.to_string()) }),
         }

@@ -120,7 +120,7 @@ fn leave_keyring() {
     unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0usize) };
 }
 
-/// Changes to a user that is in no group. These calls change only one thread, but the process has only one.
+/// Changes to a user that is in no group. These calls change only one thread, but the process has only one thread.
 fn become_user(user: u32) -> rustix::io::Result<()> {
     set_thread_groups(&[])?;
     let group = Gid::from_raw(user);

@@ -84,9 +84,9 @@ impl<'a> Reach<'a, '_> {
         self.whole.programs.iter().any(|program| program.name == distribution)
     }
 
-    /// Returns the reason if a program of the image runs code of its users. This is so if the program is known to do
-    /// it, or if a requested distribution contains calls that do it. If no requested distribution has a program, the
-    /// image starts Python itself.
+    /// Returns the reason if a program of the image runs code of its users. The reason is either a distribution that is
+    /// known to run such code, or a call in the code of a requested distribution. If no requested distribution has a
+    /// program, the image starts Python itself.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
         let has_program = self.whole.scripts.iter().any(|script| script.is_requested);
         if !has_program && *self.request.started == Started::default() {
