@@ -13,7 +13,7 @@ const MAX_DATA_BYTES: u64 = 8 << 30;
 const MAX_RATIO: u64 = 500;
 /// Up to this unpacked size, the ratio is not checked.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
-/// The maximum unpacked size of the control member. It is limited because it is held in memory.
+/// The maximum unpacked size of the control member. The size is limited, because the member is held in memory.
 const MAX_CONTROL_BYTES: u64 = 64 << 20;
 /// The memory limit for unpacking xz. `xz -9`, the highest level that Debian's tools use, needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;

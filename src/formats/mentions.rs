@@ -24,7 +24,7 @@ const LONGEST_NAME: usize = 64;
 /// Decides which texts may be read by a shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Texts {
-    /// Any text may be, because a script of the same package may read it.
+    /// Any text, because a script of the same package may read it.
     All,
     /// Only texts that contain a script.
     Scripts,

@@ -58,7 +58,7 @@ pub(crate) struct AppFiles {
     pub(crate) procfile: Option<String>,
     /// Files that do not go into the image, because they may contain secrets.
     pub(crate) secrets: Vec<String>,
-    /// Files that do not go into the image, because they are neither files nor links.
+    /// Paths that do not go into the image, because they are neither regular files nor links.
     pub(crate) special: Vec<String>,
 }
 

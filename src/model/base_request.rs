@@ -29,7 +29,7 @@ pub(crate) struct BaseImageRequest {
     /// only platform. `None` if the platforms come from several images.
     #[serde(skip)]
     pub(crate) root: Option<BlobDigest>,
-    /// The image of each platform. They are added after they were opened.
+    /// The image of each platform. The images are added after they were opened.
     #[serde(skip)]
     pub(crate) images: Vec<Arc<BaseImage>>,
 }

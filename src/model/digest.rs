@@ -38,10 +38,10 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
-    /// Computes a key from the JSON of `value`. The type of `value` must be made for this. It contains everything on
-    /// which the result depends, and the keys of its maps are texts.
+    /// Computes a key from the JSON of `value`. The type of `value` must be made for this. The value contains
+    /// everything on which the result depends, and the keys of its maps are texts.
     pub(crate) fn of_key(value: &impl Serialize) -> Self {
-        // The JSON of a long record would need much memory.
+        // The JSON is written directly to the hasher, because the JSON of a long record would need much memory.
         let mut hasher = Sha256::new();
         match serde_json::to_writer(&mut hasher, value) {
             Ok(()) => Self(hasher.finalize().into()),

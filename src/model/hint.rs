@@ -188,7 +188,7 @@ pub(crate) enum LockHint {
 pub(crate) enum ProofHint {
     /// Allow more time for all checks.
     MoreTime,
-    /// Keep a path that trim removed and that a failed check names.
+    /// Keep a path that was removed by trim and that is named by a failed check.
     Keep { path: String },
     /// Build without trimming to find out whether trim is the cause, or build without checks.
     Untrimmed,

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Prereleases {
     Disallow,
     Allow,
-    /// For a distribution that has no other version that fits, or whose requirement names a pre-release version.
+    /// Pre-releases of a distribution that has no other version that fits, or whose requirement names a pre-release
+    /// version.
     IfNecessary,
-    /// For a distribution whose requirement names a pre-release version.
+    /// Pre-releases of a distribution whose requirement names a pre-release version.
     Explicit,
 }
 

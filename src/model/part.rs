@@ -46,7 +46,7 @@ pub(crate) struct DebPart {
     pub(crate) entries: Vec<PartEntry>,
 }
 
-/// The contents of a wheel (PEP 427). Files are grouped by where they are installed.
+/// The contents of a wheel (PEP 427). Files are grouped by the place in which they are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WheelPart {
     /// The field `Root-Is-Purelib`.

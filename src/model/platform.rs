@@ -48,7 +48,7 @@ impl Architecture {
         }
     }
 
-    /// Returns the value of `e_machine` in its ELF files.
+    /// Returns the value of `e_machine` in ELF files of this architecture.
     pub(crate) fn elf_machine(self) -> u16 {
         match self {
             Self::Amd64 => 62,

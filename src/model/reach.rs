@@ -1,6 +1,6 @@
-//! Finds the modules that a program may import at any time. It follows all imports of all reached files, and also the
-//! names of modules in texts and in extension modules. If it is unclear whether a module is needed, the result contains
-//! it.
+//! Finds the modules that a program may import at any time. The search follows all imports of all reached files, and
+//! also the names of modules in texts and in extension modules. If it is unclear whether a module is needed, the result
+//! contains it.
 
 mod conditional;
 
@@ -150,8 +150,8 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// Whether it leads to all modules of a package or of a distribution. There can be one for each pair of its
-    /// modules.
+    /// Whether this cause leads to all modules of a package or of a distribution. There can be one such cause for each
+    /// pair of these modules.
     fn is_of_all(&self) -> bool {
         matches!(self, Self::ComputedBy { .. } | Self::Unread { .. })
     }
@@ -169,7 +169,7 @@ impl Cause {
     }
 }
 
-/// The maximum number of further causes of a module that lead to all modules of a package.
+/// A module has at most this number of further causes that lead to all modules of a package.
 const MAX_OF_ALL: usize = 3;
 
 /// The modules that are reached, each with the first cause that was found.
@@ -179,7 +179,7 @@ pub(crate) struct Reached {
     /// The further causes of modules. If a package is reached because of several modules in it, only the first is a
     /// cause.
     pub(crate) more: BTreeMap<String, BTreeSet<Cause>>,
-    /// The modules that have more causes than these.
+    /// The modules that have more causes than these fields contain.
     pub(crate) cut: BTreeSet<String>,
     /// Distributions with modules that run Python code from elsewhere. The value is one of these modules, which is
     /// reached.
@@ -197,7 +197,7 @@ pub(crate) struct Start {
     /// For some modules of the standard library, the modules that they mention but do not need. `*` means that all
     /// texts of this module are ignored.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
-    /// Imports in the standard library that most programs do not need.
+    /// Imports that the standard library makes, but that most programs do not need.
     pub(crate) conditional: Vec<Conditional>,
     /// The folder of the standard library.
     pub(crate) stdlib: String,

@@ -318,7 +318,7 @@ impl Removed {
     }
 }
 
-/// The option of a build that keeps a path which trim would remove.
+/// The option of a build by which a path stays although trim would remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeptBy {
     Path {

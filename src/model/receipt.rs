@@ -54,7 +54,7 @@ pub(crate) struct PlatformReceipt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NextLevel {
     pub(crate) level: TrimLevel,
-    /// The bytes of files that this level would remove. It does not contain the bytes of a rewritten file.
+    /// The bytes of files that this level would remove. The bytes that it would remove by rewriting files do not count.
     pub(crate) removed_bytes: u64,
     /// Messages of trim, such as the reason why all modules stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -74,7 +74,7 @@ pub(crate) struct BaseReceipt {
     /// paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) oddities: Vec<Oddity>,
-    /// The number of further ones.
+    /// The number of further oddities.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) more_oddities: usize,
 }
@@ -120,14 +120,14 @@ pub(crate) struct PutBack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ItemKind {
-    /// The functions that console scripts call.
+    /// The functions that are called by console scripts.
     ScriptImports,
     /// The top-level modules of the requested distributions.
     Modules,
     /// Other modules, which are mostly inside of packages. Programs may import them later.
     InnerModules,
     ExtensionModules,
-    /// Shared libraries that are no extension modules.
+    /// Shared libraries that are not extension modules.
     SharedLibraries,
 }
 
@@ -180,8 +180,8 @@ pub(crate) struct FailedCheck {
 pub(crate) enum ProofNote {
     /// The output of `command` changes from run to run, so only its exit code was compared.
     Restless { command: String },
-    /// The checks ran in an emulator. Programs that they start themselves could not be emulated, because the kernel has
-    /// no emulator for them.
+    /// The checks ran in an emulator. Programs that are started by the checks could not be emulated, because the kernel
+    /// has no emulator for them.
     Emulated { platform: Platform },
 }
 

@@ -1,5 +1,5 @@
-//! Finds the files that Python loads when a program starts. It follows the imports that run at start-up. The result
-//! depends only on the files, because no program of the image is run.
+//! Finds the files that Python loads when a program starts. The search follows the imports that run at start-up. The
+//! result depends only on the files, because no program of the image is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,7 @@ const WITH: [(&str, &[&str]); 9] = [
 pub(crate) trait PythonSource {
     type Error;
 
-    /// Returns the facts about each file. They are `None` if Python could not compile the file.
+    /// Returns the facts about each file. The facts are `None` if Python could not compile the file.
     fn read(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Self::Error>;
 }
 
@@ -98,7 +98,7 @@ enum Visit {
 
 struct Walk<'a> {
     modules: &'a Modules<'a>,
-    /// The facts about the files that were read. They are `None` if Python could not compile the file.
+    /// The facts about the files that were read. The facts are `None` if Python could not compile the file.
     files: BTreeMap<ImagePath, Option<PythonFile>>,
     seen: BTreeSet<Visit>,
     /// The next visits. Their files are read together, so that all cores are used for parsing.

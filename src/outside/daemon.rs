@@ -330,7 +330,7 @@ mod tests {
         (format!("unix://{}", path.display()), serving)
     }
 
-    /// Reads a request without a body, or with one in chunks.
+    /// Reads a request without a body, or with a body in chunks.
     fn request(stream: &mut UnixStream) -> String {
         let mut read = Vec::new();
         let end = |read: &[u8]| if read.starts_with(b"POST") { "\r\n0\r\n\r\n" } else { "\r\n\r\n" };

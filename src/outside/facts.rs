@@ -68,7 +68,7 @@ impl<'a> Keeper<'a> {
         Ok((digest, size_bytes))
     }
 
-    /// Returns the facts about all files, and the pack with the small ones.
+    /// Returns the facts about all files, and the pack with the small files.
     pub(crate) fn finish(self) -> Result<(FileFacts, Packed), StoreError> {
         Ok((self.facts, self.pack.finish()?))
     }
@@ -118,7 +118,7 @@ fn facts(elf: Option<Elf>, mentions: Mentions) -> Facts {
     Facts { elf, libraries: mentions.libraries, mentions: mentions.words }
 }
 
-/// Reads the facts about an ELF file. It fails only if the file cannot be read at all.
+/// Reads the facts about an ELF file. This fails only if the file cannot be read at all.
 fn elf_of(mut contents: impl Read + Seek) -> io::Result<Elf> {
     let mut header = Vec::new();
     contents.by_ref().take(elf::MACHINE_END).read_to_end(&mut header)?;

@@ -72,7 +72,7 @@ impl Hints for ThreadsError {
         match self {
             Self::AddressSpace { .. } => vec![Hint::Machine(MachineHint::AddressSpace)],
             Self::Data { .. } => vec![Hint::Machine(MachineHint::DataMemory)],
-            // The error of the operating system has a hint of its own.
+            // These errors contain an error of the operating system, for which there is another hint.
             Self::Threads(_) | Self::Pool(_) => Vec::new(),
         }
     }

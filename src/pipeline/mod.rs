@@ -328,7 +328,7 @@ fn make(
 ) -> Result<Made, BuildError> {
     let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, options, stage, world)?;
     let Made { lock, assembly, launch, .. } = made;
-    // A second round has the same messages.
+    // Messages are shown only in the first round, because a second round has the same messages.
     let is_first_round = options.put_back.is_empty();
     if is_first_round {
         warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
@@ -465,8 +465,8 @@ pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
     store::amount(dir)
 }
 
-/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. It first waits until
-/// no build uses the cache.
+/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. First waits until no
+/// build uses the cache.
 pub(crate) fn prune_cache(
     dir: &Path,
     unused_for: Option<Duration>,

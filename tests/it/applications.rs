@@ -59,7 +59,7 @@ fn a_folder_that_is_no_package_goes_into_the_work_directory() {
     assert_eq!(files, [".gitignore", "app", "app/main.py", "requirements.txt"]);
     assert!(said.contains("application: 3 files, 20 bytes"), "{said}");
     assert!(said.contains("may contain secrets: `.env`; add a file with `--copy`"), "{said}");
-    // If a file is changed, only the last layer changes. It contains no other files.
+    // If a file is changed, only the last layer changes. That layer contains no other files.
     let last = image.layer_sizes.len() - 1;
     assert!(image.files.iter().all(|(path, file)| (file.layer == last) == path.starts_with("app")));
     fs::write(world.path("shop/app/main.py"), "app = 2\n").unwrap();

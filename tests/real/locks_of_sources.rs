@@ -98,7 +98,7 @@ fn elsewhere() {
     for part in ["sdist = { url = ", "vcs = { type = \"git\", url = ", "directory = { path = \".\" }"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    // First from the servers, with an empty cache. So everything is built again.
+    // The first build uses the servers and an empty cache, so everything is built again.
     let output = lath::run(&here, &["build", ".", "--locked", "-o", "../fetched.tar", "--cache-dir", "../fetched"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     for name in ["docopt", "lib", "svc"] {
@@ -107,7 +107,8 @@ fn elsewhere() {
     assert!(!said.contains("does not always give the same wheel"), "{said}");
     succeeded(output);
     assert_same(&home.join("plain.tar"), &home.join("fetched.tar"));
-    // Then from the vendor folder, with the project and the lock in another folder. The repository no longer exists.
+    // The next build uses the vendor folder, with the project and the lock in another folder. The repository no longer
+    // exists.
     let there = home.join("other/place");
     fs_err::create_dir_all(there.parent().unwrap()).unwrap();
     fs_err::rename(&here, &there).unwrap();

@@ -264,7 +264,7 @@ def main():
     ] {
         assert!(has(&of_reach["passed"], words), "{words} in {of_reach}");
     }
-    // The checks whose files `trace` keeps are apart from those that only judge.
+    // The checks whose files `trace` keeps are listed apart from the checks that only judge.
     let of_trace = checks("trace");
     for words in ["tool --version", "\"tool image\"", "script-imports"] {
         assert!(has(&of_trace["drove"], words) && !has(&of_trace["passed"], words), "{words} in {of_trace}");

@@ -24,8 +24,8 @@ const MANIFEST: &str = "manifest.json";
 /// The name of a file begins with this prefix if it marks a path as removed (image-spec, layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
 const DPKG: &str = "var/lib/dpkg/";
-/// The maximum size of dpkg's texts in all layers together with `manifest.json`. They are limited because they are held
-/// in memory.
+/// The maximum size of dpkg's texts in all layers together with `manifest.json`. The size is limited, because the texts
+/// are held in memory.
 const MAX_TEXTS_BYTES: u64 = 256 << 20;
 
 /// The contents of an image, collected from its layers.
@@ -50,7 +50,7 @@ struct Layer {
     /// The path of the layer in the archive.
     name: String,
     files: BTreeMap<String, u64>,
-    /// The paths of lower layers that this layer removes.
+    /// Those paths of lower layers that this layer removes.
     removed: BTreeSet<String>,
     compressed_bytes: u64,
     package_lists: BTreeMap<String, String>,

@@ -30,7 +30,8 @@ pub(crate) struct Pin {
     pub(crate) hashes: Vec<String>,
     /// The extras of this distribution that the project requires, if the lock contains them.
     pub(crate) extras: Vec<String>,
-    /// The groups of the project to which this distribution belongs. It is empty if the lock does not contain this.
+    /// The groups of the project to which this distribution belongs. The list is empty if the lock does not contain the
+    /// groups.
     pub(crate) groups: Vec<String>,
     /// A marker as in PEP 508.
     pub(crate) marker: Option<String>,

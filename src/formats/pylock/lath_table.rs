@@ -7,7 +7,7 @@ use crate::model::lock::{LockedBase, LockedDeb, LockedRelease, WheelSource};
 use crate::model::lock_file::LockedRequest;
 use crate::model::reason::Why;
 
-/// The version of the table. It changes if an older lath would misunderstand a newer table.
+/// The version of the table. The version changes if an older lath would misunderstand a newer table.
 pub(crate) const TABLE_VERSION: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -16,7 +16,7 @@ pub(crate) use self::write::text;
 
 /// The version of the format that lath writes.
 pub(crate) const LOCK_VERSION: &str = "1.0";
-/// The maximum size of a lock. It is limited because it is held in memory.
+/// The maximum size of a lock. The size is limited, because the lock is held in memory.
 pub(crate) const MAX_LOCK_BYTES: u64 = 32 << 20;
 
 #[derive(Debug, Error)]

@@ -42,7 +42,7 @@ pub(crate) struct PoetryGroup {
     pub(crate) is_optional: bool,
     /// The normalised names of its direct dependencies.
     pub(crate) names: Vec<String>,
-    /// The same dependencies in the form of PEP 508. A dependency is missing if lath cannot convert it.
+    /// The direct dependencies in the form of PEP 508. A dependency is missing if lath cannot convert it.
     pub(crate) requirements: Vec<String>,
 }
 

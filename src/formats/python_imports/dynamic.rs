@@ -84,7 +84,7 @@ fn is_compiled_file(argument: &Expr) -> bool {
     is_compile && call.arguments.args.get(1).is_some_and(|path| literal(path).is_none())
 }
 
-/// Returns what is known about a name that is not a literal.
+/// Returns the modules that may be imported by a name that is not a literal.
 fn computed(argument: &Expr, call: &ast::ExprCall) -> Computed {
     let begin = beginning(argument);
     match begin {

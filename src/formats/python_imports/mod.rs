@@ -34,7 +34,7 @@ const SHALLOW: usize = 100;
 /// Conditions that are never true in an image, such as `if sys.platform == "win32":` and `if __name__ == "__main__":`.
 const NEVER: [&str; 8] = ["win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"];
 
-/// The same, as `platform.system()` returns them.
+/// The same systems, with the names that `platform.system()` returns.
 const SYSTEMS: [&str; 3] = ["Darwin", "Java", "Windows"];
 
 /// Reads the facts about a Python file. Returns `None` if Python could not compile it.
@@ -372,15 +372,15 @@ fn is_never(test: &Expr) -> bool {
     }
 }
 
-/// Whether it is `platform.system()`, or `system()` after `from platform import system`. Another object with a method
-/// `system` does not count, because it may be the system of another computer.
+/// Whether the expression is `platform.system()`, or `system()` after `from platform import system`. Another object
+/// with a method `system` does not count, because it may be the system of another computer.
 fn is_call_of_system(expr: &Expr) -> bool {
     let Expr::Call(call) = expr else { return false };
     is_name(&call.func, "system") || is_attribute(&call.func, "platform", "system")
 }
 
-/// Whether it is `sys.platform.startswith("win")`, or the same for another system. The attribute `platform` of another
-/// object does not count.
+/// Whether the call is `sys.platform.startswith("win")`, or the same for another system. The attribute `platform` of
+/// another object does not count.
 fn is_start_of_platform(call: &ast::ExprCall) -> bool {
     let Expr::Attribute(method) = &*call.func else { return false };
     let begin = call.arguments.args.first().and_then(literal);
@@ -388,7 +388,7 @@ fn is_start_of_platform(call: &ast::ExprCall) -> bool {
     method.attr.as_str() == "startswith" && is_attribute(&method.value, "sys", "platform") && is_other
 }
 
-/// Whether it is this attribute of this variable, such as `sys.platform`.
+/// Whether the expression is this attribute of this variable, such as `sys.platform`.
 fn is_attribute(expr: &Expr, of: &str, attribute: &str) -> bool {
     matches!(expr, Expr::Attribute(found) if found.attr.as_str() == attribute && is_name(&found.value, of))
 }

@@ -1,5 +1,5 @@
 //! `.dockerignore`: patterns of paths that are left out (docs.docker.com, "Build context", section ".dockerignore
-//! files"). They differ from git's patterns: each pattern begins at the folder itself, and if several match, the last
+//! files"). The patterns differ from git's: each pattern begins at the folder itself, and if several match, the last
 //! one decides.
 
 use std::path::Path;

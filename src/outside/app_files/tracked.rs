@@ -1,4 +1,4 @@
-//! The files of a folder that git tracks, according to the index of its repository. No program is started
+//! Those files of a folder that git tracks, according to the index of its repository. No program is started
 //! (docs/decisions/0167-the-index-of-git.md).
 
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! The fields of `Packages` that are not needed to resolve. They are used to estimate the size of an installation. They
-//! are stored in a separate file, so that builds which do not need them do not read them.
+//! Those fields of `Packages` that are not needed to resolve. These fields are used to estimate the size of an
+//! installation. They are stored in a separate file, so that a build reads them only if it needs them.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -123,7 +123,8 @@ mod tests {
         read(&reduced, &mut extents);
         let foo = extents["foo"];
         assert_eq!((foo.files, foo.documents, foo.manuals, foo.translations, foo.modules), (6, 1, 1, 1, 2));
-        // usr, bin; lib, python3, dist-packages; foo; share, doc, foo; locale, de, LC_MESSAGES; man, man1
+        // The 14 directories: usr, bin; lib, python3, dist-packages; foo; share, doc, foo; locale, de, LC_MESSAGES;
+        // man, man1
         assert_eq!(foo.directories, 14);
         assert_eq!((extents["bar"].files, extents["bar"].modules, extents["bar"].directories), (1, 1, 4));
         assert_eq!(extents["bar"].path_bytes, 36);

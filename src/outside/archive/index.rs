@@ -37,7 +37,7 @@ pub(crate) struct PackageIndex {
     files: Vec<(String, String)>,
     /// The position of each line, by package name: the number of its file, and the offset in it.
     names: BTreeMap<String, Vec<(usize, usize)>>,
-    /// The same positions, by the names that the packages provide.
+    /// The position of each line, by the names that its package provides.
     provided: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
     reduce_to(FIELDS, packed, is_gzip)
 }
 
-/// Does the same with other `fields`.
+/// Reduces the index like [`reduce`], but to other `fields`.
 pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzip: bool) -> io::Result<String> {
     let mut text = String::new();
     for paragraph in paragraphs(unpacked(packed, is_gzip)?) {
@@ -163,8 +163,8 @@ impl PackageIndex {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }
 
-    /// Returns the package that most likely contains a library that a program requires by its full file name. It is the
-    /// package of the link next to that file.
+    /// Returns the package that most likely contains a library that a program requires by its full file name. This is
+    /// the package with the link next to that file.
     pub(crate) fn package_for_file(&self, library: &str) -> Option<String> {
         self.package_for_soname(&sonames::link_beside(library)?)
     }

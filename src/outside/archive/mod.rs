@@ -1,5 +1,5 @@
-//! The door to the Debian half: archives of Debian and Ubuntu. They are trusted by their signatures, never by the
-//! mirror.
+//! The door to the Debian half: archives of Debian and Ubuntu. The archives are trusted by their signatures, never by
+//! the mirror.
 
 pub(crate) mod details;
 pub(crate) mod extents;
@@ -119,8 +119,8 @@ pub(crate) struct SignedIndex {
     file: (Digest, u64),
 }
 
-/// The current contents of the archive according to its signed Release files. It is cheap to create, because no index
-/// is read.
+/// The current contents of the archive according to its signed Release files. A snapshot is cheap to create, because no
+/// index is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) indexes: Vec<SignedIndex>,
@@ -193,7 +193,7 @@ impl Snapshot {
             let file = release.indexes.get(&path)?;
             Some(signed_index(pocket, release, path, file))
         };
-        // Debian has one such list per component. Ubuntu has one for all components.
+        // Debian has one such list per component. Ubuntu has one list for all components.
         let name = format!("Contents-{architecture}.gz");
         self.contents.extend([format!("main/{name}"), name].into_iter().filter_map(list));
         self.contents_of_all.extend(list("main/Contents-all.gz".to_owned()));
@@ -458,7 +458,7 @@ fn signed_index(pocket: &Pocket, release: &Release, path: String, file: &IndexFi
 /// The server's response, or the stored file if it has not changed.
 struct Fetched {
     release: KeptRelease,
-    /// Whether it must be stored after it was verified.
+    /// Whether the file must be stored after it was verified.
     is_new: bool,
     /// The stored file, if the server sent a different file.
     before: Option<KeptRelease>,

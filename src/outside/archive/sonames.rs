@@ -31,7 +31,8 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     if stem.starts_with("libpython") && version == "1.0" {
         return vec![stem.to_owned()];
     }
-    // The rule requires a hyphen if the name ends in a digit. Some packages lack it, and some always have it.
+    // The rule requires a hyphen if the name ends in a digit. Some packages lack this hyphen, and others always have
+    // it.
     let names = match (version, stem.ends_with(|last: char| last.is_ascii_digit())) {
         ("", _) => vec![stem.to_owned()],
         (_, true) => vec![format!("{stem}-{version}"), format!("{stem}{version}")],

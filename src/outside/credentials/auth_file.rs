@@ -99,7 +99,7 @@ impl AuthFile {
 }
 
 impl Auth {
-    /// Returns the credentials of an entry, which may be empty. Returns `None` if they cannot be read.
+    /// Returns the credentials of an entry. An entry may have none. Returns `None` if they cannot be read.
     fn login(&self) -> Option<Option<RegistryLogin>> {
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = filled(&self.registrytoken) {

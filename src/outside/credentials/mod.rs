@@ -1,6 +1,6 @@
-//! Names and passwords for servers. They come from URLs that the user wrote or an index returned, from environment
-//! variables, from the program `keyring` and from a netrc file. They are kept in memory only. The module `registries`
-//! has the credentials for registries of images.
+//! Names and passwords for servers. The credentials come from URLs that the user wrote or an index returned, from
+//! environment variables, from the program `keyring` and from a netrc file. They are kept in memory only. The module
+//! `registries` has the credentials for registries of images.
 
 mod auth_file;
 mod helper;
@@ -139,8 +139,8 @@ impl Credentials {
         self.remember_from(url, LoginSource::Url);
     }
 
-    /// Does the same for a URL whose credentials come from `source`. If they are known already, their first source
-    /// stays.
+    /// Remembers the credentials of `url` like [`Self::remember`]. They come from `source`. If they are known already,
+    /// their first source stays.
     pub(crate) fn remember_from(&self, url: &str, source: LoginSource) {
         let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };

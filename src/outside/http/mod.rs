@@ -2,7 +2,7 @@
 //! and interrupted downloads are continued.
 //!
 //! The implementation is asynchronous, but the methods block. lath trusts the system's certificates, or those in
-//! `SSL_CERT_FILE` if that is set. It uses the proxies in the usual environment variables.
+//! `SSL_CERT_FILE` if that is set. lath also uses the proxies in the usual environment variables.
 
 mod body;
 mod clients;
@@ -77,7 +77,7 @@ pub(crate) enum HttpError {
         status: StatusCode,
         /// The host to which the request was redirected, if that is another host.
         redirected_to: Option<String>,
-        /// The pause before the next attempt that the server requests.
+        /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,
     },
     #[error("cannot fetch `{url}`: the server answers {status}; {tried}")]

@@ -17,8 +17,8 @@ use crate::model::digest::DigestWriter;
 use crate::model::image::{BlobDigest, Document};
 use crate::model::image_name::qualified;
 
-/// The maximum number of layers, as in `steps/base`. It is checked here too, because this module reads compressed
-/// layers before `steps/base` checks their number.
+/// The maximum number of layers, as in `steps/base`. The number is checked here, too, because this module reads
+/// compressed layers before `steps/base` checks it.
 const MAX_LAYERS: usize = 1000;
 /// The maximum number of documents that are read to find the manifest of an image.
 const MAX_DOCUMENTS: usize = 200;

@@ -53,8 +53,8 @@ impl Expected {
         })
     }
 
-    /// Returns uv's value for this wheel. It has only those fields that are needed to fetch metadata. Returns `None` if
-    /// uv cannot parse a field.
+    /// Returns uv's value for this wheel. The value has only those fields that are needed to fetch metadata. Returns
+    /// `None` if uv cannot parse a field.
     fn dist(&self) -> Option<Dist> {
         let file = File {
             dist_info_metadata: self.has_metadata,

@@ -1,5 +1,5 @@
-//! Limits the responses that uv reads: a middleware replaces the bodies of responses by lath's own bodies. It also
-//! prevents uv from caching pages that contain passwords.
+//! Limits the responses that uv reads: a middleware replaces the bodies of responses by lath's own bodies. The
+//! middleware also prevents uv from caching pages that contain passwords.
 
 use std::sync::Arc;
 

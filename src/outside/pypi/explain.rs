@@ -36,8 +36,8 @@ const WIDTH: usize = 100;
 const LINES: usize = 12;
 /// The maximum number of packages whose files are listed. uv's report may name the other packages.
 const PACKAGES: usize = 4;
-/// Hints of uv are dropped if they begin like this. They are about uv's own options, or about the files of the index,
-/// which lath lists completely.
+/// Hints of uv are dropped if they begin like this. Such hints are about uv's own options, or about the files of the
+/// index, which lath lists completely.
 const DROPPED_HINTS: [&str; 7] = [
     "The `Requires-Python` request",
     "An index URL (",
@@ -65,7 +65,7 @@ pub(super) struct Asked<'a> {
     pub(super) refused: Vec<String>,
 }
 
-/// Explains `error`. It requests the index pages again, and uv reads them from its cache.
+/// Explains `error`. The index pages are requested again, and uv reads them from its cache.
 pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
     let texts = error.hints().into_iter().map(|hint| asked.metadata.reworded(&plain(&hint)));
     let texts = texts.map(|hint| hint.replace("By default, uv will", "By default, lath will"));
@@ -345,8 +345,8 @@ fn listed(words: &[String]) -> String {
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
-    // Each escape sequence that sets colours is removed (Select Graphic Rendition, ECMA-48, section 8.3.117). It ends
-    // with `m`.
+    // Each escape sequence that sets colours is removed (Select Graphic Rendition, ECMA-48, section 8.3.117). Such a
+    // sequence ends with `m`.
     while let Some((before, after)) = rest.split_once("\u{1b}[") {
         plain.push_str(before);
         rest = after.split_once('m').map_or("", |(_, after)| after);

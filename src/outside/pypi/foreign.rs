@@ -231,7 +231,7 @@ fn chosen<'a>(lock: &'a Pylock, target: &Target, parts: &Parts) -> Result<Vec<&'
     Ok(chosen.into_values().collect())
 }
 
-/// A distribution. The variants differ in what the lock contains about its bytes.
+/// A distribution. The variants differ in the facts that the lock contains about its bytes.
 enum Fetched {
     /// The sha256 is known.
     Pinned(DirectWheel),

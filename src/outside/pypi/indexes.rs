@@ -1,4 +1,4 @@
-//! The indexes that are searched for distributions. This module knows their order, their credentials, and the date
+//! The indexes that are searched for distributions. This module determines their order, their credentials, and the date
 //! after which uploads are ignored.
 
 use std::path::Path;
@@ -203,7 +203,7 @@ pub(super) fn all(locations: &IndexLocations, indexes: &Indexes) -> Result<AllIn
     })
 }
 
-/// Returns uv's value for the build of PyTorch that was requested. It does not depend on this machine.
+/// Returns uv's value for the build of PyTorch that was requested. The value does not depend on this machine.
 pub(super) fn torch(indexes: &Indexes) -> Result<Option<TorchStrategy>, PypiError> {
     let Some(backend) = &indexes.torch_backend else { return Ok(None) };
     let refused = |error: Cause| PypiError::TorchBackend { backend: backend.to_string(), source: error };

@@ -1,5 +1,5 @@
-//! Finds wheels and sources that requirements name by path or URL. Their own requirements may name further ones, which
-//! are found too. This happens before uv resolves, because uv accepts a URL only if it is known before.
+//! Finds wheels and sources that are named by path or URL in requirements. Further wheels and sources in their own
+//! requirements are found, too. This happens before uv resolves, because uv accepts a URL only if it is known before.
 //!
 //! All requirements of such a distribution are checked before any of them is fetched.
 
@@ -135,8 +135,8 @@ impl Resolve<'_> {
 }
 
 /// Refuses a requirement that cannot be used. If a distribution comes from the network, it must not require files or
-/// folders on this machine, because its author must not decide which files are read here. It must not require
-/// repositories either, because fetching one starts a program on this machine.
+/// folders on this machine, because its author must not decide which files are read here. The distribution must not
+/// require repositories either, because fetching one starts a program on this machine.
 fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<(), PypiError> {
     let Some(Requiring { wheel, trust }) = requiring else {
         return refuse_source(&requirement.to_string(), &requirement.source);

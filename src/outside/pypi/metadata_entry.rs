@@ -17,7 +17,7 @@ use zip::{HasZipMetadata as _, ZipReadOptions};
 
 use crate::outside::http::{BodyError, Document};
 
-/// The maximum number of files called METADATA that are examined. More than one is already an error.
+/// The maximum number of files called METADATA that are examined. More than one such file is already an error.
 const MAX_CANDIDATES: usize = 10;
 
 #[derive(Debug, ThisError)]

@@ -1,7 +1,7 @@
 //! Resolves Python requirements with uv's crates. Other modules do not use these crates, except to read netrc. The host
 //! needs no Python.
 //!
-//! It returns only lath's own types: the wheels for a request on one platform.
+//! This module returns only lath's own types: the wheels for a request on one platform.
 
 mod ahead;
 mod bounded;
@@ -427,7 +427,7 @@ impl Pypi {
         indexes::Logins { variables, credentials, offline: *offline }
     }
 
-    /// Returns a client. It adds responses that report missing permission to `refusals`.
+    /// Returns a client. The client adds responses that report missing permission to `refusals`.
     fn base_client(&self, refusals: &Refusals) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
@@ -466,7 +466,7 @@ struct Limits {
     excludes: Excludes,
 }
 
-/// A request after its files were read.
+/// The limits apply to a distribution, whichever other distribution requires it.
 struct Question<'a> {
     request: PythonRequest,
     specification: RequirementsSpecification,
@@ -474,7 +474,7 @@ struct Question<'a> {
     locations: IndexLocations,
     cache: Cache,
     build_options: BuildOptions,
-    /// Warnings about options in requirements files that lath ignores.
+    /// Warnings about options that lath ignores in requirements files.
     warnings: Vec<String>,
 }
 

@@ -142,7 +142,7 @@ impl Resolved<'_> {
     }
 }
 
-/// Returns the newest Python of a release that both `pythons` and `fits` accept.
+/// Of the Pythons of all releases, returns the newest one that both `pythons` and `fits` accept.
 pub(super) fn newest_accepted(
     pythons: &VersionSpecifiers,
     fits: impl Fn(PythonVersion) -> bool,

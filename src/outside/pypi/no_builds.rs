@@ -1,5 +1,4 @@
-//! uv's build context. It contains settings, and refuses every build that uv requests, because lath builds sources
-//! itself (`sources`).
+//! uv's build context. It contains settings, and refuses every build, because lath builds sources itself (`sources`).
 
 use std::convert::Infallible;
 use std::fmt;

@@ -96,8 +96,8 @@ impl<'a> RequirementFiles<'a> {
         self.options.iter().filter_map(sentence).collect()
     }
 
-    /// Reads a file on disk and all files that it includes. Files on servers and missing files are left to uv, which
-    /// reads the former and reports the latter.
+    /// Reads a file on disk and all files that it includes. Files on servers and missing files are left to uv. uv reads
+    /// the files on servers, and reports the missing files.
     fn prepare(&mut self, path: &Path) -> Result<(), Cause> {
         if is_url(path) || !self.seen.insert(path.to_owned()) {
             return Ok(());

@@ -45,7 +45,7 @@ pub(super) struct Requirements {
     pub(super) allows_prereleases: bool,
     /// Which distributions are built from source.
     pub(super) build_options: BuildOptions,
-    /// Warnings about options in files that lath ignores.
+    /// Warnings about options that lath ignores in files.
     pub(super) warnings: Vec<String>,
 }
 
@@ -210,7 +210,7 @@ pub(super) fn constraints(specification: &RequirementsSpecification) -> Vec<Requ
     specification.constraints.iter().map(|constraint| constraint.requirement.clone()).collect()
 }
 
-/// Returns the hashes in the requirements, which wheels must match. With `--require-hashes`, each requirement must have
+/// Returns the hashes in the requirements. Wheels must match them. With `--require-hashes`, each requirement must have
 /// a hash. If a requirement has a hash but no exact version, it is refused like in pip, because uv would not check the
 /// hash.
 pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {

@@ -137,7 +137,7 @@ impl SourceMetadata<'_> {
         Ok(self.checked(&located).await?.name)
     }
 
-    /// Returns the source of a resolved distribution. It includes the digests that the requirements allow.
+    /// Returns the source of a resolved distribution. The source includes the digests that the requirements allow.
     pub(super) async fn chosen(&self, dist: &SourceDist, hashes: &HashStrategy) -> Result<Source, SourceFailure> {
         let allowed = allowed(dist, hashes)?;
         Ok(Source { allowed, ..self.located(dist).await?.source })

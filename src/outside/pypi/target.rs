@@ -21,7 +21,7 @@ pub(crate) struct System<'a> {
     pub(crate) libc: SystemLibc,
     /// The distributions that it contains.
     pub(crate) installed: &'a [InstalledWheel],
-    /// Whether it is a base image. Then errors mention its C library, because the user may not know it.
+    /// Whether it is a base image. If it is, errors mention its C library, because the user may not know it.
     pub(crate) is_image: bool,
 }
 

@@ -277,7 +277,7 @@ pub(super) fn text_of(response: &Response, name: &str) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Returns the digest of a manifest that the registry reports.
+/// Returns the digest that the registry reports for a manifest.
 pub(super) fn digest_of(response: &Response) -> Option<BlobDigest> {
     let text = text_of(response, DIGEST_HEADER)?;
     Digest::of_prefixed(&text).map(BlobDigest)

@@ -10,13 +10,13 @@ use fs_err as fs;
 const MOUNT: &str = "/sys/fs/cgroup";
 /// The names of these groups begin like this. The process ID of lath follows.
 const PREFIX: &str = "lath-";
-/// The file in every group to which the IDs of processes are written.
+/// The file to which the IDs of processes are written. Every group has this file.
 const PROCESSES: &str = "cgroup.procs";
 /// The maximum number of processes and threads.
 const TASKS: u64 = 8192;
 
-/// The groups that were created: one in version 2, or one per controller in version 1. They are removed when this value
-/// is dropped. At that time, all processes in them must have ended.
+/// The groups that were created: one in version 2, or one per controller in version 1. The groups are removed when this
+/// value is dropped. At that time, all processes in them must have ended.
 #[derive(Debug)]
 pub(super) struct Group {
     folders: Vec<PathBuf>,

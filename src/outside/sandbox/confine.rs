@@ -111,8 +111,8 @@ fn remount_read_only(path: &str, flags: MountFlags) -> rustix::io::Result<()> {
 }
 
 /// Replaces the host's session keyring by a new one (session-keyring(7)). If this fails, the program still cannot use
-/// the old keyring, because the filter refuses the necessary calls. It fails if the kernel has no keyrings or does not
-/// allow it.
+/// the old keyring, because the filter refuses the necessary calls. The replacement fails if the kernel has no keyrings
+/// or does not allow it.
 #[expect(unsafe_code, reason = "no crate that lath has wraps keyctl(2)")]
 fn leave_keyring() {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
@@ -120,7 +120,7 @@ fn leave_keyring() {
     unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0usize) };
 }
 
-/// Changes to a user that is in no group. These calls change only one thread, but the process has only one.
+/// Changes to a user that is in no group. These calls change only one thread, but the process has only one thread.
 fn become_user(user: u32) -> rustix::io::Result<()> {
     set_thread_groups(&[])?;
     let group = Gid::from_raw(user);

@@ -1,5 +1,5 @@
-//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the host files that the
-//! job names.
+//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the host files in the
+//! job.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ const GIB: u64 = 1 << 30;
 const LIMITS: [(Rlimit, Resource, u64); 4] = [
     // The memory that a program writes to. This is twice the size of the largest model that a test is expected to load.
     (Rlimit::Data, Resource::Data, 16 * GIB),
-    // The size of a file. It is limited because files of a check are in memory.
+    // The size of a file. The size is limited, because files of a check are in memory.
     (Rlimit::Fsize, Resource::Fsize, GIB),
     // Kernels before 5.14 also count processes of the user outside of the sandbox.
     (Rlimit::Nproc, Resource::Nproc, 4096),

@@ -59,7 +59,7 @@ const RESOLVER: &str = "/etc/resolv.conf";
 /// The path of the emulator in the sandbox, if the program is for another processor.
 const EMULATOR: &str = "/run/lath-emulator";
 
-/// The number of bytes of each output that are kept. The rest is read and discarded.
+/// Of each output, only this number of bytes is kept. The rest is read and discarded.
 const OUTPUT_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Default)]
@@ -131,7 +131,7 @@ pub(crate) struct Job {
     pub(crate) files: Vec<(PathBuf, String)>,
     /// Host files that the program only reads, and their paths in the image.
     pub(crate) documents: Vec<(PathBuf, String)>,
-    /// The folders that the user mounts. Programs in them may be started as well.
+    /// The folders that are mounted by the user. Programs in them may be started as well.
     pub(crate) volumes: Vec<Volume>,
     /// Whether the program may use loopback. This matters only if it does not use the host's network.
     pub(crate) has_loopback: bool,

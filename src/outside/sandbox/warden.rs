@@ -53,7 +53,7 @@ pub(super) struct Warden {
     child: Mutex<Child>,
     socket: UnixStream,
     process: u32,
-    /// All wardens of a build share one group. It is removed after their processes have ended.
+    /// All wardens of a build share one group. The group is removed after their processes have ended.
     group: Option<Arc<Group>>,
 }
 

@@ -33,8 +33,8 @@ const BYTES_PER_FILE: u64 = 4096;
 /// The prefix of the names of these directories.
 const PREFIX: &str = "lath-";
 
-/// A directory in memory for one process. It has each content once per mode, and trees of links to these contents. It
-/// is removed together with the last tree.
+/// A directory in memory for one process. The directory contains each content once per mode, and trees of links to
+/// these contents. The directory is removed together with the last tree.
 #[derive(Debug)]
 pub(super) struct Memory {
     folder: TempDir,
@@ -166,9 +166,9 @@ fn left_of(folder: &Path) -> Option<u64> {
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-/// Returns whether systemd-logind may remove this user's files in that directory while the process runs. It removes
-/// them when the last session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process that belongs to no
-/// session, such as a service, does not prevent the removal.
+/// Returns whether systemd-logind may remove this user's files in that directory while the process runs. systemd-logind
+/// removes them when the last session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process that belongs
+/// to no session, such as a service, does not prevent the removal.
 fn may_be_cleared(groups: &str) -> bool {
     /// The highest user ID of a system user (`SYSTEM_UID_MAX`). The files of system users are not removed.
     const LAST_SYSTEM_ID: u32 = 999;
@@ -176,8 +176,8 @@ fn may_be_cleared(groups: &str) -> bool {
     is_ordinary && Path::new("/run/systemd/sessions").exists() && !groups.contains("/user.slice/")
 }
 
-/// Removes directories in memory that killed processes of this user have left. They are recognised because no process
-/// has a lock on them.
+/// Removes directories in memory that killed processes of this user have left. Such directories are recognised because
+/// no process has a lock on them.
 pub(crate) fn sweep() {
     sweep_in(Path::new(MEMORY));
 }

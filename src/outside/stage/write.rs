@@ -16,7 +16,7 @@ use crate::outside::store::{Store, StoreError};
 /// How the files of a tree are created.
 #[derive(Clone, Copy)]
 pub(super) enum Files<'a> {
-    /// As hard links. The function returns the file to which a file of the tree is linked.
+    /// As hard links to the files that the function returns.
     Links(&'a dyn Fn(&Node, &Digest) -> Result<PathBuf, StoreError>),
     /// As copies. If this process may change owners, the copies get the owners of the tree.
     Own,
@@ -29,8 +29,8 @@ pub(crate) fn check_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), S
     lay_out(store, &Tree::default(), tree, root, Files::Links(&contents))
 }
 
-/// Does the same with copies of the files, for programs that may write to them. If lath runs as root, the copies get
-/// the owners of the tree.
+/// Lays out `tree` like [`check_out`], but with copies of the files, for programs that may write to them. If lath runs
+/// as root, the copies get the owners of the tree.
 pub(crate) fn copy_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     lay_out(store, &Tree::default(), tree, root, Files::Own)
 }

@@ -10,7 +10,7 @@ use crate::model::digest::DigestWriter;
 use crate::model::image::BlobDigest;
 
 impl Store {
-    /// Returns the path of a blob. The file may not exist yet.
+    /// Returns the path of a blob. The file does not have to exist.
     pub(crate) fn blob_path(&self, digest: &BlobDigest) -> PathBuf {
         self.path_in("blobs", &digest.0)
     }

@@ -28,14 +28,14 @@ pub(crate) enum Bucket {
     /// The digest and the entity tag of a wheel whose sha256 is not known in advance. Key: its URL without credentials.
     /// New version if: the format of the entry changes.
     UnpinnedWheels,
-    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the
+    /// The files of an opened parcel, and the pack that contains the small files. Key: the parcel's digest and the
     /// vocabulary. New version if: the same parcel has another part. The tests in `tests/it/store.rs` contain the name
     /// of the folder.
     Parts,
     /// The facts about those Python files of a parcel that a build has needed. Key: the parcel's digest. New version
     /// if: the same file has other facts, for example because of another version of ruff's parser.
     PythonFiles,
-    /// The texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version
+    /// Those texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version
     /// if: the same file has other texts.
     BinaryTexts,
     /// The facts about a large file of the user. Key: its digest and the vocabulary. New version if: the same file has
@@ -53,10 +53,10 @@ pub(crate) enum Bucket {
     /// including the text of the driver. New version if: the format of the entry changes, other files are chosen, or
     /// the same driver creates other bytecode.
     Bytecode,
-    /// The bytecode of each file of the last tree. Key: the same values, but without the tree's digest. New version if:
-    /// the format of the entry changes, or the same driver creates other bytecode.
+    /// The bytecode of each file of the last tree. Key: the same values as for [`Self::Bytecode`], but without the
+    /// tree's digest. New version if: the format of the entry changes, or the same driver creates other bytecode.
     LastBytecode,
-    /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
+    /// Those files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
     /// in it. New version if: the same archive has another value.
     Sdists,
     /// The result of a step in a build from source: further requirements, metadata, or a wheel. Key: the source and

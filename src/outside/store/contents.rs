@@ -1,4 +1,4 @@
-//! The contents of files, by digest. Small ones may be in a pack, which must be opened before they are read.
+//! The contents of files, by digest. Small contents may be in a pack. The pack must be opened before they are read.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
@@ -35,7 +35,7 @@ impl Store {
         }
     }
 
-    /// Stores a content. It is written while it is read. Blocks of zeros become holes in the file.
+    /// Stores a content. The content is written while it is read. Blocks of zeros become holes in the file.
     pub(super) fn put_large(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         const BLOCK: usize = 64 << 10;
         let mut file = self.temporary_file()?;
@@ -126,7 +126,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Returns the path of the content's file if the content is large. It is used in errors.
+    /// Returns the path of the content's file if the content is large. The path is used in errors.
     pub(crate) fn contents_place(&self, digest: &Digest) -> PathBuf {
         self.path_in("files", digest)
     }

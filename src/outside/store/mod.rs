@@ -1,5 +1,5 @@
-//! The content-addressed cache on disk. It has parcels, contents of files, segments of layers, blobs of other images,
-//! and small cache entries.
+//! The content-addressed cache on disk. The cache has parcels, contents of files, segments of layers, blobs of other
+//! images, and small cache entries.
 //!
 //! Every file is first written to a temporary file on the same file system and then renamed. So a killed process leaves
 //! no incomplete files, and two processes may write the same file at once. Processes that use the store have a shared

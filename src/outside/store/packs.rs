@@ -1,6 +1,6 @@
-//! Packs: each pack is one file. It has the small contents of one parcel, or of one run of the compiler, one after the
-//! other. Without packs, there would be thousands of files. Creating so many files would take longer than everything
-//! else in unpacking.
+//! Packs: each pack is one file. A pack has the small contents of one parcel, or of one run of the compiler, one after
+//! the other. Without packs, there would be thousands of files. Creating so many files would take longer than
+//! everything else in unpacking.
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Read, Write};

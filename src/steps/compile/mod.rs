@@ -57,14 +57,14 @@ struct Finished {
 
 /// The place where Python compiles.
 pub(crate) struct Workbench<'a> {
-    /// A tree of the same release, or of the same base image, whose Python runs on this machine. It is needed if the
-    /// image's own Python does not run here.
+    /// A tree of the same release, or of the same base image, whose Python runs on this machine. The tree is needed if
+    /// the image's own Python does not run here.
     pub(crate) workshop: Option<&'a Tree>,
-    /// The stage on which the image's tree is laid out. It contains the tree afterwards.
+    /// The stage on which the image's tree is laid out. Afterwards, the stage contains this tree.
     pub(crate) stage: &'a mut Stage,
 }
 
-/// Adds the bytecode that the request wants.
+/// Adds the bytecode according to the request.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,
@@ -308,8 +308,8 @@ impl<'a> Compilation<'a> {
         let Finished { mut compiled, mut packs } = self.last();
         compiled.retain(|one| files.contains_key(&one.source));
         if packs.len() >= Self::PACKS {
-            // One pack replaces several, because a small number of packs opens quickly. It also drops bytecode that is
-            // no longer used.
+            // One new pack replaces several packs, because a small number of packs opens quickly. The new pack does not
+            // contain bytecode that is no longer used.
             packs = vec![self.repack(&compiled)?];
         }
         let known: BTreeSet<&ImagePath> = compiled.iter().map(|one| &one.source).collect();
@@ -346,7 +346,7 @@ impl<'a> Compilation<'a> {
         desk: &Path,
     ) -> Result<Vec<Option<u64>>, CompileError> {
         fs::create_dir(desk.join("work")).map_err(CompileError::Folder)?;
-        // Python itself also starts faster with bytecode.
+        // The tree contains the bytecode that exists already, because Python itself also starts faster with bytecode.
         let mut tree = self.slim.clone();
         insert(&mut tree, compiled.iter(), self.python.version, &self.reason());
         let image = stage.show(&tree)?;

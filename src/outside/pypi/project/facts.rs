@@ -38,7 +38,8 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     let toml = if path.is_file() { Pyproject::parse(&fs::read_to_string(&path)?)? } else { Pyproject::default() };
     let has_setup = ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file());
     let locks = locks(folder, &toml);
-    // Many projects have a `pyproject.toml` only because it contains the settings of their tools.
+    // Many projects have a `pyproject.toml` only because it contains the settings of their tools. In that case, only
+    // `setup.py` or `setup.cfg` shows that there is a package.
     let is_package = if toml.is_project { toml.is_package } else { has_setup };
     let settings = settings_of_uv(folder, toml.tool_uv);
     Ok(Project {
@@ -73,7 +74,7 @@ fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
         let is_own = |path: &Path| path.parent() == Some(folder) || is_member(path, folder);
         locks.extend(found.filter(|path| is_own(path)).map(|path| FoundLock { kind, path }));
     }
-    // Sorting is stable, so otherwise the order of `LockKind::ALL` is kept.
+    // The other locks keep the order of `LockKind::ALL`, because sorting is stable.
     locks.sort_by_key(|lock| !toml.tools.iter().any(|name| name == tool(lock.kind)));
     locks
 }

@@ -67,7 +67,7 @@ impl<'a> Input<'a> {
         Ok(Self { request, discovered, pinned: Pinned::read(request)? })
     }
 
-    /// Returns the indexes that the project and its lock name.
+    /// Returns the indexes that are named in the project and its lock.
     pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
         let mut indexes = self.discovered.as_ref().map(Discovered::indexes).unwrap_or_default();
         if let Some(pinned) = &self.pinned {
@@ -82,7 +82,7 @@ impl<'a> Input<'a> {
     }
 
     /// Returns the project as a requirement without a name. This is needed for a package whose name only its build
-    /// backend knows.
+    /// backend can find out.
     pub(super) fn unnamed(&self) -> Result<Option<UnresolvedRequirementSpecification>, PypiError> {
         let is_standard = self.discovered.as_ref().is_some_and(|discovered| !discovered.members().is_empty());
         if is_standard || !self.request.is_package {

@@ -52,7 +52,7 @@ impl Listener {
         ];
         let mut result = Err(io::Error::from_raw_os_error(libc::EINVAL));
         for flags in flags {
-            // SAFETY: the kernel copies `program`, which contains its own number of instructions and a pointer to them.
+            // SAFETY: the kernel copies `program`, which contains the number of its instructions and a pointer to them.
             // The result is a new descriptor, and nothing else owns it.
             let number = unsafe {
                 libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, std::ptr::from_ref(&program))
