@@ -56,6 +56,10 @@ pub(crate) enum Bucket {
     /// The bytecode of each file of the last tree. Key: the same values as for [`Self::Bytecode`], but without the
     /// tree's digest. New version if: the format of the entry changes, or the same driver creates other bytecode.
     LastBytecode,
+    /// The bytecode of the files of Debian packages, such as the standard library. All images with the same Python share
+    /// it. Key: the digest of the interpreter, and the text of the driver. New version if: the format of the entry
+    /// changes, or the same driver creates other bytecode.
+    PackageBytecode,
     /// Those files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
     /// in it. New version if: the same archive has another value.
     Sdists,
@@ -115,6 +119,7 @@ impl Bucket {
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-9",
             Self::LastBytecode => "bytecode-last-5",
+            Self::PackageBytecode => "bytecode-packages-1",
             Self::Sdists => "sdists-1",
             Self::Builds => "builds-1",
             Self::Proofs => "proofs-7",
@@ -194,6 +199,7 @@ mod tests {
             Bucket::Stripped,
             Bucket::Bytecode,
             Bucket::LastBytecode,
+            Bucket::PackageBytecode,
             Bucket::Sdists,
             Bucket::Builds,
             Bucket::Proofs,

@@ -175,6 +175,11 @@ pub(crate) fn choose<'a>(
 }
 
 impl Choice<'_> {
+    /// Returns the chosen wheels that can be fetched while the others are built from source. Empty if nothing is built.
+    pub(crate) fn ready_wheels(&self) -> &[LockedWheel] {
+        if self.answer.sources.is_empty() { &[] } else { &self.answer.wheels }
+    }
+
     /// Returns the chosen wheels, sorted by name. Fetches the wheels whose digest is not known yet, and builds the
     /// wheels that are chosen as sources.
     pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
