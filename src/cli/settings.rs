@@ -1,4 +1,5 @@
-//! Settings and environment -> request, and settings of the world. All defaults are resolved here.
+//! Makes the request and the settings of the world from the settings and the environment. All defaults are resolved
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;

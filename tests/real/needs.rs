@@ -141,8 +141,8 @@ macro_rules! trials_of {
 }
 pub(crate) use trials_of;
 
-/// Returns `None` if `program` succeeds. Otherwise returns a message with the missing `what` and the output of the
-/// program.
+/// Returns `None` if `program` succeeds. Otherwise returns a message: it says that `what` is missing, and has the
+/// output of the program.
 fn answers(program: &str, words: &[&str], what: &str) -> Option<String> {
     let said = match Command::new(program).args(words).output() {
         Ok(output) if output.status.success() => return None,

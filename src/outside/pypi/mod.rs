@@ -486,7 +486,7 @@ enum Wants {
 }
 
 impl Wanted {
-    /// Returns the requirements, and the limits including those in `specification`.
+    /// Returns the requirements and the limits. The limits in `specification` are among them.
     fn limits(self, specification: &RequirementsSpecification) -> Result<(Vec<Requirement>, Limits), PypiError> {
         let constraints = [requirements::constraints(specification), self.constraints].concat();
         let limits = Limits {

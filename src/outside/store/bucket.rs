@@ -45,7 +45,7 @@ pub(crate) enum Bucket {
     /// layer has other changes.
     BaseLayers,
     /// A base image as one tree, and the facts in it. Key: the manifest's digest and the vocabulary. New version if:
-    /// the same layers have another tree, or lath finds other facts in it.
+    /// lath makes another tree from the same layers, or finds other facts in the tree.
     BaseImages,
     /// An extension module without symbols. Key: the module's digest. New version if: the same module has other bytes.
     Stripped,

@@ -1,5 +1,5 @@
-//! The results of maintainer scripts: those that lath makes, those without an effect in an image, and those that the
-//! image lacks.
+//! The results of maintainer scripts. lath makes some of them itself. Others have no effect in an image, or are missing
+//! in the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -148,7 +148,7 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
     tree.nodes.iter().filter_map(module).collect()
 }
 
-/// Returns a file of the application as a module, so that the modules it imports are found.
+/// Returns the module of a file of the application. lath needs it to find the imports of the file.
 fn main_module(path: &ImagePath, app: &AppRequest) -> Option<EntryPoint> {
     let inside = path.as_str().strip_prefix(app.target.as_str())?.trim_start_matches('/');
     let module = inside.strip_suffix(".py")?.replace('/', ".");

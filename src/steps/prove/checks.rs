@@ -307,9 +307,10 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     tasks
 }
 
-/// Returns the user of lath's own checks, if it is not the user of the image. OpenShift, for example, chooses such
-/// numbers. The number depends only on the files of the base, so a proof has the same result every time, and the
-/// results for the base can be reused. Below the level `reach`, the checks run as the image's user.
+/// Returns the number of the user as whom lath runs its own checks. `None` if these checks run as the user of the
+/// image. The number is one that OpenShift, for example, could choose. The number depends only on the files of the
+/// base, so a proof has the same result every time, and the results for the base can be reused. Below the level
+/// `reach`, the checks run as the image's user.
 fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
     const FIRST: u32 = 1_000_000_000;
     if request.level < TrimLevel::Reach {
