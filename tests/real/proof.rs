@@ -441,9 +441,14 @@ fn bytes_contain(haystack: &[u8], needle: &[u8]) -> bool {
 fn bytecode_of_the_standard_library_is_compiled_once_for_all_images() {
     let tool = |name: &str| {
         WheelBuilder::new(name, "1.0")
-            .file(&format!("{name}/__init__.py"), format!("import json
+            .file(
+                &format!("{name}/__init__.py"),
+                format!(
+                    "import json
 def main():
-    print('{name} 1.0')\n"))
+    print('{name} 1.0')\n"
+                ),
+            )
             .script(name, &format!("{name}:main"))
     };
     let own = Own::new(&[tool("first"), tool("second")]);

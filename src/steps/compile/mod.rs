@@ -349,8 +349,7 @@ impl<'a> Compilation<'a> {
             let node = self.slim.nodes.get(&one.source);
             one.source_digest.is_some() && node.is_some_and(|node| node.origin.package().is_some())
         };
-        let new: BTreeMap<&ImagePath, &Compiled> =
-            new.iter().filter(is_shared).map(|one| (&one.source, one)).collect();
+        let new: BTreeMap<&ImagePath, &Compiled> = new.iter().filter(is_shared).map(|one| (&one.source, one)).collect();
         if new.is_empty() {
             return Ok(());
         }
