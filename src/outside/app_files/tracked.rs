@@ -1,5 +1,5 @@
-//! Those files of a folder that git tracks, according to the index of its repository. No program is started
-//! (docs/decisions/0167-the-index-of-git.md).
+//! Lists the files of a folder that are in the index of git's repository, which means that git tracks them. No program
+//! is started (docs/decisions/0167-the-index-of-git.md).
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

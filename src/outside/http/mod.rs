@@ -48,7 +48,8 @@ pub(crate) struct HttpSettings {
 }
 
 pub(crate) struct Http {
-    /// The client is created with the first request, because that reads the system's certificates.
+    /// The client is created with the first request and not earlier, because creating it reads the system's
+    /// certificates.
     client: OnceLock<Client>,
     runtime: Runtime,
     settings: HttpSettings,
@@ -75,7 +76,7 @@ pub(crate) enum HttpError {
     Status {
         url: String,
         status: StatusCode,
-        /// The host to which the request was redirected, if that is another host.
+        /// The host to which the request was redirected, if it is not the requested host.
         redirected_to: Option<String>,
         /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,

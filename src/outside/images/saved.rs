@@ -28,7 +28,7 @@ pub(super) struct SavedArchive {
     archive: Archive,
     manifest: Document,
     config: Document,
-    /// The archive's member for each layer, by the digest of its bytes.
+    /// The archive's member for each layer. The key is the digest of the layer's bytes.
     layers: BTreeMap<BlobDigest, String>,
 }
 

@@ -237,7 +237,7 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     index.map_err(|error| PypiError::Index { index: text.to_string(), source: redacted(error.into()) })
 }
 
-/// Returns whether this can be the URL of an index, and it is clear where its credentials end.
+/// Returns whether `url` can be the URL of an index. It must be clear where the credentials in `url` end.
 fn is_of_index(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https" | "file") && is_plain(url)
 }

@@ -458,7 +458,8 @@ fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + S
     })
 }
 
-/// The limits on the versions of distributions in a request. They apply to all distributions that depend on them.
+/// The limits on the versions of distributions in a request. A limit applies to a distribution, whichever other
+/// distribution requires it.
 #[derive(Default)]
 struct Limits {
     constraints: Constraints,
@@ -466,7 +467,7 @@ struct Limits {
     excludes: Excludes,
 }
 
-/// The limits apply to a distribution, whichever other distribution requires it.
+/// A request, and the values that were read from its files.
 struct Question<'a> {
     request: PythonRequest,
     specification: RequirementsSpecification,
@@ -562,7 +563,7 @@ impl<'a> Resolve<'a> {
         DistributionDatabase::new(self.client, self.context, downloads)
     }
 
-    /// Explains why the request was not resolved. `refused` are the indexes that require credentials.
+    /// Explains why the request was not resolved. `refused` has one sentence for each server that refused a request.
     async fn failure(
         &self,
         error: ResolveError,
@@ -585,7 +586,7 @@ impl<'a> Resolve<'a> {
         }
     }
 
-    /// Also returns the hashes, because the wheels that are named by URL may have added some.
+    /// Runs the resolver. Also returns the hashes, because wheels that are named by URL may have added hashes.
     async fn run(
         &self,
         request: &PythonRequest,

@@ -39,8 +39,8 @@ impl Refusals {
                 Some(index) => ("the index", index.url.url().as_str()),
                 None => ("the server of", url.as_str()),
             };
-            // The URL of a page does not contain the index's credentials, so the credentials of the index's URL are
-            // searched for.
+            // `url` is without credentials. So `tried` searches for the credentials that were remembered for the same
+            // server, such as those in the URL of the index.
             let tried = credentials.tried(url).map(|tried| format!(": {tried}")).unwrap_or_default();
             sentences.insert(format!("{what} `{}` answers {status}{tried}", public(address)));
         }

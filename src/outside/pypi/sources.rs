@@ -1,4 +1,5 @@
-//! Reads the metadata of sources from their own files if these are complete. Otherwise it comes from a build.
+//! Reads the metadata of sources. The metadata comes from files of the source if these contain all of it, and otherwise
+//! from a build.
 //!
 //! lath itself fetches sources and builds them, so uv's code for this is never used.
 
@@ -314,7 +315,8 @@ fn from_texts(
         let pyproject = pyproject.map_err(|error| unreadable("pyproject.toml", source, error))?;
         match ResolutionMetadata::parse_pyproject_toml(pyproject, version) {
             Ok(metadata) if check(&metadata, source, version).is_ok() => return Ok(Some(metadata)),
-            // The name is wrong. A build finds the same name, and it is refused then.
+            // The name or the version is not the expected one. A build finds the same name, and then the source is
+            // refused.
             Ok(_) => {}
             Err(
                 MetadataError::Pep508Error(_)
@@ -325,7 +327,7 @@ fn from_texts(
             Err(error) => return Err(unreadable("pyproject.toml", source, error)),
         }
     }
-    // PKG-INFO is reliable only since version 2.2, and only its static fields are (PEP 643).
+    // PKG-INFO is reliable only since metadata version 2.2. Only its static fields are reliable (PEP 643).
     let Some(text) = &texts.pkg_info else { return Ok(None) };
     let metadata = ResolutionMetadata::parse_pkg_info(text.as_bytes()).ok();
     Ok(metadata.filter(|metadata| check(metadata, source, version).is_ok()))
@@ -336,7 +338,7 @@ fn check(metadata: &ResolutionMetadata, source: &Source, version: Option<&Versio
     if source.name.as_ref().is_some_and(|name| *name != metadata.name.to_string()) {
         return Err(SourceError::OtherName { source_shown: source.shown(), found: metadata.name.to_string() });
     }
-    // The version in the index lacks the local part.
+    // The version in the index may lack the local part.
     let is_same = |wanted: &Version| *wanted == metadata.version || *wanted == metadata.version.clone().without_local();
     if version.is_some_and(|version| !is_same(version)) {
         return Err(SourceError::OtherVersion { source_shown: source.shown(), found: metadata.version.to_string() });

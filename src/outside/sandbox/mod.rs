@@ -65,8 +65,8 @@ const OUTPUT_BYTES: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     settings: SandboxSettings,
-    /// The wardens. The key is the user that the jobs of a warden have. Each is started with its first job, because
-    /// most builds without changes have no jobs.
+    /// The wardens. The key is the user that the jobs of a warden have. A warden is started with its first job, because
+    /// a build without changes usually has no jobs.
     wardens: Mutex<BTreeMap<u32, Arc<Warden>>>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The program is the first process of its namespace. The kernel delivers a signal to such a process only if the
 //! process has a handler for it. So if the program has no handler for a signal that would end other programs, lath
-//! kills it.
+//! kills the program.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};

@@ -88,7 +88,7 @@ impl Memory {
         TempDir::new_in(self.folder.path())
     }
 
-    /// Returns the file to which `node` is linked, which has this content.
+    /// Returns the path of a file that has the content of `node`. The file of the tree becomes a hard link to it.
     pub(super) fn contents_path(&self, store: &Store, node: &Node, digest: &Digest) -> Result<PathBuf, StoreError> {
         if self.is_mounted(node) {
             return Ok(self.placeholder.clone());
@@ -160,7 +160,8 @@ fn free(groups: &str) -> Option<u64> {
     Some(allowed.ancestors().filter_map(left_of).fold(available, u64::min))
 }
 
-/// Returns how many bytes the control group (version 2) in `folder` can still use. Returns `None` if it has no limit.
+/// Returns how many bytes the control group (version 2) in `folder` can still use. Returns `None` if the group has no
+/// limit.
 fn left_of(folder: &Path) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))

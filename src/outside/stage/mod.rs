@@ -89,7 +89,7 @@ impl Drop for Stage {
     /// Removes the directory in the background, because it has thousands of files.
     fn drop(&mut self) {
         let Some(current) = self.current.take() else { return };
-        // Without a thread, it is removed here.
+        // If no thread can be started, the directory is removed here.
         let removal = std::thread::Builder::new().spawn(|| drop(current));
         lock(&self.common.removals).extend(removal);
     }
@@ -161,8 +161,8 @@ impl Location {
 }
 
 impl Stage {
-    /// Lays out `tree`, reusing the directory of the previous one. The paths of large files only get empty
-    /// placeholders, and the large files must be mounted there.
+    /// Lays out `tree`. If possible, this changes the directory of the previous tree. The paths of large files only get
+    /// empty placeholders, and the large files must be mounted there.
     pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
         // If a change fails, its directory is not used again.
         let current = self.current.take().or_else(|| lock(&self.common.spare).take());

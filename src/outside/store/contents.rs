@@ -126,7 +126,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Returns the path of the content's file if the content is large. The path is used in errors.
+    /// Returns the path that the content has in the store if it is a large content. The path is used only in errors.
     pub(crate) fn contents_place(&self, digest: &Digest) -> PathBuf {
         self.path_in("files", digest)
     }

@@ -57,8 +57,8 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     })
 }
 
-/// Returns the locks of the project, or of the workspace that contains it. If the project uses one of these tools, the
-/// lock of that tool comes first.
+/// Returns the locks of the project, or of the workspace that contains it. If `pyproject.toml` has a table of a tool,
+/// the lock of this tool comes first.
 fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     let tool = |kind: LockKind| match kind {
         LockKind::Uv => "uv",
@@ -79,8 +79,8 @@ fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     locks
 }
 
-/// Returns whether the lock of the workspace at `path` may include the project in `folder`. uv checks this exactly
-/// later.
+/// Returns whether the lock at `path`, which is the lock of a workspace, may include the project in `folder`. Later, uv
+/// checks this exactly.
 fn is_member(path: &Path, folder: &Path) -> bool {
     let root = path.with_file_name("pyproject.toml");
     let declares = fs::read_to_string(root).is_ok_and(|text| text.contains("[tool.uv.workspace]"));
