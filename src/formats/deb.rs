@@ -86,7 +86,8 @@ pub(crate) fn read<E: From<DebError>>(
 /// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) has no
 /// others.
 ///
-/// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs them.
+/// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs these
+/// extensions.
 struct Members<R> {
     /// The remaining bytes of the current member.
     current: io::Take<R>,
@@ -165,7 +166,8 @@ impl<'a> Unpacked<'a> {
     }
 
     /// Reads to the end. Returns whether the tar file has an end marker at or after `end`. `end` is the offset after
-    /// the last entry. Reading to the end also checks the checksums, because these come last.
+    /// the last entry. Reading to the end also checks the checksums, because the checksums are at the end of the
+    /// compressed data.
     fn finish(mut self, end: u64) -> io::Result<bool> {
         io::copy(&mut self, &mut io::sink())?;
         let is_whole = self.read_bytes.is_multiple_of(TAR_BLOCK_BYTES);

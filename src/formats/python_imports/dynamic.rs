@@ -71,7 +71,7 @@ fn is_literal(expr: &Expr) -> bool {
     literal(expr).is_some()
 }
 
-/// For example `code.interact()`. If another object has a method with this name, that does not count.
+/// For example `code.interact()`. A method `interact` of another object does not count.
 fn is_interact(function: &str, of: Option<&Expr>) -> bool {
     function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
 }
@@ -84,12 +84,12 @@ fn is_compiled_file(argument: &Expr) -> bool {
     is_compile && call.arguments.args.get(1).is_some_and(|path| literal(path).is_none())
 }
 
-/// Returns the modules that may be imported by a name that is not a literal.
+/// Returns which modules may be imported. `argument` is the name of the module, and is not a literal.
 fn computed(argument: &Expr, call: &ast::ExprCall) -> Computed {
     let begin = beginning(argument);
     match begin {
         Some(begin) if begin.starts_with('.') => Computed::Own,
-        // For example `import_module("." + name, package=...)`, or a name that begins with the same package.
+        // For example `import_module(__name__ + "." + name)`.
         _ if is_own(argument) => Computed::Own,
         Some(begin) if begin.contains('.') => Computed::Below(begin),
         // The second argument is the package to which a relative name belongs.
