@@ -14,7 +14,7 @@ pub(crate) struct AppRequest {
     pub(crate) folder: PathBuf,
     /// The name of the script in `folder`, if the application is only this script.
     pub(crate) script: Option<String>,
-    /// The folder in the image, which is also the work directory.
+    /// The folder of the application in the image. It is also the work directory.
     pub(crate) target: ImagePath,
     pub(crate) files: AppFiles,
 }

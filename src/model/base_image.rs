@@ -19,7 +19,7 @@ pub(crate) struct BaseImage {
     /// The digest of its manifest.
     pub(crate) digest: BlobDigest,
     pub(crate) platform: Platform,
-    /// The media type of its manifest. It is that of OCI, or that of Docker's schema 2.
+    /// The media type of the manifest: either OCI's, or the one of Docker's schema 2.
     pub(crate) media_type: String,
     /// The exact text of its config.
     pub(crate) config: String,

@@ -65,8 +65,8 @@ impl OnBase<'_> {
         found.variable("HOME").map(str::to_owned).or_else(of_user)
     }
 
-    /// Returns whether the program runs as the user of the image. This is not so if that user is root, because lath
-    /// replaces root.
+    /// Returns whether the program runs as the user of the image. If the user of the image is root, lath uses another
+    /// user instead.
     pub(crate) fn keeps_user(&self) -> bool {
         !self.request.has_user && self.image.found.user.uid.is_some_and(|uid| uid != 0)
     }

@@ -38,8 +38,8 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
-    /// Computes a key from the JSON of `value`. The type of `value` must be made for this. The value contains
-    /// everything on which the result depends, and the keys of its maps are texts.
+    /// Computes a key from the JSON of `value`. `value` must have a type that exists only for this purpose. `value`
+    /// contains everything on which a cached result depends, and the keys of its maps are texts.
     pub(crate) fn of_key(value: &impl Serialize) -> Self {
         // The JSON is written directly to the hasher, because the JSON of a long record would need much memory.
         let mut hasher = Sha256::new();

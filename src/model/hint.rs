@@ -315,8 +315,8 @@ pub(crate) trait Hints: std::error::Error {
         Vec::new()
     }
 
-    /// Returns the error that this error wraps, if that can have hints. `tests/floor_plan.rs` checks that no
-    /// implementation is missing.
+    /// Returns the error that this error wraps. Returns `None` if that error cannot have hints. `tests/floor_plan.rs`
+    /// checks that no implementation is missing.
     fn wrapped(&self) -> Option<&dyn Hints> {
         None
     }

@@ -104,8 +104,8 @@ impl<'a> Modules<'a> {
             Some(Kind::File { .. }) => true,
             Some(Kind::Directory) => false,
             Some(Kind::Link { .. }) => self.is_linked_file(path),
-            // Links are resolved only in folders directly below the root. In practice, no other folder is a link, and a
-            // search in all folders would be slow.
+            // `path` is not in the tree, but one of its folders may be a link. Only the first folder below `root` is
+            // checked. In practice, no other folder is a link, and checking all folders would be slow.
             None => {
                 let first = path.as_str()[root.len()..].trim_start_matches('/').split('/').next().unwrap_or_default();
                 let folder = ImagePath::parse(&format!("{root}/{first}")).ok();

@@ -89,7 +89,7 @@ fn is_zero(number: &usize) -> bool {
 /// The result of the proof.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProofSummary {
-    /// The checks that ran and passed, and did not drive the trimming.
+    /// The checks that ran and passed, except those in `drove`.
     pub(crate) passed: Vec<Passed>,
     /// The checks that ran and passed, but whose files `--trim trace` kept. They prove less, because the trimming
     /// depends on them.

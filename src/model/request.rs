@@ -419,10 +419,10 @@ pub(crate) struct TrimRequest {
     /// Modules and packages that trim must keep, with everything that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
-    /// The languages of distributions that stay. Empty if all stay.
+    /// The languages whose translations stay in distributions. If the list is empty, all translations stay.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) locales: Vec<Locale>,
-    /// Whether trim may remove the other console scripts, if the user named some.
+    /// Whether trim may remove every console script except those that the user named and the one that the image runs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) only_scripts: bool,
     /// All records of the user, joined to a single record.

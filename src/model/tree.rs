@@ -81,9 +81,9 @@ pub(crate) struct Removal {
     pub(crate) reason: Removed,
 }
 
-/// Returns nodes that have the same contents, mode and owner as an earlier node of the same Debian package. Each is
-/// returned with the path of that node. Such files are hard links in the package. In an image, a copy and a link cannot
-/// be distinguished.
+/// Returns nodes that have the same contents, mode and owner as an earlier node of the same Debian package. Each node
+/// is returned with the path of the earlier node. Such files are hard links in the package. In an image, a copy and a
+/// link cannot be distinguished.
 pub(crate) fn hard_links<'a>(
     nodes: impl Iterator<Item = (&'a ImagePath, &'a Node)>,
 ) -> BTreeMap<&'a ImagePath, &'a ImagePath> {
