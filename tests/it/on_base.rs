@@ -215,7 +215,7 @@ fn a_distribution_of_the_base_is_used_if_it_fits() {
     assert_eq!(has_helper(&built(&new, "tool")), None);
     assert_eq!(has_helper(&built(&new, "tool --no-base-packages")).as_deref(), Some("2.0"));
     assert_eq!(has_helper(&built(&new, "tool helper>=2")).as_deref(), Some("2.0"));
-    // The index does not need to have this distribution.
+    // `helper` does not need to be in the index, because it is in the base image.
     let own = world(PyPi::new().built(&needing("helper<2")));
     Base::with_python("rhel").with_distribution("helper", "1.0").write(&own, "base");
     assert_eq!(has_helper(&built(&own, "tool")), None);
