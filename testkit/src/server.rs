@@ -161,7 +161,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Returns the same URL with credentials.
+    /// Returns the URL of `path` with credentials.
     pub fn url_as(&self, user: &str, password: &str, path: &str) -> String {
         format!("http://{user}:{password}@{}{path}", self.address)
     }
