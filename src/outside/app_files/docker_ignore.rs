@@ -52,8 +52,8 @@ impl DockerIgnore {
         Ok(Self { patterns })
     }
 
-    /// Returns whether `path` is left out. It is relative to the folder of `.dockerignore`. If there are exceptions, a
-    /// folder never counts as left out, because an exception may apply to a file in it.
+    /// Returns whether `path` is left out. `path` is relative to the folder of `.dockerignore`. If there are
+    /// exceptions, a folder never counts as left out, because an exception may apply to a file in it.
     pub(super) fn ignores(&self, path: &Path, is_folder: bool) -> bool {
         if is_folder && self.patterns.iter().any(|pattern| pattern.is_exception) {
             return false;

@@ -1,5 +1,5 @@
 //! Those fields of `Packages` that the resolution of a request does not use. lath estimates the size of an installation
-//! from these fields. They are stored in a separate file, so that a build reads them only if it needs them.
+//! from these fields. The fields are stored in a separate file, so that a build reads them only if it needs them.
 
 use std::collections::BTreeMap;
 use std::io;

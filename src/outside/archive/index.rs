@@ -1,5 +1,5 @@
-//! `Packages` indexes, reduced to the fields that are needed to resolve. There is one line per package, which is parsed
-//! only if it is needed.
+//! `Packages` indexes, reduced to the fields that are needed to resolve. There is one line per package. A line is
+//! parsed only if the package is needed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};

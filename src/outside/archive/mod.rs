@@ -35,7 +35,7 @@ use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Bucket, Form, Store, StoreError};
 
 const MAX_RELEASE_BYTES: u64 = 8 << 20;
-/// The maximum size of a packed index, which is held in memory.
+/// The maximum size of a packed index. The size is limited, because the packed index is held in memory.
 const MAX_PACKED_BYTES: u64 = 128 << 20;
 /// The maximum unpacked size of a list of all files. Ubuntu's list has 830 MB.
 const MAX_CONTENTS_BYTES: u64 = 8 << 30;
@@ -278,7 +278,7 @@ impl Archive {
     }
 
     /// Returns how many files each package has, according to the archive's lists of all files. Returns `None` if these
-    /// lists are not available. That happens because some mirrors serve lists that are older than their Release.
+    /// lists are not available. For example, some mirrors serve lists that are older than their Release.
     pub(crate) fn extents(
         &self,
         snapshot: &Snapshot,

@@ -139,8 +139,8 @@ impl Credentials {
         self.remember_from(url, LoginSource::Url);
     }
 
-    /// Remembers the credentials of `url` like [`Self::remember`]. They come from `source`. If they are known already,
-    /// their first source stays.
+    /// Remembers the credentials of `url` like [`Self::remember`]. `source` is the place where the URL was found. If
+    /// the credentials were known before, their first source is kept.
     pub(crate) fn remember_from(&self, url: &str, source: LoginSource) {
         let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };

@@ -298,8 +298,8 @@ fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
     Err(HttpError::Status { url: public(url), status, redirected_to, pause: pause(response.headers()) })
 }
 
-/// Returns the response if it is successful and not an HTML page. Wheels and .debs are never HTML, so an HTML page was
-/// sent by a proxy or a captive portal.
+/// Returns `response`. Fails if the response is not successful, or if it is an HTML page. Wheels and .debs are never
+/// HTML, so an HTML page was sent by a proxy or a captive portal.
 fn file(url: &str, response: Response) -> Result<Response, HttpError> {
     let response = successful(url, response)?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

@@ -113,8 +113,8 @@ fn limited(reader: impl Read) -> Result<Vec<u8>, ImagesError> {
     Ok(bytes)
 }
 
-/// Returns a manifest or an index by its digest from the store, if the store has it. So a pinned image needs no
-/// network.
+/// Returns a manifest or an index by its digest. If the store has the document, nothing is fetched. So an image with a
+/// digest needs no network after the first time.
 fn kept_document(digest: &BlobDigest, image: &ImageReference, doors: ImageDoors<'_>) -> Result<Document, ImagesError> {
     let store = doors.store;
     let path = store.blob_path(digest);
@@ -195,7 +195,7 @@ impl Medium<'_> {
         }
     }
 
-    /// Writes the bytes of the blob with this digest. They are not checked.
+    /// Writes the bytes of the blob with this digest. The bytes are not checked.
     fn copy(&self, blob: &BlobDescriptor, writer: &mut (dyn Write + Send)) -> Result<(), ImagesError> {
         let digest = &blob.digest;
         let reader: Box<dyn Read> = match self {

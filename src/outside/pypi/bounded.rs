@@ -16,8 +16,8 @@ use uv_client::ExtraMiddleware;
 use crate::outside::http::{Bodies, Body, BodyError, Kind, kind_of};
 use crate::outside::pypi::refusals::Refusals;
 
-/// Returns the middleware for uv's clients. It receives each response after it was decompressed, and before uv reads
-/// it. It adds responses that report missing permission to `refusals`.
+/// Returns the middleware for uv's clients. The middleware receives each response after decompression and before uv
+/// reads the response. If a response reports missing permission, the middleware adds the response to `refusals`.
 pub(super) fn middleware(bodies: &Bodies, refusals: &Refusals) -> ExtraMiddleware {
     ExtraMiddleware(vec![Arc::new(handler(bodies.clone(), refusals.clone()))])
 }

@@ -229,8 +229,9 @@ async fn listing(name: &PackageName, asked: &Asked<'_>) -> Option<Listing> {
     Some(listing)
 }
 
-/// Returns the newest Python that the newest allowed version accepts, if that version does not accept the target's
-/// Python. In this case the resolver tries old versions, so its report is only about old versions.
+/// Returns the newest Python that the newest allowed version accepts. Returns `None` if that version accepts the
+/// target's Python. If it does not, the resolver tries old versions, so the report of the resolver is only about old
+/// versions.
 fn other_python(
     versions: &[(Version, Files)],
     allowed: impl Fn(&Version) -> bool,

@@ -137,7 +137,7 @@ impl Resolve<'_> {
 
 /// Refuses a requirement that cannot be used. If a distribution comes from the network, it must not require files or
 /// folders on this machine, because its author must not decide which files are read here. The distribution must not
-/// require repositories either, because fetching one starts a program on this machine.
+/// require repositories either, because fetching a repository starts a program on this machine.
 fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<(), PypiError> {
     let Some(Requiring { wheel, trust }) = requiring else {
         return refuse_source(&requirement.to_string(), &requirement.source);

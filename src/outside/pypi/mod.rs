@@ -250,7 +250,7 @@ impl Message {
     }
 }
 
-/// Returns the hints for an error of uv, if it is a network error.
+/// Returns hints for an error of uv. If the error is not a network error, there are none.
 fn network_hints(error: &(dyn std::error::Error + 'static)) -> Vec<Hint> {
     let hints = BodyError::within(error).map(Hints::hints).unwrap_or_default();
     if hints.is_empty() && is_circle(error) { vec![Hint::Network(NetworkHint::RedirectLoop)] } else { hints }

@@ -95,7 +95,7 @@ pub(super) struct SourceMetadata<'a> {
     pub(super) hashes: HashStrategy,
     pub(super) target: &'a Target,
     pub(super) queue: Sender<Job>,
-    /// The first failure. It is kept here because uv keeps only its text.
+    /// The first failure. The failure is kept here, because uv keeps only the text of a failure.
     pub(super) failure: Mutex<Option<SourceFailure>>,
 }
 

@@ -213,8 +213,8 @@ fn wheel_of(dist: &Dist) -> Option<&BuiltDist> {
     }
 }
 
-/// Returns the URL of the best wheel, if the wheel is on a server and the index has no metadata file for it. Fails if a
-/// server names a file on this machine.
+/// Returns the URL of the best wheel. Returns `None` if the wheel is a local file, or if the index has a metadata file
+/// for the wheel. Fails if a server names a file on this machine.
 fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySafeUrl>, Failure> {
     let best = registry.best_wheel();
     let url = best.file.url.to_url().map_err(ErrorKind::InvalidUrl)?;

@@ -53,8 +53,8 @@ pub(super) fn relay<B, T>(
     }
 }
 
-/// Sends a signal to another process of lath, which forwards it. Signals that come from a terminal are not sent,
-/// because the terminal sends them to both processes.
+/// Sends a signal to another process of lath. That process forwards the signal. Signals that come from a terminal are
+/// not sent, because the terminal sends them to both processes.
 pub(super) fn send(process: u32, number: i32) {
     if matches!(number, INTERRUPT | QUIT) && io::stdin().is_terminal() {
         return;

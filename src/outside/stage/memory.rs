@@ -88,7 +88,8 @@ impl Memory {
         TempDir::new_in(self.folder.path())
     }
 
-    /// Returns the path of a file that has the content of `node`. The file of the tree becomes a hard link to it.
+    /// Returns the path of a file that has the content of `node`. In the tree, the file of `node` becomes a hard link
+    /// to this file.
     pub(super) fn contents_path(&self, store: &Store, node: &Node, digest: &Digest) -> Result<PathBuf, StoreError> {
         if self.is_mounted(node) {
             return Ok(self.placeholder.clone());
@@ -167,7 +168,7 @@ fn left_of(folder: &Path) -> Option<u64> {
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-/// Returns whether systemd-logind may remove this user's files in that directory while the process runs. systemd-logind
+/// Returns whether systemd-logind may remove this user's files in [`MEMORY`] while the process runs. systemd-logind
 /// removes them when the last session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process that belongs
 /// to no session, such as a service, does not prevent the removal.
 fn may_be_cleared(groups: &str) -> bool {

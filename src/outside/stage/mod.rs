@@ -189,7 +189,7 @@ impl Stage {
         Ok(Shown { root: &current.location.root, files })
     }
 
-    /// Returns the files to mount if `tree` is laid out in `location`.
+    /// Returns the files that must be mounted when `tree` is laid out in `location`.
     fn mounted(&self, location: &Location, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StageError> {
         let Some(memory) = &location.memory else { return Ok(Vec::new()) };
         let file = |(path, node): (&ImagePath, &Node)| {
@@ -207,7 +207,8 @@ impl Stage {
         }
     }
 
-    /// Returns the process's directory in memory if `tree` fits into it and programs can be executed there.
+    /// Returns the process's directory in memory. Returns `None` if `tree` does not fit into memory, or if programs
+    /// cannot be executed there.
     fn memory_for(&self, tree: &Tree) -> Option<Arc<Memory>> {
         let mounts = memory::can_mount(&self.common.store);
         if !memory::fits(tree, mounts) {

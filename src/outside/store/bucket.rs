@@ -17,7 +17,7 @@ pub(crate) enum Bucket {
     /// of the lists. New version if: the format of the entry changes.
     ListsOutOfReach,
     /// The exact Python and glibc of a base. Key: the snapshot of the archive and the version of Python. New version
-    /// if: they are read from the packages in another way.
+    /// if: lath reads these facts from the packages in another way.
     BaseFacts,
     /// The resolved .debs. Key: the snapshot of the archive, and the complete input of the solver. New version if: the
     /// same input has another result, for example because the solver changed.

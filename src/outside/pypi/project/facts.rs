@@ -16,7 +16,7 @@ use crate::model::project::{FoundLock, LockKind, Project};
 use crate::outside::pypi::project::unreadable;
 use crate::outside::pypi::{Cause, PypiError, on_own_stack};
 
-/// Returns the folder of a member of the workspace in `folder`, which is absolute.
+/// Returns the folder of a member of the workspace in `folder`. `folder` is absolute.
 pub(crate) fn member_folder(folder: &Path, name: &str) -> Result<PathBuf, PypiError> {
     let failed = unreadable(folder);
     let found = async || -> Result<PathBuf, Cause> {
@@ -28,7 +28,7 @@ pub(crate) fn member_folder(folder: &Path, name: &str) -> Result<PathBuf, PypiEr
     on_own_stack(|runtime| runtime.block_on(found()).map_err(failed))
 }
 
-/// Reads the facts about the project in `folder`, which is absolute.
+/// Reads the facts about the project in `folder`. `folder` is absolute.
 pub(crate) fn read_project(folder: &Path) -> Result<Project, PypiError> {
     read(folder).map_err(unreadable(folder))
 }
@@ -104,7 +104,7 @@ fn settings_of_uv(folder: &Path, own: toml::Table) -> UvSettings {
     of_root().unwrap_or(UvSettings { table: own, folder: folder.to_owned() })
 }
 
-/// Returns the version in `.python-version`, if it is a plain version such as `3.12` or `3.12.4`.
+/// Returns the version in `.python-version`. Returns `None` if it is not a plain version such as `3.12` or `3.12.4`.
 fn pinned_python(folder: &Path) -> Option<String> {
     let text = fs::read_to_string(folder.join(".python-version")).ok()?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;

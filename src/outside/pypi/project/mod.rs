@@ -106,7 +106,7 @@ impl<'a> Input<'a> {
         Ok(Some(UnresolvedRequirementSpecification { requirement, hashes: Vec::new() }))
     }
 
-    /// Returns the distributions in the project's `uv.lock`, if it has one.
+    /// Returns the distributions in the project's `uv.lock`. Returns `None` if no such lock is used.
     pub(super) async fn locked<C: BuildContext>(
         &self,
         context: &Context<'_, C>,
