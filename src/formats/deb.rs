@@ -54,7 +54,7 @@ pub(crate) enum DebEntry<'a> {
 
 /// Reads the package. Returns the control files by name, and calls `take` for each path of the data with its mode.
 ///
-/// The type `E` also contains the errors of `take`.
+/// `E` is the type for the errors of this function and of `take`.
 pub(crate) fn read<E: From<DebError>>(
     reader: impl Read,
     mut take: impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
@@ -83,8 +83,8 @@ pub(crate) fn read<E: From<DebError>>(
     Err(missing.into())
 }
 
-/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) has no
-/// others.
+/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) allows no
+/// long names.
 ///
 /// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs these
 /// extensions.

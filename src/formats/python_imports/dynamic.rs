@@ -152,9 +152,9 @@ fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement
     text.value.elements().next()
 }
 
-/// Returns the name in a text, if it may be the name of a module, of a group of entry points or of a Python file.
-/// Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma`, `-Ima` and `tool.py`. The second value is whether the name
-/// contains a dot between two parts.
+/// Returns the name in a text. It may be the name of a module, of a group of entry points or of a Python file. Returns
+/// `None` if the text cannot be such a name. Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma`, `-Ima` and
+/// `tool.py`. The second value is whether the name contains a dot between two parts.
 pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
     let text = after_module_option(text).unwrap_or(text).trim();
     if text.len() > MOST_CHARACTERS {
