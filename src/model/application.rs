@@ -1,4 +1,4 @@
-//! The files of the user's application, which are not a distribution.
+//! An application of the user: files that are not a distribution.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub(crate) struct AppRequest {
 }
 
 impl AppRequest {
-    /// Returns the path of the script in the image, if the application is only a script.
+    /// Returns the path of the script in the image. Returns `None` if the application is a folder.
     pub(crate) fn script_path(&self) -> Option<String> {
         self.script.as_ref().map(|name| format!("{}/{name}", self.target.as_str().trim_end_matches('/')))
     }

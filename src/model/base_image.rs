@@ -78,7 +78,7 @@ pub(crate) struct Found {
     pub(crate) distribution: Option<OsRelease>,
     /// `None` means that there is no C library, so only static programs can run.
     pub(crate) libc: Option<Libc>,
-    /// The Python interpreters. If `PATH` finds one, it comes first. The others are sorted by path.
+    /// The Python interpreters. The interpreter that `PATH` finds comes first. The others are sorted by path.
     pub(crate) interpreters: Vec<Interpreter>,
     /// The Debian packages that are installed, sorted by name.
     pub(crate) debs: Vec<InstalledDeb>,

@@ -58,7 +58,7 @@ pub(crate) struct OnBase<'a> {
 }
 
 impl OnBase<'_> {
-    /// Returns the home directory of the image's user, if the image defines it.
+    /// Returns the home directory of the image's user. Returns `None` if the image does not define it.
     pub(crate) fn home(&self) -> Option<String> {
         let found = &self.image.found;
         let of_user = || found.user.home.clone().filter(|_| self.keeps_user());

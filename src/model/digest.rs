@@ -27,8 +27,8 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Computes a key from several fields. The length is put before each field, so that different lists of fields never
-    /// have the same key.
+    /// Computes a key from several fields. Each field is preceded by its length, so that different lists of fields
+    /// never have the same key.
     pub(crate) fn of_fields<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for field in fields {

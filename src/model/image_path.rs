@@ -1,4 +1,4 @@
-//! Paths inside an image. A value of this type can be created only by its check.
+//! Paths inside an image. A value of [`ImagePath`] exists only if its text was checked.
 
 use std::borrow::Cow;
 use std::fmt;

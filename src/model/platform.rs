@@ -15,7 +15,7 @@ pub(crate) enum Architecture {
 }
 
 impl Architecture {
-    /// Returns the architecture of this machine, if lath supports it.
+    /// Returns the architecture of this machine. Returns `None` if lath does not support it.
     pub(crate) fn of_host() -> Option<Self> {
         match std::env::consts::ARCH {
             "x86_64" => Some(Self::Amd64),

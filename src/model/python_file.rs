@@ -15,8 +15,9 @@ pub(crate) struct PythonFile {
     /// the names of other top-level functions, and of objects that the file imports by `from`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) functions: BTreeMap<String, BTreeSet<String>>,
-    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. The
-    /// names are the same as in `functions`.
+    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. Like
+    /// in the values of `functions`, there are only names of other top-level functions, and of objects that the file
+    /// imports by `from`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) calls: BTreeSet<String>,
     /// The names in `__all__`. If the file is a package, `from package import *` imports the modules in this list.
@@ -29,8 +30,8 @@ pub(crate) struct PythonFile {
     /// dot are included only if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) texts: BTreeSet<String>,
-    /// Texts without a dot in a file that runs programs, if it does not find modules by name. They may be names of
-    /// programs.
+    /// Texts without a dot that may be names of programs. The set is empty if the file runs no programs, or if the file
+    /// finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) programs: BTreeSet<String>,
     /// The names of [`USES`] that the file uses.

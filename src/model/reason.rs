@@ -29,7 +29,7 @@ pub(crate) enum Why {
     Terminals,
     /// The user requested a shell.
     Shell,
-    /// The user named the package. That name may be a virtual package, which another package provides.
+    /// The user named the package. The user may also have named a virtual package, which this package provides.
     Named {
         package: String,
     },

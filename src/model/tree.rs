@@ -60,7 +60,7 @@ impl Node {
         }
     }
 
-    /// Returns the digest of the contents, if this is a file.
+    /// Returns the digest of the contents. Returns `None` if this is not a file.
     pub(crate) fn digest(&self) -> Option<&Digest> {
         match &self.kind {
             Kind::File { digest, .. } => Some(digest),
@@ -182,7 +182,7 @@ impl Tree {
     }
 
     /// Returns a key for everything in the image: paths, kinds, modes, owners and contents. Origins and reasons have no
-    /// effect on it.
+    /// effect on the key.
     pub(crate) fn digest(&self) -> Digest {
         self.digest_of(|_, _| true)
     }
