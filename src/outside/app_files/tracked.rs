@@ -80,8 +80,8 @@ fn hash_bytes(git: &Path) -> usize {
     if config.lines().any(is_sha256) { 32 } else { 20 }
 }
 
-/// Returns whether there is a file or a link at `relative`. Folders that are links are refused, because a link could
-/// lead anywhere.
+/// Returns whether there is a file or a link at `relative`. Returns false if a folder in `relative` is a link, because
+/// a link could lead anywhere.
 fn is_there(root: &Path, relative: &Path) -> bool {
     let is_plain = relative.components().all(|component| matches!(component, Component::Normal(_)));
     let is_folder = |folder: &Path| fs::symlink_metadata(root.join(folder)).is_ok_and(|metadata| metadata.is_dir());

@@ -268,7 +268,7 @@ impl Archive {
         Ok(whole)
     }
 
-    /// Reads the data about packages that are not needed to resolve.
+    /// Reads those data about packages that the resolution does not use.
     pub(crate) fn details(&self, snapshot: &Snapshot, access: Access<'_>) -> Result<DetailIndex, ArchiveError> {
         let mut whole = DetailIndex::default();
         for reduced in reduced(&snapshot.indexes, DETAILS, access)? {
@@ -278,7 +278,7 @@ impl Archive {
     }
 
     /// Returns how many files each package has, according to the archive's lists of all files. Returns `None` if these
-    /// lists are not available. For example, some mirrors serve lists that are older than their Release.
+    /// lists are not available. For example, a mirror may serve lists that are older than its Release.
     pub(crate) fn extents(
         &self,
         snapshot: &Snapshot,
@@ -427,7 +427,7 @@ impl SignedIndex {
         Digest::of_fields([form.name().as_bytes(), self.file.0.as_bytes()])
     }
 
-    /// Returns the URL that contains the file's name, because some mirrors do not serve files by digest.
+    /// Returns the URL that contains the file's name. It is needed because some mirrors do not serve files by digest.
     fn plain_url(&self) -> String {
         format!("{}/dists/{}", self.mirror, self.path)
     }

@@ -155,7 +155,7 @@ impl Credentials {
 
     /// Returns the credentials for `url`. If the URL contains none, those of a remembered URL on the same server are
     /// used. If there are several such URLs, the URL that has the most leading path segments in common with `url` is
-    /// used. If there is none, the credentials in netrc are used.
+    /// used. If there is no such URL, the credentials in netrc are used.
     pub(crate) fn of(&self, url: &str) -> Option<Login> {
         self.find(&Url::parse(url).ok()?).map(|(login, _)| login)
     }

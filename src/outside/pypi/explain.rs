@@ -108,7 +108,7 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
     }
-    // If an index refused a request, the other indexes were not searched. So the refusals are the first reasons.
+    // If an index refused a request, the other indexes were not searched. So the refusals are reported first.
     texts.splice(0..0, asked.refused.iter().map(|text| wrapped(text, WIDTH)));
     Explanation { cause: Box::new(Message::chained(texts)), advice: Advice { hints, without_wheels } }
 }
@@ -156,7 +156,8 @@ fn chain(error: &ResolveError, refused: &[String]) -> Cause {
     Box::new(Message::chained(texts))
 }
 
-/// Returns uv's report with different words. For example, `you` in it means the author of the requirements.
+/// Returns uv's report with different words. For example, uv's report says `you` and means the author of the
+/// requirements.
 fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
     let mut text = plain(error.report());
     for name in error.packages() {

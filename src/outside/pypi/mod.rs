@@ -102,7 +102,7 @@ pub(crate) struct Pypi {
     /// The directory in which uv caches index pages and metadata.
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
-    /// The credentials. Those in the URLs of the request are added to them.
+    /// The known credentials. The credentials in the URLs of the request are added to these.
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) clients: Clients,
     /// The environment variables, because requirements files may contain their names.
@@ -399,7 +399,7 @@ impl Pypi {
             && let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await?
         {
             let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
-            // The digests in the lock are used.
+            // The files must have the digests in the lock.
             let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
             let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
             return Ok(Wants::Locked(Box::new(answer)));

@@ -170,7 +170,8 @@ impl SourceMetadata<'_> {
     fn other_python(&self, dist: &SourceDist) -> Option<PythonVersion> {
         let SourceDist::Registry(dist) = dist else { return None };
         let wheels: Vec<&WheelFilename> = dist.wheels.iter().map(|wheel| &wheel.filename).collect();
-        // The user may have forbidden wheels.
+        // A wheel may fit although a source was chosen, because the user may have forbidden wheels. In this case,
+        // another Python does not help.
         let is_usable = wheels.iter().any(|wheel| wheel.is_compatible(&self.target.tags));
         if is_usable { None } else { python_with_wheels(&wheels, self.target.markers.platform_machine()) }
     }

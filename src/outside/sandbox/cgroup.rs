@@ -1,6 +1,6 @@
 //! A control group (cgroups(7)) for all sandboxed programs of a build. lath uses such a group only if it has the
-//! permission to create one. The group limits these programs to a part of the machine's memory. It also limits the
-//! number of processes. The limit is higher than any correct check needs.
+//! permission to create one. The group limits these programs to a part of the machine's memory. The group also limits
+//! the number of processes to more than any correct check needs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

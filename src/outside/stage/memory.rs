@@ -194,7 +194,7 @@ fn sweep_in(memory: &Path) {
         if let Ok(folder) = fs::File::open(entry.path())
             && folder.file().try_lock().is_ok()
         {
-            // If it cannot be removed, a later run of lath tries again.
+            // If the directory cannot be removed, a later run of lath tries again.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
