@@ -83,7 +83,7 @@ pub(crate) fn read<R: Read, E: From<LayerError>>(
     )
 }
 
-/// Returns `None` for a file that only aufs used.
+/// Reads one entry. Returns `None` for a file that only aufs used.
 fn layer_entry<'a, R: Read>(entry: &'a mut tar::Entry<'_, Headers<R>>) -> Result<Option<LayerEntry<'a>>, LayerError> {
     let (path, is_usable) = clean(&entry.path_bytes())?;
     let (attributes, is_sparse) = records(entry)?;
