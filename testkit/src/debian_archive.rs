@@ -278,7 +278,7 @@ impl DebianArchive {
 /// The running archive. The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct DebianServer {
-    /// The server, which records requests and on which faults can be set.
+    /// The server. It records requests, and tests can set faults on it.
     pub server: Server,
     suite: String,
 }

@@ -145,7 +145,7 @@ impl PyPi {
 /// The running index. The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct PyPiServer {
-    /// The server, which records requests and on which faults can be set.
+    /// The server. It records requests, and tests can set faults on it.
     pub server: Server,
     credentials: Option<(String, String)>,
 }

@@ -19,7 +19,8 @@ fn files(files: &[(&str, u32, &[u8])]) -> Vec<(String, u32, Vec<u8>)> {
     files.iter().map(|(path, mode, bytes)| ((*path).to_owned(), *mode, bytes.to_vec())).collect()
 }
 
-/// Returns a C library that the loader finds. It contains the text from which its version is read.
+/// Returns a C library that the loader finds. The library contains the text from which lath reads the library's
+/// version.
 fn glibc(version: &str) -> Vec<u8> {
     let banner = format!("\0GNU C Library (Debian GLIBC) stable release version {version}.\n");
     [elf(Some("libc.so.6"), &[]), banner.into_bytes()].concat()
