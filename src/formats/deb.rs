@@ -54,7 +54,7 @@ pub(crate) enum DebEntry<'a> {
 
 /// Reads the package. Returns the control files by name, and calls `take` for each path of the data with its mode.
 ///
-/// The type `E` also contains the errors of `take`.
+/// `E` is the type for the errors of this function and of `take`.
 pub(crate) fn read<E: From<DebError>>(
     reader: impl Read,
     mut take: impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
@@ -83,10 +83,11 @@ pub(crate) fn read<E: From<DebError>>(
     Err(missing.into())
 }
 
-/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) has no
-/// others.
+/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) allows no
+/// long names.
 ///
-/// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs them.
+/// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs these
+/// extensions.
 struct Members<R> {
     /// The remaining bytes of the current member.
     current: io::Take<R>,
@@ -165,7 +166,8 @@ impl<'a> Unpacked<'a> {
     }
 
     /// Reads to the end. Returns whether the tar file has an end marker at or after `end`. `end` is the offset after
-    /// the last entry. Reading to the end also checks the checksums, because these come last.
+    /// the last entry. Reading to the end also checks the checksums, because the checksums are at the end of the
+    /// compressed data.
     fn finish(mut self, end: u64) -> io::Result<bool> {
         io::copy(&mut self, &mut io::sink())?;
         let is_whole = self.read_bytes.is_multiple_of(TAR_BLOCK_BYTES);

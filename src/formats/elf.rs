@@ -143,7 +143,7 @@ fn object_error(message: &'static str) -> object::Error {
 }
 
 /// Finds the string table. The dynamic section contains its address. The loaded segment that contains this address
-/// shows the offset.
+/// shows the offset of the table in the file.
 fn dynamic_strings<'data>(
     entries: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::Dyn],
     segments: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::ProgramHeader],

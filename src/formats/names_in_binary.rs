@@ -15,7 +15,7 @@ use crate::model::binary_texts::BinaryTexts;
 const SHORTEST_ROW: usize = 200;
 /// The maximum length of a row of texts.
 const MOST_BYTES: usize = 16 << 20;
-/// If the last bytes of the result are not text, unpacking ends. This is the number of bytes that are checked.
+/// The number of bytes at the end of the result that are checked. If these bytes are not text, unpacking ends.
 const WINDOW: usize = 64;
 /// Texts in the functions that Cython adds to each file.
 const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];

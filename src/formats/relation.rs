@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alternatives(pub(crate) Vec<Relation>);
 
-/// The name of a package, and the versions of it that are allowed.
+/// The name of a package, and its allowed versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) name: String,

@@ -19,7 +19,7 @@ pub(crate) struct BaseImage {
     /// The digest of its manifest.
     pub(crate) digest: BlobDigest,
     pub(crate) platform: Platform,
-    /// The media type of its manifest. It is that of OCI, or that of Docker's schema 2.
+    /// The media type of the manifest: either OCI's, or the one of Docker's schema 2.
     pub(crate) media_type: String,
     /// The exact text of its config.
     pub(crate) config: String,
@@ -78,7 +78,7 @@ pub(crate) struct Found {
     pub(crate) distribution: Option<OsRelease>,
     /// `None` means that there is no C library, so only static programs can run.
     pub(crate) libc: Option<Libc>,
-    /// The Python interpreters. If `PATH` finds one, it comes first. The others are sorted by path.
+    /// The Python interpreters. The interpreter that `PATH` finds comes first. The others are sorted by path.
     pub(crate) interpreters: Vec<Interpreter>,
     /// The Debian packages that are installed, sorted by name.
     pub(crate) debs: Vec<InstalledDeb>,

@@ -93,7 +93,7 @@ pub(crate) enum IndexStrategy {
     /// a higher version on a public index.
     #[default]
     FirstIndex,
-    /// The first index that has a version that fits.
+    /// The first index with a version that fits.
     UnsafeFirstMatch,
     /// The index with the best version.
     UnsafeBestMatch,

@@ -173,7 +173,7 @@ impl Parcel<'_> {
 }
 
 impl LockedWheel {
-    /// Returns the place of the source, if the wheel is built from source.
+    /// Returns the place of the source. Returns `None` if the wheel is not built from source.
     pub(crate) fn built_place(&self) -> Option<&BuiltPlace> {
         self.built.as_deref().map(|build| &build.from.place)
     }

@@ -70,8 +70,8 @@ pub(crate) struct BaseReceipt {
     pub(crate) digest: String,
     pub(crate) layers: usize,
     pub(crate) compressed_bytes: u64,
-    /// Unusual things in its layers, which are not changed. There are at most [`MAX_ODDITIES`], in the order of their
-    /// paths.
+    /// Unusual things in the layers of the base image. lath does not change these layers. There are at most
+    /// [`MAX_ODDITIES`], in the order of their paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) oddities: Vec<Oddity>,
     /// The number of further oddities.
@@ -89,7 +89,7 @@ fn is_zero(number: &usize) -> bool {
 /// The result of the proof.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProofSummary {
-    /// The checks that ran and passed, and did not drive the trimming.
+    /// The checks that ran and passed, except those in `drove`.
     pub(crate) passed: Vec<Passed>,
     /// The checks that ran and passed, but whose files `--trim trace` kept. They prove less, because the trimming
     /// depends on them.
@@ -97,7 +97,7 @@ pub(crate) struct ProofSummary {
     pub(crate) drove: Vec<Passed>,
     /// The checks that did not run.
     pub(crate) not_run: Vec<NotRun>,
-    /// The checks that failed in the same way in the untrimmed tree.
+    /// The checks that failed in the same way in the trimmed and the untrimmed tree.
     pub(crate) failed_alike: Vec<FailedAlike>,
     /// Observations that are not faults of the image.
     pub(crate) notes: Vec<ProofNote>,
@@ -186,7 +186,7 @@ pub(crate) enum ProofNote {
 }
 
 impl ProofSummary {
-    /// Returns the check of the script `name`, if it failed.
+    /// Returns the failed check of the script `name`. Returns `None` if no check of this script failed.
     pub(crate) fn failed_script(&self, name: &str) -> Option<&FailedCheck> {
         self.failed_alike.iter().flat_map(|failed| &failed.checks).find(|check| check.name == name)
     }

@@ -178,7 +178,8 @@ pub(crate) struct ResolveRequest<'a> {
     pub(crate) lock: Option<&'a LockRequest>,
 }
 
-/// The inputs on which the files of the untrimmed tree depend, in addition to the parts.
+/// The inputs that decide which files are in the untrimmed tree. The parts decide this, too, but they are not in this
+/// value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssembleRequest<'a> {
     /// The opened base image of the platform.
@@ -216,7 +217,7 @@ impl LaunchRequest<'_> {
     }
 }
 
-/// The inputs on which the checks depend, and the hints for failed checks.
+/// The inputs on which the checks depend. The hints for failed checks depend on these inputs, too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProveRequest<'a> {
     pub(crate) python: Python<'a>,
@@ -254,7 +255,7 @@ impl SealRequest<'_> {
     }
 }
 
-/// The inputs on which the paths that trim removes depend.
+/// The inputs that decide which paths trim removes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SlimRequest<'a> {
     pub(crate) python: Python<'a>,
@@ -419,10 +420,10 @@ pub(crate) struct TrimRequest {
     /// Modules and packages that trim must keep, with everything that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
-    /// The languages of distributions that stay. Empty if all stay.
+    /// The languages whose translations stay in distributions. If the list is empty, all translations stay.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) locales: Vec<Locale>,
-    /// Whether trim may remove the other console scripts, if the user named some.
+    /// Whether trim may remove every console script except those that the user named and the one that the image runs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) only_scripts: bool,
     /// All records of the user, joined to a single record.

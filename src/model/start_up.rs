@@ -9,7 +9,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::modules::{ModuleFile, Modules, parent};
 use crate::model::python_file::PythonFile;
 
-/// The modules that the interpreter imports before every program, if they are not a part of the interpreter.
+/// Those modules that the interpreter imports before every program and that are not a part of the interpreter.
 const FIRST: [&str; 4] = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecustomize"];
 
 /// Modules that are always loaded together with another module, although no statement at the top level of a Python file
@@ -133,7 +133,8 @@ impl Walk<'_> {
         Ok(visits)
     }
 
-    /// Imports a module. Returns its file if Python can load it.
+    /// Imports a module. Returns the module's file. Returns `None` if there is no file that Python loads for this
+    /// module.
     fn load(&mut self, name: &str, found: Option<ModuleFile>) -> Option<ImagePath> {
         self.import([parent(name).to_owned()]);
         let others = WITH.iter().filter(|(module, _)| *module == name).flat_map(|(_, names)| *names);

@@ -80,7 +80,7 @@ pub(crate) fn keep_bytes(mut bytes: &[u8], texts: Texts, store: &Store) -> Resul
 }
 
 /// Puts a file of the user into the store. Every build puts the same file into the store again. So the facts about a
-/// large file are cached, and it is searched only the first time.
+/// large file are cached. Then only the first build searches the file.
 pub(crate) fn keep_copied(file: &mut dyn Read, size_bytes: u64, store: &Store) -> Result<Kept, StoreError> {
     const LARGE_BYTES: u64 = 8 << 20;
     if size_bytes < LARGE_BYTES {

@@ -37,7 +37,8 @@ pub(crate) fn tool() -> WheelBuilder {
     WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "def main():\n    return 0\n").script("tool", "tool:main")
 }
 
-/// The environment of lath: a directory, and servers. They exist as long as this value.
+/// The environment of lath: a directory, and servers. The directory and the servers are removed when this value is
+/// dropped.
 pub(crate) struct World {
     home: TempDir,
     pub(crate) debian: testkit::debian_archive::DebianServer,

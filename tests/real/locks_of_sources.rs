@@ -184,7 +184,7 @@ fn compiled() {
     forget_wheels(&home.join("parcels"));
     succeeded(lath::run(&home, &[&["build", "-t", "x", "-o", "plain.tar"], &options[..], &["--", "python3"]].concat()));
     let words = ["build", "--locked", "--vendor", "parcels", "-t", "x", "-o", "locked.tar", "--", "python3"];
-    // This option is the same as when the lock was written.
+    // Without inputs on the command line, the inputs and `--no-binary-package` come from the lock.
     succeeded(without_network(&home, &words));
     assert_same(&home.join("plain.tar"), &home.join("locked.tar"));
     let output = lath::run(&home, &["build", "simplejson", "--locked", "-t", "x", "--", "python3"]);
@@ -247,7 +247,7 @@ fn foreign() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     succeeded(output);
     assert!(said.contains("runs: /opt/app/bin/svc"), "{said}");
-    // The lock that lath makes from it has the same sources.
+    // The lock that lath makes from uv's lock has the same sources.
     succeeded(lath::run(&here, &["lock", "pylock.toml", "-o", "pylock.own.toml"]));
     succeeded(lath::run(
         &here,

@@ -46,8 +46,8 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// Returns the reason why a test with this need is run only if all tests must run. Returns `None` if it is always
-    /// run.
+    /// If a test with this need is left out of a simple `cargo test`, returns the reason. Such a test is run only if
+    /// all tests must run.
     fn only_if_all_run(self) -> Option<&'static str> {
         match self {
             Self::Engine => Some("uses a Docker engine"),

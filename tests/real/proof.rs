@@ -275,7 +275,8 @@ def main():
     }
 }
 
-/// The library has no code that makes it a module, so only its load succeeds. `ctypes` is not in the trimmed image.
+/// The file of the extension module `tool.other` is the library zlib. So the loader can load it, but Python cannot
+/// import it. `ctypes` is not in the trimmed image.
 fn the_proof_needs_no_module_that_reach_removes() {
     let library = format!("/usr/lib/{}-linux-gnu/libz.so.1", std::env::consts::ARCH);
     let extension = format!("tool/other.cpython-313-{}-linux-gnu.so", std::env::consts::ARCH);

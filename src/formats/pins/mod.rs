@@ -14,7 +14,7 @@ use crate::model::distribution_name::normalised;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pins {
     pub(crate) pins: Vec<Pin>,
-    /// The URLs of the indexes in the lock, except PyPI. If `has_own_default` is set, the first one replaces PyPI.
+    /// The URLs of the indexes in the lock, except PyPI. If `has_own_default` is set, the first index replaces PyPI.
     pub(crate) indexes: Vec<String>,
     pub(crate) has_own_default: bool,
 }

@@ -66,8 +66,8 @@ pub(crate) struct PlatformWheel {
     pub(crate) requested: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
-    /// The sha256 that the wheel had when the lock was written, if it is built from source. The entry in `builds` has
-    /// the same sha256.
+    /// Set if the wheel is built from source. This is the sha256 that the wheel had when the lock was written. The
+    /// wheel's entry in `builds` contains the same sha256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) built: Option<Digest>,
 }

@@ -143,7 +143,7 @@ fn poetry_group(table: &toml::Table, is_optional: bool) -> PoetryGroup {
     group
 }
 
-/// Returns a dependency of Poetry in the form of PEP 508. Returns `None` for a path, because it is relative to the
+/// Returns a dependency of Poetry in the form of PEP 508. Returns `None` for a path, because a path is relative to the
 /// project.
 fn poetry_requirement(name: &str, value: &Value) -> Option<String> {
     let text = |key: &str| value.get(key).and_then(Value::as_str);

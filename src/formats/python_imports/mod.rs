@@ -31,7 +31,8 @@ const STACK_BYTES_PER_LEVEL: usize = 4 << 10;
 /// A file with fewer levels is read without a separate stack.
 const SHALLOW: usize = 100;
 
-/// Conditions that are never true in an image, such as `if sys.platform == "win32":` and `if __name__ == "__main__":`.
+/// Comparisons with these texts are never true in an image. Examples are `if sys.platform == "win32":` and `if __name__
+/// == "__main__":`.
 const NEVER: [&str; 8] = ["win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"];
 
 /// The same systems, with the names that `platform.system()` returns.
@@ -42,7 +43,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
     if bytes.len() > MAX_BYTES {
         return None;
     }
-    // A file without an import and without a text that may matter has no facts.
+    // A file without imports and without string literals has only default facts, so it is not parsed.
     let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
     let is_plain = !has("coding") && std::str::from_utf8(bytes).is_ok();
     if is_plain && !has("import") && !has("\"") && !has("'") {
@@ -119,7 +120,8 @@ impl Collector {
             self.visit_body(parsed.suite());
             Some(self.finish())
         };
-        // A program in a text uses the stack of the program that contains it.
+        // A program in a text gets a separate stack, because the program that contains it may have used most of the
+        // current stack.
         let is_shallow = levels < SHALLOW && !is_inner;
         if is_shallow { read() } else { stacker::grow((levels + SHALLOW) * STACK_BYTES_PER_LEVEL, read) }
     }

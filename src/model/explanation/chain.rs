@@ -59,7 +59,7 @@ pub(crate) enum Edge {
     RunByScriptsOf {
         package: String,
     },
-    /// This reason and all reasons below need no further reason.
+    /// This variant and all variants after it end a chain, because they need no further reason.
     Requested,
     With {
         package: String,

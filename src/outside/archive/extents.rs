@@ -29,7 +29,7 @@ impl Extent {
     fn count(&mut self, path: &str, last: &str) {
         self.files += 1;
         self.path_bytes += path.len() as u64;
-        // The list is sorted. So if a folder of this path is not in the previous path, it is a new directory.
+        // The list is sorted. So if the previous path does not contain a folder of this path, the folder is new.
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let mut known = last.rsplit_once('/').map_or("", |(directory, _)| directory).split('/');
         let mut is_shared = !last.is_empty();

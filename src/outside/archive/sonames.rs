@@ -83,7 +83,8 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
     let mut found = BTreeSet::new();
     let mut line = Vec::new();
     while read_line(&mut reader, &mut line)? {
-        // A file name may be invalid UTF-8, but the names of libraries that programs need are never invalid.
+        // A line that is not valid UTF-8 is skipped, because the names of libraries that programs need are always
+        // valid.
         let Ok(text) = str::from_utf8(&line) else { continue };
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();

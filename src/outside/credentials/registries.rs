@@ -156,8 +156,8 @@ impl RegistryCredentials {
         answers.entry(key).or_insert_with(run).clone()
     }
 
-    /// Saves credentials like `docker login`. If Docker's file names a program, this program saves them. Otherwise they
-    /// are written to the file.
+    /// Saves credentials like `docker login`. If Docker's file names a program, this program saves them. Otherwise the
+    /// credentials are written to the file.
     pub(crate) fn store(&self, registry: &str, login: &Login) -> Result<Stored, StoreLoginError> {
         let path = self.docker_file()?;
         let mut edited = EditedFile::open(&path)?;

@@ -220,7 +220,7 @@ pub(crate) struct Body {
     url: String,
     max_bytes: u64,
     pace: Pace,
-    /// Counts the body's bytes, if it is a document.
+    /// Set if the body is a document. It counts the bytes of the body.
     document: Option<Document>,
     have_bytes: u64,
     /// The time in this window that was spent waiting for bytes. `window_bytes` is the number of bytes that arrived in

@@ -48,7 +48,8 @@ pub(crate) struct HttpSettings {
 }
 
 pub(crate) struct Http {
-    /// The client is created with the first request, because that reads the system's certificates.
+    /// The client is created with the first request and not earlier, because creating it reads the system's
+    /// certificates.
     client: OnceLock<Client>,
     runtime: Runtime,
     settings: HttpSettings,
@@ -75,7 +76,7 @@ pub(crate) enum HttpError {
     Status {
         url: String,
         status: StatusCode,
-        /// The host to which the request was redirected, if that is another host.
+        /// The host to which the request was redirected, if it is not the requested host.
         redirected_to: Option<String>,
         /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,
@@ -297,8 +298,8 @@ fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
     Err(HttpError::Status { url: public(url), status, redirected_to, pause: pause(response.headers()) })
 }
 
-/// Returns the response if it is successful and not an HTML page. Wheels and .debs are never HTML, so an HTML page was
-/// sent by a proxy or a captive portal.
+/// Returns `response`. Fails if the response is not successful, or if it is an HTML page. Wheels and .debs are never
+/// HTML, so an HTML page was sent by a proxy or a captive portal.
 fn file(url: &str, response: Response) -> Result<Response, HttpError> {
     let response = successful(url, response)?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

@@ -21,7 +21,7 @@ pub(crate) struct ChosenImage {
     pub(crate) config: Config,
 }
 
-/// A platform in the form in which documents contain it.
+/// A platform in the words that documents use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named<'a> {
     os: &'a str,

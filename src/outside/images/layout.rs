@@ -1,5 +1,5 @@
-//! Finds the root of an OCI layout, which is the image that a reference names in `index.json` (image-spec,
-//! image-layout.md).
+//! Finds the root document of an OCI layout. The root is the image that has the reference as its name in `index.json`
+//! (image-spec, image-layout.md).
 
 use super::MAX_DOCUMENT_BYTES;
 use super::Medium;

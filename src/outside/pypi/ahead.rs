@@ -33,7 +33,7 @@ type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 pub(crate) struct Expected {
     name: String,
     file_name: String,
-    /// The URL without credentials, like that of the index.
+    /// The URL of the wheel. Neither this URL nor that of the index contains credentials.
     url: String,
     index: String,
     /// Whether the index serves the metadata as a separate file (PEP 658).
@@ -129,8 +129,8 @@ impl Questions {
             let _ = sender.send(provider.get_package_versions(&name, None).await);
         };
         let metadata = |(dist, sender): (Dist, Sender<WheelMetadataResult>)| async move {
-            // A failure is ignored. If the resolver needs this metadata, the resolver requests it again, and then the
-            // wheel has all its fields.
+            // A failure is ignored. If the resolver needs this metadata, the resolver requests it again, with a value
+            // that has all fields.
             let answer = wheels.answer(&dist, provider).await;
             if matches!(answer, Ok(MetadataResponse::Found(_))) {
                 let _ = sender.send(answer);

@@ -112,7 +112,7 @@ impl Pypi {
         Ok(answer)
     }
 
-    /// Fetches the commit of a source, if it is in a repository.
+    /// If the source is in a repository, fetches its commit.
     fn checked_out(&self, mut source: Source) -> Result<Source, SourceFailure> {
         if let SourcePlace::Commit { checkout, url, commit } = &mut source.place {
             *checkout = self.checkout(url, commit)?;

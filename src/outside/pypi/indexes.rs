@@ -92,8 +92,8 @@ async fn index(entry: &IndexEntry, keyring: Keyring, logins: Logins<'_>) -> Resu
     Ok(index)
 }
 
-/// Converts an index that uv has read from a project. Then its credentials are found in the same way as those of other
-/// indexes.
+/// Converts an index that uv has read from a project. After that, lath can find the credentials of the index in the
+/// same way as for other indexes.
 pub(super) fn entry(index: &Index) -> IndexEntry {
     let control = index.cache_control.as_ref().and_then(|control| serde_json::to_value(control).ok());
     let header = |name: &str| control.as_ref()?.get(name)?.as_str().map(str::to_owned);
@@ -237,7 +237,7 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     index.map_err(|error| PypiError::Index { index: text.to_string(), source: redacted(error.into()) })
 }
 
-/// Returns whether this can be the URL of an index, and it is clear where its credentials end.
+/// Returns whether `url` can be the URL of an index. It must be clear where the credentials in `url` end.
 fn is_of_index(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https" | "file") && is_plain(url)
 }

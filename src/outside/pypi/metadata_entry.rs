@@ -24,8 +24,8 @@ const MAX_CANDIDATES: usize = 10;
 pub(super) enum EntryError {
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The wheel has no METADATA, several of them, or that of another package. `names` contains the files that were
-    /// found.
+    /// The wheel has no METADATA, several files called METADATA, or the METADATA of another package. `names` contains
+    /// the files that were found.
     #[error("the METADATA of the wheel cannot be used")]
     Structure { names: Vec<String>, source: uv_metadata::Error },
     #[error("the wheel is damaged")]

@@ -102,7 +102,7 @@ pub(crate) struct Pypi {
     /// The directory in which uv caches index pages and metadata.
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
-    /// The credentials. Those in the URLs of the request are added to them.
+    /// The known credentials. The credentials in the URLs of the request are added to these.
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) clients: Clients,
     /// The environment variables, because requirements files may contain their names.
@@ -250,7 +250,7 @@ impl Message {
     }
 }
 
-/// Returns the hints for an error of uv, if it is a network error.
+/// Returns hints for an error of uv. If the error is not a network error, there are none.
 fn network_hints(error: &(dyn std::error::Error + 'static)) -> Vec<Hint> {
     let hints = BodyError::within(error).map(Hints::hints).unwrap_or_default();
     if hints.is_empty() && is_circle(error) { vec![Hint::Network(NetworkHint::RedirectLoop)] } else { hints }
@@ -399,7 +399,7 @@ impl Pypi {
             && let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await?
         {
             let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
-            // The digests in the lock are used.
+            // The files must have the digests in the lock.
             let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
             let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
             return Ok(Wants::Locked(Box::new(answer)));
@@ -458,7 +458,8 @@ fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + S
     })
 }
 
-/// The limits on the versions of distributions in a request. They apply to all distributions that depend on them.
+/// The limits on the versions of distributions in a request. A limit applies to a distribution, whichever other
+/// distribution requires it.
 #[derive(Default)]
 struct Limits {
     constraints: Constraints,
@@ -466,7 +467,7 @@ struct Limits {
     excludes: Excludes,
 }
 
-/// The limits apply to a distribution, whichever other distribution requires it.
+/// A request, and the values that were read from its files.
 struct Question<'a> {
     request: PythonRequest,
     specification: RequirementsSpecification,
@@ -562,7 +563,7 @@ impl<'a> Resolve<'a> {
         DistributionDatabase::new(self.client, self.context, downloads)
     }
 
-    /// Explains why the request was not resolved. `refused` are the indexes that require credentials.
+    /// Explains why the request was not resolved. `refused` has one sentence for each server that refused a request.
     async fn failure(
         &self,
         error: ResolveError,
@@ -585,7 +586,7 @@ impl<'a> Resolve<'a> {
         }
     }
 
-    /// Also returns the hashes, because the wheels that are named by URL may have added some.
+    /// Runs the resolver. Also returns the hashes, because wheels that are named by URL may have added hashes.
     async fn run(
         &self,
         request: &PythonRequest,

@@ -36,7 +36,7 @@ impl IsBuildBackendError for BuildRefused {
     }
 }
 
-/// A result of a build, which never exists.
+/// The type for the result of a build. It has no values, because nothing is built here.
 #[derive(Debug)]
 pub(crate) struct NeverBuilt(Infallible);
 

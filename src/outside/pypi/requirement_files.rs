@@ -122,7 +122,8 @@ fn is_odd_path(text: &str) -> bool {
     text.contains(['#', '%']) && Path::new(text).is_file()
 }
 
-/// Returns the requirement for the wheel at `path` if uv would misread this path.
+/// Returns the requirement for the wheel at `path`. Returns `None` if uv can read this path itself, or if it is not the
+/// path of a wheel.
 pub(super) fn by_odd_path(path: &str) -> Option<UnresolvedRequirementSpecification> {
     let wheel: WheelFilename = Path::new(path).file_name()?.to_str()?.parse().ok()?;
     let absolute = is_odd_path(path).then(|| std::path::absolute(path).ok()).flatten()?;

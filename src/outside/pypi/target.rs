@@ -12,7 +12,7 @@ use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::outside::pypi::Cause;
 use crate::outside::pypi::installed::{Installed, InstalledWheel};
 
-/// The properties of an image's base system on which the choice of wheels depends.
+/// The properties of an image's base system that decide which wheels fit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct System<'a> {
     pub(crate) platform: Platform,

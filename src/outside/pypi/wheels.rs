@@ -30,7 +30,8 @@ pub(crate) struct Answer {
     pub(crate) direct: Vec<DirectWheel>,
     /// Sources that must be built into wheels.
     pub(crate) sources: Vec<ChosenSource>,
-    /// The wheels of an index, which are prefetched when the request is resolved again.
+    /// The wheels that come from an index. Their pages and metadata are prefetched when the same request is resolved
+    /// again.
     pub(crate) expected: Vec<Expected>,
     /// Warnings for the user, for example if a version was yanked or an extra does not exist.
     pub(crate) warnings: Vec<String>,

@@ -267,7 +267,7 @@ impl Registry {
         };
         match response.status() {
             status if status.is_success() => Ok(Sent::Bytes(sending.upload.blob.size_bytes)),
-            // The bytes may have got into a wrong order when the upload was continued, so it begins again.
+            // The bytes may have got into a wrong order when the upload was continued, so lath begins a new upload.
             StatusCode::BAD_REQUEST if sending.beginnings < 2 => Err(RegistryError::Lost { task: task.clone() }),
             StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
                 Err(RegistryError::Lost { task: task.clone() })

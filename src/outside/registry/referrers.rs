@@ -18,7 +18,7 @@ const MAX_PAGE_BYTES: u64 = 8 << 20;
 /// The maximum number of pages of a list, and of their bytes. If a page exceeds a limit, no further page is read.
 const MAX_PAGES: usize = 100;
 const MAX_LIST_BYTES: usize = 16 << 20;
-/// How often lath reads a list, and writes it if the list lacks the entry.
+/// The maximum number of rounds. In each round, lath reads the list, and writes it if the entry is missing.
 const MAX_ROUNDS: usize = 5;
 /// If a registry supports referrers, it repeats the digest of the subject in this header.
 pub(super) const SUBJECT_HEADER: &str = "oci-subject";

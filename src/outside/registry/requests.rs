@@ -18,7 +18,8 @@ use crate::outside::registry::tokens::{Grant, Refused, Scope, Used};
 /// A message in a response is cut after this number of characters.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
 const MAX_ERROR_BYTES: u64 = 64 << 10;
-/// The maximum number of redirects of a request with a body. The HTTP library does not follow these itself.
+/// The maximum number of redirects of a request with a body. The HTTP library does not follow these redirects, so lath
+/// follows them.
 const MAX_REDIRECTS: usize = 5;
 
 /// The host, the repository and the purpose of some requests.

@@ -35,7 +35,8 @@ const HIDDEN: [&str; 12] = [
     "/sys/firmware",
 ];
 
-/// The flags that every mount here has. In addition, files below this mount cannot be executed.
+/// The flags of mounts over files of the kernel. No program on such a mount can be executed, and no device file can be
+/// used.
 const NO_PROGRAMS: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
 /// A program, and the steps before it starts.
@@ -102,7 +103,7 @@ fn hide_kernel_files() -> Result<(), String> {
             mount_bind("/dev/null", path).map_err(failed(path))?;
         }
     }
-    // Device files in it can still be used, but no program can fill it.
+    // Device files in `/dev` can still be used, but no program can create files there.
     remount_read_only("/dev", MountFlags::NOSUID | MountFlags::NOEXEC).map_err(failed("/dev"))
 }
 

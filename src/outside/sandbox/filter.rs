@@ -1,8 +1,8 @@
 //! The system calls that a sandboxed program may not make. Docker's default profile refuses the same calls if a
 //! container has no capabilities.
 //!
-//! The kernel refuses most of them anyway, because the program has no privileges. But each of them has had bugs that
-//! gave more rights to such programs. Correct programs do not need these calls.
+//! The kernel refuses most of these calls anyway, because the program has no privileges. But each of these calls has
+//! had bugs that gave privileges to such programs. Correct programs do not need these calls.
 
 use std::collections::BTreeMap;
 

@@ -43,7 +43,7 @@ pub(super) const DESCRIPTORS: usize = 4;
 pub(super) enum Jobs {
     /// The user's own run, without limits.
     OwnRun,
-    /// Jobs of a build. If another warden has a group, its group is used.
+    /// Jobs of a build. `group` is the group of another warden. `None` means that the warden tries to create a group.
     Checks { group: Option<Arc<Group>> },
 }
 

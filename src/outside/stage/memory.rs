@@ -88,7 +88,8 @@ impl Memory {
         TempDir::new_in(self.folder.path())
     }
 
-    /// Returns the file to which `node` is linked, which has this content.
+    /// Returns the path of a file that has the content of `node`. In the tree, the file of `node` becomes a hard link
+    /// to this file.
     pub(super) fn contents_path(&self, store: &Store, node: &Node, digest: &Digest) -> Result<PathBuf, StoreError> {
         if self.is_mounted(node) {
             return Ok(self.placeholder.clone());
@@ -160,13 +161,14 @@ fn free(groups: &str) -> Option<u64> {
     Some(allowed.ancestors().filter_map(left_of).fold(available, u64::min))
 }
 
-/// Returns how many bytes the control group (version 2) in `folder` can still use. Returns `None` if it has no limit.
+/// Returns how many bytes the control group (version 2) in `folder` can still use. Returns `None` if the group has no
+/// limit.
 fn left_of(folder: &Path) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-/// Returns whether systemd-logind may remove this user's files in that directory while the process runs. systemd-logind
+/// Returns whether systemd-logind may remove this user's files in [`MEMORY`] while the process runs. systemd-logind
 /// removes them when the last session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process that belongs
 /// to no session, such as a service, does not prevent the removal.
 fn may_be_cleared(groups: &str) -> bool {
@@ -192,7 +194,7 @@ fn sweep_in(memory: &Path) {
         if let Ok(folder) = fs::File::open(entry.path())
             && folder.file().try_lock().is_ok()
         {
-            // If it cannot be removed, a later run of lath tries again.
+            // If the directory cannot be removed, a later run of lath tries again.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -89,7 +89,7 @@ impl Drop for Stage {
     /// Removes the directory in the background, because it has thousands of files.
     fn drop(&mut self) {
         let Some(current) = self.current.take() else { return };
-        // Without a thread, it is removed here.
+        // If no thread can be started, the directory is removed here.
         let removal = std::thread::Builder::new().spawn(|| drop(current));
         lock(&self.common.removals).extend(removal);
     }
@@ -161,8 +161,8 @@ impl Location {
 }
 
 impl Stage {
-    /// Lays out `tree`, reusing the directory of the previous one. The paths of large files only get empty
-    /// placeholders, and the large files must be mounted there.
+    /// Lays out `tree`. If possible, this changes the directory of the previous tree. The paths of large files only get
+    /// empty placeholders, and the large files must be mounted there.
     pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
         // If a change fails, its directory is not used again.
         let current = self.current.take().or_else(|| lock(&self.common.spare).take());
@@ -189,7 +189,7 @@ impl Stage {
         Ok(Shown { root: &current.location.root, files })
     }
 
-    /// Returns the files to mount if `tree` is laid out in `location`.
+    /// Returns the files that must be mounted when `tree` is laid out in `location`.
     fn mounted(&self, location: &Location, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StageError> {
         let Some(memory) = &location.memory else { return Ok(Vec::new()) };
         let file = |(path, node): (&ImagePath, &Node)| {
@@ -207,7 +207,8 @@ impl Stage {
         }
     }
 
-    /// Returns the process's directory in memory if `tree` fits into it and programs can be executed there.
+    /// Returns the process's directory in memory. Returns `None` if `tree` does not fit into memory, or if programs
+    /// cannot be executed there.
     fn memory_for(&self, tree: &Tree) -> Option<Arc<Memory>> {
         let mounts = memory::can_mount(&self.common.store);
         if !memory::fits(tree, mounts) {

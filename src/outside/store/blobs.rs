@@ -20,8 +20,8 @@ impl Store {
         is_whole(&self.blob_path(digest), size_bytes)
     }
 
-    /// Stores the blob that `write` writes. Fails if its digest or size is wrong. If it is too long, this fails before
-    /// the end.
+    /// Stores the blob that `write` writes. Fails if the digest or the size of the blob is wrong. If the blob is too
+    /// long, this fails before all bytes were written.
     pub(crate) fn write_blob<E: From<StoreError>>(
         &self,
         digest: &BlobDigest,

@@ -17,7 +17,7 @@ pub(crate) enum Bucket {
     /// of the lists. New version if: the format of the entry changes.
     ListsOutOfReach,
     /// The exact Python and glibc of a base. Key: the snapshot of the archive and the version of Python. New version
-    /// if: they are read from the packages in another way.
+    /// if: lath reads these facts from the packages in another way.
     BaseFacts,
     /// The resolved .debs. Key: the snapshot of the archive, and the complete input of the solver. New version if: the
     /// same input has another result, for example because the solver changed.
@@ -56,9 +56,9 @@ pub(crate) enum Bucket {
     /// The bytecode of each file of the last tree. Key: the same values as for [`Self::Bytecode`], but without the
     /// tree's digest. New version if: the format of the entry changes, or the same driver creates other bytecode.
     LastBytecode,
-    /// The bytecode of the files of Debian packages, such as the standard library. All images with the same Python share
-    /// it. Key: the digest of the interpreter, and the text of the driver. New version if: the format of the entry
-    /// changes, or the same driver creates other bytecode.
+    /// The bytecode of the files of Debian packages, such as the standard library. All images with the same Python
+    /// share it. Key: the digest of the interpreter, and the text of the driver. New version if: the format of the
+    /// entry changes, or the same driver creates other bytecode.
     PackageBytecode,
     /// Those files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
     /// in it. New version if: the same archive has another value.

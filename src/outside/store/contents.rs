@@ -27,7 +27,7 @@ impl Store {
         Ok(digest)
     }
 
-    /// Stores the output of `reader` as the content of a file. Only one buffer of it is in memory at a time.
+    /// Stores the output of `reader` as the content of a file. Only one buffer of the output is in memory at a time.
     pub(crate) fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         match beginning(reader)? {
             Beginning::All(bytes) => Ok((self.put(&bytes)?, bytes.len() as u64)),
@@ -126,7 +126,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Returns the path of the content's file if the content is large. The path is used in errors.
+    /// Returns the path that the content has in the store if it is a large content. The path is used only in errors.
     pub(crate) fn contents_place(&self, digest: &Digest) -> PathBuf {
         self.path_in("files", digest)
     }
@@ -162,7 +162,7 @@ impl Write for Holed<'_> {
 pub(super) enum Beginning {
     /// The whole output.
     All(Vec<u8>),
-    /// The output is larger than a small content. The rest has not been read yet.
+    /// The beginning of an output that is larger than a small content. The rest of the output has not been read yet.
     Part(io::Cursor<Vec<u8>>),
 }
 

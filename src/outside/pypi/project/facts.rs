@@ -16,7 +16,7 @@ use crate::model::project::{FoundLock, LockKind, Project};
 use crate::outside::pypi::project::unreadable;
 use crate::outside::pypi::{Cause, PypiError, on_own_stack};
 
-/// Returns the folder of a member of the workspace in `folder`, which is absolute.
+/// Returns the folder of a member of the workspace in `folder`. `folder` is absolute.
 pub(crate) fn member_folder(folder: &Path, name: &str) -> Result<PathBuf, PypiError> {
     let failed = unreadable(folder);
     let found = async || -> Result<PathBuf, Cause> {
@@ -28,7 +28,7 @@ pub(crate) fn member_folder(folder: &Path, name: &str) -> Result<PathBuf, PypiEr
     on_own_stack(|runtime| runtime.block_on(found()).map_err(failed))
 }
 
-/// Reads the facts about the project in `folder`, which is absolute.
+/// Reads the facts about the project in `folder`. `folder` is absolute.
 pub(crate) fn read_project(folder: &Path) -> Result<Project, PypiError> {
     read(folder).map_err(unreadable(folder))
 }
@@ -57,8 +57,8 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     })
 }
 
-/// Returns the locks of the project, or of the workspace that contains it. If the project uses one of these tools, the
-/// lock of that tool comes first.
+/// Returns the locks of the project, or of the workspace that contains it. If `pyproject.toml` has a table of a tool,
+/// the lock of this tool comes first.
 fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     let tool = |kind: LockKind| match kind {
         LockKind::Uv => "uv",
@@ -79,8 +79,8 @@ fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     locks
 }
 
-/// Returns whether the lock of the workspace at `path` may include the project in `folder`. uv checks this exactly
-/// later.
+/// Returns whether the lock at `path`, which is the lock of a workspace, may include the project in `folder`. Later, uv
+/// checks this exactly.
 fn is_member(path: &Path, folder: &Path) -> bool {
     let root = path.with_file_name("pyproject.toml");
     let declares = fs::read_to_string(root).is_ok_and(|text| text.contains("[tool.uv.workspace]"));
@@ -104,7 +104,7 @@ fn settings_of_uv(folder: &Path, own: toml::Table) -> UvSettings {
     of_root().unwrap_or(UvSettings { table: own, folder: folder.to_owned() })
 }
 
-/// Returns the version in `.python-version`, if it is a plain version such as `3.12` or `3.12.4`.
+/// Returns the version in `.python-version`. Returns `None` if it is not a plain version such as `3.12` or `3.12.4`.
 fn pinned_python(folder: &Path) -> Option<String> {
     let text = fs::read_to_string(folder.join(".python-version")).ok()?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;

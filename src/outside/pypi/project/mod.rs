@@ -51,7 +51,8 @@ pub(super) struct Wanted {
     pub(super) excludes: Excludes,
 }
 
-/// A project as it is on disk. One part of it is read by uv, and the other part can be read only by Poetry and Pipenv.
+/// A project as it is on disk. uv reads `discovered`. lath itself reads `pinned`, because uv cannot read the files of
+/// Poetry, PDM and Pipenv.
 pub(super) struct Input<'a> {
     request: &'a ProjectRequest,
     /// `None` if the folder has no `pyproject.toml`.
@@ -76,7 +77,7 @@ impl<'a> Input<'a> {
         Ok(indexes)
     }
 
-    /// Returns the limits of the lock, with digests.
+    /// Returns the versions in the lock as limits, each with its digests.
     pub(super) fn limits(&self) -> Result<Vec<NameRequirementSpecification>, PypiError> {
         self.pinned.as_ref().map(Pinned::constraints).transpose().map(Option::unwrap_or_default)
     }
@@ -105,7 +106,7 @@ impl<'a> Input<'a> {
         Ok(Some(UnresolvedRequirementSpecification { requirement, hashes: Vec::new() }))
     }
 
-    /// Returns the distributions in the project's `uv.lock`, if it has one.
+    /// Returns the distributions in the project's `uv.lock`. Returns `None` if no such lock is used.
     pub(super) async fn locked<C: BuildContext>(
         &self,
         context: &Context<'_, C>,

@@ -25,8 +25,8 @@ pub(in crate::outside::pypi) struct Pinned<'a> {
 }
 
 impl<'a> Pinned<'a> {
-    /// Reads the lock of a project, if it has a lock of one of these tools. Also reads the requirements that only
-    /// Poetry or Pipenv can read.
+    /// Reads the lock of a project. Returns `None` if the lock is not one of Poetry, PDM or Pipenv. Also reads the
+    /// requirements that only Poetry or Pipenv can read.
     pub(in crate::outside::pypi) fn read(request: &'a ProjectRequest) -> Result<Option<Self>, PypiError> {
         let Some(lock) = request.lock.as_ref().filter(|lock| lock.kind != LockKind::Uv) else { return Ok(None) };
         let failed = |error: Cause| PypiError::ForeignLock { path: lock.path.clone(), source: redacted(error) };

@@ -37,7 +37,8 @@ impl Listener {
     }
 
     /// Applies the filter. It does not check the architecture of a system call, because another filter already refuses
-    /// those of other architectures. The program already cannot get new privileges.
+    /// those of other architectures. seccomp(2) requires that the program cannot get new privileges, which is the case
+    /// since that other filter was applied.
     #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp(2) with a listener")]
     fn apply(&self) -> io::Result<OwnedFd> {
         let program = libc::sock_fprog {
