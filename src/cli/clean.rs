@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A line is cut to this many characters, unless it is only a little longer.
+/// A longer line is cut to this many characters, unless it has at most [`MORE_CHARACTERS`] more.
 const LINE_CHARACTERS: usize = 4096;
 const MORE_CHARACTERS: usize = 64;
 
@@ -15,7 +15,8 @@ pub(super) fn clean(text: &str) -> String {
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Replaces the same characters as [`clean`], but cuts no line, because scripts may read the text as well.
+/// Replaces the same characters as [`clean`]. Lines are not cut, because a script that reads the text needs whole
+/// lines.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);

@@ -62,7 +62,7 @@ impl Environment {
         self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))
     }
 
-    /// Returns the places of credentials for registries, without the registries that a run pushes to.
+    /// Returns the places of credentials for registries. The list of registries that a run pushes to is still empty.
     pub(super) fn registry_logins(&self) -> RegistryLogins {
         let home = self.path("HOME");
         let docker = self.path("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));

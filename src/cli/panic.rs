@@ -25,7 +25,7 @@ struct Panic {
 /// From now on, a panic of any thread removes unfinished files, shows a message, and ends the process. The backtrace is
 /// printed as well if `shows_backtrace` is set.
 ///
-/// The threads are not unwound, because the optimised program has no code for it.
+/// The stacks of the threads are not unwound, because the optimised program contains no code for unwinding.
 pub(super) fn end_with_a_message(shows_backtrace: bool) {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -46,7 +46,7 @@ impl Panic {
         Self { message, place }
     }
 
-    /// If a thread cannot be started, the reason is a limit of the machine. Every other panic is a bug.
+    /// A panic because a thread cannot be started is caused by a limit of the machine. Every other panic is a bug.
     fn failure(self) -> Failure {
         if is_thread_panic(&self.message) {
             return Failure::outside("cannot continue: a thread cannot be started", vec![self.message])

@@ -1,4 +1,4 @@
-//! The Python and the release for an input that does not support every Python (`requires-python`).
+//! The Python and the release for an input that supports only some versions of Python (`requires-python`).
 
 use crate::catalog::releases::{self, Release};
 use crate::cli::failure::Failure;
@@ -11,8 +11,8 @@ pub(super) fn allows(specifiers: &str, python: PythonVersion, full: Option<&str>
     pipeline::allows_python(specifiers, python, full).map_err(|error| Failure::of(&error))
 }
 
-/// Returns the release whose Python fits: the default one, or else the nearest one. If two are equally near, the newer
-/// one is returned.
+/// Returns a release whose Python fits: the default release, or else the release whose Python is nearest to the default
+/// Python. If two are equally near, returns the newer one.
 pub(super) fn fitting_release(specifiers: &str, input: &str) -> Result<&'static Release, Failure> {
     let default = releases::default();
     let mut fitting = Vec::new();

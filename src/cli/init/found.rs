@@ -1,4 +1,4 @@
-//! The facts that `lath init` finds in a folder and writes down.
+//! The facts about a folder from which `lath init` makes the settings.
 
 use std::path::Path;
 
@@ -58,7 +58,7 @@ impl Found {
     }
 }
 
-/// Whether the folder can be built into a distribution.
+/// Whether a distribution can be built from the folder.
 fn is_project(folder: &Path, pyproject: &Table) -> bool {
     let has_name = |table: &Table| table.contains_key("name");
     let poetry = table(pyproject, "tool").and_then(|tool| table(tool, "poetry"));
