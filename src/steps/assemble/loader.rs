@@ -44,9 +44,9 @@ pub(super) fn write_cache(
     write_bytes(tree, "/etc/ld.so.cache", &bytes, 0o644, store)
 }
 
-/// Returns the directories that ldconfig searches: first those that the files of `ld.so.conf.d` name, in their order,
-/// then the default directories of the loader. A directory in `/lib` is returned as the corresponding one in
-/// `/usr/lib`.
+/// Returns the directories that ldconfig searches. First come the directories in the files of `ld.so.conf.d`, in the
+/// order of the files, and then the default directories of the loader. For a directory in `/lib`, the corresponding
+/// directory in `/usr/lib` is returned.
 fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result<Vec<String>, AssembleError> {
     let triplet = architecture.triplet();
     let mut directories = Vec::new();
