@@ -21,12 +21,12 @@ const DEFAULT_SECS: u64 = 20;
 /// The time limit of one of the user's checks.
 const ASKED_SECS: u64 = 120;
 
-/// How many items one process imports or loads. With a larger number, more imports are shared. With a smaller number,
-/// more cores are used.
+/// The number of items that one process imports or loads. A larger number is faster, because more imports are shared. A
+/// smaller number uses more cores.
 const BATCH: usize = 24;
 
-/// The check for every image's Python. It runs with a cleared environment and without the user base.
-/// Each of these modules is checked if the image has it. The lines after an import use the module.
+/// The check for every image's Python. It runs with a cleared environment and without the user base. Each of these
+/// modules is imported if the image has it. The second text uses the module after the import.
 const PYTHON: [(&str, &str); 5] = [
     ("ssl", "assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'\n"),
     ("sqlite3", ""),
@@ -35,7 +35,8 @@ const PYTHON: [(&str, &str); 5] = [
     ("ctypes", ""),
 ];
 
-/// How many modules one process imports. Modules of a package are neighbours, and share the imports of the package.
+/// The number of reached modules that one process imports. Modules of the same package follow one another, and share
+/// the imports of the package.
 const SHARED: usize = 160;
 
 /// The limits of one import, in seconds of processor time, and of one process with many imports, in seconds.
@@ -224,7 +225,7 @@ pub(super) struct Batch {
     /// As in [`Circumstances`].
     pub(super) user: Option<u32>,
     pub(super) timeout_secs: u64,
-    /// Whether items that fail are not repeated in processes of their own.
+    /// Whether all items share processes. If not, an item that fails is repeated in a separate process.
     pub(super) is_shared: bool,
 }
 
@@ -238,7 +239,7 @@ pub(super) struct Item {
     pub(super) argument: String,
 }
 
-/// The parts of an image that are named in its command, and that are checked.
+/// The parts of an image that its command names. They are checked.
 #[derive(Debug, Default)]
 pub(super) struct Named {
     /// A console script.
@@ -275,7 +276,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
         // The extension modules of a base image's own Python are not checked.
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
-    // These take longest, so they begin first.
+    // The imports of reached modules take longest, so they begin first.
     let mut tasks = inner_loads(made, request, run(Scope::Image, DRIVER), user);
     for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
@@ -307,10 +308,9 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     tasks
 }
 
-/// Returns the number of the user as whom lath runs its own checks. `None` if these checks run as the user of the
-/// image. The number is one that OpenShift, for example, could choose. The number depends only on the files of the
-/// base, so a proof has the same result every time, and the results for the base can be reused. Below the level
-/// `reach`, the checks run as the image's user.
+/// Returns the ID of another user as whom lath runs its own checks. Platforms such as OpenShift choose such IDs. The ID
+/// depends only on the files outside of the user base, so a proof has the same result every time, and results about
+/// these files can be reused. Returns `None` below the level `reach`: the checks run as the user of the image.
 fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
     const FIRST: u32 = 1_000_000_000;
     if request.level < TrimLevel::Reach {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::compare::Answer;
 
-/// The most commands of a program whose help is compared, and the deepest level of subcommands.
+/// The maximum number of commands of a program whose help is compared, and the maximum depth of subcommands.
 const MOST: usize = 64;
 const DEPTH: usize = 2;
 
@@ -14,8 +14,8 @@ const DEPTH: usize = 2;
 pub(super) const HELP_SECS: u64 = 60;
 
 /// Arguments: the entry point, the path of the program, and the commands, each with its words separated by spaces.
-/// Reports each command as `NUMBER EXIT_CODE OUTPUT`, with the output in hexadecimal digits. A command that does not
-/// end within some seconds is ended, and all of its output beyond a limit is discarded.
+/// Reports each command as `NUMBER EXIT_CODE OUTPUT`, with the output in hexadecimal digits. The driver ends a command
+/// that does not end within some seconds. If the output of a command exceeds a limit, the rest is discarded.
 pub(super) const DRIVER: &str = r#"
 import _signal, operator, os, sys
 entry, program, *commands = sys.argv[1:]

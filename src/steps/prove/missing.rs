@@ -1,4 +1,5 @@
-//! Reads the output of a failed program: which program, module or time zone is missing, and how can it be added?
+//! Reads the output of a failed program. Finds the program, the module or the time zone that is missing, and the option
+//! that adds it.
 
 use super::libraries::missing_libraries;
 use crate::catalog::{programs, time_zones};

@@ -171,12 +171,13 @@ impl KnownKey {
     }
 }
 
-/// Returns the files that earlier proofs of this tree have put back. They are known even if nothing runs now.
+/// Returns the files that earlier proofs of this tree have put back. They are used even if no check runs in this build.
 pub(crate) fn known_lacks(made: &Made, world: &World) -> Vec<PutBack> {
     world.store.entry(Bucket::Lacks, &KnownKey::of(made)).unwrap_or_default()
 }
 
-/// Adds `lacks` to those that are known of this tree, because other checks may have found others.
+/// Adds `lacks` to the files that are known for this tree. The known files stay, because other checks may have found
+/// them.
 fn remember(lacks: &[PutBack], made: &Made, world: &World) -> Result<(), StoreError> {
     let key = KnownKey::of(made);
     let mut known: Vec<PutBack> = world.store.entry(Bucket::Lacks, &key).unwrap_or_default();
@@ -196,8 +197,8 @@ struct AnswerKey<'a> {
     identity: Identity<'a>,
 }
 
-/// In one proof, lath searches the missing files of at most this number of checks. More searches are seldom useful,
-/// because other checks often need the same files.
+/// The maximum number of checks in one proof for which lath searches the missing files. More searches are seldom
+/// useful, because other checks often need the same files.
 const SEARCHES: usize = 4;
 
 /// The result of a proof.
@@ -297,7 +298,7 @@ fn untrimmed(made: &Made) -> Tree {
     whole
 }
 
-/// The values that both sides of a comparison share.
+/// The values that are the same for both sides of a comparison.
 #[derive(Clone, Copy)]
 struct Common<'a> {
     launch: &'a Launch,
@@ -305,7 +306,7 @@ struct Common<'a> {
     /// The user base, as a path.
     user_base: &'a str,
     emulation: &'a Emulation,
-    /// Whether the paths that some of the checks use have decided what was trimmed.
+    /// Whether the paths that some of the checks use have decided which files were removed.
     is_driven: bool,
     clock: &'a Clock,
     world: &'a World,
@@ -487,7 +488,7 @@ fn compare(
 pub(crate) struct OwnRun<'a> {
     pub(crate) argv: &'a [String],
     pub(crate) volumes: &'a [Volume],
-    /// Whether the paths that it uses are recorded.
+    /// Whether the paths that the program uses are recorded.
     pub(crate) is_recorded: bool,
 }
 

@@ -1,4 +1,5 @@
-//! The user's own code, which changes from build to build, while the results of checks of other distributions stay.
+//! The user's own code, which changes from build to build. If no other distribution uses this code, the results of the
+//! checks of other distributions stay valid.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use crate::outside::store::{Store, StoreError};
 /// Modules that Python imports at each start.
 const AT_EACH_START: [&str; 2] = ["sitecustomize", "usercustomize"];
 
-/// The folders that contain the modules of distributions. Debian has its own name for them.
+/// The folders that contain the modules of distributions. `dist-packages` is Debian's own name.
 const SITES: [&str; 2] = ["/site-packages/", "/dist-packages/"];
 
 /// Variables whose values are not the names of modules. lath sets them in each image, and a module may be called `app`

@@ -181,7 +181,7 @@ pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<
     };
     world.store.write_entry(Bucket::Builds, &order.key(order.goal), &step)?;
     if matches!(step, Step::Wheel(_)) {
-        // If the metadata needed a whole wheel, the wheel is kept, so that it is not built again.
+        // If the backend had to build a whole wheel for the metadata, the wheel is kept, so that it is not built again.
         world.store.write_entry(Bucket::Builds, &order.key(Goal::Wheel), &step)?;
     }
     Ok(step)
