@@ -81,7 +81,7 @@ pub(super) fn image(settings: &Settings, requires_python: Option<String>) -> Res
     }))
 }
 
-/// Reads the place of an image. A name without a scheme is the name of an image in a registry, as for Docker.
+/// Reads the place of an image. A name without a scheme is the name of an image in a registry, like in Docker.
 fn source(text: &str) -> Result<ImageSource, Failure> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     // `oci:1` is the path of a layout, but `docker:28` is the name of an image in a registry.

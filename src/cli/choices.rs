@@ -18,7 +18,7 @@ pub(super) enum Color {
     Never,
 }
 
-/// The builder that a Dockerfile is written for.
+/// The builder for which a Dockerfile is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Builder {

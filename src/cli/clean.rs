@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 const LINE_CHARACTERS: usize = 4096;
 const MORE_CHARACTERS: usize = 64;
 
-/// Cuts long lines, and writes each character that a terminal would interpret as an escape. Line breaks and tabs are
-/// kept.
+/// Cuts long lines. Replaces each character that a terminal would interpret by an escape sequence in visible text, such
+/// as `\u{1b}`. Line breaks and tabs are kept.
 pub(super) fn clean(text: &str) -> String {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| cut(line.strip_suffix('\r').unwrap_or(line))).collect();
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")

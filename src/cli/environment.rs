@@ -94,8 +94,8 @@ impl Environment {
         Variables(self.variables.iter().filter_map(text).collect())
     }
 
-    /// The parts of the host that the sandbox uses: emulators on its `PATH`, the certificates that it trusts, its
-    /// proxies.
+    /// Returns the values of the host that the sandbox uses: the `PATH` on which emulators are found, the certificates
+    /// that the host trusts, and the proxies.
     pub(super) fn sandbox(&self) -> SandboxSettings {
         const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
         let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);

@@ -68,7 +68,7 @@ impl Failure {
         self
     }
 
-    /// Adds hints. Each is shown once.
+    /// Adds hints. A hint that the failure has already is not added again.
     pub(super) fn with_hints(mut self, hints: Vec<String>) -> Self {
         for hint in hints {
             if !self.hints.contains(&hint) {

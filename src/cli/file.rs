@@ -17,7 +17,7 @@ use crate::outside::similar::similar;
 
 /// The key of the tables that describe one image each.
 const IMAGE: &str = "image";
-/// The key of the tables that describe one registry each, and the key for its mirrors.
+/// The key of the tables that describe one registry each, and in such a table the key of the mirrors.
 const REGISTRY: &str = "registry";
 const MIRRORS: &str = "mirrors";
 /// The option with the mirrors of all registries.
@@ -28,7 +28,7 @@ const NAME: &str = "name";
 /// Options that are about the run itself, so an image of a file cannot set them.
 pub(super) const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
 
-/// The reasons why a text is not a command.
+/// The words of an error about a text that cannot be split into the words of a command.
 const UNREADABLE: &str = "a quote is not closed, or there is no command";
 
 /// The settings in one table of a file, and for each setting its line in the file.

@@ -22,7 +22,7 @@ use crate::model::secret_text::SecretText;
 use crate::rivals::model::comparison::AptHabits;
 use crate::rivals::model::dockerfile::{EngineProgram, Style};
 
-/// Makes a struct of optional values, and the function that puts one such struct over another.
+/// Defines a struct of optional values, and functions that combine two such structs.
 macro_rules! layer {
     ($(#[$of_type:meta])* $name:ident { $($(#[$of_field:meta])* $field:ident: $type:ty,)+ }) => {
         $(#[$of_type])*

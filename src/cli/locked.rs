@@ -100,7 +100,7 @@ fn without_inputs(settings: &Settings) -> Settings {
     Settings { requirement: None, requirements: None, ..settings.clone() }
 }
 
-/// Returns the options of the request that a lock was made for.
+/// Returns the options of the request for which a lock was made.
 fn layer(request: &LockedRequest) -> Settings {
     Settings {
         requirement: Some(request.requirements.iter().map(|one| plain(one).into()).collect()),

@@ -12,7 +12,8 @@ use crate::outside::unfinished::remove_and_exit;
 /// The exit code for a bug in lath (`EX_SOFTWARE` of sysexits.h).
 const BUG: u8 = 70;
 
-/// The thread that panics first holds this lock until the process ends, so that only its message is shown.
+/// The thread that panics first holds this lock until the process ends, so that only the message of this thread is
+/// shown.
 static FIRST: Mutex<()> = Mutex::new(());
 
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use crate::cli::values::usage;
 use crate::model::platform::PythonVersion;
 use crate::pipeline;
 
-/// Returns whether `specifiers` allow a Python. `full` is its version with the patch number, if that number is known.
+/// Returns whether `specifiers` allow a Python. `full` is the full version of this Python, with the patch number.
+/// `None` if this number is not known.
 pub(super) fn allows(specifiers: &str, python: PythonVersion, full: Option<&str>) -> Result<bool, Failure> {
     pipeline::allows_python(specifiers, python, full).map_err(|error| Failure::of(&error))
 }

@@ -12,7 +12,7 @@ use crate::cli::layers::Settings;
 use crate::outside::config_files::{self, ConfigFile};
 use crate::outside::similar::similar;
 
-/// Which configuration files a command reads.
+/// The configuration files that a command reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
     /// All files. The command works on one or several images: those of the project's file, or the image that the

@@ -110,7 +110,7 @@ fn others(mut table: toml::Table) -> toml::Table {
     table
 }
 
-/// Returns the text of a `pyproject.toml` with a table of settings at its end. The rest is as before.
+/// Returns the text of a `pyproject.toml` with a table of settings at its end. The rest of the text does not change.
 fn with_settings(before: &str, settings: &str) -> String {
     let end = if before.contains("\r\n") { "\r\n" } else { "\n" };
     let gap = match before {

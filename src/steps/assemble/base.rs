@@ -126,7 +126,8 @@ fn release(request: &AssembleRequest<'_>) -> Option<&'static Release> {
     releases::find(request.release.distribution, &request.release.suite)
 }
 
-/// Writes the bundle that `update-ca-certificates` creates, with links at the paths that OpenSSL and others use.
+/// Writes the bundle of certificates that `update-ca-certificates` would create. Also adds links at the paths that
+/// OpenSSL and other programs use.
 fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleError> {
     let mut bundle = Vec::new();
     for (path, node) in &tree.nodes {

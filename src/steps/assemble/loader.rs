@@ -28,7 +28,8 @@ pub(super) fn write_cache(
                 && (path.file_name().starts_with("lib") || path.file_name().starts_with("ld-"));
             let soname = if is_library { soname(path, facts.of(node), architecture)? } else { None };
             let Some(soname) = soname.filter(|soname| !soname.contains('/')) else { continue };
-            // The loader opens the path of the SONAME. If this path does not exist, ldconfig creates it as a link.
+            // The loader opens a library at the path with its SONAME. If this path does not exist, ldconfig creates it
+            // as a link to the library.
             let link = ImagePath::parse(&format!("{directory}/{soname}"))?;
             libraries.entry(soname).or_insert_with(|| link.as_str().to_owned());
             if !tree.nodes.contains_key(&link) {

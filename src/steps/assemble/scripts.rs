@@ -32,7 +32,7 @@ pub(super) struct Scripts {
 /// The effect of one command.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
-    /// The command has no effect in an image, or lath causes the same effect itself.
+    /// The command has no effect in an image, or lath itself makes the same changes.
     None,
     Shortfall(Shortfall),
     Unknown,
@@ -168,7 +168,7 @@ fn effect(command: &Command) -> Effect {
 
 /// Returns whether a command has no effect in an image. Some such commands serve a running system, an upgrade, a
 /// package manager or a desktop. Some print or read text, write a cache that programs do not need, or change owners and
-/// permissions of paths that lath cannot know. For some, lath causes the same effect itself.
+/// permissions of paths that lath cannot know. For some commands, lath itself makes the same changes.
 fn is_silent(command: &Command) -> bool {
     let program = command.program();
     if program == "adduser" && command.arguments().is_some_and(|arguments| is_membership(&arguments)) {

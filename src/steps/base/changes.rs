@@ -255,7 +255,7 @@ fn node(attributes: Attributes, kind: Kind) -> Node {
     Node { kind, mode, owner, group: (group != owner).then_some(group), origin: Origin::Base, kept: None }
 }
 
-/// Returns the file of a lower layer that a hard link refers to.
+/// Returns the file of a lower layer to which a hard link refers.
 fn linked_node(tree: &Tree, path: &ImagePath, target: &ImagePath) -> Result<Node, ChangeError> {
     let missing = || ChangeError::HardLink { path: path.clone(), target: target.clone() };
     let folder = target.parent().and_then(|parent| tree.canonical(&parent));

@@ -190,7 +190,7 @@ fn is_valid(tree: &Tree, oddity: &Oddity) -> bool {
     }
 }
 
-/// The layers that were added so far, merged into one.
+/// The layers that have been added, merged into one tree.
 #[derive(Default)]
 struct Flat {
     tree: Tree,

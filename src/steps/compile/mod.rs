@@ -138,7 +138,8 @@ fn as_key(entry: &EntryPoint) -> (&str, Option<&str>) {
     (&entry.module, entry.function.as_deref())
 }
 
-/// Returns the top-level modules of the requested distributions. Users import them from programs of their own.
+/// Returns the top-level modules of the requested distributions. They get bytecode, because users import them from
+/// their own programs.
 fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> {
     let libraries: BTreeSet<&str> = assembly.programs.iter().map(|program| program.name.as_str()).collect();
     let module = |(path, node): (&ImagePath, &Node)| {
@@ -281,7 +282,8 @@ impl<'a> Compilation<'a> {
     }
 
     /// Returns whether `source` is a module of the base image that gets no bytecode from lath. With `--bytecode all`,
-    /// no module of the base image gets any. Otherwise, this is a module whose bytecode is in the base image.
+    /// no module of the base image gets any. With the other values, a module gets none if the base image contains its
+    /// bytecode.
     fn is_compiled_in_base(&self, source: &ImagePath) -> bool {
         let is_of_base = self.slim.nodes.get(source).is_some_and(|node| node.origin == Origin::Base);
         let there = bytecode_path(source, self.python.version);

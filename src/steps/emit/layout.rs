@@ -48,9 +48,9 @@ impl Name {
         }
     }
 
-    /// Returns the names of an image with the names `own`. If the user wants a certain name, the image gets only this
-    /// name. If two names have the same tag, the reference of the second one is the whole name, because a layout has
-    /// only one entry for each reference.
+    /// Returns the names that an image gets in a layout or an archive. `own` are the image's own names. If the user
+    /// wants a certain name, the image gets only this name. If two names have the same tag, the reference of the second
+    /// one is the whole name, because a layout has only one entry for each reference.
     pub(super) fn all(own: &[String], wanted: Option<&str>) -> Vec<Self> {
         let own = if wanted.is_some() { &own[..own.len().min(1)] } else { own };
         let mut names: Vec<Self> = Vec::new();

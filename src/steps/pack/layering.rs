@@ -1,8 +1,8 @@
 //! Decides which neighbours share a layer (decision 0138).
 //!
-//! At first, each package and each distribution is a separate layer. Then neighbouring layers are joined. Which
-//! neighbours are joined depends on their names, and only roughly on their sizes. So a new version of one distribution
-//! almost never moves other distributions to other layers.
+//! At first, each package and each distribution is a separate layer. Then neighbouring layers are joined. The choice of
+//! the neighbours that are joined depends on their names, and only roughly on their sizes. So a new version of one
+//! distribution almost never moves other distributions to other layers.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use crate::model::digest::Digest;
 use crate::model::request::{Layering, LayersRequest};
 
-/// The maximum size of two layers of Debian packages together at which they are joined, in bytes of files. The limit is
-/// high, because Debian packages change less often than Python distributions, and because a security update changes
-/// several packages together.
+/// Two neighbouring layers of Debian packages are joined if their files together have at most this number of bytes. The
+/// limit is high, because Debian packages change less often than Python distributions, and because a security update
+/// changes several packages together.
 const SMALL_PACKAGES_BYTES: u64 = 2 << 20;
-/// The maximum size of two layers of distributions together at which they are joined, in bytes of files. After
-/// compression, this is about 16 kB. If a small distribution changes, the other distributions in its layer are sent
+/// Two neighbouring layers of distributions are joined if their files together have at most this number of bytes. After
+/// compression, these are about 16 kB. If a small distribution changes, the other distributions in its layer are sent
 /// again. Decision 0138 allows 50 kB for this and other overhead.
 const SMALL_DISTRIBUTIONS_BYTES: u64 = 48 << 10;
 

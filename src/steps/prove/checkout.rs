@@ -76,7 +76,7 @@ impl<'a> Checkout<'a> {
         }
     }
 
-    /// Runs `argv` with this process's own input and output, and returns its exit code.
+    /// Runs `argv` with the input and the output of lath's own process, and returns the exit code.
     pub(super) fn attach(&self, argv: &[String], volumes: &[Volume]) -> Result<i32, ProveError> {
         let missing = || ProveError::NotFound { program: argv.first().cloned().unwrap_or_default() };
         let argv = match self.mounted(argv, volumes) {
@@ -99,7 +99,7 @@ impl<'a> Checkout<'a> {
         is_mounted.then(|| [std::slice::from_ref(&path.to_string()), arguments].concat())
     }
 
-    /// Returns the results of a task: one for a command, one for each item of a batch.
+    /// Returns the results of a task: one result for a command, or one result for each item of a batch.
     pub(super) fn ask(&self, task: &Task) -> Result<Vec<Reply>, ProveError> {
         match task {
             Task::Command(command) => Ok(vec![self.ask_command(command)?]),
@@ -273,13 +273,14 @@ impl<'a> Checkout<'a> {
     }
 }
 
-/// Returns the report on the item with that number. `None` if the process did not reach it.
+/// Returns the driver's report on the item with the number `index`. `None` if the process did not reach this item.
 fn reported(answer: &Answer, index: usize) -> Option<&str> {
     let lines = answer.stdout.lines();
     lines.filter_map(|line| line.split_once(' ')).find(|(number, _)| number.parse() == Ok(index)).map(|(_, said)| said)
 }
 
-/// The kernel reads at most this much of a script for its first line (`BINPRM_BUF_SIZE` has 256 bytes).
+/// The number of bytes at the beginning of a script that are searched for its first line. The kernel reads only 256
+/// bytes (`BINPRM_BUF_SIZE`).
 const FIRST_LINE_BYTES: u64 = 4096;
 
 /// Returns the interpreter in the first line of a script, and its argument.

@@ -1,8 +1,8 @@
 //! The paths that checks use in the untrimmed tree: the evidence for `--trim trace`.
 //!
-//! These are the checks of the proof, with four exceptions: the loads of all extension modules, the imports of inner
-//! modules, the help of subcommands and the check of Python itself. These checks would use files that the program does
-//! not need. A script runs with `--version` and with `--help`.
+//! The recorded checks are those of the proof, with four exceptions: the loads of all extension modules, the imports of
+//! inner modules, the help of subcommands and the check of Python itself. The checks of these four kinds would use
+//! files that the program does not need. A script runs with `--version` and with `--help`.
 
 use rayon::prelude::*;
 use serde::Serialize;

@@ -71,9 +71,9 @@ os._exit(0)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Help {
     pub(super) name: String,
-    /// Python and its arguments before the commands.
+    /// The command of the driver, to which the commands are added: Python and its arguments.
     pub(super) driver: Vec<String>,
-    /// Another user than the image's, if there is one.
+    /// The user as whom the program runs. `None` is the user of the image.
     pub(super) user: Option<u32>,
     pub(super) timeout_secs: u64,
 }
@@ -135,7 +135,7 @@ fn subcommands(program: &str, command: &str, help: &str) -> Vec<String> {
     let mut own = Vec::new();
     for name in found {
         let name = name.strip_prefix(&format!("{program} ")).unwrap_or(&name);
-        // Some programs repeat the words of the command itself.
+        // Some programs list a subcommand together with the words of `command`.
         let inside = name.strip_prefix(command).and_then(|rest| rest.strip_prefix(' ')).unwrap_or(name);
         let whole = if command.is_empty() { inside.to_owned() } else { format!("{command} {inside}") };
         if inside != "help" && !own.contains(&whole) {

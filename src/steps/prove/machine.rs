@@ -12,7 +12,8 @@ use crate::model::user_base::UserBase;
 /// Refuses the first file, in the order of paths, that is made for another processor. This check runs no program.
 ///
 /// The processor of a file is read from the untrimmed tree: trim may strip a file, but this does not change its
-/// processor. All other files that lath writes are texts or bytecode.
+/// processor. Files that are only in the trimmed tree are not checked, because lath has written them, and they are
+/// texts or bytecode.
 pub(super) fn refuse_foreign(
     tree: &Tree,
     whole: &Assembly,

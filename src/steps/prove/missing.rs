@@ -35,8 +35,8 @@ pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>
         Some(Missing { line: line.trim(), hint: Some(Hint::Absent { name: name.to_owned(), add }) })
     };
     let of_library = |line: &&str| !missing_libraries(line).is_empty();
-    // A message with a hint has priority over one about a library, because a program may work without the library and
-    // fail later for another reason.
+    // A message for which there is a hint has priority over a message about a library. The reason: a program may work
+    // without the library, and fail later for another reason.
     let found = said.lines().find_map(with_hint);
     found.or_else(|| said.lines().find(of_library).map(|line| Missing { line: line.trim(), hint: None }))
 }

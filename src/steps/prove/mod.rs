@@ -126,7 +126,7 @@ fn joined(differences: &[Difference]) -> String {
     differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Everything except the tree that a program can see.
+/// Everything that a program can see, except the tree.
 #[derive(Clone, Copy, Serialize)]
 struct Identity<'a> {
     /// The image's environment, each `NAME=VALUE`.
@@ -151,8 +151,9 @@ struct ProofKey<'a> {
     is_driven: bool,
 }
 
-/// The key of the files that an earlier proof of a tree put back. Bytecode is no part of it, because a build without a
-/// proof may have none. The program is a part of it, because another lath may put other files back.
+/// The key of the files that an earlier proof of a tree put back. The key does not include bytecode, because a build
+/// without a proof may have none. The key includes the program of lath, because another version of lath may put other
+/// files back.
 #[derive(Serialize)]
 struct KnownKey {
     program: String,
@@ -284,7 +285,7 @@ fn earlier(key: &Digest, puts_back: bool, world: &World) -> Option<Proved> {
 }
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that no file is compiled in only one of the
-/// trees. It does not have Debian's mark EXTERNALLY-MANAGED, because the image does not have it either.
+/// trees. Debian's file EXTERNALLY-MANAGED is left out if the image does not have it.
 fn untrimmed(made: &Made) -> Tree {
     let mut whole = made.assembly.tree.clone();
     whole.nodes.retain(|path, _| {
@@ -521,8 +522,9 @@ fn emulation(made: &Made, world: &World) -> Result<Emulation, ProveError> {
     world.sandbox.emulation(platform.architecture).map_err(foreign)
 }
 
-/// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it
-/// used if they are recorded. The stage cannot be used again, because the user's program may change it.
+/// Runs a program in the tree with the input and the output of lath's own process. Returns the exit code, and the paths
+/// that the program used, if they are recorded. The stage cannot be used again, because the user's program may change
+/// it.
 pub(crate) fn execute(
     made: &Made,
     mut stage: Stage,

@@ -18,8 +18,8 @@ const AT_EACH_START: [&str; 2] = ["sitecustomize", "usercustomize"];
 /// The folders that contain the modules of distributions. `dist-packages` is Debian's own name.
 const SITES: [&str; 2] = ["/site-packages/", "/dist-packages/"];
 
-/// Variables whose values are not the names of modules. lath sets them in each image, and a module may be called `app`
-/// like the folder `/opt/app`.
+/// Variables that lath sets in each image, and whose values are not names of modules. They are ignored, because a
+/// module may be called `app`, like a folder in `/opt/app`.
 const NO_MODULES: [&str; 5] = ["HOME", "LANG", "PATH", "PYTHONUSERBASE", "USER"];
 
 /// The entry points that only start programs. Distributions search for the entry points of all other groups, and import
@@ -82,7 +82,7 @@ impl OwnCode {
 
     /// Returns whether another distribution may import this code. This is so in three cases:
     ///
-    /// - Both have files in the same top-level folder, such as a namespace package.
+    /// - This code and another distribution have files in the same top-level folder, such as a namespace package.
     /// - An environment variable of the image contains the name of a module of this code.
     /// - A module that is not of this code leads to a module of this code.
     fn is_used(&self, made: &Made) -> bool {

@@ -189,7 +189,7 @@ fn failed(checkout: &Checkout<'_>, batch: &Batch) -> Result<Vec<Failed>, ProveEr
 fn chosen(tree: &Tree, Deletions { count, seed }: Deletions) -> Vec<ImagePath> {
     let is_file = |node: &Node| !matches!(node.kind, Kind::Directory) && node.origin != Origin::Base;
     let files = tree.nodes.iter().filter(|(path, node)| is_file(node) && !path.is_bytecode());
-    // The order of these digests is random, and the same for the same seed.
+    // The order of the digests looks random, but it is always the same for one seed.
     let mut files: Vec<(Digest, &ImagePath)> =
         files.map(|(path, _)| (Digest::of(format!("{seed} {path}").as_bytes()), path)).collect();
     files.sort();

@@ -50,8 +50,8 @@ impl<'a> Verdicts<'a> {
     pub(super) fn add(&mut self, task: &Task, item: usize, answer: &Answer, verdict: Verdict) {
         match verdict {
             Verdict::Differs(difference) => return self.differences.push(difference),
-            // This is not reported, because not every module can be imported by itself, and not every program has a
-            // help text.
+            // Such a failure is not reported, because not every module can be imported alone, and not every program has
+            // a help text.
             Verdict::FailsAlike if is_extra(task, item) => return,
             Verdict::FailsAlike => return self.add_alike(task.name(item), answer),
             Verdict::Restless => {

@@ -133,7 +133,7 @@ fn is_found(library: &Library, needed: &str, files: &BTreeSet<&str>) -> bool {
     })
 }
 
-/// Returns whether another library of this wheel has already loaded `needed` by the time `library` is loaded. The
+/// Returns whether the loader has loaded `needed` for another library of this wheel before it loads `library`. The
 /// loader loads libraries breadth first, and loads each SONAME only once.
 fn is_loaded_before(library: &Library, needed: &str, siblings: &[Library], files: &BTreeSet<&str>) -> bool {
     siblings.iter().any(|sibling| {

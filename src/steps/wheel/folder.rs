@@ -68,7 +68,7 @@ pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
 /// archive also contains the history of the repository. Returns its digest.
 pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Digest, Reason> {
     let mut files = not_ignored(root)?;
-    // `.gitignore` may name files that git tracks nevertheless.
+    // The tracked files are added, because git may track files that `.gitignore` names.
     let canonical = fs::canonicalize(root).map_err(|error| unreadable(root, error))?;
     for path in tracked(&canonical).map_err(|error| unreadable(root, error))? {
         if counts_with_folders(root, &path)? {

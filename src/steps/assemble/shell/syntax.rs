@@ -1,7 +1,7 @@
 //! Reads the text of a shell script (POSIX, "Shell Command Language") into a tree of commands.
 //!
 //! Only the constructs that maintainer scripts use are understood. The value of a command substitution or of an
-//! arithmetic expansion is unknown, and redirections are kept only if they may create a file.
+//! arithmetic expansion is unknown. Redirections are kept only if they may create a file.
 
 use super::lexer::{Token, Word, tokens};
 
@@ -113,7 +113,7 @@ impl Parser {
         while self.take_operator("\n") {}
     }
 
-    /// Reads commands until one of the reserved words `ends`, `)`, `;;` or the end of the script.
+    /// Reads commands until one of the reserved words in `ends`, until `)` or `;;`, or until the end of the script.
     fn list(&mut self, ends: &[&str]) -> Option<List> {
         let mut list = List::new();
         loop {

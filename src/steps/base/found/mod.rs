@@ -81,8 +81,8 @@ fn programs<'a>(interpreters: &'a [Interpreter], shell: Option<&'a ImagePath>) -
     interpreters.iter().map(|interpreter| &interpreter.program).chain(shell).collect()
 }
 
-/// Refuses an image whose programs are for another platform than its config says. For example, the config may be wrong
-/// after a copy.
+/// Refuses an image whose programs are for another platform than its config says. The config of a copied image, for
+/// example, may contain a wrong platform.
 fn refuse_other_machine(scene: &Scene<'_>, found: &Found) -> Result<(), FoundError> {
     let libc = found.libc.iter().map(|libc| &libc.path);
     let default = found.default_interpreter().map(|interpreter| &interpreter.program);

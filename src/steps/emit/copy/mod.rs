@@ -162,7 +162,7 @@ fn name_of(source: &ImageSource) -> String {
     if is_image_name(&name) { name } else { "image".to_owned() }
 }
 
-/// The documents of an image, and everything that they refer to.
+/// The documents of an image, and everything to which the documents refer.
 struct Graph {
     root: Document,
     /// The documents below the root. Each document comes after the documents to which it refers.

@@ -33,7 +33,7 @@ const OPENED_BY_NAME: [&str; 11] = [
 const OPENS_PLUGINS: &str = "libcrypto.so.";
 
 /// Proposes to remove libraries of the base that no ELF file needs and that no file outside the base names. For each
-/// library that stays, proposes a reason: the file that needs the library.
+/// library that stays, proposes the reason: the file that needs the library, or the origin of a file that names it.
 pub(super) fn unneeded(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let candidates = Candidates::of(scene);
     let reasons = candidates.needed(scene);
@@ -55,8 +55,8 @@ struct Candidates<'a> {
     by_path: BTreeMap<&'a ImagePath, &'a Linkage>,
     /// The libraries that may be removed, by each name under which a loader may search for them.
     by_name: BTreeMap<&'a str, &'a ImagePath>,
-    /// Libraries that only `libcrypto` opens. They do not keep other libraries. If `libcrypto` is removed, they are
-    /// removed, too.
+    /// Libraries that only `libcrypto` opens. If `libcrypto` is removed, they are removed, too. So the libraries that
+    /// they need stay only if `libcrypto` stays.
     plugins: Vec<(&'a ImagePath, &'a Linkage)>,
     /// All other ELF files.
     others: Vec<(&'a ImagePath, &'a Linkage)>,
