@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-/// The registry that is used if the name of an image contains none. Docker uses the same one.
+/// The registry that is used if the name of an image contains no registry. Docker uses the same registry.
 pub(crate) const DOCKER_HUB: &str = "docker.io";
 /// The host that serves the API of Docker Hub.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";

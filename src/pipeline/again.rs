@@ -36,7 +36,7 @@ struct KeptPlatform {
     manifest: String,
 }
 
-/// Everything that an image from a lock depends on.
+/// Everything on which an image from a lock depends.
 #[derive(Serialize)]
 struct ImageKey<'a> {
     program: &'a str,

@@ -31,7 +31,7 @@ pub(crate) fn foreign_lock(path: &Path) -> BuildError {
     LockError::NoTable { path: path.to_owned() }.into()
 }
 
-/// How a lock is written.
+/// The options with which a lock is written.
 #[derive(Debug)]
 pub(crate) struct Locking<'a> {
     pub(crate) path: &'a Path,

@@ -45,7 +45,7 @@ impl Hints for LoginError {
     }
 }
 
-/// Checks the credentials at the registry, and saves them only if it accepts them.
+/// Checks the credentials at the registry. Saves them only if the registry accepts them.
 pub(crate) fn log_in(request: &LoginRequest, world: &World) -> Result<Place, LoginError> {
     let login = Login { user: request.user.clone(), password: request.password.exposed().to_owned() };
     match world.registry.check_login(&request.registry, &login)? {

@@ -191,7 +191,7 @@ pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &W
 }
 
 /// Chooses the wheels of a platform, and fetches and opens them. Then chooses the Debian packages, and fetches and
-/// opens them. Packages that every image contains are fetched and opened in parallel with the wheels.
+/// opens them. Packages that do not depend on the wheels are fetched and opened in parallel with the wheels.
 pub(crate) fn resolve_and_open(
     request: ResolveRequest<'_>,
     platform: Platform,
@@ -358,9 +358,9 @@ fn make(
     Ok(Made { lock, assembly, launch, tree, reached })
 }
 
-/// Returns a tree with a bare Python of the same release for this machine, which compiles the bytecode for `platform`.
-/// `None` if the platform's own Python can compile on this machine, if nothing is compiled, or if lath does not support
-/// the architecture of this machine.
+/// Returns a tree with a bare Python of the same release for this machine. This Python compiles the bytecode for
+/// `platform`. `None` if the platform's own Python can compile on this machine, if nothing is compiled, or if lath does
+/// not support the architecture of this machine.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(host) = Architecture::of_host().map(|architecture| Platform { architecture }) else { return Ok(None) };
     if host == platform || request.bytecode == Bytecode::None || !request.python.home.is_of_release() {

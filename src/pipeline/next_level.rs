@@ -16,7 +16,7 @@ use crate::outside::store::{Bucket, Store, StoreError};
 use crate::steps::compile::bytecode_path;
 use crate::steps::trim::trim;
 
-/// Everything that the result depends on.
+/// Everything on which the result depends.
 #[derive(Serialize)]
 struct Key<'a> {
     program: String,

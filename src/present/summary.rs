@@ -17,9 +17,9 @@ use crate::model::request::Request;
 use crate::present::megabytes::megabytes;
 use crate::rivals::model::dockerfile::EngineReceipt;
 
-/// How many origins are listed by name.
+/// The maximum number of origins that are listed by name.
 const ORIGINS: usize = 8;
-/// If there are more layers, only the largest are listed.
+/// The maximum number of layers that are listed. If there are more, only the largest are listed.
 const LAYERS: usize = 12;
 /// Smaller amounts are not listed in a separate line.
 const LEAST_BYTES: u64 = 50_000;

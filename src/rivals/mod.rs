@@ -53,8 +53,8 @@ pub(crate) fn build_dockerfile(
     how: &EngineRequest,
     world: &World,
 ) -> Result<EngineReceipt, RivalError> {
-    // The base image gets the digest of the image that lath has read, before `suit` could use an older image with the
-    // same name in the engine.
+    // The base image is pinned to the digest that lath has read. Otherwise, `suit` could pin it to an older image with
+    // the same name in the engine.
     let request = &*with_own_python(request, world)?;
     let (engine, wanted) = suit(&dockerfile::on_its_base(wanted, request), how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;

@@ -55,7 +55,7 @@ impl<T> Early<T> {
     }
 
     /// Runs `build` and keeps its result. If the resolver has called [`Self::take`] before, does nothing. If the
-    /// resolver calls it while `build` runs, it waits until `build` has ended.
+    /// resolver calls [`Self::take`] while `build` runs, the resolver waits until `build` has ended.
     pub(super) fn fill(&self, build: impl FnOnce() -> Option<Named<T>>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Waiting)

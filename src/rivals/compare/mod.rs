@@ -46,7 +46,7 @@ pub(crate) struct Own<'a> {
     pub(crate) lock: &'a PlatformLock,
     /// The untrimmed tree, which also contains the files that an installer would write.
     pub(crate) assembly: &'a Assembly,
-    /// The tree that ships.
+    /// The trimmed tree, which is the content of the image.
     pub(crate) tree: &'a Tree,
     pub(crate) layers: &'a [Layer],
 }

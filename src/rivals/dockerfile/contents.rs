@@ -33,7 +33,7 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
     scripts.into_iter().collect()
 }
 
-/// Returns the names that the user base contains directly after the opened wheels are installed.
+/// Returns the names of the files and folders at the top of the user base, after the opened wheels are installed.
 pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for part in parts {
@@ -129,7 +129,7 @@ fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// Returns the modules in which the entry points of the started programs are.
+/// Returns the modules that contain the entry points of requested scripts, and of scripts that the command starts.
 pub(super) fn modules(ingredients: &Ingredients) -> Vec<String> {
     let is_run = |name: &str| {
         ingredients.entrypoint.iter().chain(&ingredients.cmd).any(|word| word.ends_with(&format!("/{name}")))

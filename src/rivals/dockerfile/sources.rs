@@ -117,7 +117,8 @@ fn write_tools(page: &Page<'_>, text: &mut Text) {
     text.run(&[], &[format!("{tools} \\\n      > {TOOLS}")]);
 }
 
-/// Returns the build tools with their versions. If two builds need different versions of a tool, the tool is left out.
+/// Returns the build tools with their versions. If two builds need different versions of a tool, the tool is left out,
+/// so that pip chooses its version.
 fn tools(ingredients: &Ingredients) -> Vec<String> {
     let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for tool in builds(ingredients).flat_map(|(_, build)| &build.tree.wheels) {

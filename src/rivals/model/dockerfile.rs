@@ -76,8 +76,8 @@ pub(crate) struct Ingredients {
     /// The wheel of uv for each platform of the lock. Empty if the style does not use uv.
     pub(crate) uv: Vec<LockedWheel>,
     pub(crate) indexes: AllIndexes,
-    /// The names that the user base contains directly after the installation, such as `bin`, `lib` and `share`. Empty
-    /// if they are not known before the build.
+    /// The names of the files and folders at the top of the user base after the installation, such as `bin`, `lib` and
+    /// `share`. Empty if they are not known before the build.
     pub(crate) user_base_names: BTreeSet<String>,
     /// The console scripts of the wheels, sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
