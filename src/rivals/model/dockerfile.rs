@@ -31,8 +31,8 @@ pub(crate) const RECIPE_USER_BASE: &str = "/tmp/theuserbase";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Style {
-    /// Two stages, as people write them: `pip install --user` in the first stage; two directories of its result and
-    /// `python3-minimal` on a clean base in the second stage.
+    /// Two stages, as people write them. The first stage runs `pip install --user`. The second stage has a clean base,
+    /// `python3-minimal` and two directories that are copied from the first stage.
     Recipe,
     /// Two stages like `Recipe`, but with hashes, and without recommended packages, leftover files and root.
     Lean,

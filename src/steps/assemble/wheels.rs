@@ -147,9 +147,9 @@ pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, versio
     pairs.into_iter().map(sentence).collect()
 }
 
-/// Returns one sentence for each kind of difference between a wheel and its RECORD. lath does not refuse such a wheel,
-/// because installers accept it, and because lath has checked the digest of the whole wheel. But tools in the image
-/// that read RECORD get wrong data.
+/// Returns one sentence for each kind of difference between a wheel and its RECORD. lath does not refuse such a wheel.
+/// Installers accept it, and lath has checked the digest of the whole wheel. But tools in the image that read RECORD
+/// get wrong data.
 pub(super) fn record_faults(origin: &Origin, wheel: &WheelPart) -> Vec<String> {
     let sentence = |RecordFault { kind, path, others }: &RecordFault| {
         let problem = match kind {

@@ -1,5 +1,5 @@
-//! The explanations in the store. Each is a blob. lath finds it by the digest of the image's config, because this
-//! digest is the same in every archive, daemon and registry, even if the layers are compressed in another way.
+//! The explanations in the store. Each is a blob. lath finds it by the digest of the image's config. This digest is the
+//! same in every archive, daemon and registry, even if the layers are compressed in another way.
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! Source -> wheel. The build backend of the source runs in the sandbox, without network, in a tree of its own that has
-//! Python, the requirements of the build and compilers. The image never contains this tree.
+//! Source -> wheel. The build backend of the source runs in the sandbox, without network. It runs in a separate tree,
+//! which contains Python, the requirements of the build and compilers. The image never contains this tree.
 //!
 //! A build is repeated only if one of its inputs changes (docs/decisions/0048-builds-from-source.md).
 

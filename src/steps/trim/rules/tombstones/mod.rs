@@ -1,7 +1,7 @@
 //! Adds the reason to the errors of programs that import a removed module.
 //!
 //! Python runs the module `sitecustomize` at each start. Debian's file only loads a hook for Ubuntu's crash reports,
-//! which no image has. lath replaces this file, so that Python reads no more files at a start than before.
+//! which no image has. lath replaces this file. So Python reads the same number of files at a start as before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
