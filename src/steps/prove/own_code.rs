@@ -84,7 +84,7 @@ impl OwnCode {
     ///
     /// - This code and another distribution have files in the same top-level folder, such as a namespace package.
     /// - An environment variable of the image contains the name of a module of this code.
-    /// - A module outside of this code imports a module of this code.
+    /// - A module outside of this code leads to a module of this code, for example by an import.
     fn is_used(&self, made: &Made) -> bool {
         let own = files(made).filter(|(_, node)| self.has(node));
         let own: BTreeSet<&str> = own.filter_map(|(path, _)| top_level(path)).collect();
