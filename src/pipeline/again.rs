@@ -1,5 +1,5 @@
-//! A build with the same lock and the same options as an earlier build. The image of the earlier build is in the store,
-//! so it is only written to the destinations (docs/decisions/0097-locks.md).
+//! A build with the same lock and options as an earlier one. Its image is in the store, so it only has to be written
+//! (docs/decisions/0097-locks.md).
 
 use std::path::Path;
 
@@ -36,19 +36,19 @@ struct KeptPlatform {
     manifest: String,
 }
 
-/// Everything on which an image from a lock depends.
+/// Everything that an image from a lock depends on.
 #[derive(Serialize)]
 struct ImageKey<'a> {
     program: &'a str,
     lock: Digest,
     compares_inputs: bool,
-    /// The whole request, so that no option can be forgotten.
+    /// All options, so that none can be forgotten.
     options: &'a Request,
 }
 
-/// Returns the key of the image of `request`. `None` if the image depends on more than a lock and options, for example
-/// on files of this machine. Also `None` if a destination is a folder, because the tree is needed for it. Inputs may be
-/// files with requirements or wheels, because these are compared with the lock.
+/// Returns the key of the image of `request`. `None` if the image depends on more than a lock and options, if its tree
+/// is written too, or if it contains files of this machine. The inputs may still be files with requirements, or wheels,
+/// because these are compared with the lock.
 pub(super) fn key(request: &Request) -> Option<Digest> {
     let lock = request.lock.as_ref()?;
     let is_folder = |destination: &Destination| matches!(destination, Destination::Directory(_));
@@ -65,8 +65,7 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
     if has_files || request.output.destinations.iter().any(is_folder) {
         return None;
     }
-    // The destinations are left out, because they do not change the image. The lock is left out, because its digest is
-    // part of the key.
+    // The destinations of the image do not change it, and the lock is part of the key by its digest.
     let output = OutputRequest { name: request.output.name.clone(), ..OutputRequest::default() };
     let options = &Request { lock: None, output, ..request.clone() };
     Some(Digest::of_key(&ImageKey {
@@ -77,8 +76,8 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
     }))
 }
 
-/// Returns whether the options of `request` contain its inputs completely. Otherwise, parts of the inputs are in files
-/// that may have changed.
+/// Returns whether the inputs of `request` are completely in its options. If not, parts of them are in files that may
+/// have changed.
 pub(super) fn has_plain_inputs(request: &Request) -> bool {
     let python = &request.python;
     python.requirement_files.is_empty()
@@ -100,7 +99,7 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
     if !platforms.iter().all(has_explanation) {
         return None;
     }
-    // The store has no segments of the base image's layers. Such a layer is fetched again if a destination needs it.
+    // A layer of the base image is fetched again if a destination needs it.
     let has_all = |layer: &Layer| layer.contents.segments().iter().all(|segment| store.has_segment(segment));
     if !platforms.iter().flat_map(|platform| &platform.layers).all(has_all) {
         return None;
@@ -123,8 +122,8 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
     (receipt.digest == image.digest().0.prefixed()).then_some((image, receipt))
 }
 
-/// Keeps an image for later builds. If some checks could not run, the image is not kept, because these checks may be
-/// able to run in the next build.
+/// Keeps an image for later builds. An image whose checks could not run is not kept, because they may run the next
+/// time.
 pub(super) fn keep(key: &Digest, image: &Image, receipt: &Receipt, store: &Store) -> Result<(), StoreError> {
     let is_settled = |platform: &PlatformReceipt| platform.checks.not_run.iter().all(|one| *one == NotRun::Unwanted);
     if !receipt.platforms.iter().all(is_settled) {

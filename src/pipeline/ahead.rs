@@ -74,7 +74,7 @@ impl Ahead {
     }
 }
 
-/// Runs `work`. In parallel, if a core is free, compresses the files of `tree` for the layers.
+/// Runs `work`. In parallel it compresses the files of `tree` for the layers, if a core is free.
 pub(super) fn while_compressing<T: Send>(
     tree: &Tree,
     requested: &[&str],

@@ -296,7 +296,7 @@ impl<'a> FromSource<'a> {
         Err(Reason::Restless { rounds: ROUNDS, requires: plan.requires })
     }
 
-    /// Returns the machine for builds whose programs are for `platform`.
+    /// Returns the machine for builds that run on `platform`.
     pub(super) fn machine(&self, platform: Platform) -> Result<Machine, Reason> {
         let emulation = match self.world.sandbox.emulation(platform.architecture) {
             Ok(Emulation::Program(_)) => Err(UNREGISTERED.to_owned()),

@@ -190,8 +190,8 @@ pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &W
     resolved
 }
 
-/// Chooses the wheels of a platform, and fetches and opens them. Then chooses the Debian packages, and fetches and
-/// opens them. Packages that do not depend on the wheels are fetched and opened in parallel with the wheels.
+/// Chooses the wheels of a platform, fetches and opens them, chooses the packages, and fetches and opens these. The
+/// packages that do not depend on the wheels are fetched and opened in parallel with the wheels.
 pub(crate) fn resolve_and_open(
     request: ResolveRequest<'_>,
     platform: Platform,
@@ -324,7 +324,7 @@ fn slim(
     Ok(trimmed(made, Some(&trace))?)
 }
 
-/// Makes the contents of one platform's image. At the end, `stage` contains the tree of the image.
+/// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
 fn make(
     mut made: Made,
     request: &Request,

@@ -1,5 +1,4 @@
-//! The number of bytes that the next level of trim would remove. It is computed while the checks run, and kept in the
-//! cache.
+//! The bytes that the next level of trim would remove. They are computed while the checks run, and kept in the cache.
 
 use serde::Serialize;
 
@@ -16,7 +15,7 @@ use crate::outside::store::{Bucket, Store, StoreError};
 use crate::steps::compile::bytecode_path;
 use crate::steps::trim::trim;
 
-/// Everything on which the result depends.
+/// Everything that the result depends on.
 #[derive(Serialize)]
 struct Key<'a> {
     program: String,
@@ -33,7 +32,7 @@ struct Key<'a> {
 }
 
 /// Returns the gain of `--trim reach` for an image of the level `standard`. `None` for the other levels: only runs can
-/// show the gain of `trace`. Also `None` if no checks run, because then the build would have to wait for the
+/// show the gain of `trace`. Also `None` if no checks run, because the image would then have to wait for the
 /// computation.
 pub(super) fn next_level(made: &Made, request: &Request, store: &Store) -> Result<Option<NextLevel>, StoreError> {
     if request.trim.level != TrimLevel::Standard || !request.proof.verify {

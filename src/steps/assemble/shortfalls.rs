@@ -152,7 +152,7 @@ pub(super) fn settings(tree: &Tree) -> BTreeSet<String> {
     schemas.filter_map(|(_, node)| node.origin.package().map(str::to_owned)).collect()
 }
 
-/// Returns one note for each kind of missing result, with the names of the packages whose scripts would make it.
+/// Returns one note for each kind, with the names of the packages.
 pub(super) fn notes(found: &BTreeMap<Shortfall, BTreeSet<String>>, tree: &Tree) -> Vec<String> {
     let found = found.iter().filter(|(shortfall, packages)| shortfall.matters(tree) && !packages.is_empty());
     found.map(|(shortfall, packages)| format!("{}: {}", join(packages), shortfall.sentence())).collect()

@@ -151,9 +151,8 @@ struct ProofKey<'a> {
     is_driven: bool,
 }
 
-/// The key of the files that an earlier proof of a tree put back. The key does not include bytecode, because a build
-/// without a proof may have none. The key includes the program of lath, because another version of lath may put other
-/// files back.
+/// The key of the files that an earlier proof of a tree put back. Bytecode is no part of it, because a build without a
+/// proof may have none. The program is a part of it, because another lath may put other files back.
 #[derive(Serialize)]
 struct KnownKey {
     program: String,
@@ -172,13 +171,12 @@ impl KnownKey {
     }
 }
 
-/// Returns the files that earlier proofs of this tree have put back. They are used even if no check runs in this build.
+/// Returns the files that earlier proofs of this tree have put back. They are known even if nothing runs now.
 pub(crate) fn known_lacks(made: &Made, world: &World) -> Vec<PutBack> {
     world.store.entry(Bucket::Lacks, &KnownKey::of(made)).unwrap_or_default()
 }
 
-/// Adds `lacks` to the files that are known for this tree. The known files stay, because other checks may have found
-/// them.
+/// Adds `lacks` to those that are known of this tree, because other checks may have found others.
 fn remember(lacks: &[PutBack], made: &Made, world: &World) -> Result<(), StoreError> {
     let key = KnownKey::of(made);
     let mut known: Vec<PutBack> = world.store.entry(Bucket::Lacks, &key).unwrap_or_default();

@@ -80,8 +80,8 @@ fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveEr
     Ok(claims?.into_iter().flatten().collect())
 }
 
-/// Returns the claims of one task. Items that work and items that fail are in separate claims, because the proof
-/// compares only the errors of items that fail.
+/// Returns the claims of one task. The items that work and those that fail are separate, because the proof compares
+/// errors only of items that fail.
 fn claims_of(checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Claim>, ProveError> {
     let of_items =
         |batch: &Batch, errors| Claim { task: Task::Batch(batch.clone()), answer: None, is_restless: false, errors };
@@ -149,7 +149,7 @@ impl Search<'_> {
         self.module.is_some_and(|module| batch.items.iter().any(|item| package(&item.argument) == package(module)))
     }
 
-    /// Whether the item imports or loads the file directly, and not through another file.
+    /// Whether the item imports or loads the file itself, and not through another one.
     fn names_file(&self, item: &Item) -> bool {
         item.argument == self.path.as_str() || self.module == item.argument.split(':').next()
     }
@@ -189,7 +189,7 @@ fn failed(checkout: &Checkout<'_>, batch: &Batch) -> Result<Vec<Failed>, ProveEr
 fn chosen(tree: &Tree, Deletions { count, seed }: Deletions) -> Vec<ImagePath> {
     let is_file = |node: &Node| !matches!(node.kind, Kind::Directory) && node.origin != Origin::Base;
     let files = tree.nodes.iter().filter(|(path, node)| is_file(node) && !path.is_bytecode());
-    // The order of the digests looks random, but it is always the same for one seed.
+    // The order of these digests is random, and the same for the same seed.
     let mut files: Vec<(Digest, &ImagePath)> =
         files.map(|(path, _)| (Digest::of(format!("{seed} {path}").as_bytes()), path)).collect();
     files.sort();

@@ -27,7 +27,7 @@ const BUILD: &str = "/build";
 const ARCHIVE: &str = "/run/lath-source";
 const CRATES: &str = "/run/lath-crates";
 
-/// The time limit of a build.
+/// The longest time of a build.
 const LIMIT_SECS: u64 = 30 * 60;
 /// The number of bytes at the end of the log that are read.
 const LOG_BYTES: u64 = 64 << 10;

@@ -90,7 +90,7 @@ const BY_NEED: &[Rule] = &[
     symbols::symbols,
 ];
 
-/// These rules write the names of removed modules into the image, so that errors of its programs can name the reason.
+/// These rules write the removals into the image, so that its programs can report them.
 const EXPLAINED: &[Rule] = &[tombstones::tombstones];
 
 /// These rules adapt the rest of the image to the removed paths.
