@@ -18,7 +18,7 @@ struct Accounts {
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) id: u32,
-    /// The ID of the user's group.
+    /// The ID of the user's own group.
     pub(crate) group: u32,
     pub(crate) home: String,
 }

@@ -1,5 +1,5 @@
-//! What builds from source need: compilers for kinds of code, and the Debian packages of programs, headers and
-//! libraries.
+//! The Debian packages that builds from source need: compilers for each kind of code, and the packages that contain
+//! programs, headers and libraries. The compilers and the other packages for one kind of code are a group.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -34,34 +34,35 @@ pub(crate) fn packages(group: &str) -> impl Iterator<Item = &'static str> {
     packages.into_iter()
 }
 
-/// Returns the build requirements that indicate a kind of code, each with the group for that code.
+/// Returns the build requirements that show which kind of code a source contains. Each is paired with the group for
+/// this kind of code.
 pub(crate) fn requirements() -> impl Iterator<Item = (&'static str, &'static str)> {
     BUILDS.requirements.iter().map(|(name, group)| (name.as_str(), group.as_str()))
 }
 
-/// Returns the group for source files with this file extension.
+/// Returns the group that compiles source files with the file extension `extension`.
 pub(crate) fn group_of_extension(extension: &str) -> Option<&'static str> {
     BUILDS.extensions.get(extension).map(String::as_str)
 }
 
-/// Returns the group that contains a compiler or another basic program. `program` may be a full name
-/// (`x86_64-linux-gnu-gcc`).
+/// Returns the group that contains `program`, which is a compiler or another basic program. The name of `program` may
+/// begin with a platform (`x86_64-linux-gnu-gcc`).
 pub(crate) fn group_of_program(program: &str) -> Option<&'static str> {
     let program = program.split("-linux-gnu-").last().unwrap_or_default();
     BUILDS.compilers.get(program).map(String::as_str)
 }
 
-/// Returns the Debian package that contains a program for builds.
+/// Returns the Debian package that contains `program`, which builds use.
 pub(crate) fn package_of_program(program: &str) -> Option<&'static str> {
     BUILDS.programs.get(program).map(String::as_str)
 }
 
-/// Returns the Debian package with a header.
+/// Returns the Debian package that contains a header.
 pub(crate) fn package_of_header(header: &str, python: PythonVersion) -> Option<String> {
     BUILDS.headers.get(header).map(|package| package.replace("{python}", &python.to_string()))
 }
 
-/// Returns the Debian package with the pkg-config file of a library.
+/// Returns the Debian package that contains the pkg-config file of a library.
 pub(crate) fn package_of_library(library: &str) -> Option<&'static str> {
     BUILDS.pkg_config.get(library).map(String::as_str)
 }

@@ -1,4 +1,4 @@
-//! The programs that maintainer scripts run but that are not needed for an image.
+//! Programs that maintainer scripts run. An image does not need their effects.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,8 +16,8 @@ struct Silent {
     writes_needless_caches: BTreeSet<String>,
 }
 
-/// Returns whether `program` can be skipped, because it has no effect in an image or only effects that lath itself has.
-/// Its arguments do not matter.
+/// Returns whether `program` can be skipped with any arguments. Such a program either does not change the image, or
+/// lath itself makes the same changes.
 pub(crate) fn is_silent(program: &str) -> bool {
     let Silent { prints_or_reads, serves_a_running_system, serves_the_package_manager, writes_needless_caches } =
         &*SILENT;

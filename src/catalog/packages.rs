@@ -36,13 +36,14 @@ pub(crate) fn compilers() -> &'static [String] {
     &PACKAGES.compilers
 }
 
-/// Returns packages whose scripts run programs of other packages, although they do not depend on these. The value is
-/// the set of these other packages.
+/// Returns packages whose scripts run programs of packages on which they do not depend. The key is the package with the
+/// scripts, and the value is the set of packages with the programs.
 pub(crate) fn helpers() -> &'static BTreeMap<String, BTreeSet<String>> {
     &PACKAGES.helpers
 }
 
-/// Returns whether the `postinst` of `package` can be skipped, because lath does the same or an image does not need it.
+/// Returns whether the script `postinst` of `package` can be skipped. lath makes the same changes, or an image does not
+/// need them.
 pub(crate) fn has_idle_script(package: &str) -> bool {
     PACKAGES.idle_scripts.contains(package)
 }
@@ -52,7 +53,7 @@ pub(crate) fn is_in_every_base(package: &str) -> bool {
     PACKAGES.in_every_base.contains(package)
 }
 
-/// Returns whether `package` is needed for pip, which Dockerfiles install.
+/// Returns whether Dockerfiles install `package` only because pip needs it.
 pub(crate) fn is_of_pip(package: &str) -> bool {
     PACKAGES.pip.contains(package)
 }
@@ -62,13 +63,14 @@ pub(crate) fn is_of_shell(package: &str) -> bool {
     PACKAGES.shell.contains(package)
 }
 
-/// Returns the dependencies that are skipped. The first package has the dependency (`*` means any package), and the
-/// second one is skipped.
+/// Returns the dependencies that are skipped. The first package of a pair depends on the second one (`*` means any
+/// package), and the second one is skipped.
 pub(crate) fn skipped() -> impl Iterator<Item = (&'static str, &'static str)> {
     pairs(&PACKAGES.skipped)
 }
 
-/// Returns the dependencies that are skipped if the tree is trimmed.
+/// Returns the dependencies that are skipped only if the tree is trimmed. The pairs have the same form as in
+/// [`skipped`].
 pub(crate) fn skipped_by_trim() -> impl Iterator<Item = (&'static str, &'static str)> {
     pairs(&PACKAGES.skipped_by_trim)
 }

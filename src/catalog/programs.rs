@@ -1,5 +1,5 @@
-//! Programs and modules that may be missing because no metadata declares them. The catalogue contains the distributions
-//! that use them, and the Debian package or distribution that provides them.
+//! Programs and modules that distributions use, although their metadata do not mention them. The catalogue contains the
+//! distributions that use each program or module, and the Debian package or the distribution that contains it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use crate::model::vocabulary;
 
 pub(super) static PROGRAMS: LazyLock<Programs> = LazyLock::new(|| super::read(include_str!("programs.toml")));
 
-/// The package that `--shell` adds.
+/// The package that the option `--shell` adds to an image.
 const SHELL: &str = "dash";
 /// The package that contains the programs of the vocabulary.
 const COREUTILS: &str = "coreutils";
@@ -43,9 +43,9 @@ pub(super) struct RemovedModule {
 pub(crate) struct Call {
     pub(crate) caller: String,
     pub(crate) called: String,
-    /// The Debian package that contains the library. `None` if it is a program.
+    /// The Debian package that contains the library. `None` if a program is called.
     pub(super) package: Option<String>,
-    /// Distributions that contain their own copy.
+    /// Distributions that contain a copy of the program or library. If the image has one of them, no package is needed.
     #[serde(default)]
     pub(crate) spared_by: Vec<String>,
 }
@@ -62,7 +62,7 @@ pub(crate) fn calls() -> &'static [Call] {
     &PROGRAMS.calls
 }
 
-/// Returns the distributions in the catalogue.
+/// Returns all distributions that this catalogue names.
 pub(crate) fn distributions() -> impl Iterator<Item = &'static str> {
     let of_calls = calls().iter().flat_map(|call| call.spared_by.iter().chain([&call.caller])).map(String::as_str);
     let of_modules = PROGRAMS.modules.values().filter_map(|addition| match addition {
@@ -77,7 +77,7 @@ pub(crate) fn is_everyday(program: &str) -> bool {
     PROGRAMS.everyday.contains(program)
 }
 
-/// Returns every program whose package is known, with its package.
+/// Returns all programs whose Debian packages are known, each with its package.
 pub(crate) fn programs() -> impl Iterator<Item = (&'static str, &'static str)> {
     let others = PROGRAMS.packages.iter();
     let others =
@@ -85,12 +85,12 @@ pub(crate) fn programs() -> impl Iterator<Item = (&'static str, &'static str)> {
     vocabulary::PROGRAMS.iter().map(|program| (*program, COREUTILS)).chain(others)
 }
 
-/// Returns the Debian package that contains `program`, if known.
+/// Returns the Debian package that contains `program`. `None` if the package is not known.
 fn package_of(program: &str) -> Option<&'static str> {
     programs().find(|(known, _)| *known == program).map(|(_, package)| package)
 }
 
-/// Returns the addition by which an image gets a Debian package.
+/// Returns the addition that gives a Debian package to an image.
 pub(crate) fn of_package(package: &str) -> Addition {
     match package {
         SHELL => Addition::Shell,
@@ -98,12 +98,12 @@ pub(crate) fn of_package(package: &str) -> Addition {
     }
 }
 
-/// Returns the addition by which an image gets `program`, if the package of the program is known.
+/// Returns the addition that gives `program` to an image. `None` if the package of the program is not known.
 pub(crate) fn of_program(program: &str) -> Option<Addition> {
     package_of(program).map(of_package)
 }
 
-/// Returns the addition by which an image gets `module` for this version of Python, if the addition is known.
+/// Returns the addition that gives `module` to an image with this version of Python. `None` if no addition is known.
 pub(crate) fn of_module(module: &str, python: PythonVersion) -> Option<Addition> {
     let name = module.split('.').next()?;
     let old = PROGRAMS.removed_modules.get(name).filter(|removed| python.minor < removed.since);

@@ -21,7 +21,7 @@ pub(super) struct Reach {
     pub(super) conditional: Vec<Conditional>,
 }
 
-/// An import that the standard library makes, but that most programs do not need.
+/// An import in a module of the standard library that most programs do not need.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Conditional {
@@ -37,22 +37,23 @@ pub(crate) fn core() -> impl Iterator<Item = &'static str> {
     REACH.core.iter().map(String::as_str)
 }
 
-/// Returns packages that are needed as a whole: if one of their modules is needed, all are.
+/// Returns Python packages that are kept as a whole: if a program needs one of their modules, all modules are kept.
 pub(crate) fn whole() -> impl Iterator<Item = &'static str> {
     REACH.whole.iter().map(String::as_str)
 }
 
-/// Returns, for some modules of the standard library, the modules that they mention but do not need.
+/// Returns modules of the standard library, each with modules that it imports but that programs do not need.
 pub(crate) fn cuts() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.cuts.iter().map(|(module, cuts)| (module.as_str(), cuts.iter().map(String::as_str)))
 }
 
-/// Returns the imports that count only if the image uses certain names.
+/// Returns the imports that are followed only if a file of the image contains certain names.
 pub(crate) fn conditional() -> &'static [Conditional] {
     &REACH.conditional
 }
 
-/// Returns modules that are replaced: a program that imports one of them gets other modules.
+/// Returns modules that replace themselves when they are imported. Each is paired with the modules that a program gets
+/// instead.
 pub(crate) fn in_place_of() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.in_place_of.iter().map(|(module, others)| (module.as_str(), others.iter().map(String::as_str)))
 }
@@ -63,7 +64,7 @@ pub(crate) fn reads_sources(distribution: &str) -> bool {
 }
 
 /// Returns whether a distribution runs code of the user. `is_requested` is true if the image contains the programs of
-/// this distribution.
+/// this distribution. Some distributions run code of the user only in this case.
 pub(crate) fn is_host(distribution: &str, is_requested: bool) -> bool {
     let is_in = |list: &[String]| list.iter().any(|host| host == distribution);
     is_in(&REACH.hosts) || is_requested && is_in(&REACH.requested_hosts)

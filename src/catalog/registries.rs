@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-/// The registry of an image name that contains no registry, like in Docker.
+/// The registry that is used if the name of an image contains no registry. Docker uses the same registry.
 pub(crate) const DOCKER_HUB: &str = "docker.io";
 /// The host that serves the API of Docker Hub.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
-/// The name of Docker Hub in Docker's configuration, and for the programs that keep credentials.
+/// The name of Docker Hub in Docker's configuration. The programs that keep credentials use this name, too.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 /// Other names of Docker Hub in the configuration of Docker and Podman.
 const DOCKER_HUB_NAMES: [&str; 2] = ["index.docker.io", DOCKER_HUB_HOST];
@@ -23,8 +23,9 @@ pub(crate) fn docker_key(registry: &str) -> &str {
     if registry == DOCKER_HUB { DOCKER_HUB_KEY } else { registry }
 }
 
-/// Returns the registry that a name in the configuration of Docker or Podman means. A namespace after it is kept. For
-/// example, `https://index.docker.io/v1/` is `docker.io`, and `host.example/team` stays the same.
+/// Returns the registry that is meant by a name in the configuration of Docker or Podman. If a namespace follows the
+/// registry, the namespace is kept. For example, `https://index.docker.io/v1/` is `docker.io`, and `host.example/team`
+/// stays the same.
 pub(crate) fn of_key(key: &str) -> String {
     let place = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let place = place.trim_end_matches('/');

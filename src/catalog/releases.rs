@@ -9,7 +9,8 @@ use crate::model::request::Distribution;
 
 static RELEASES: LazyLock<Releases> = LazyLock::new(|| super::read(include_str!("releases.toml")));
 
-/// The keyrings that the table may name. They come from the packages `debian-archive-keyring` and `ubuntu-keyring`.
+/// The keyrings that `releases.toml` may name. They come from the packages `debian-archive-keyring` and
+/// `ubuntu-keyring`.
 const KEYRINGS: [(&str, &[u8]); 2] = [
     ("debian-archive-keyring.gpg", include_bytes!("../../keyrings/debian-archive-keyring.gpg")),
     ("ubuntu-archive-keyring.gpg", include_bytes!("../../keyrings/ubuntu-archive-keyring.gpg")),
@@ -51,13 +52,13 @@ impl Archive {
         KEYRINGS.iter().find(|(name, _)| *name == self.keyring).map_or(&[], |(_, keys)| keys)
     }
 
-    /// Returns the URL of the archive of old packages. The archive of old packages has a folder for each archive, which
-    /// contains a folder for each time.
+    /// Returns the URL of the snapshots, which contain earlier states of the archives. The snapshots have a folder for
+    /// each archive. This folder contains a folder for each point in time.
     pub(crate) fn snapshot(&self) -> &str {
         &self.snapshot
     }
 
-    /// Returns the folder name of the main archive, or of the archive of security updates.
+    /// Returns the name of the folder in the snapshots: of the main archive, or of the archive of security updates.
     pub(crate) fn snapshot_name(&self, is_security: bool) -> &str {
         if is_security { &self.security_snapshot_name } else { &self.snapshot_name }
     }
@@ -92,23 +93,23 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Returns the name that is `VERSION_CODENAME` in its os-release(5).
+    /// Returns the value of `VERSION_CODENAME` in the file os-release(5) of the release.
     pub(crate) fn codename(&self) -> &str {
         self.codename.as_deref().unwrap_or(&self.suite)
     }
 
-    /// Returns every name that users may use for it.
+    /// Returns every name that users may use for the release.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         [&self.suite].into_iter().chain(&self.number).chain(&self.aliases).map(String::as_str)
     }
 
-    /// Returns the full version of its Python, such as `3.13.5`, if this version never changes.
+    /// Returns the full version of the release's Python, such as `3.13.5`. `None` if the last number may still change.
     pub(crate) fn full_python(&self) -> Option<String> {
         self.patch.map(|patch| format!("{}.{patch}", self.python))
     }
 }
 
-/// Returns all releases. Those of a distribution are sorted from the oldest to the newest.
+/// Returns all releases. The releases of each distribution are sorted from the oldest to the newest.
 pub(crate) fn all() -> &'static [Release] {
     &RELEASES.releases
 }

@@ -16,8 +16,8 @@ pub(super) struct Sonames {
     pub(super) packages: BTreeMap<String, String>,
 }
 
-/// Returns the Debian package of a library, if the package does not follow the naming rule. The real name of the
-/// package may have `t64` at its end.
+/// Returns the Debian package of a library whose package does not have the name that Debian's rule gives. In some
+/// releases, `t64` is appended to the name of the package.
 pub(crate) fn package_of(soname: &str) -> Option<&'static str> {
     SONAMES.packages.get(soname).map(String::as_str)
 }

@@ -1,4 +1,4 @@
-//! Checks the whole catalogue: names are valid and sorted, and no name occurs with two different results.
+//! Checks the whole catalogue: names are valid and sorted, and no name has two different values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ fn is_library(name: &str) -> bool {
     name.starts_with("lib") && name.contains(".so") && !name.contains(|c: char| c == '/' || c.is_whitespace())
 }
 
-/// Returns the lists and the keys of tables in `table` that are not sorted.
+/// Returns the places in `table` that are not sorted: lists, and the keys of tables.
 fn unsorted(name: &str, table: &DeTable<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in table {
@@ -100,7 +100,8 @@ fn every_release_has_names_of_its_own_and_a_keyring() {
             let (main, security) = archive.mirrors(architecture);
             assert!([main, security].iter().all(|url| url.starts_with("http") && !url.ends_with('/')));
         }
-        // A release without a number is not published yet, so its versions may still change.
+        // A release without a number is not published yet. The catalogue must not contain its versions of Python and
+        // glibc, because they may still change.
         assert!(
             number.is_some() || release.full_python().or(release.glibc.map(|_| String::new())).is_none(),
             "{suite}"

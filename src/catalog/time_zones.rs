@@ -1,4 +1,4 @@
-//! Names of time zones: which package contains a zone that an image lacks, and which values of `TZ` are names of zones.
+//! Names of time zones: the package that contains a zone, and the zones that values of `TZ` name.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,14 +16,14 @@ struct TimeZones {
 /// The folder with the time zones of an image.
 pub(crate) const FOLDER: &str = "/usr/share/zoneinfo";
 
-/// Returns the package that contains `zone`, if the image lacks this zone. `has_zones` is whether the image has other
-/// zones. Returns `None` if the package is not known.
+/// Returns the package that contains `zone`, which the image lacks. `has_zones` is whether the image has other zones.
+/// Returns `None` if the package is not known.
 pub(crate) fn package_of(zone: &str, has_zones: bool) -> Option<&'static str> {
     if TIME_ZONES.legacy.contains(zone) { Some("tzdata-legacy") } else { (!has_zones).then_some("tzdata") }
 }
 
-/// Returns the name of the zone in a value of `TZ`. Returns `None` if the value contains no name. It may instead
-/// describe a rule, such as `CET-1CEST` (POSIX, "Other Environment Variables").
+/// Returns the name of the zone in a value of `TZ`. Returns `None` if the value contains no name of a zone. For
+/// example, the value `CET-1CEST` describes a rule (POSIX, "Other Environment Variables").
 pub(crate) fn zone_of(value: &str) -> Option<&str> {
     let zone = value.strip_prefix(':').unwrap_or(value);
     let zone = zone.strip_prefix("/usr/share/zoneinfo/").unwrap_or(zone);

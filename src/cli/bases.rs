@@ -10,7 +10,7 @@ use crate::model::request::{BaseImageRequest, Distribution};
 /// The schemes with which the place of an image can begin.
 const SCHEMES: [&str; 5] = ["docker", "oci", "oci-archive", "docker-archive", "docker-daemon"];
 
-/// A release, by a name that may be unknown to lath.
+/// The release that the user named. lath may not know a release with this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReleaseName<'a> {
     pub(super) distribution: Distribution,
@@ -37,8 +37,8 @@ impl<'a> ReleaseName<'a> {
         }
     }
 
-    /// Reads a value of `--base`. `None` if it names an image: its tag is then more than the name of a release, as in
-    /// `debian:trixie-slim` and `debian:12.11`.
+    /// Reads a value of `--base`. `None` if the value names an image. For example, `debian:trixie-slim` and
+    /// `debian:12.11` name images, because their tags are not names of releases.
     fn of_base(text: &'a str) -> Option<Self> {
         let release = Self::parse(text).ok()?;
         let is_known = releases::find(release.distribution, release.name).is_some();
@@ -59,7 +59,8 @@ pub(super) fn with_release(settings: Settings) -> Settings {
     }
 }
 
-/// Returns the base image, if there is one in the settings. `requires_python` are the Pythons that the inputs allow.
+/// Returns the base image, if there is one in the settings. `requires_python` is the range of Python versions that the
+/// inputs allow.
 pub(super) fn image(settings: &Settings, requires_python: Option<String>) -> Result<Option<BaseImageRequest>, Failure> {
     let uses_packages = !settings.no_base_packages.unwrap_or(false);
     let Some(text) = &settings.base else {
@@ -80,10 +81,10 @@ pub(super) fn image(settings: &Settings, requires_python: Option<String>) -> Res
     }))
 }
 
-/// Reads the place of an image. A name without a scheme is the name of an image in a registry, as for Docker.
+/// Reads the place of an image. A name without a scheme is the name of an image in a registry, like in Docker.
 fn source(text: &str) -> Result<ImageSource, Failure> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-    // `oci:1` is a layout, and `docker:28` is the image of a registry.
+    // `oci:1` is the path of a layout, but `docker:28` is the name of an image in a registry.
     if SCHEMES.contains(&scheme) && (scheme != "docker" || text.starts_with("docker://")) {
         return text.parse().map_err(usage);
     }

@@ -120,7 +120,7 @@ fn refuse_same_places(requests: &[Request]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns a hint about images that were already written.
+/// Returns one hint for each destination to which an image was written before the error.
 fn written(receipts: &[Receipt]) -> Vec<String> {
     let destinations = receipts.iter().flat_map(|receipt| &receipt.destinations);
     destinations.map(|destination| format!("the image is written: `{destination}`")).collect()

@@ -72,7 +72,7 @@ impl Typed for Cache {
 }
 
 impl Command for Cache {
-    /// A project cannot choose the cache.
+    /// The file of a project cannot choose the cache, so it is not read.
     const FILES: Files = Files::User;
 
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {

@@ -18,7 +18,7 @@ pub(super) enum Color {
     Never,
 }
 
-/// The builder that a Dockerfile is written for.
+/// The builder for which a Dockerfile is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Builder {
@@ -28,8 +28,8 @@ pub(super) enum Builder {
     Classic,
 }
 
-/// Implements clap's trait for an enum of the model, because the model does not depend on clap. The names are those of
-/// serde. Variants that are not listed cannot be chosen.
+/// Implements clap's trait for an enum of the model, because the model does not depend on clap. The names are the same
+/// as the names that serde uses. Variants that are not listed cannot be chosen.
 macro_rules! choices {
     ($type:ty: $($variant:ident $name:literal $($help:literal)?),+) => {
         impl ValueEnum for $type {
@@ -65,7 +65,7 @@ choices!(Layering:
 );
 choices!(EngineProgram: Docker "docker", Podman "podman", Buildah "buildah");
 choices!(AptHabits: Official "official", Plain "plain");
-// `--fat` chooses the style that is not listed.
+// `Style::Fat` is not listed, because the option `--fat` chooses it.
 choices!(Style:
     Recipe "recipe" "Two stages, as people write them by hand",
     Lean "lean" "The same with hashes, without caches, and not run by root",

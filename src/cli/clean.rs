@@ -4,18 +4,19 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A line is cut to this many characters, unless it is only a little longer.
+/// A longer line is cut to this many characters, unless it has at most [`MORE_CHARACTERS`] more.
 const LINE_CHARACTERS: usize = 4096;
 const MORE_CHARACTERS: usize = 64;
 
-/// Cuts long lines, and writes each character that a terminal would interpret as an escape. Line breaks and tabs are
-/// kept.
+/// Cuts long lines. Replaces each character that a terminal would interpret by an escape sequence in visible text, such
+/// as `\u{1b}`. Line breaks and tabs are kept.
 pub(super) fn clean(text: &str) -> String {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| cut(line.strip_suffix('\r').unwrap_or(line))).collect();
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Replaces the same characters as [`clean`], but cuts no line, because scripts may read the text as well.
+/// Replaces the same characters as [`clean`]. Lines are not cut, because a script that reads the text needs whole
+/// lines.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);

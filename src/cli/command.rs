@@ -1,4 +1,4 @@
-//! A command of lath, and the values that each one gets.
+//! The trait of lath's commands, and the values that every command gets.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::pipeline;
 
 /// The arguments of a command, and the function that runs it.
 pub(super) trait Command: Typed {
-    /// The configuration files that it reads.
+    /// The configuration files that the command reads.
     const FILES: Files = Files::OfImages;
 
     /// Returns the options that are set by environment variables.
@@ -32,7 +32,8 @@ pub(super) trait Command: Typed {
 
 /// One run of lath.
 pub(super) struct Call {
-    /// All layers except the defaults. If the command works on several images, these are the settings of the first one.
+    /// The settings of all layers except the defaults. If the command works on several images, these are the settings
+    /// of the first image.
     pub(super) settings: Settings,
     /// The settings of each image.
     pub(super) images: Vec<Settings>,
@@ -47,7 +48,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Returns the request of these settings, and of their lock if they name one.
+    /// Returns the request that `settings` describe. If `settings` name a lock, the request uses this lock.
     pub(super) fn request(&self, settings: &Settings) -> Result<Request, Failure> {
         let mut request = locked::request(settings, &self.environment)?;
         for notice in request.notices.drain(..) {
@@ -65,7 +66,7 @@ impl Call {
         self.open_with_cache(self.cache_dir()?)
     }
 
-    /// Opens the world with another cache.
+    /// Opens the world with the cache in `cache_dir`.
     pub(super) fn open_with_cache(&self, cache_dir: PathBuf) -> Result<World, Failure> {
         let settings = settings::world(&self.settings, &self.environment, cache_dir)?;
         let listener: Arc<dyn Listener> = Arc::clone(&self.screen) as Arc<dyn Listener>;

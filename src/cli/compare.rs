@@ -142,7 +142,7 @@ fn reckon(call: &Call) -> Result<Comparison, Failure> {
     rivals::compare(&request, habits, &world).map_err(|error| Failure::of_rival(&error))
 }
 
-/// Returns the settings of `lath dockerfile` for one of the ways.
+/// Returns the settings with which `lath dockerfile` writes the Dockerfile for `way`.
 fn of_way(settings: &Settings, way: Way) -> Settings {
     let style = match way {
         Way::Fat => Style::Fat,

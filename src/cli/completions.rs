@@ -23,7 +23,7 @@ impl Typed for Completions {
 impl Command for Completions {
     const FILES: Files = Files::Nothing;
 
-    /// It has no options, and its argument has no variable.
+    /// The command has no options, and no variable sets its argument.
     fn of_variables(&self, _: &Environment) -> Result<Settings, clap::Error> {
         Ok(Settings::default())
     }

@@ -50,7 +50,7 @@ struct Show {
 struct Shown {
     option: String,
     value: Value,
-    /// Several if a list extends the list of a lower layer.
+    /// The layers that set the option. There are several if a list extends the list of a lower layer.
     sources: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ fn show_settings(show: &Show, call: &Call) -> Result<(), Failure> {
         return call.screen.print(json);
     }
     let lines: Vec<String> = shown.iter().map(|one| format!("{} = {}", one.option, toml_of(&one.value))).collect();
-    // If a value is longer than this, its source follows directly and is not aligned with the others.
+    // Lines of more than 50 characters do not count. Their sources are not aligned with the sources of other lines.
     let width = lines.iter().map(|line| line.chars().count()).filter(|width| *width <= 50).max().unwrap_or(0);
     for (line, one) in lines.iter().zip(&shown) {
         call.screen.print(format!("{line:width$}  # {}", one.sources.join(", ")))?;
@@ -174,7 +174,7 @@ fn without_secrets(value: Value) -> Value {
     }
 }
 
-/// Returns a value as TOML. The result is the same as JSON, except for the space between elements.
+/// Returns a value as TOML. The result is the same as JSON, except that a space follows each comma between elements.
 fn toml_of(value: &Value) -> String {
     match value {
         Value::Array(values) => format!("[{}]", values.iter().map(toml_of).collect::<Vec<_>>().join(", ")),

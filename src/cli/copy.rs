@@ -33,7 +33,7 @@ pub(super) struct Copy {
     transfers: Transfers,
 }
 
-/// How the bytes are sent. Only these options have variables.
+/// How the bytes are sent. No other option of `lath copy` has a variable.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How")]
 struct Transfers {
@@ -65,8 +65,8 @@ impl Command for Copy {
         layers::of_variables::<Transfers>(environment)
     }
 
-    /// Copies the image. Its platform is only read from the command line, because `LATH_PLATFORM` and files are for
-    /// builds, and a copy with fewer platforms would be a surprise.
+    /// Copies the image. The platform is read only from the command line. `LATH_PLATFORM` and files are for builds, and
+    /// users do not expect them to remove platforms from a copy.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let request = CopyRequest {
             source: self.source.parse().map_err(usage)?,

@@ -1,5 +1,5 @@
-//! The defaults of options. `settings` uses them if no layer contains the option. Defaults that depend on other options
-//! are not here.
+//! The defaults of options. `settings` uses a default if no layer contains the option. Defaults that depend on other
+//! options are not here.
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::layers::Settings;
@@ -31,7 +31,7 @@ pub(super) const APT: AptHabits = AptHabits::Official;
 /// The number of days after which unused files of the cache are removed.
 pub(super) const OLDER_THAN: u64 = 30;
 
-/// Returns the defaults as a layer. Only the help and tests use it.
+/// Returns the defaults as a layer. Only the help texts and tests use this layer.
 pub(super) fn layer() -> Settings {
     Settings {
         color: Some(COLOR),

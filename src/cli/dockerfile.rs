@@ -41,7 +41,8 @@ const WITHOUT_APT: [&str; 16] = [
     "wolfi",
 ];
 
-/// Images whose names contain a word with one of these beginnings have another Python besides the release's own.
+/// If a word in the name of an image begins with one of these texts, the image has a Python that is not the `python3`
+/// of its release.
 const WITH_PYTHON: [&str; 6] = ["python", "pypy", "miniconda", "anaconda", "miniforge", "micromamba"];
 
 /// Write a Dockerfile for the same image, and with `--build` build it
@@ -215,7 +216,7 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     Ok((request, wanted))
 }
 
-/// Returns the image after `FROM` if the user named none: the base image, or the image of the release.
+/// Returns the image after `FROM` for a user who named none: the base image, or the image of the release.
 fn own_from(request: &Request) -> Result<String, Failure> {
     let Some(base) = &request.base_image else { return Ok(request.release.name()) };
     base.engine_name().ok_or_else(|| {
@@ -226,7 +227,7 @@ fn own_from(request: &Request) -> Result<String, Failure> {
     })
 }
 
-/// Returns the mounts of the builder, if it was chosen.
+/// Returns the mounts that the chosen builder supports. `None` if the user chose no builder.
 fn mounts(settings: &Settings) -> Option<Mounts> {
     match settings.builder.unwrap_or(defaults::BUILDER) {
         Builder::Auto => None,
@@ -281,7 +282,7 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let words: Vec<&str> = tag.split('-').collect();
-    // A tag may have more numbers than the release: `12.11`.
+    // A tag may have more numbers than the release: `12.11` is an image of release `12`.
     let is_meant = |release: &Release| {
         release.names().any(|name| words.iter().any(|word| *word == name || word.starts_with(&format!("{name}."))))
     };
@@ -303,15 +304,15 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Whether the name of an image shows that its Python is not the one of its release. An example is
+/// Whether the name of an image shows that the image has another Python than its release. An example is
 /// `python:3.12-slim-bookworm`.
 fn has_own_python(last: &str, tag: &str) -> bool {
     let is_python = |word: &str| WITH_PYTHON.iter().any(|known| word.starts_with(known));
     last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
 }
 
-/// Returns the error for such an image. Its `python3` is not the one that apt installs, for which lath chose the
-/// wheels.
+/// Returns the error for an image that has another Python than its release. lath chose the wheels for the Python that
+/// apt installs, but the `python3` of this image would run.
 fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
     let named = release.unwrap_or("RELEASE");
@@ -325,7 +326,7 @@ fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     usage(message).with_hints(hints)
 }
 
-/// Returns the hint to read the image instead of its name.
+/// Returns the hint to use `--base`, which reads the image itself and not only its name.
 fn as_base(from: &str) -> String {
     format!("`--base {from}` reads the image, and uses the Python in it if there is one")
 }

@@ -62,7 +62,7 @@ impl Environment {
         self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))
     }
 
-    /// Returns the places of credentials for registries, without the registries that a run pushes to.
+    /// Returns the places of credentials for registries. The list of registries that a run pushes to is still empty.
     pub(super) fn registry_logins(&self) -> RegistryLogins {
         let home = self.path("HOME");
         let docker = self.path("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
@@ -94,8 +94,8 @@ impl Environment {
         Variables(self.variables.iter().filter_map(text).collect())
     }
 
-    /// The parts of the host that the sandbox uses: emulators on its `PATH`, the certificates that it trusts, its
-    /// proxies.
+    /// Returns the values of the host that the sandbox uses: the `PATH` on which emulators are found, the certificates
+    /// that the host trusts, and the proxies.
     pub(super) fn sandbox(&self) -> SandboxSettings {
         const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
         let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);

@@ -50,7 +50,7 @@ impl Typed for Explain {
 impl Command for Explain {
     const FILES: Files = Files::User;
 
-    /// The other options have no variables, because they belong to a single call.
+    /// Only the options about registries have variables. The other options belong to a single call.
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         layers::of_variables::<Registries>(environment)
     }
@@ -93,7 +93,8 @@ impl Explain {
 
 /// Reads the place of an image: a place as for `lath copy`, or the path of a layout or of an archive.
 fn source(image: &str) -> Result<ExplainSource, Failure> {
-    // The digest is removed, because a build prints its destination with the digest.
+    // If the user copied the destination that a build printed, `image` ends with a digest, which is not part of the
+    // path.
     let path = image.split_once("@sha256:").map_or(image, |(path, _)| path);
     let path = if Path::new(image).exists() { Path::new(image) } else { Path::new(path) };
     match image.parse::<ImageSource>() {

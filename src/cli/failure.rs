@@ -45,7 +45,7 @@ impl Failure {
         Self::at(error, &Full::Cache)
     }
 
-    /// Returns the same failure as [`Self::of`]. `full` is the disk that may be full.
+    /// Works like [`Self::of`]. `full` is the disk that the hint names if a disk is full.
     fn at(error: &(impl Hints + 'static), full: &Full) -> Self {
         let mut causes: Vec<String> = Vec::new();
         let mut hints = Vec::new();
@@ -68,7 +68,7 @@ impl Failure {
         self
     }
 
-    /// Adds hints. Each is shown once.
+    /// Adds hints. A hint that the failure has already is not added again.
     pub(super) fn with_hints(mut self, hints: Vec<String>) -> Self {
         for hint in hints {
             if !self.hints.contains(&hint) {
@@ -78,7 +78,7 @@ impl Failure {
         self
     }
 
-    /// Returns the text. Its lines are broken at `columns` if that is known.
+    /// Returns the failure as text. If `columns` is known, lines are broken at this width.
     pub(super) fn text(&self, columns: Option<usize>) -> String {
         let wrapped = |label: &str, text: &str| wrapped(label, &clean(text), columns);
         let mut text = wrapped("error: ", self.message.trim_end());
@@ -103,14 +103,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The disk that an error is about, if it is full.
+/// The disk that a hint names if an error reports a full disk.
 enum Full {
     Cache,
     Destination(String),
 }
 
 impl Full {
-    /// Returns the disk of the destination that could not be written to. Without one, it is the disk of the cache.
+    /// Returns the disk of `destination`, which could not be written to. If there is no such destination, returns the
+    /// disk of the cache.
     fn disk_of(destination: Option<&Path>) -> Self {
         destination.map_or(Self::Cache, |path| Self::Destination(path.display().to_string()))
     }
@@ -144,7 +145,7 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
 /// backticks are never broken.
 fn wrapped(label: &str, text: &str, columns: Option<usize>) -> String {
     let indent = " ".repeat(label.len());
-    // If fewer columns than this are left, lines are not broken, because this would not make them easier to read.
+    // If fewer than 30 columns are left, lines are not broken, because such short lines are not easier to read.
     let width = columns.map(|columns| columns.saturating_sub(label.len() + 1)).filter(|width| *width >= 30);
     let mut lines: Vec<String> = Vec::new();
     for line in text.split('\n') {

@@ -17,7 +17,7 @@ use crate::outside::similar::similar;
 
 /// The key of the tables that describe one image each.
 const IMAGE: &str = "image";
-/// The key of the tables that describe one registry each, and the key for its mirrors.
+/// The key of the tables that describe one registry each, and in such a table the key of the mirrors.
 const REGISTRY: &str = "registry";
 const MIRRORS: &str = "mirrors";
 /// The option with the mirrors of all registries.
@@ -25,20 +25,20 @@ const MIRROR_OPTION: &str = "registry-mirror";
 /// The key for the name of an image.
 const NAME: &str = "name";
 
-/// Options that hold for all images of a run, because they are about the run itself.
+/// Options that are about the run itself, so an image of a file cannot set them.
 pub(super) const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
 
-/// The reasons why a text is not a command.
+/// The words of an error about a text that cannot be split into the words of a command.
 const UNREADABLE: &str = "a quote is not closed, or there is no command";
 
-/// The settings of a table of a file, with the line of each.
+/// The settings in one table of a file, and for each setting its line in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Table {
     pub(super) settings: Settings,
     pub(super) lines: BTreeMap<String, usize>,
 }
 
-/// An image of a file.
+/// An image that a configuration file describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Image {
     pub(super) name: String,
@@ -79,7 +79,7 @@ impl Reader<'_> {
     }
 }
 
-/// A file while it is read.
+/// A file that is being read.
 struct OneFile<'a> {
     reader: &'a Reader<'a>,
     file: &'a ConfigFile,
@@ -108,7 +108,7 @@ impl OneFile<'_> {
         Ok(Contents { table: top, images })
     }
 
-    /// Reads `[registry."docker.io"]` with its `mirrors`, as values of the option for mirrors.
+    /// Reads tables such as `[registry."docker.io"]`. Adds their `mirrors` to the option [`MIRROR_OPTION`].
     fn add_mirrors(&self, given: &Spanned<DeValue<'_>>, top: &mut Table) -> Result<(), Failure> {
         let form = |place: &Range<usize>| {
             let example = "[registry.\"docker.io\"]` with `mirrors = [\"mirror.example\"]";
@@ -163,7 +163,7 @@ impl OneFile<'_> {
         }
         values.retain(|name, _| self.reader.used.contains(name));
         lines.retain(|name, _| self.reader.used.contains(name));
-        // All values have the types of their fields, so no input leads to this error.
+        // The types of all values were checked before, so no input leads to this error.
         let settings = Settings::deserialize(Value::Object(values))
             .map_err(|error| Failure::usage(format!("cannot use `{}`: {error}", self.file.path.display())))?;
         Ok(Table { settings, lines })

@@ -14,18 +14,18 @@ pub(super) enum Trust {
     User,
     /// A file that the user named.
     Named,
-    /// A file that was found in a project. Its paths must be in this folder.
+    /// A file that was found in a project. Its paths must be in the folder `realm`.
     Project { realm: PathBuf },
 }
 
-/// A value of an option. If it contains a path, this is relative to the current folder.
+/// A value of an option. If the value contains a relative path, the path is relative to the current folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) text: String,
     path: Option<PathBuf>,
     /// Whether a program of the image could read or change the files at the path, because it is mounted.
     is_mount: bool,
-    /// Whether the value is the name of an image that is pushed to a registry.
+    /// Whether the value is a destination in a registry, to which the image is pushed.
     is_push: bool,
 }
 
@@ -74,7 +74,8 @@ impl Trust {
     }
 }
 
-/// Returns a value of an option of a file in `folder`. A relative path in it becomes relative to the current folder.
+/// Returns the value of an option that is set in a file in `folder`. A relative path in the value becomes relative to
+/// the current folder.
 pub(super) fn placed(name: &str, kind: &Kind, text: String, folder: &Path) -> Placed {
     let is_mount = name == "volume";
     let is_push = name == "output" && text.starts_with("docker:");
@@ -165,7 +166,7 @@ mod tests {
         ];
         for (name, kind, text, expected) in table {
             assert_eq!(placed(name, &kind, text.to_owned(), Path::new("/f")).text, expected, "{name} {text}");
-            // In the current folder, the text stays as it is.
+            // If the file is in the current folder, the text does not change.
             assert_eq!(placed(name, &kind, text.to_owned(), Path::new("")).text, text, "{name} {text}");
         }
     }

@@ -1,5 +1,5 @@
 //! The environment variables of uv and of pip that are about indexes. uv's variables are a layer of settings below
-//! lath's own variables. pip's variables are not used, and a warning says so.
+//! lath's own variables. pip's variables are not used, and lath warns about this.
 
 use crate::cli::args::Sources;
 use crate::cli::environment::Environment;
@@ -22,7 +22,8 @@ const fn list(name: &'static str, option: &'static str, separator: char) -> Vari
     Variable { name, option, separator: Some(separator) }
 }
 
-/// If several variables set the same option, the first one counts. If the option is a list, their values are joined.
+/// If several variables set an option with one value, the first variable counts. If the option is a list, the values of
+/// all variables are joined.
 const OF_UV: [Variable; 9] = [
     list("UV_INDEX", "index", ' '),
     list("UV_EXTRA_INDEX_URL", "index", ' '),
@@ -35,10 +36,10 @@ const OF_UV: [Variable; 9] = [
     one("UV_TORCH_BACKEND", "torch-backend"),
 ];
 
-/// The variables with which pip's users set indexes.
+/// pip's own variables that set indexes.
 const OF_PIP: [&str; 3] = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"];
 
-/// The settings in uv's variables, and the names of the variables that are set.
+/// The settings in uv's variables, and the names of those variables that are set.
 #[derive(Debug, Default)]
 pub(super) struct OfUv {
     pub(super) settings: Settings,

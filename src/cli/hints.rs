@@ -1,4 +1,4 @@
-//! The words of hints, with the names of the command line's options. Only this file spells an option in a hint.
+//! The words of hints. Hints contain names of options, and only this file contains these names.
 
 use std::fmt;
 
@@ -172,7 +172,7 @@ fn build(hint: &BuildHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// The words about the libraries of NVIDIA.
+/// The hint about the size of NVIDIA's libraries.
 fn graphics(bytes: u64, required_by: &[String], is_for_torch: bool) -> String {
     let require = if required_by.len() == 1 { "requires" } else { "require" };
     let way = ": if the image runs without such a card, leave them out with `--torch-backend cpu`";

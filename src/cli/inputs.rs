@@ -1,5 +1,5 @@
-//! The inputs that are given without an option: the kind of each, and the values of the request that depend on it. The
-//! metadata of a script are a layer of settings below all others.
+//! The inputs that are given without an option: the kind of each input, and the values of the request that depend on
+//! the kind. The metadata of a script are a layer of settings below all others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,8 @@ fn kind(word: &str) -> Kind {
     if let Some(folder) = projects::folder_of_file(&path) {
         return Kind::Folder(folder);
     }
-    // `discord.py` is also a distribution.
+    // A name that ends with `.py` can be a distribution, such as `discord.py`. So the file has to exist, or the word
+    // has to be a path.
     if word.ends_with(".py") && !word.contains("://") && (path.is_file() || is_path) {
         return Kind::Script(path);
     }
@@ -64,13 +65,13 @@ pub(super) struct Inputs {
     /// The project in the folder, if there is one.
     pub(super) project: Option<Project>,
     source: Option<Source>,
-    /// Additional requirements for the builds of distributions, by their names.
+    /// For the name of each distribution, additional requirements for its build.
     pub(super) extra_requires: BTreeMap<String, Vec<String>>,
-    /// The script with metadata, which contains requirements.
+    /// The script, if it has metadata. The metadata contain requirements.
     pub(super) script: Option<PathBuf>,
     /// The settings that the input itself contains.
     pub(super) layer: Settings,
-    /// The Pythons that the input allows.
+    /// The range of Python versions that the input allows.
     pub(super) requires_python: Option<String>,
     /// Messages for the user.
     pub(super) notices: Vec<Event>,
@@ -87,7 +88,7 @@ pub(super) fn read(settings: &Settings) -> Result<Inputs, Failure> {
         let source = match kind {
             Kind::Folder(path) if folders == 1 || !projects::may_be_project(&path) => Source::Folder(path),
             Kind::Script(path) => Source::Script(path),
-            // If there are several packages, none of them is the project.
+            // If several folders are projects, each of them is a requirement, and none is the application.
             Kind::Requirement | Kind::Folder(_) => {
                 inputs.requirements.push(word.clone());
                 continue;
@@ -118,8 +119,8 @@ impl Inputs {
         self.requirements.is_empty() && self.requirement_files.is_empty() && self.source.is_none()
     }
 
-    /// Whether there is a folder or a script whose files go into the work directory. A package does not count, because
-    /// its files come from its wheel.
+    /// Whether there is a folder or a script whose files go into the work directory. A project that is a package does
+    /// not count, because its files come from its wheel.
     pub(super) fn has_application(&self) -> bool {
         self.source.is_some() && !self.project.as_ref().is_some_and(|project| project.is_package)
     }
@@ -171,8 +172,8 @@ impl Inputs {
         Ok(())
     }
 
-    /// Adds the settings of uv in the project's file. If lath does not follow a setting, it only prints a warning,
-    /// because the project works without that setting.
+    /// Adds the settings of uv in the project's file. If lath does not support a setting, it prints a warning and
+    /// continues, because the project works without the setting.
     fn add_tool_uv(&mut self, project: &Project) -> Result<(), Failure> {
         let file = project.settings_folder.join("pyproject.toml");
         let ToolUv { settings, others } =
@@ -213,7 +214,8 @@ impl Inputs {
         let folder = script.parent().unwrap_or(Path::new(""));
         let ToolUv { settings: layer, others } =
             tool_uv::read(metadata.tool_uv().unwrap_or(&empty), folder, &shown.to_string())?;
-        // Such a setting is refused, because the image would have other versions than the user's environment.
+        // A setting that lath does not support is refused, because the image would have other versions than the user's
+        // environment.
         if let Some(key) = others.first() {
             return Err(usage(format!("cannot follow `tool.uv.{key}` of `{shown}`")));
         }
@@ -244,8 +246,8 @@ impl Inputs {
         Err(usage(format!("cannot build `{name}` for python {python}: it requires python {specifiers}")))
     }
 
-    /// Adds a warning if the command names a file of a package's folder, because the image has only the files of the
-    /// wheel.
+    /// Adds a warning if the project is a package and the command names a file in its folder. The image does not
+    /// contain this file, because it has only the files of the wheel.
     pub(super) fn check_command(&mut self, command: &[String]) {
         let Some(project) = self.project.as_ref().filter(|project| project.is_package) else { return };
         let is_file = |word: &&String| Path::new(word).is_relative() && project.folder.join(word).is_file();

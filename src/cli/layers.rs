@@ -22,7 +22,7 @@ use crate::model::secret_text::SecretText;
 use crate::rivals::model::comparison::AptHabits;
 use crate::rivals::model::dockerfile::{EngineProgram, Style};
 
-/// Makes a struct of optional values, and the function that puts one such struct over another.
+/// Defines a struct of optional values, and functions that combine two such structs.
 macro_rules! layer {
     ($(#[$of_type:meta])* $name:ident { $($(#[$of_field:meta])* $field:ident: $type:ty,)+ }) => {
         $(#[$of_type])*
@@ -35,9 +35,9 @@ macro_rules! layer {
         }
 
         impl $name {
-            /// Returns this layer over the layer `lower`. Each option comes from the upper layer if it contains the
-            /// option, otherwise from `lower`. This is also true for lists: two lists are joined only if the upper
-            /// one contains [`REST`], because an upper layer could otherwise not make a list shorter.
+            /// Combines this layer with the layer `lower`. If this layer contains an option, its value is used, and
+            /// otherwise the value in `lower`. A list replaces the list in `lower`, because it could otherwise not make
+            /// that list shorter. Two lists are joined only if the upper list contains [`REST`].
             pub(super) fn over(self, lower: Self) -> Self {
                 let upper = self.without_excluded();
                 let lower = lower.without_commands_under(&upper);
@@ -50,12 +50,12 @@ macro_rules! layer {
                 }
             }
 
-            /// Returns the options of two parts of the same layer.
+            /// Joins two parts of the same layer. If both contain an option, the value of `self` is used.
             pub(super) fn or(self, other: Self) -> Self {
                 Self { $($field: self.$field.or(other.$field)),+ }
             }
 
-            /// Returns the settings if no further layer is below. [`REST`] then stands for an empty list.
+            /// Ends the stack: no layer is below this one, so [`REST`] is replaced by an empty list.
             pub(super) fn complete(self) -> Self {
                 Self { $($field: self.$field.map(|value| value.complete(stringify!($field)))),+ }
             }
@@ -63,20 +63,20 @@ macro_rules! layer {
     };
 }
 
-/// In a list, the place for the list of the layer below.
+/// The element of a list that is replaced by the list in the layer below.
 pub(super) const REST: &str = "...";
 
-/// Lists that are the words of one command, in which `...` is a word like others.
+/// Lists that are the words of one command. In such a list, `...` is an ordinary word.
 pub(super) const WORDS: [&str; 2] = ["cmd", "run"];
 
-/// The value of an option, in a layer over another one.
+/// The value of an option in a layer. Lower layers may have other values of the same option.
 trait Layered: Sized {
-    /// Returns the value over the value of a lower layer.
+    /// Combines this value with the value in a lower layer.
     fn over(self, _: &str, _: Self) -> Self {
         self
     }
 
-    /// Returns the value if no lower layer has one.
+    /// Returns the final value. No lower layer contains the option.
     fn complete(self, _: &str) -> Self {
         self
     }
@@ -118,7 +118,8 @@ impl<T: Clone + PartialEq + From<&'static str>> Layered for Vec<T> {
 }
 
 layer! {
-    /// The options of all commands. Their names here are those of the command line and of the variables.
+    /// The options of all commands. The names of the fields are the names of the options on the command line and of the
+    /// variables.
     #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
     Settings {
@@ -126,15 +127,15 @@ layer! {
         quiet: bool,
         verbose: bool,
         color: Color,
-        /// The file in place of the project's.
+        /// The configuration file that is read instead of the file of the project.
         config: PathBuf,
         no_config: bool,
-        /// The image of the file that is built.
+        /// The name of the image that is built. The configuration file describes this image.
         image: String,
         /// The command of the image.
         run: Vec<String>,
 
-        /// The requirements without an option.
+        /// The inputs that are given without an option, such as requirements and folders.
         requirement: Vec<SecretText>,
         requirements: Vec<PathBuf>,
         constraint: Vec<PathBuf>,
@@ -228,7 +229,7 @@ layer! {
         layers: Layering,
         max_layers: usize,
 
-        /// What `lath run` mounts: its `--volume`.
+        /// The mounts of `lath run`: its option `--volume`.
         mount: Vec<String>,
         lock: PathBuf,
         locked: bool,
@@ -280,8 +281,8 @@ layer! {
 }
 
 impl Settings {
-    /// Turns off the flags that an option of this layer excludes, so that a lower layer cannot turn them on. A typed
-    /// `--check` is an example: it has to run even if `LATH_NO_VERIFY` is set.
+    /// If this layer contains an option that excludes a flag, turns off this flag, so that a lower layer cannot turn it
+    /// on. For example, a `--check` on the command line has to run even if `LATH_NO_VERIFY` is set.
     pub(super) fn without_excluded(mut self) -> Self {
         let (is_quiet, is_verbose) = (self.quiet == Some(true), self.verbose == Some(true));
         let (is_locked, is_frozen) = (self.locked == Some(true), self.frozen == Some(true));
@@ -305,7 +306,7 @@ impl Settings {
         self
     }
 
-    /// Removes the command of this layer if the layer `upper` has one, in any of the three ways to name one.
+    /// Removes the command of this layer if the layer `upper` has a command. A command is set by one of three options.
     fn without_commands_under(mut self, upper: &Self) -> Self {
         if upper.run.is_some() || upper.module.is_some() || upper.script.is_some() {
             (self.run, self.module, self.script) = (None, None, None);
@@ -315,8 +316,8 @@ impl Settings {
 }
 
 impl Settings {
-    /// Whether this layer names everything that is installed. If it does, the inputs of lower layers are not used. For
-    /// example, `lath build httpie` ignores the inputs in a file.
+    /// Whether this layer contains all inputs. If so, the inputs of lower layers are not used. For example, `lath build
+    /// httpie` ignores the inputs in a file.
     fn has_all_inputs(&self) -> bool {
         let requirement = self.requirement.as_deref().unwrap_or_default();
         let requirements = self.requirements.as_deref().unwrap_or_default();
@@ -324,8 +325,8 @@ impl Settings {
         has_some && !requirement.contains(&REST.into()) && !requirements.contains(&REST.into())
     }
 
-    /// Returns the layer without its inputs, below a layer `upper` that names all inputs. The parts of a project are
-    /// still installed if `upper` names the project by its folder.
+    /// Removes the inputs of this layer, because the layer `upper` contains all inputs. The extras, the groups and the
+    /// package of a project are kept if an input in `upper` is a folder, because this folder may be the project.
     fn without_inputs(self, upper: &Self) -> Self {
         let inputs = upper.requirement.iter().flatten();
         let has_folder = inputs.clone().any(|input| is_path(input.exposed()));
@@ -343,17 +344,17 @@ pub(super) trait Typed: Args {
     fn typed(&self) -> Settings;
 }
 
-/// Returns the options of groups of arguments. No two groups contain the same option.
+/// Joins the options of groups of arguments into one layer. No two groups contain the same option.
 pub(super) fn joined<const N: usize>(groups: [Settings; N]) -> Settings {
     groups.into_iter().fold(Settings::default(), Settings::or)
 }
 
-/// Returns a list that was given. An empty list means that it was not given.
+/// Returns the list as the value of an option. An empty list means that the user did not give the option.
 pub(super) fn list<T: Clone>(values: &[T]) -> Option<Vec<T>> {
     (!values.is_empty()).then(|| values.to_vec())
 }
 
-/// Returns a flag that was given.
+/// Returns the flag as the value of an option. `None` if the user did not give the flag.
 pub(super) fn flag(is_given: bool) -> Option<bool> {
     is_given.then_some(true)
 }
@@ -363,10 +364,10 @@ pub(super) fn variable(option: &str) -> String {
     format!("LATH_{}", option.to_uppercase().replace('-', "_"))
 }
 
-/// Reads the options of `T` from their environment variables. An empty variable is the same as one that is not set.
+/// Reads the options of `T` from their environment variables. An empty variable counts as not set.
 ///
-/// The relations between options do not hold here: `LATH_ENGINE` may be set for all commands, but on the command line
-/// `--engine` requires `--build`.
+/// The relations between options are not checked here. For example, `--engine` requires `--build` on the command line,
+/// but `LATH_ENGINE` may be set without `LATH_BUILD`.
 pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settings, clap::Error> {
     let described = T::augment_args(clap::Command::new("lath"));
     let mut words: Vec<OsString> = Vec::new();
@@ -384,7 +385,8 @@ pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settin
             off.insert(option.to_owned(), false.into());
         }
     }
-    // clap cannot read a variable that turns a flag off, because a flag cannot be typed as false.
+    // clap cannot read a variable that turns a flag off, because there is no way to turn a flag off on the command
+    // line.
     let off = Settings::deserialize(Value::Object(off)).unwrap_or_default();
     Ok(of_words::<T>(words, variable)?.or(off))
 }
@@ -401,14 +403,14 @@ pub(super) fn of_words<T: Typed>(
     Ok(read.map_err(|error| of_variable(error.format(&mut command), variable))?.typed())
 }
 
-/// Returns an argument with the same values, and without relations to other arguments.
+/// Returns a copy of the argument that accepts the same values but has no relations to other arguments.
 fn without_relations(arg: &Arg) -> Arg {
     // The values of these options may contain line breaks.
     const OF_ONE_VALUE: [&str; 2] = ["check", "cmd"];
     let mut copy = Arg::new(arg.get_id().clone()).action(arg.get_action().clone());
     copy = copy.value_parser(arg.get_value_parser().clone()).value_names(arg.get_value_names().unwrap_or_default());
-    // A positional argument cannot have a variable. Here it becomes an option, so its position among others does not
-    // matter.
+    // clap gives no long name to a positional argument. The copy is an option with the name of the argument, so that
+    // its variable can be read like those of options.
     let Some(option) = arg.get_long() else { return copy.long(arg.get_id().to_string()) };
     let is_list = matches!(arg.get_action(), ArgAction::Append) && !OF_ONE_VALUE.contains(&option);
     let delimiter = arg.get_value_delimiter().or(is_list.then_some('\n'));
@@ -446,7 +448,7 @@ mod tests {
         of_variables::<T>(&Environment::of(variables)).map_err(|error| error.to_string())
     }
 
-    /// Returns a layer as a configuration file contains it.
+    /// Returns the layer of a configuration file with this text.
     fn file(text: &str) -> Settings {
         toml::from_str(text).unwrap()
     }
@@ -562,7 +564,7 @@ mod tests {
         let settings = variables::<Run>(&environment).unwrap();
         assert_eq!((settings.tag, settings.load), (None, None));
         assert_eq!((settings.offline, settings.mount), (Some(true), Some(vec!["a:/a".to_owned()])));
-        // If an engine is set for all commands, this alone does not start a build.
+        // A variable that sets an engine does not start a build.
         let settings = variables::<Dockerfile>(&[("LATH_ENGINE", "podman")]).unwrap();
         assert_eq!((settings.engine, settings.build), (Some(EngineProgram::Podman), None));
     }

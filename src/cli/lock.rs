@@ -60,7 +60,8 @@ impl Typed for Lock {
 }
 
 impl Command for Lock {
-    /// `LATH_OUTPUT`, `LATH_VENDOR` and `LATH_CHECK` are options of builds.
+    /// `LATH_OUTPUT`, `LATH_VENDOR` and `LATH_CHECK` are not used, because they set options of builds that have other
+    /// meanings.
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         layers::of_variables::<Self>(&environment.without(&["LATH_OUTPUT", "LATH_VENDOR", "LATH_CHECK"]))
     }
@@ -86,7 +87,7 @@ impl Command for Lock {
     }
 }
 
-/// Returns the request that is locked.
+/// Returns the request for which the lock is made.
 fn request(path: &Path, settings: &Settings, call: &Call) -> Result<Request, Failure> {
     let Some(input) = locked::input_lock(settings)? else { return settings::request(settings, &call.environment) };
     let is_same = |one: &Path, other: &Path| {

@@ -1,5 +1,5 @@
-//! Settings that name a lock -> request. The lock contains the options of the request for which it was made. These
-//! options are a layer of settings.
+//! Turns settings that name a lock into a request. The lock contains the options of the request for which it was made.
+//! These options are a layer of settings.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,8 @@ use crate::model::lock_file::{DEFAULT_LOCK, ForeignLock, LockFile, LockRequest, 
 use crate::model::request::Request;
 use crate::pipeline;
 
-/// Returns the request of these settings. If they name a lock that lath wrote, the request is built from it.
+/// Returns the request that the settings describe. If the settings name a lock that lath wrote, the image is built from
+/// this lock.
 pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let input = input_lock(settings)?;
     let is_named = settings.lock.is_some() || settings.locked == Some(true) || settings.frozen == Some(true);
@@ -39,7 +40,7 @@ fn read(path: &Path) -> Result<Option<LockFile>, Failure> {
     pipeline::read_lock(path).map_err(|error| Failure::of_build(&error))
 }
 
-/// Returns the request that is built from `file`.
+/// Returns the request for an image that is built from the lock `file`.
 pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let has_inputs = settings.requirement.is_some() || settings.requirements.is_some();
     let compares_inputs = has_inputs && settings.frozen != Some(true);
@@ -53,7 +54,7 @@ pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environmen
     Ok(request)
 }
 
-/// Returns the request whose wheels come from the lock of another tool.
+/// Returns the request for an image whose wheels come from a lock of another tool.
 pub(super) fn foreign(path: &Path, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let tag = settings.tag.clone().or_else(|| Some(vec![folder_name(path)?]));
     let tag = tag.ok_or_else(|| usage("cannot derive the name of the image from the lock: set it with `-t NAME`"))?;
@@ -68,14 +69,14 @@ pub(super) fn foreign(path: &Path, settings: &Settings, environment: &Environmen
     Ok(request)
 }
 
-/// Returns the name of the folder of `path`, if it is a good name for an image.
+/// Returns the name of the folder that contains `path`. `None` if this name is not valid for an image.
 fn folder_name(path: &Path) -> Option<String> {
     let path = std::path::absolute(path).ok()?;
     let name = path.parent()?.file_name()?.to_str()?.to_lowercase();
     Some(name).filter(|name| is_image_name(name))
 }
 
-/// Returns the lock that is the input. A lock contains all packages, so no other input can be added to it.
+/// Returns the lock if an input is a lock. Refuses other inputs beside it, because a lock contains all packages.
 pub(super) fn input_lock(settings: &Settings) -> Result<Option<PathBuf>, Failure> {
     let words = settings.requirement.iter().flatten().map(|word| PathBuf::from(word.exposed()));
     let inputs: Vec<PathBuf> = words.chain(settings.requirements.iter().flatten().cloned()).collect();
@@ -99,7 +100,7 @@ fn without_inputs(settings: &Settings) -> Settings {
     Settings { requirement: None, requirements: None, ..settings.clone() }
 }
 
-/// Returns the options of the request that a lock was made for.
+/// Returns the options of the request for which a lock was made.
 fn layer(request: &LockedRequest) -> Settings {
     Settings {
         requirement: Some(request.requirements.iter().map(|one| plain(one).into()).collect()),

@@ -47,7 +47,7 @@ impl Typed for Login {
 }
 
 impl Command for Login {
-    /// A project cannot choose a server that gets passwords.
+    /// The file of a project is not read, because it must not choose the server to which a password is sent.
     const FILES: Files = Files::User;
 
     /// The options have no variables, because variables are for builds.
@@ -91,7 +91,7 @@ impl Command for Login {
     }
 }
 
-/// Asks a question on the terminal.
+/// Shows a question on the terminal, and returns the answer.
 fn asked(question: &str, read: impl FnOnce(&console::Term) -> io::Result<String>) -> Result<String, Failure> {
     let terminal = console::Term::stderr();
     if !io::stdin().is_terminal() || !terminal.is_term() {

@@ -65,7 +65,7 @@ use crate::model::event::{Event, Listener as _};
 use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
-/// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
+/// All commands, in the order of the help. A new command needs a file, a `mod` line for this file, and an entry here.
 const COMMANDS: &[Entry] = &[
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
@@ -85,12 +85,12 @@ const COMMANDS: &[Entry] = &[
     Entry::of::<strength::Strength>("strength"),
 ];
 
-/// A command by its name.
+/// A command with its name.
 struct Entry {
     name: &'static str,
-    /// Adds its arguments.
+    /// Adds the arguments of the command.
     describe: fn(clap::Command) -> clap::Command,
-    /// The configuration files that it reads.
+    /// The configuration files that the command reads.
     files: Files,
     variables: fn(&Environment) -> Result<Settings, clap::Error>,
     start: fn(&ArgMatches, Environment) -> Result<u8, clap::Error>,
@@ -108,7 +108,7 @@ impl Entry {
 /// - 0: done
 /// - 1: the request cannot be met, or something outside of lath failed
 /// - 2: wrong usage
-/// - 3: built, but the image does not run as promised
+/// - 3: the image was built, but it does not run as promised
 /// - 70: a bug in lath
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -131,7 +131,7 @@ fn obey(arguments: Vec<OsString>, environment: Environment) -> Result<u8, clap::
         let entry = COMMANDS.iter().find(|entry| entry.name == name)?;
         Some((entry, matches))
     });
-    // clap has already refused an unknown command and a missing one.
+    // This does not happen: clap has refused an unknown or a missing command before.
     let Some((entry, matches)) = chosen else { return Ok(2) };
     (entry.start)(matches, environment).map_err(|error| error.format(&mut command_line))
 }
@@ -194,7 +194,7 @@ fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, 
     Ok(Call { settings, images, stack, environment, screen, command_line, options })
 }
 
-/// Returns the names of those options in files that the command uses.
+/// Returns the names of the options that the command uses if they are set in a file.
 fn used<C: Command>(options: &Options) -> BTreeSet<String> {
     if C::FILES == Files::Shown {
         return options.0.keys().cloned().collect();
@@ -204,7 +204,7 @@ fn used<C: Command>(options: &Options) -> BTreeSet<String> {
     names.chain([options::RUN.to_owned()]).collect()
 }
 
-/// Returns the options that configuration files can contain, from the whole command line.
+/// Returns the options that configuration files can contain. `whole` is the whole command line.
 fn file_options(whole: &clap::Command) -> Options {
     let is_of_images = |command: &&clap::Command| {
         COMMANDS.iter().any(|entry| entry.files == Files::OfImages && entry.name == command.get_name())
@@ -212,7 +212,7 @@ fn file_options(whole: &clap::Command) -> Options {
     Options::of(whole.get_subcommands().filter(is_of_images).chain([whole]))
 }
 
-/// Returns the whole command line, for reading, for help and for completions.
+/// Returns the description of the whole command line: to read arguments, and for help and completions.
 fn described() -> clap::Command {
     let commands = COMMANDS.iter().map(|entry| (entry.describe)(clap::Command::new(entry.name)));
     let whole = Arguments::command().subcommands(commands).subcommand_required(true).arg_required_else_help(true);

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
-/// The option with the command of the image. It has this name only in files: on the command line, these are the words
+/// The option with the command of the image. Only files use this name. On the command line, the command is the words
 /// after `--`.
 pub(super) const RUN: &str = "run";
 
 /// Options that only make sense on the command line, because they choose the files, or an image in a file.
 const ONLY_TYPED: [&str; 6] = ["help", "version", "config", "no-config", "image", "all"];
 
-/// Lists that may be a single text in a file, because most images have only one value.
+/// Lists for which a file may contain a single text, because most images have only one value.
 const MOSTLY_ONE: [&str; 1] = ["tag"];
 
 /// The type of an option's values in a file.
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     /// One of these names.
     Choice(Vec<String>),
     Texts,
-    /// A list of texts, which may be one text if there is only one.
+    /// A list of texts. If the list has only one text, the value may be this text instead of a list.
     TextOrTexts,
     Paths,
     /// A list of words, or a text that is split like in a shell.
@@ -68,7 +68,7 @@ fn run() -> Described {
     Described { kind: Kind::Words, value_name: "COMMAND".to_owned(), help: help.to_owned(), conflicts: Vec::new() }
 }
 
-/// Returns the name of an argument in files. The words after `--` have none.
+/// Returns the name of an argument in files. `None` for the words after `--`.
 pub(super) fn name(arg: &Arg) -> Option<&str> {
     match arg.get_long() {
         None if arg.is_last_set() => None,

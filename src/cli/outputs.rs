@@ -10,7 +10,8 @@ use crate::model::image_name::{has_registry, is_image_name};
 use crate::model::image_reference::ImageReference;
 use crate::model::request::OutputRequest;
 
-/// Returns the names and the destinations of the image. `derived` is the name of a project, a folder or a script.
+/// Returns the names and the destinations of the image. `derived` is the name for an image to which the user gave no
+/// name. It comes from a project, a folder or a script.
 pub(super) fn output(settings: &Settings, derived: Option<&str>) -> Result<OutputRequest, Failure> {
     let mut names = names(settings, derived)?;
     let destinations = destinations(settings, &names)?;
@@ -24,7 +25,7 @@ pub(super) fn output(settings: &Settings, derived: Option<&str>) -> Result<Outpu
     })
 }
 
-/// Returns the names of the image, at least one, and each of them once.
+/// Returns the names of the image. There is at least one name, and no name occurs twice.
 fn names(settings: &Settings, derived: Option<&str>) -> Result<Vec<String>, Failure> {
     let mut names: Vec<String> = Vec::new();
     for tag in all(&settings.tag) {
@@ -68,7 +69,7 @@ fn destinations(settings: &Settings, names: &[String]) -> Result<Vec<Destination
     Ok(destinations)
 }
 
-/// Returns the registries of the names that are pushed. An invalid name is refused elsewhere.
+/// Returns the registries of the names that are pushed. An invalid name is left out, because `pushed` refuses it.
 pub(super) fn pushed_registries(settings: &Settings) -> Vec<String> {
     if !settings.push.unwrap_or(false) {
         return Vec::new();
@@ -99,7 +100,7 @@ fn pushed(name: &str, repo: Option<&str>) -> Result<ImageReference, Failure> {
     whole.parse().map_err(usage)
 }
 
-/// Returns a checked name with all of its parts.
+/// Splits a name, which was checked before, into its parts.
 fn reference(name: &str) -> Option<ImageReference> {
     name.parse().ok()
 }
@@ -119,7 +120,7 @@ fn default_name(settings: &Settings) -> Result<String, Failure> {
     checked_name(&name.to_lowercase()).map_err(|_| unnamed())
 }
 
-/// Returns the name in the file name of a wheel, which is given by a path or a URL:
+/// Returns the name in the file name of a wheel. `requirement` is a path or a URL:
 /// `./dist/My_Tool-1.0-py3-none-any.whl`.
 fn name_of_wheel(requirement: &str) -> Option<String> {
     let place = requirement.trim().split(['#', '?', ' ']).next()?;

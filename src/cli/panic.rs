@@ -12,7 +12,8 @@ use crate::outside::unfinished::remove_and_exit;
 /// The exit code for a bug in lath (`EX_SOFTWARE` of sysexits.h).
 const BUG: u8 = 70;
 
-/// The thread that panics first holds this lock until the process ends, so that only its message is shown.
+/// The thread that panics first holds this lock until the process ends, so that only the message of this thread is
+/// shown.
 static FIRST: Mutex<()> = Mutex::new(());
 
 #[derive(Debug)]
@@ -25,7 +26,7 @@ struct Panic {
 /// From now on, a panic of any thread removes unfinished files, shows a message, and ends the process. The backtrace is
 /// printed as well if `shows_backtrace` is set.
 ///
-/// The threads are not unwound, because the optimised program has no code for it.
+/// The stacks of the threads are not unwound, because the optimised program contains no code for unwinding.
 pub(super) fn end_with_a_message(shows_backtrace: bool) {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -46,7 +47,7 @@ impl Panic {
         Self { message, place }
     }
 
-    /// If a thread cannot be started, the reason is a limit of the machine. Every other panic is a bug.
+    /// A panic because a thread cannot be started is caused by a limit of the machine. Every other panic is a bug.
     fn failure(self) -> Failure {
         if is_thread_panic(&self.message) {
             return Failure::outside("cannot continue: a thread cannot be started", vec![self.message])

@@ -1,4 +1,4 @@
-//! A project as the input: its folder, the Python that it gets, and the lock that is used.
+//! A project as the input: its folder, the Python of its image, and the lock from which the versions come.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::model::platform::PythonVersion;
 use crate::model::project::{Extras, LockKind, Project, ProjectRequest};
 use crate::pipeline;
 
-/// A project has at least one of these files.
+/// The folder of a project contains at least one of these files.
 const FILES: [&str; 4] = ["pyproject.toml", "Pipfile.lock", "setup.py", "setup.cfg"];
 
-/// Returns whether a folder contains one of these files.
+/// Returns whether a folder contains one of the files in [`FILES`].
 pub(super) fn may_be_project(folder: &Path) -> bool {
     FILES.iter().any(|name| folder.join(name).is_file())
 }
@@ -28,8 +28,8 @@ pub(super) fn folder_of_file(path: &Path) -> Option<PathBuf> {
     (is_of_project && path.is_file()).then(|| parent.to_owned())
 }
 
-/// Reads the project in a folder, or the member `package` of its workspace. `None` if its `pyproject.toml` contains
-/// only the settings of tools.
+/// Reads the project in a folder, or the member `package` of its workspace. `None` if the `pyproject.toml` contains
+/// only settings of tools.
 pub(super) fn read(folder: &Path, package: Option<&str>) -> Result<Option<Project>, Failure> {
     if !may_be_project(folder) {
         return Ok(None);
@@ -40,7 +40,7 @@ pub(super) fn read(folder: &Path, package: Option<&str>) -> Result<Option<Projec
     Ok(project.is_project.then_some(project))
 }
 
-/// Refuses options that only projects have.
+/// Refuses options that are only valid for projects, because there is no project.
 pub(super) fn refuse_options(settings: &Settings) -> Result<(), Failure> {
     let given = [
         ("--extra", settings.extra.is_some()),
@@ -56,9 +56,9 @@ pub(super) fn refuse_options(settings: &Settings) -> Result<(), Failure> {
     }
 }
 
-/// Returns the release of a project's image, and a sentence with the reason. Its Python is the one in
-/// `.python-version`. Without this file, it is the default if the project supports it, or else the nearest version that
-/// the project supports.
+/// Returns the release of a project's image, and the reason in words. The release has the Python that `.python-version`
+/// names. If there is no such file, or if lath or the project does not support its version, the default Python is used.
+/// If the project does not support the default Python either, the nearest version that it supports is used.
 pub(super) fn python(project: &Project) -> Result<(&'static Release, String), Failure> {
     let limits = project.requires_python.as_deref().unwrap_or_default();
     let pinned = project.pinned_python.as_deref().and_then(|text| {

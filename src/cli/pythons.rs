@@ -1,4 +1,4 @@
-//! The Python and the release for an input that does not support every Python (`requires-python`).
+//! The Python and the release for an input that supports only some versions of Python (`requires-python`).
 
 use crate::catalog::releases::{self, Release};
 use crate::cli::failure::Failure;
@@ -6,13 +6,14 @@ use crate::cli::values::usage;
 use crate::model::platform::PythonVersion;
 use crate::pipeline;
 
-/// Returns whether `specifiers` allow a Python. `full` is its version with the patch number, if that number is known.
+/// Returns whether `specifiers` allow a Python. `full` is the full version of this Python, with the patch number.
+/// `None` if this number is not known.
 pub(super) fn allows(specifiers: &str, python: PythonVersion, full: Option<&str>) -> Result<bool, Failure> {
     pipeline::allows_python(specifiers, python, full).map_err(|error| Failure::of(&error))
 }
 
-/// Returns the release whose Python fits: the default one, or else the nearest one. If two are equally near, the newer
-/// one is returned.
+/// Returns a release whose Python fits: the default release, or else the release whose Python is nearest to the default
+/// Python. If two are equally near, returns the newer one.
 pub(super) fn fitting_release(specifiers: &str, input: &str) -> Result<&'static Release, Failure> {
     let default = releases::default();
     let mut fitting = Vec::new();

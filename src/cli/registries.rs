@@ -38,7 +38,8 @@ pub(super) fn settings(settings: &Settings, environment: &Environment) -> Result
     Ok(RegistrySettings { insecure, mirrors, logins })
 }
 
-/// Returns the name of a registry if `text` is one: `docker.io`, `localhost:5000`.
+/// Returns the name of the registry in `text`, such as `docker.io` or `localhost:5000`. Refuses a text that is not a
+/// registry.
 pub(super) fn registry(text: &str) -> Result<String, Failure> {
     let name = registries::of_key(text);
     let image = format!("{name}/x").parse::<ImageReference>();

@@ -79,7 +79,7 @@ impl Command for Run {
 /// A run of a program of the image in the sandbox.
 pub(super) struct OwnRun {
     pub(super) request: Request,
-    /// Empty if the image's own command runs.
+    /// The words of the command. Empty if the image's own command runs.
     pub(super) command: Vec<String>,
     pub(super) volumes: Vec<Volume>,
 }
@@ -90,7 +90,7 @@ impl OwnRun {
         // of an image.
         let mut request = call.request(&Settings { tag: Some(vec!["run".to_owned()]), ..settings.clone() })?;
         if request.app.as_ref().is_some_and(|app| app.script.is_none()) {
-            // The command is set here, because the image of an application without a Procfile has no other command.
+            // An application without a Procfile has no command, so `command` becomes the command of the image.
             request.runtime.command = command.to_vec();
         }
         let volumes = runtime::mounts(settings)?;

@@ -18,7 +18,7 @@ const SIGNALS: [&str; 31] = [
     "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
     "PWR", "SYS",
 ];
-/// The highest number of a signal. It is a real-time signal.
+/// The highest number of a signal, which is the number of a real-time signal.
 const MAX_SIGNAL: u8 = 64;
 
 fn is_digits(text: &str) -> bool {
@@ -29,7 +29,7 @@ fn is_id(text: &str) -> bool {
     is_digits(text) && text.parse::<u64>().is_ok_and(|id| id <= MAX_ID)
 }
 
-/// Returns how the image runs. `default_workdir` is the work directory if the user named none.
+/// Returns how the image runs. `default_workdir` is the work directory for a user who named none.
 pub(super) fn runtime(settings: &Settings, default_workdir: Option<&str>) -> Result<RuntimeRequest, Failure> {
     let user = settings.user.as_deref().unwrap_or(defaults::USER);
     if !user.split(':').all(is_id) || user.split(':').count() > 2 {
@@ -62,7 +62,7 @@ pub(super) fn runtime(settings: &Settings, default_workdir: Option<&str>) -> Res
     })
 }
 
-/// Refuses a layer, such as a file, that names the command in several ways.
+/// Refuses a layer that sets the command by several options. An example of a layer is a file.
 pub(super) fn refuse_two_commands(settings: &Settings) -> Result<(), Failure> {
     let ways = [settings.run.is_some(), settings.module.is_some(), settings.script.is_some()];
     if ways.into_iter().filter(|is_named| *is_named).count() > 1 {
@@ -87,7 +87,8 @@ fn module(text: &str) -> Result<String, Failure> {
     Ok(text.to_owned())
 }
 
-/// Reads a selector of a function, `MODULE:FUNCTION` or `NAME=MODULE:FUNCTION`. `None` if it is the name of a script.
+/// Reads a selector of a function, `MODULE:FUNCTION` or `NAME=MODULE:FUNCTION`. `None` if `text` is the name of a
+/// script.
 fn selector_of(text: &str) -> Option<WrittenScript> {
     let (name, target) = text.split_once('=').map_or((None, text), |(name, target)| (Some(name), target));
     let (module, function) = target.split_once(':')?;
@@ -235,7 +236,7 @@ pub(super) fn copies(settings: &Settings) -> Result<Vec<Copied>, Failure> {
     Ok(copies)
 }
 
-/// A copy whose path in the image is not checked yet.
+/// A value of `--copy` whose path in the image is not checked yet.
 struct Written<'a> {
     source: PathBuf,
     target: &'a str,

@@ -1,5 +1,5 @@
-//! The JSON schema of configuration files, for editors. `docs/lath.schema.json` is this schema, and a test compares
-//! them.
+//! The JSON schema of configuration files, for editors. The file `docs/lath.schema.json` contains this schema, and a
+//! test checks that it does.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! The screen: the only writer to stdout and stderr. All text for people is cleaned first.
+//! The screen: only this module writes to stdout and stderr. All text for people is cleaned first.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -19,7 +19,7 @@ use crate::present::megabytes::megabytes;
 pub(super) struct Screen {
     bars: MultiProgress,
     downloads: Mutex<Downloads>,
-    /// Present while checks run.
+    /// The progress bar of the checks. `None` while no checks run.
     proof: Mutex<Option<ProgressBar>>,
     is_quiet: bool,
     is_verbose: bool,
@@ -29,7 +29,7 @@ pub(super) struct Screen {
 #[derive(Default)]
 struct Downloads {
     each: BTreeMap<u64, One>,
-    /// The bar for all planned downloads. Present while there are any.
+    /// The bar for all planned downloads. `None` if no downloads are planned.
     whole: Option<ProgressBar>,
     plans: usize,
     fetched_files: usize,
@@ -60,7 +60,7 @@ impl Screen {
         }
     }
 
-    /// A screen without progress bars, for a failure when there is no other screen.
+    /// A screen without progress bars. It shows a failure that happens before the real screen exists.
     pub(super) fn plain() -> Self {
         Self {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
@@ -76,7 +76,7 @@ impl Screen {
         std::io::stdout().is_terminal()
     }
 
-    /// Prints a result for scripts. On a terminal, characters that it would interpret are escaped.
+    /// Prints a result for scripts. If stdout is a terminal, characters that a terminal would interpret are escaped.
     pub(super) fn print(&self, line: impl Display) -> Result<(), Failure> {
         let line = line.to_string();
         let shown = if self.is_terminal() { escaped(&line) } else { line.as_str().into() };
@@ -91,7 +91,8 @@ impl Screen {
         }
     }
 
-    /// Reports one event. Lines after the first are indented, so that none of them looks like a line of lath's own.
+    /// Reports one event. The second and all later lines of `text` are indented. Otherwise, a foreign text could look
+    /// like a message of lath.
     fn report(&self, label: &str, text: &str) {
         self.say_anyway(format_args!("{label}{}", text.replace('\n', "\n  ")));
     }
@@ -99,7 +100,7 @@ impl Screen {
     fn say_anyway(&self, line: impl Display) {
         let line = clean(&line.to_string());
         self.bars.suspend(|| {
-            // If stderr cannot be written to, there is no other place to report this.
+            // If stderr cannot be written to, lath cannot report this anywhere.
             let _ = writeln!(anstream::stderr(), "{line}");
         });
     }
@@ -181,7 +182,7 @@ impl Downloads {
         whole.inc_length(bytes);
     }
 
-    /// Returns the line for the end of all planned downloads. `None` if some are still planned.
+    /// Returns the line that is shown after the last planned download. `None` if other downloads are still planned.
     fn finish_plan(&mut self, files: usize, bytes: u64) -> Option<String> {
         self.fetched_files += files;
         self.fetched_bytes += bytes;
@@ -212,15 +213,15 @@ impl Downloads {
         let Some(one) = self.each.get_mut(&id) else { return };
         one.bar.set_position(bytes);
         if let Some(whole) = &self.whole {
-            // If a download starts again, its earlier bytes no longer count.
+            // If a download starts again, the bytes of its first attempt are subtracted.
             whole.set_position((whole.position() + bytes).saturating_sub(one.bytes));
         }
         one.bytes = bytes;
     }
 }
 
-/// Returns the failure of a write to stdout. A closed pipe is not a failure, because the reader has closed it, as
-/// `head` does.
+/// Returns the failure of a write to stdout. A closed pipe is not a failure, because a reader such as `head` closes the
+/// pipe when it has read enough.
 pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     match outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -230,8 +231,8 @@ pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Prints help, the version, or an error that quotes the arguments. If the arguments contain characters that a terminal
-/// interprets, the text is printed without colours.
+/// Prints help, the version, or an error. An error quotes the arguments. If they contain characters that a terminal
+/// would interpret, these are escaped, and the error is printed without colours.
 pub(super) fn print_usage(error: &clap::Error) -> io::Result<()> {
     let text = error.render().to_string();
     let shown = clean(&text);

@@ -39,7 +39,7 @@ fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(usage)
 }
 
-/// Turns settings into a request. The default of every option that no layer contains is chosen here.
+/// Turns settings into a request. If no layer contains an option, its default is chosen here.
 pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let mut inputs = inputs::read(settings)?;
     if inputs.is_empty() {
@@ -119,7 +119,7 @@ fn layers(settings: &Settings) -> Result<LayersRequest, Failure> {
     Ok(LayersRequest { layering: settings.layers.unwrap_or(defaults::LAYERS), max })
 }
 
-/// Returns which distributions are built from source, and how.
+/// Returns the settings for builds from source: which distributions are built, and how.
 fn builds(settings: &Settings) -> Result<BuildsRequest, Failure> {
     let names = |names: &Option<Vec<String>>| all(names).iter().map(|name| normalised(name)).collect();
     let mut config_settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -155,8 +155,8 @@ fn indexes(settings: &Settings) -> Result<Indexes, Failure> {
     })
 }
 
-/// Returns the version of Python, whether this version may still change, and the release. If there is a base image, its
-/// own values replace these later.
+/// Returns the version of Python, whether this version may still change, and the release. If there is a base image, all
+/// three are replaced later by the values of the base image.
 fn release(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest), Failure> {
     let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
     let named = settings.release.as_deref().map(ReleaseName::parse).transpose()?;
@@ -185,7 +185,8 @@ fn release(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest),
     };
     let (version, is_expected) = match (wanted, release) {
         (Some(version), _) => (version, false),
-        // A published release keeps its Python. A release that is not published yet may change it.
+        // The Python of a published release never changes. The Python of a release that is not published yet may
+        // change.
         (None, Some(release)) => (release.python, release.number.is_none()),
         (None, None) => (releases::default().python, true),
     };
@@ -237,8 +238,8 @@ fn locales(settings: &Settings) -> Result<Vec<Locale>, Failure> {
     all(&settings.locale).iter().map(read).collect()
 }
 
-/// Reads the records for `--trim trace`, and joins them. `None` if there are none. They are the only evidence if no
-/// check runs.
+/// Reads the records for `--trim trace`, and joins them. `None` if there are none. Without records and without checks
+/// there would be no evidence, so such settings are refused.
 fn records(settings: &Settings) -> Result<Option<Trace>, Failure> {
     if settings.trim != Some(TrimLevel::Trace) {
         return Ok(None);
@@ -264,7 +265,7 @@ fn epoch_secs(environment: &Environment) -> Result<u64, Failure> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.trim().parse() {
         Ok(secs) if secs <= LAST => Ok(secs),
-        // A number that is too large for the type is also out of range.
+        // A number that is too large for its type is reported like every number that is out of range.
         _ if is_number(text.trim()) => Err(usage(format!(
             "cannot use SOURCE_DATE_EPOCH `{text}`: an image can hold times up to {LAST} (2242-03-16)"
         ))),
@@ -299,13 +300,13 @@ pub(super) fn world(
     })
 }
 
-/// Returns five minutes for lath's own checks, plus twice the time limit of each `--check`, because it runs in both
-/// trees.
+/// Returns five minutes for lath's own checks, plus twice the time limit of each `--check`. A `--check` counts twice,
+/// because it runs in both trees.
 fn default_proof_secs(checks: usize) -> u64 {
     300 + 240 * checks as u64
 }
 
-/// Returns the checks if a shell could parse them.
+/// Returns the checks. Refuses a check that a shell could not split into words.
 fn checks(settings: &Settings) -> Result<Vec<String>, Failure> {
     let unreadable = |check: &&String| shlex::split(check).is_none_or(|words| words.is_empty());
     let checks = all(&settings.check);
@@ -427,7 +428,7 @@ mod tests {
             ("x --release ubuntu:26.04", "ubuntu:resolute 3.14 certain"),
             ("x --release debian:12", "debian:bookworm 3.11 certain"),
             ("x --release debian:stable --python 3.13", "debian:trixie 3.13 certain"),
-            // The archives of these releases determine the Python.
+            // The versions of Python in these releases may change, so lath reads them from the archive.
             ("x --release debian:testing", "debian:forky 3.14 expected"),
             ("x --release debian:unstable --python 3.14", "debian:sid 3.14 certain"),
             ("x --release debian:duke", "debian:duke 3.13 expected"),

@@ -12,12 +12,13 @@ use crate::cli::layers::Settings;
 use crate::outside::config_files::{self, ConfigFile};
 use crate::outside::similar::similar;
 
-/// Which configuration files a command reads.
+/// The configuration files that a command reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
-    /// All files. The command works on the image of the command line, or on the images of the project's file.
+    /// All files. The command works on one or several images: those of the project's file, or the image that the
+    /// command line describes.
     OfImages,
-    /// All files with all their options. No image has to be chosen.
+    /// All files, and in them all options, also those that the command does not have. No image has to be chosen.
     Shown,
     /// Only the user's file.
     User,
@@ -29,7 +30,7 @@ pub(super) enum Files {
 pub(super) enum Source {
     CommandLine,
     Variables,
-    /// A table of a file, with the line of each option.
+    /// A table of a file. `lines` contains the line of each option.
     File {
         path: PathBuf,
         lines: BTreeMap<String, usize>,
@@ -38,7 +39,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Returns the path of a file.
+    /// Returns the path if the source is a file.
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::File { path, .. } => Some(path),
@@ -102,10 +103,10 @@ impl Stack {
         self.files.push(Layer { source, settings: contents.table.settings });
     }
 
-    /// Returns all layers of an image, the upper one first. If no image is given, all layers except those of an image
-    /// are returned.
+    /// Returns all layers of an image, the upper one first. If `image` is `None`, the layers of all images are left
+    /// out.
     pub(super) fn layers(&self, image: Option<&Image>) -> Vec<Layer> {
-        // Only the file of the highest layer can describe images.
+        // The images are those of the first file, because the file of the user cannot describe images.
         let file = self.files.first().and_then(|file| file.source.path());
         let image = image.zip(file).map(|(image, path)| {
             let source = Source::File { path: path.to_owned(), lines: image.table.lines.clone() };
@@ -120,7 +121,8 @@ impl Stack {
         layers.map(with_release).fold(Settings::default(), Settings::over).complete()
     }
 
-    /// Returns the images that are chosen. If the file describes none, there is nothing to choose.
+    /// Returns the images that the user chose. If the file describes no image and the user names none, the result is
+    /// empty.
     pub(super) fn chosen(&self) -> Result<Vec<&Image>, Failure> {
         let given = self.settings(None);
         let all: Vec<&Image> = self.images.iter().collect();
@@ -163,7 +165,7 @@ fn without_images(wish: &str) -> Failure {
     ])
 }
 
-/// Returns the file of the project, and how far it is trusted.
+/// Returns the configuration file of the project, and how far this file is trusted.
 fn of_project(given: &Settings) -> Result<Option<(ConfigFile, Trust)>, Failure> {
     if let Some(path) = &given.config {
         let file = ConfigFile::read(path).map_err(unreadable)?;
@@ -178,7 +180,7 @@ fn of_project(given: &Settings) -> Result<Option<(ConfigFile, Trust)>, Failure> 
     Ok(Some((file, Trust::Project { realm })))
 }
 
-/// Returns the first input that is a folder, or the folder of a project's file that is an input.
+/// Returns the folder of the first input that is a folder or a file of a project. The input itself may be this folder.
 fn folder_of_inputs(given: &Settings) -> Option<PathBuf> {
     let inputs = given.requirement.iter().flatten().map(|input| input.exposed());
     // `httpie` is a name, even if there is a folder `httpie`.

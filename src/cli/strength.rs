@@ -1,4 +1,4 @@
-//! `lath strength`, for lath's own benchmarks. It is not in a released lath.
+//! `lath strength`, for lath's own benchmarks. Releases of lath do not contain this command.
 
 use clap::Args;
 

@@ -11,7 +11,7 @@ use crate::cli::values::usage;
 use crate::model::options::Prereleases;
 use crate::model::secret_text::SecretText;
 
-/// Settings that are read together with the requirements.
+/// Settings that are not read here, because they are read together with the requirements.
 const ELSEWHERE: [&str; 7] = [
     "constraint-dependencies",
     "dependency-metadata",
@@ -22,12 +22,12 @@ const ELSEWHERE: [&str; 7] = [
     "sources",
 ];
 
-/// Settings that only a project has, and that are read together with it.
+/// Settings that only projects have. They are not read here, because they are read together with the project.
 const OF_PROJECTS: [&str; 6] =
     ["conflicts", "default-groups", "dev-dependencies", "environments", "package", "workspace"];
 
-/// Settings that do not change which files are installed. Such settings are for uv's own work, for other commands, and
-/// for the locks that uv writes.
+/// Settings that do not change which files are installed. They are about the way in which uv works, about other
+/// commands of uv, or about the locks that uv writes.
 const WITHOUT_EFFECT: [&str; 39] = [
     "add-bounds",
     "allow-insecure-host",
@@ -70,7 +70,7 @@ const WITHOUT_EFFECT: [&str; 39] = [
     "upgrade-package",
 ];
 
-/// The settings of a table, and the names of those that lath does not follow.
+/// The settings of a table, and the names of the settings that lath does not support.
 #[derive(Debug, Default)]
 pub(super) struct ToolUv {
     pub(super) settings: Settings,
@@ -98,7 +98,7 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Adds the value to `settings`. Returns whether lath follows the setting.
+    /// Adds the value to `settings`. Returns whether lath supports the setting.
     fn follow(&self, settings: &mut Settings) -> Result<bool, Failure> {
         match self.key {
             "exclude-newer" => settings.exclude_newer = Some(self.get()?),
@@ -128,7 +128,7 @@ impl Entry<'_> {
         usage(format!("cannot read `tool.uv.{}` of `{}`: {}", self.key, self.file, reason.trim()))
     }
 
-    /// uv has another name for the default value.
+    /// Reads the setting for pre-releases, because uv has another name for the default value.
     fn prereleases(&self) -> Result<Prereleases, Failure> {
         match self.value.as_str() {
             Some("if-necessary-or-explicit") => Ok(Prereleases::IfNecessary),
@@ -140,7 +140,7 @@ impl Entry<'_> {
         Ok(self.get::<Vec<String>>()?.iter().map(|text| self.index(text)).collect())
     }
 
-    /// Returns the URL or the path of an index. A relative path begins at the folder of the file.
+    /// Returns the URL or the path of an index. A relative path is relative to the folder of the file.
     fn index(&self, text: &str) -> SecretText {
         if text.contains("://") { text.into() } else { self.folder.join(text).to_string_lossy().as_ref().into() }
     }

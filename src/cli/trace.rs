@@ -13,7 +13,7 @@ use crate::cli::run::{OwnRun, Running};
 use crate::model::trace::Trace as Record;
 use crate::pipeline;
 
-/// The file for the record if the user names none.
+/// The default path of the record.
 const DEFAULT: &str = "lath.trace";
 
 /// Run a command in the untrimmed tree, and record the files that it uses, for `--trim trace`
@@ -60,7 +60,7 @@ impl Typed for Trace {
 }
 
 impl Command for Trace {
-    /// `LATH_OUTPUT` is an option of builds.
+    /// `LATH_OUTPUT` is not used, because it sets an option of builds.
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         layers::of_variables::<Self>(&environment.without(&["LATH_OUTPUT"]))
     }
@@ -75,7 +75,7 @@ impl Command for Trace {
             Record::default()
         };
         pipeline::refuse_document(&path).map_err(|error| Failure::of_build(&error))?;
-        // Nothing is trimmed, so no other record is needed.
+        // Nothing is trimmed here, so the records for `--trim trace` are not needed.
         let settings = Settings { trim: None, trace: None, ..call.settings.clone() };
         let OwnRun { request, command, volumes } = OwnRun::new(call, &settings, &self.running.command)?;
         let world = call.open()?;

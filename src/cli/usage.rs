@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::cli::defaults;
 use crate::cli::screen::{self, Screen};
 
-/// Help and the version are written to stdout with exit code 0, errors to stderr with 2.
+/// Shows a message of clap, and returns the exit code. Help and the version are written to stdout, with exit code 0.
+/// Errors are written to stderr, with exit code 2.
 pub(super) fn show(error: &clap::Error) -> u8 {
     let printed = screen::written(screen::print_usage(error));
     match printed {
@@ -19,7 +20,7 @@ pub(super) fn show(error: &clap::Error) -> u8 {
     }
 }
 
-/// Adds the default of every option to its help, unless the help contains a default already.
+/// Adds the default of every option to its help text, unless the help text contains a default.
 pub(super) fn with_defaults(command: clap::Command) -> clap::Command {
     let defaults = serde_json::to_value(defaults::layer()).unwrap_or_default();
     add_defaults(command, &defaults)
@@ -38,10 +39,10 @@ fn add_defaults(command: clap::Command, defaults: &Value) -> clap::Command {
     command.mut_args(with_default).mut_subcommands(|command| add_defaults(command, defaults))
 }
 
-/// The options of images from which files are removed.
+/// The options about the removal of files. A Dockerfile does not have them.
 const OF_TRIM: [&str; 5] = ["--trim", "--keep", "--keep-module", "--only-scripts", "--trace"];
 
-/// If an unknown option is an option of other commands, the error names them.
+/// If other commands have the unknown option, adds the names of these commands to the error.
 pub(super) fn with_owners(mut error: clap::Error, command_line: &clap::Command, is_dockerfile: bool) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
@@ -67,7 +68,8 @@ pub(super) fn with_owners(mut error: clap::Error, command_line: &clap::Command, 
         error.remove(ContextKind::SuggestedArg);
         error.remove(ContextKind::Usage);
     } else if error.get(ContextKind::SuggestedArg).is_some() {
-        // This suggestion is removed, because the option is probably misspelled, and not a word of the image's command.
+        // clap also suggests to write the option after `--`, as a word of the image's command. This suggestion is
+        // removed, because the option is probably misspelled.
         error.remove(ContextKind::Suggested);
     }
     error

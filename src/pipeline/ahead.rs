@@ -1,5 +1,5 @@
-//! Work that starts before its turn, because the network or a core would be idle. The steps do not depend on it, and
-//! the image is the same without it (docs/decisions/0034-what-a-build-does-meanwhile.md).
+//! Work that starts before its turn, because otherwise the network or a core would be idle. The steps do not depend on
+//! this work, and the image is the same without it (docs/decisions/0034-what-a-build-does-meanwhile.md).
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ use crate::steps::fetch::fetch;
 use crate::steps::pack::{PackError, compress};
 use crate::steps::unpack::{UnpackError, unpack};
 
-/// Fetches parcels, and opens each as soon as it is in the store. Returns the parts in the same order.
+/// Fetches parcels, and opens each parcel as soon as it is in the store. Returns the parts in the order of the parcels.
 pub(super) fn fetch_and_open(parcels: &[Parcel<'_>], world: &World) -> Result<Vec<Part>, BuildError> {
     let opened: Vec<OnceLock<Result<Part, UnpackError>>> = parcels.iter().map(|_| OnceLock::new()).collect();
     let open = |number: usize| {
@@ -38,8 +38,8 @@ pub(super) fn fetch_and_open(parcels: &[Parcel<'_>], world: &World) -> Result<Ve
 pub(super) struct Ahead(BTreeMap<Digest, Part>);
 
 impl Ahead {
-    /// Runs `work`. In parallel it fetches those of `parcels` that are not in the store, and opens them. If that fails,
-    /// [`Self::open_rest`] fetches and opens them again, and reports the error.
+    /// Runs `work`. In parallel, fetches and opens the `parcels` that are not in the store. An error is not reported
+    /// here, because [`Self::open_rest`] tries the same again, and reports its error.
     pub(super) fn open<T>(parcels: &[Parcel<'_>], world: &World, work: impl FnOnce() -> T) -> (Self, T) {
         if parcels.is_empty() {
             return (Self(BTreeMap::new()), work());

@@ -1,4 +1,4 @@
-//! The base image: it is read before anything else, because its Python and its release decide the rest.
+//! Reads the base image. This is done first, because all other steps depend on its Python and its release.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,21 +20,21 @@ use crate::steps::base::base;
 use crate::steps::lock::LockError;
 use crate::steps::on_base::on_base;
 
-/// Returns the request with the images of its base, and with their Python, release and user. If there is a lock, the
-/// image is opened by the digests in it.
+/// Returns the request with the images of its base, and with the Python, the release and the user of these images. If
+/// there is a lock, the images are opened by the digests in the lock.
 pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
     let Some(wanted) = request.base_image.as_ref().filter(|wanted| wanted.images.is_empty()) else {
         return Ok(Cow::Borrowed(request));
     };
     world.listener.hear(Event::Step(format!("reading the base image `{}`", wanted.source)));
     let places = request.platforms.as_ref().try_map(|platform| place(request, wanted, *platform))?;
-    // A tag is only read once, because it may change at any time.
+    // Each tag is read only once. If it was read again for the next platform, it could refer to another image.
     let sources: BTreeSet<&ImageSource> = places.iter().collect();
     let mut opened = BTreeMap::new();
     for source in sources {
         opened.insert(source, images::open(source, world.image_doors())?);
     }
-    // An image without a platform is refused before the layers of another platform are fetched.
+    // First, the image of every platform is chosen. So a missing platform is reported before any layers are fetched.
     let mut chosen = Vec::new();
     for (platform, source) in request.platforms.iter().zip(&places) {
         let image = &opened[source];
@@ -52,8 +52,8 @@ pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'
     Ok(Cow::Owned(on_base(&request, bases, allows)?))
 }
 
-/// Returns the digest that the name of the base refers to. A lock contains the digest of the index, because the images
-/// of its platforms are opened by their own digests.
+/// Returns the digest to which the name of the base image refers. If there is a lock, the digest comes from the lock,
+/// because the images were opened by the digests of their platforms and not by the name.
 fn root(request: &Request, opened: &BTreeMap<&ImageSource, OpenImage<'_>>) -> Option<BlobDigest> {
     let locked: Option<BTreeSet<Digest>> =
         request.platforms.iter().map(|platform| locked(request, *platform)?.index).collect();
@@ -66,7 +66,8 @@ fn root(request: &Request, opened: &BTreeMap<&ImageSource, OpenImage<'_>>) -> Op
     images.next().filter(|_| images.next().is_none()).map(|image| image.root().digest)
 }
 
-/// Returns the place of the image of a platform. If a lock has its digest, the tag is ignored.
+/// Returns the place from which a platform's image is opened. If a lock contains the digest of the image, the digest is
+/// used instead of the tag.
 fn place(request: &Request, wanted: &BaseImageRequest, platform: Platform) -> Result<ImageSource, BuildError> {
     let locked = locked(request, platform);
     Ok(match (&wanted.source, locked) {
@@ -81,7 +82,7 @@ fn locked(request: &Request, platform: Platform) -> Option<&LockedBase> {
     request.lock.as_ref()?.file.of_platform(platform)?.base.as_ref()
 }
 
-/// Refuses an image that is not the one of the lock.
+/// Refuses an image whose digest is not the digest in the lock.
 fn refuse_other(request: &Request, platform: Platform, found: &str) -> Result<(), BuildError> {
     let Some(lock) = &request.lock else { return Ok(()) };
     let locked = locked(request, platform).map(|base| base.digest.prefixed());
@@ -93,7 +94,7 @@ fn refuse_other(request: &Request, platform: Platform, found: &str) -> Result<()
     }
 }
 
-/// Returns the entry of the lock for the base image of `platform`.
+/// Returns the entry for the base image of `platform` that is written into a lock.
 pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBase> {
     let base = request.base_of(platform)?;
     let digest = base.image.digest.0;
@@ -101,7 +102,8 @@ pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBas
     Some(LockedBase { source: base.request.source.to_string(), digest, index })
 }
 
-/// The tree of a base image for this machine, whose Python compiles for a platform that this machine cannot run.
+/// The tree of the base image for this machine. Its Python compiles the bytecode for a platform whose programs this
+/// machine cannot run.
 pub(super) enum OfBase {
     /// No tree of a base image is needed. The tree of a release may be needed.
     None,
@@ -110,7 +112,7 @@ pub(super) enum OfBase {
     Unusable,
 }
 
-/// Returns the tree of the base's image for this machine, if bytecode for another platform is wanted.
+/// Returns the tree of the base image for this machine, which is needed to compile bytecode for another platform.
 pub(super) fn workshop(platform: Platform, request: &Request, world: &World) -> Result<OfBase, BuildError> {
     let host = Architecture::of_host().map(|architecture| Platform { architecture });
     let (Some(host), Some(own)) = (host, request.base_of(platform)) else { return Ok(OfBase::None) };

@@ -96,13 +96,13 @@ impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Prove(ProveError::Failed(_) | ProveError::OutOfTime { .. }) => 3,
-            // Shells use the same exit code.
+            // Shells use the same exit code if they do not find a command.
             Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,
         }
     }
 
-    /// The user's path that could not be written to, if that was the cause.
+    /// Returns the path of the user that could not be written to. `None` if this was not the cause of the error.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),

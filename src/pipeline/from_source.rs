@@ -1,5 +1,5 @@
-//! The order of the steps of a build from source. Its tree is resolved, fetched and assembled like an image, so its
-//! requirements may be built from source themselves.
+//! The order of the steps of a build from source. The tree in which a build runs is resolved, fetched and assembled
+//! like an image. So the requirements of a build may be built from source, too.
 
 mod early;
 
@@ -38,15 +38,15 @@ const UNREAD: [&str; 6] = [
     "/usr/share/man/",
 ];
 
-/// The reason why an emulator of one program is not enough.
+/// The error for an emulator that runs only the program for which it is started.
 const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
 /// The stack of the thread that builds the project early. The stack is large, because the thread resolves and assembles
 /// a tree.
 const STACK_BYTES: usize = 8 << 20;
 
-/// The most rounds of a build. A round ends if a backend requires more distributions, or if a compiler turns out to be
-/// missing.
+/// The maximum number of rounds of a build. The next round begins if a backend requires more distributions, or if a
+/// build failed because a compiler is missing.
 const ROUNDS: usize = 5;
 
 /// Builds sources for one request on one platform.
@@ -54,11 +54,12 @@ pub(super) struct FromSource<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,
     world: &'a World,
-    /// The distributions whose builds need this request, from the outside to the inside.
+    /// The distributions that are being built, because the build of each needs the next one. The last one needs this
+    /// request.
     stack: Vec<String>,
     /// The sources that are open, so that a folder is copied only once.
     open: Mutex<BTreeMap<Source, OpenSource>>,
-    /// The trees that are laid out, by the digests of their parcels.
+    /// The trees that are laid out, by a digest of their parcels.
     trees: Mutex<BTreeMap<Digest, Arc<Mutex<LaidOut>>>>,
     /// The sources whose builds were shown to the user.
     shown: Mutex<BTreeSet<String>>,
@@ -66,7 +67,7 @@ pub(super) struct FromSource<'a> {
     early: Early<Result<Made, Reason>>,
 }
 
-/// The machine that a build is for.
+/// The machine on which the programs of a build run.
 pub(super) struct Machine {
     platform: Platform,
     emulation: Emulation,
@@ -79,7 +80,7 @@ pub(super) struct Attempt<'a> {
     pub(super) goal: Goal,
 }
 
-/// The tree of a build, laid out for its programs.
+/// The tree of a build, laid out so that its programs can run in it.
 struct LaidOut {
     tree: Tree,
     stage: Stage,
@@ -93,8 +94,8 @@ impl Sources for FromSource<'_> {
     }
 
     fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
-        // The resolver may decide against a version from an index, so only its metadata is built. Every other source is
-        // needed as a wheel anyway.
+        // For a version from an index, only the metadata is built, because the resolver may choose another version.
+        // Every other source will be installed, so its wheel is built.
         let is_candidate = matches!(source.place, SourcePlace::Url { is_indexed: true, .. });
         let goal = if is_candidate { Goal::Metadata } else { Goal::Wheel };
         let made = self.made(source, goal).map(|(_, made)| made);
@@ -120,7 +121,7 @@ pub(super) enum Made {
     Wheel(Box<Finished>),
 }
 
-/// A wheel, and everything that took part in its build.
+/// A built wheel, and the plan and the tree of its build.
 pub(super) struct Finished {
     wheel: BuiltWheel,
     plan: Plan,
@@ -131,8 +132,8 @@ pub(super) fn failure(shown: &str, reason: Reason) -> BuildFailure {
     BuildFailure { shown: shown.to_owned(), hint: None, reason }
 }
 
-/// Returns the failure of a source that was chosen. If the index has wheels of it for another Python, the hint names
-/// that Python.
+/// Returns the failure to build `source`. If the index has a wheel of this distribution for another Python, the hint
+/// names that Python.
 fn failure_of(source: &Source, reason: Reason) -> BuildFailure {
     let hint = source
         .name
@@ -142,14 +143,15 @@ fn failure_of(source: &Source, reason: Reason) -> BuildFailure {
     BuildFailure { hint, ..failure(&source.shown(), reason) }
 }
 
-/// Returns the entry of the lock. The caller adds the names of the distributions that require it.
+/// Returns the entry of the lock for a built wheel. The caller adds the names of the distributions that require the
+/// wheel.
 fn locked(open: &OpenSource, finished: Finished) -> LockedWheel {
     let Finished { wheel, plan, tree } = finished;
     let build = LockedBuild {
         from: open.built_from(),
         requires: plan.requires,
         packages: plan.packages.into_iter().collect(),
-        // The tree gets no hints, because hints are only for images.
+        // The hints are removed, because hints are about images, and this tree is only for a build.
         tree: PlatformLock { hints: Vec::new(), ..tree },
         dependencies: wheel.dependencies(),
     };
@@ -180,8 +182,8 @@ impl<'a> FromSource<'a> {
         Self { request, platform, world, stack: Vec::new(), open, trees, shown, early }
     }
 
-    /// Runs `work`. In parallel, builds the wheel of the project, whose build backend does not depend on the versions
-    /// that `work` chooses.
+    /// Runs `work`. In parallel, builds the wheel of the project. This is possible because its build does not depend on
+    /// the versions that `work` chooses.
     pub(super) fn early<T>(&self, work: impl FnOnce() -> T) -> T {
         let Some(source) = self.early.source() else { return work() };
         std::thread::scope(|threads| {
@@ -192,7 +194,8 @@ impl<'a> FromSource<'a> {
         })
     }
 
-    /// Leaves the directory of a tree to the next stage. The image has the same Python as most builds.
+    /// Offers the folders of the laid-out trees to the next stage, which can change one of them into its own tree. This
+    /// is faster, because the image has the same Python as most builds.
     pub(super) fn end(self) {
         for laid_out in self.trees.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
             if let Some(laid_out) = Arc::into_inner(laid_out) {
@@ -202,13 +205,15 @@ impl<'a> FromSource<'a> {
     }
 
     fn build_early(&self, mut source: Source) -> Option<Named<Result<Made, Reason>>> {
-        // If the folder cannot be read, the resolver reports that. Without a name in the file, the build may lack
-        // requirements that the user added by name.
+        // If the folder cannot be read, the resolver reports the error later. If the project's file contains no name,
+        // nothing is built early. Additional build requirements belong to the name of a distribution, so the build
+        // could lack them.
         let open = self.open(&source).ok()?;
         let name = open.name()?;
         source.name = Some(name.clone());
         let open = open.checked(&source).ok()?;
-        // A compiler would run for minutes, and for nothing if the request cannot be resolved.
+        // Machine code is not compiled early. A compiler would run for minutes, which would be useless if the request
+        // cannot be resolved.
         (!self.is_native(&open)).then(|| Named { name, result: self.make(&open, Goal::Wheel) })
     }
 
@@ -222,14 +227,14 @@ impl<'a> FromSource<'a> {
         Ok((open, made))
     }
 
-    /// Returns whether the build is likely to compile machine code.
+    /// Returns whether the source probably contains code that a compiler has to compile.
     fn is_native(&self, open: &OpenSource) -> bool {
         let plan = wheel::plan(open, &self.request.python.builds, self.request.python.version);
         plan.is_ok_and(|plan| plan.is_native)
     }
 
     fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
-        // The name of some sources is known only after they were opened.
+        // The key contains no name, because the names of some sources are known only after they were opened.
         let place = Source { name: None, version: None, allowed: Vec::new(), other_python: None, ..source.clone() };
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
         if let Some(open) = known {
@@ -240,7 +245,8 @@ impl<'a> FromSource<'a> {
         Ok(open)
     }
 
-    /// Builds a source for the platform. If it has no machine code, it is built on this machine.
+    /// Builds a source for the platform. If the source has no machine code, it is built for the platform of this
+    /// machine, because the wheel is the same.
     fn make(&self, open: &OpenSource, goal: Goal) -> Result<Made, Reason> {
         let shown = open.source.shown();
         if self.is_forbidden(&open.source) {
@@ -263,15 +269,15 @@ impl<'a> FromSource<'a> {
         }
     }
 
-    /// Returns whether the user excluded the build.
+    /// Returns whether the user's options forbid to build this source.
     pub(super) fn is_forbidden(&self, source: &Source) -> bool {
         let builds = &self.request.python.builds;
         let is_in = |names: &[String]| source.name.as_ref().is_some_and(|name| names.contains(name));
         is_in(&builds.no_build_packages) || (builds.no_build && !is_in(&builds.no_binary_packages))
     }
 
-    /// Builds a source with the programs of `platform`. Several rounds may be needed, because a backend may require
-    /// distributions that no file names, and a failure may show that a compiler is missing.
+    /// Builds a source with the programs of `platform`. Several rounds may be needed. A backend may require
+    /// distributions that are not in the source's files, and a failed build may show that a compiler is missing.
     fn make_on(&self, open: &OpenSource, mut plan: Plan, platform: Platform, goal: Goal) -> Result<Made, Reason> {
         let machine = self.machine(platform)?;
         for _ in 0..ROUNDS {
@@ -355,7 +361,7 @@ impl<'a> FromSource<'a> {
         opened
     }
 
-    /// Lays out the tree of a build, or returns it if it was laid out before.
+    /// Lays out the tree of a build. If the tree was laid out before, returns that one.
     fn laid_out(
         &self,
         opened: &Opened,

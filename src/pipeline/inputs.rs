@@ -42,7 +42,7 @@ pub(crate) fn application(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles
     Ok(app_files::list(folder, outputs)?)
 }
 
-/// Lists the only file of a script.
+/// Returns the list of files for a script: only the script itself.
 pub(crate) fn script_file(path: &Path) -> Result<AppFiles, InputError> {
     Ok(app_files::script(path)?)
 }

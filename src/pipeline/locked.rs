@@ -26,12 +26,12 @@ pub(crate) fn read_lock(path: &Path) -> Result<Option<LockFile>, BuildError> {
     }
 }
 
-/// The error that another tool wrote the lock `path`.
+/// Returns the error for a lock `path` that another tool wrote.
 pub(crate) fn foreign_lock(path: &Path) -> BuildError {
     LockError::NoTable { path: path.to_owned() }.into()
 }
 
-/// How a lock is written.
+/// The options with which a lock is written.
 #[derive(Debug)]
 pub(crate) struct Locking<'a> {
     pub(crate) path: &'a Path,
@@ -72,19 +72,19 @@ pub(crate) fn lock(request: &Request, locking: &Locking<'_>, world: &World) -> R
     Ok(emit::write_document(path, &text)?)
 }
 
-/// Returns the lock that is replaced. A file that lath did not write is never replaced.
+/// Returns the existing lock, if some of its versions are kept. Refuses to replace a file that lath did not write.
 fn existing(locking: &Locking<'_>) -> Result<Option<LockFile>, BuildError> {
     match lock_step::read(locking.path) {
         Ok(Named::Own(file)) => Ok(matches!(locking.upgrade, Upgrade::Only(_)).then_some(*file)),
         Ok(Named::Foreign) => Err(LockError::Overwrite { path: locking.path.to_owned() }.into()),
         Err(LockError::Missing { .. }) => Ok(None),
-        // A pipe or a device has no earlier contents.
+        // The path is a pipe or a device, which contains no lock.
         Err(_) if locking.path.exists() && !locking.path.is_file() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Returns the versions of `file` for `platform` that are kept.
+/// Returns the versions for `platform` in the lock `file` that the new lock keeps.
 fn pins(file: &LockFile, platform: Platform, locking: &Locking<'_>) -> Vec<Pin> {
     let upgraded = match &locking.upgrade {
         Upgrade::All => return Vec::new(),
@@ -98,7 +98,7 @@ fn pins(file: &LockFile, platform: Platform, locking: &Locking<'_>) -> Vec<Pin> 
     wheels.map(|wheel| Pin { name: wheel.name.clone(), version: wheel.version.clone() }).collect()
 }
 
-/// Fetches all files of the locks, also those for builds from source, and writes them to `folder`.
+/// Fetches all files of the locks, including the files for builds from source, and writes them to `folder`.
 fn vendor(locks: &[&PlatformLock], request: &Request, folder: &Path, world: &World) -> Result<(), BuildError> {
     let mut names: BTreeMap<Digest, String> = BTreeMap::new();
     let mut parcels: Vec<Parcel<'_>> = Vec::new();
@@ -156,7 +156,8 @@ pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), Build
     Ok(lock_step::refuse_other(&lock.file, &wanted)?)
 }
 
-/// Returns the lock of a platform. Its wheels that are made from source are then in the store.
+/// Returns the lock of a platform. Builds the wheels of the lock that are made from source, so that they are in the
+/// store.
 pub(super) fn of_platform(
     file: &LockRequest,
     request: ResolveRequest<'_>,
@@ -172,7 +173,8 @@ pub(super) fn of_platform(
     Ok(lock)
 }
 
-/// Returns the lock of a bare Python for this machine, if the lock of the request contains this platform.
+/// Returns the lock of a bare Python for the platform `host`. `None` if the lock of the request does not contain this
+/// platform.
 pub(super) fn workshop(request: &Request, host: Platform) -> Option<PlatformLock> {
     let lock = request.lock.as_ref()?;
     let lock = lock_step::of_platform(lock, &request.release, host).ok()?;
@@ -198,7 +200,7 @@ fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, Bui
     })
 }
 
-/// Returns the parts of the request that decide the contents of a lock, but without the inputs.
+/// Works like [`locked_request`], but the result contains no inputs.
 fn without_inputs(request: &Request) -> LockedRequest {
     let Request { python, release, base_image, trim, runtime, .. } = request;
     let mut with = release.packages.clone();

@@ -1,4 +1,4 @@
-//! Logs in to registries of images, and out.
+//! Saves and removes the credentials for registries of images.
 
 use std::path::PathBuf;
 
@@ -20,9 +20,9 @@ pub(crate) struct LoginRequest {
 /// The place where the credentials are now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The registry needs none, so they were not saved.
+    /// The registry needs no credentials, so they were not saved.
     Nowhere,
-    /// Unencrypted, in this file.
+    /// In this file, without encryption.
     File(PathBuf),
     /// In the storage of this helper program.
     Helper(String),
@@ -45,7 +45,7 @@ impl Hints for LoginError {
     }
 }
 
-/// Checks the credentials at the registry, and saves them only if it accepts them.
+/// Checks the credentials at the registry. Saves them only if the registry accepts them.
 pub(crate) fn log_in(request: &LoginRequest, world: &World) -> Result<Place, LoginError> {
     let login = Login { user: request.user.clone(), password: request.password.exposed().to_owned() };
     match world.registry.check_login(&request.registry, &login)? {
@@ -57,7 +57,7 @@ pub(crate) fn log_in(request: &LoginRequest, world: &World) -> Result<Place, Log
     }
 }
 
-/// Removes the saved credentials. Returns whether there were any.
+/// Removes the saved credentials. Returns whether credentials had been saved.
 pub(crate) fn log_out(registry: &str, world: &World) -> Result<bool, LoginError> {
     Ok(world.registry.credentials().remove(registry)?)
 }

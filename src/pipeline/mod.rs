@@ -1,4 +1,4 @@
-//! The order of the steps, on one page. No other module contains it.
+//! The order of the steps. No other module contains this order.
 
 mod again;
 mod ahead;
@@ -116,7 +116,8 @@ fn keep_explanations(
     Ok(())
 }
 
-/// Returns the explanations of an image, if they are written too.
+/// Returns the explanations of an image. The result is empty if the user wants them neither in a file nor attached to
+/// the image.
 fn explanations<'a>(image: &'a Image, output: &OutputRequest, world: &World) -> Vec<Attachment<'a>> {
     if output.explanation.is_none() && !output.attach_explanation {
         return Vec::new();
@@ -143,21 +144,22 @@ fn write(
     Ok(receipt)
 }
 
-/// The lock of one platform, and its opened wheels in the same order.
+/// The lock of one platform, and its opened wheels in the order of the lock.
 pub(crate) struct Resolved {
     pub(crate) lock: PlatformLock,
     pub(crate) wheels: Vec<Part>,
 }
 
-/// The lock of one platform, and all its opened parcels: first the packages, then the wheels, both in the order of the
-/// lock.
+/// The lock of one platform, and all its opened parcels: first the Debian packages, then the wheels, both in the order
+/// of the lock.
 pub(crate) struct Opened {
     lock: PlatformLock,
     parts: Vec<Part>,
 }
 
-/// Returns the request with the Python of its release or of its base image. If this Python is only expected, it is read
-/// from the release's archive. Refuses a lock that was made for another request.
+/// Returns the request with the Python of its release or of its base image. If the release is not published yet, lath
+/// only expects a version of Python, so the real version is read from the release's archive. Refuses a lock that was
+/// made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
     let request = bases::with_base(request, world)?;
     locked::refuse_other(&request, world)?;
@@ -175,7 +177,7 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
     Ok(Cow::Owned(request))
 }
 
-/// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
+/// Chooses the wheels and the Debian packages of a platform. Fetches the wheels, but not the packages.
 pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
     if let Some(lock) = request.lock {
         let lock = locked::of_platform(lock, request, platform, world)?;
@@ -230,8 +232,8 @@ fn open_locked(lock: PlatformLock, world: &World) -> Result<Opened, BuildError> 
     Ok(Opened { lock, parts })
 }
 
-/// Fetches and opens the chosen wheels, and chooses the packages. While wheels are built from source, the others are
-/// fetched and opened.
+/// Fetches and opens the chosen wheels, and chooses the packages. While some wheels are built from source, the other
+/// wheels are fetched and opened.
 fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
     let ready: Vec<Parcel<'_>> = choice.ready_wheels().iter().map(Parcel::Wheel).collect();
     let (ahead, locked) = Ahead::open(&ready, world, || choice.wheels());
@@ -240,13 +242,13 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
     Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
-/// The most rounds in which files are put back because a check needs them. If a difference remains after them, the
-/// build fails.
+/// The maximum number of rounds in which files are put back because a check needs them. If a check still differs after
+/// the last round, the build fails.
 const ROUNDS: usize = 4;
 
-/// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is
-/// made again. If its proof fails, no image uses the layers that were packed at the same time, but they stay in the
-/// store.
+/// Makes the share of one platform. If the proof finds removed files that a check needs, the files are put back, and
+/// the share is made again. Layers are packed while the proof runs. If the proof fails, no image uses these layers, but
+/// they stay in the store.
 pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
     let mut trim = request.trim.clone();
@@ -281,7 +283,7 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
     unreachable!("the last proof searches for no files")
 }
 
-/// Makes the untrimmed contents of one platform's image. The tree that ships is still empty.
+/// Makes the untrimmed contents of one platform's image. The trimmed tree in the result is empty.
 fn whole(opened: Opened, request: &Request, world: &World) -> Result<Made, BuildError> {
     let Opened { lock, parts } = opened;
     let assembly = assemble(&lock, &parts, &request.to_assemble(lock.platform), &world.store)?;
@@ -297,8 +299,8 @@ fn first(request: &Request, world: &World) -> Result<Made, BuildError> {
     whole(resolve_and_open(request.to_resolve(platform), platform, world)?, request, world)
 }
 
-/// Trims the tree of `made`. The level `trace` first trims like `reach`. Then it runs the checks of the resulting tree
-/// in the untrimmed tree, which is laid out on `stage`.
+/// Trims the tree of `made`. The level `trace` first trims like `reach`, because the result determines the checks. Then
+/// these checks run in the untrimmed tree, which is laid out on `stage`. Files that they do not use are removed.
 fn slim(
     made: &mut Made,
     request: &Request,
@@ -356,9 +358,9 @@ fn make(
     Ok(Made { lock, assembly, launch, tree, reached })
 }
 
-/// Returns a tree with a bare Python of the same release for this machine, which compiles the bytecode for `platform`.
-/// `None` if the platform's own Python can do it here, if nothing is compiled, or if lath does not support this
-/// machine's architecture.
+/// Returns a tree with a bare Python of the same release for this machine. This Python compiles the bytecode for
+/// `platform`. `None` if the platform's own Python can compile on this machine, if nothing is compiled, or if lath does
+/// not support the architecture of this machine.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(host) = Architecture::of_host().map(|architecture| Platform { architecture }) else { return Ok(None) };
     if host == platform || request.bytecode == Bytecode::None || !request.python.home.is_of_release() {
@@ -414,7 +416,8 @@ pub(crate) fn trace(
     Ok(execute(&made, world.stages.stage(), run, world)?)
 }
 
-/// Makes the contents of one platform's image like [`make`], and puts the files back that earlier proofs have put back.
+/// Makes the contents of one platform's image like [`make`]. Then puts back the same files as the proofs of earlier
+/// builds.
 fn make_as_proved(whole: Made, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
     let mut trim = request.trim.clone();
     let mut made = make(whole, request, &trim, stage, world)?;
@@ -449,28 +452,29 @@ pub(crate) fn explanation(request: &ExplainRequest, world: &World) -> Result<Exp
     Ok(explain::explanation(request, world)?)
 }
 
-/// Answers a question about a path, a package or a module of an image. `all` is whether all chains are wanted.
+/// Explains the path, the package or the module `name` of an image. `all` is whether all chains are wanted.
 pub(crate) fn answers(explanation: &Explanation, name: &str, all: bool) -> Result<Vec<Answer>, BuildError> {
     Ok(explain::answers(explanation, name, all)?)
 }
 
-/// Refuses a document that cannot be written, such as a picture, before anything is fetched.
+/// Refuses a path to which no document can be written. It is called before anything is fetched. A document is, for
+/// example, a lock or a picture.
 pub(crate) fn refuse_document(path: &Path) -> Result<(), BuildError> {
     Ok(emit::refuse_document(path)?)
 }
 
-/// Writes a document, all of it or nothing.
+/// Writes a document. If this fails, an earlier document at `path` stays as it is.
 pub(crate) fn write_document(path: &Path, text: &str) -> Result<(), BuildError> {
     Ok(emit::write_document(path, text)?)
 }
 
-/// How much the cache in `dir` holds.
+/// Returns the number and the size of the files in the cache `dir`.
 pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
     store::amount(dir)
 }
 
-/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. First waits until no
-/// build uses the cache.
+/// Waits until no build uses the cache in `dir`. Then removes the files that were not used for the time `unused_for`,
+/// or all files if this is `None`.
 pub(crate) fn prune_cache(
     dir: &Path,
     unused_for: Option<Duration>,
@@ -481,7 +485,8 @@ pub(crate) fn prune_cache(
     Ok(removed)
 }
 
-/// Reads the facts about the project in `folder`, which is absolute, or about the member `package` of its workspace.
+/// Reads the facts about the project in `folder`, or about the member `package` of its workspace. The path of `folder`
+/// is absolute.
 pub(crate) fn read_project(folder: &Path, package: Option<&str>) -> Result<Project, BuildError> {
     let member = package.map(|name| pypi::member_folder(folder, name)).transpose().map_err(ResolveError::from)?;
     Ok(pypi::read_project(member.as_deref().unwrap_or(folder)).map_err(ResolveError::from)?)

@@ -1,5 +1,5 @@
-//! Builds from a lock: the wheels that lath makes from source. Their trees come from the lock, so nothing is resolved
-//! (docs/decisions/0143-locks-of-sources.md).
+//! Builds the wheels of a lock that are made from source. The lock contains the trees of these builds, so nothing is
+//! resolved (docs/decisions/0143-locks-of-sources.md).
 
 use super::{Attempt, BuildError, FromSource, build_failure as failure, open_locked};
 use crate::model::digest::Digest;
@@ -14,8 +14,8 @@ use crate::steps::lock::{self as lock_step, Changed};
 use crate::steps::resolve::ResolveError;
 use crate::steps::wheel::{self, BuiltWheel, Goal, OpenSource, Plan, Reason, Step};
 
-/// Builds those wheels of a lock that are made from source, unless they are in the store or in the vendor folder. If a
-/// folder has changed, its new wheel replaces the wheel of the lock.
+/// Builds the wheels of a lock that are made from source. A wheel that is in the store or in the vendor folder is not
+/// built again. If the source is a folder that has changed, the new wheel replaces the wheel of the lock.
 pub(super) fn rebuild(
     lock: &mut PlatformLock,
     request: ResolveRequest<'_>,
@@ -74,7 +74,7 @@ impl Rebuilding<'_> {
         Ok(())
     }
 
-    /// Builds a wheel in the tree of the lock.
+    /// Builds a wheel in the tree that the lock contains for this build.
     fn build(&self, wheel: &LockedWheel, build: &LockedBuild, open: &OpenSource) -> Result<BuiltWheel, BuildError> {
         let failed = |reason| BuildError::from(ResolveError::Build(failure(&shown(wheel), reason).into()));
         if self.sources.is_forbidden(&open.source) {
@@ -103,7 +103,8 @@ impl Rebuilding<'_> {
         }
     }
 
-    /// Refuses a build that now needs requirements or packages that its tree does not have.
+    /// Refuses a build whose source has changed, so that it needs requirements or packages that are not in the tree of
+    /// the lock.
     fn refuse_new(&self, wheel: &LockedWheel, build: &LockedBuild, planned: &Plan) -> Result<(), BuildError> {
         let is_new = |requirement: &&String| !build.requires.contains(requirement);
         let new: Vec<String> = planned.requires.iter().filter(is_new).cloned().collect();
@@ -115,7 +116,7 @@ impl Rebuilding<'_> {
         if new.is_empty() { Ok(()) } else { Err(self.changed(Changed::Packages { name: &wheel.name, new: &new })) }
     }
 
-    /// Refuses the wheel of a folder that has changed, if it has other requirements than those of the lock.
+    /// Refuses a new wheel of a changed folder if its requirements differ from the requirements in the lock.
     fn refuse_dependencies(
         &self,
         wheel: &LockedWheel,
@@ -135,8 +136,8 @@ impl Rebuilding<'_> {
     }
 }
 
-/// Fetches the source archives and crates of the builds of a lock. Returns their digests and file names. The user's own
-/// folders are not among them.
+/// Fetches the source archives and crates of the builds of a lock. Returns their digests and file names. Folders of the
+/// user are left out.
 pub(super) fn source_files(
     lock: &PlatformLock,
     request: ResolveRequest<'_>,
@@ -161,7 +162,7 @@ pub(super) fn source_files(
     Ok(files)
 }
 
-/// Returns a wheel in words, for errors about its source.
+/// Returns the name and the version of a wheel, for errors about its source.
 fn shown(wheel: &LockedWheel) -> String {
     format!("{} {}", wheel.name, wheel.version)
 }

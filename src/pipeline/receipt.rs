@@ -65,7 +65,8 @@ fn bytes_by_origin(tree: &Tree) -> BTreeMap<String, u64> {
     bytes
 }
 
-/// Returns the bytes that trim removed from `whole`. `tree` is the trimmed tree. Stripped symbols count too.
+/// Returns the number of bytes that trim removed from `whole`, for each reason. `tree` is the trimmed tree. The bytes
+/// of stripped symbols are included.
 fn removed_bytes_by_reason(whole: &Tree, tree: &Tree) -> BTreeMap<Removed, u64> {
     let mut bytes: BTreeMap<Removed, u64> = BTreeMap::new();
     for (path, node) in &whole.nodes {

@@ -6,8 +6,8 @@ use crate::model::strength::Deletions;
 use crate::outside::world::World;
 use crate::steps::prove::measure;
 
-/// Makes the contents of the first platform's image, deletes files of it, one at a time, and gives each result to
-/// `print` as a line of JSON.
+/// Makes the contents of the first platform's image. Then deletes one file, runs the proof, and puts the file back;
+/// repeats this for several files. Passes each result to `print` as a line of JSON.
 pub(crate) fn strength(
     request: &Request,
     deletions: Deletions,

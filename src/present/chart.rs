@@ -13,10 +13,11 @@ use crate::rivals::model::comparison::{ComparedImage, Comparison, Content};
 const WIDTH: u32 = 860;
 const HEIGHT: u32 = 330;
 const FONT: &str = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Liberation Sans', sans-serif";
-/// The text colour if the colours of the page are unknown.
+/// The text colour for programs that ignore [`STYLE`].
 const INK: RGBColor = RGBColor(89, 99, 110);
 
-/// The beginning and the end of the bars, and the distance from one to the next, in pixels.
+/// The places of the bars, in pixels: their left end, the right end of the longest bar, the top of the first bar, and
+/// the distance from one bar to the next.
 const LEFT: i32 = 86;
 const RIGHT: i32 = 700;
 const TOP: i32 = 64;
@@ -35,7 +36,7 @@ const GROUPS: [(&str, RGBColor, &[Content]); 7] = [
     ("pip and compilers", RGBColor(213, 94, 0), &[Content::Pip, Content::Compilers]),
 ];
 
-/// Programs that know the colours of the page use these text colours.
+/// The text colours for light and for dark pages. Some programs ignore this style.
 const STYLE: &str = "<style>text{fill:#59636e}text[font-weight]{fill:#1f2328}\
     @media(prefers-color-scheme:dark){text{fill:#9198a1}text[font-weight]{fill:#f0f6fc}}</style>";
 
@@ -49,7 +50,7 @@ impl Hints for ChartError {}
 pub(crate) fn svg(comparison: &Comparison) -> Result<String, ChartError> {
     let mut text = String::new();
     draw(comparison, &mut text).map_err(|error| ChartError(error.to_string().into()))?;
-    // The drawing begins with its own tag. The style must follow it directly.
+    // The drawing begins with the tag `<svg>`. The style has to follow this tag directly.
     let (open, rest) = text.split_once(">\n").unwrap_or((&text, ""));
     Ok(format!("{open}>\n{STYLE}\n{rest}"))
 }
@@ -108,7 +109,7 @@ fn legend(page: &Page<'_>, top: i32) -> Result<(), Box<dyn Error>> {
 }
 
 fn ink(pixels: i32, style: FontStyle, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
-    // The backend takes a size as the height of a whole line.
+    // The drawing library takes the size of a font as the height of a whole line.
     const LINE_OF_FONT: f64 = 1.24;
     let font = FontDesc::new(FontFamily::Name(FONT), f64::from(pixels) * LINE_OF_FONT, style);
     font.color(&INK).pos(Pos::new(horizontal, vertical))
@@ -140,7 +141,7 @@ mod tests {
         ] {
             assert!(svg.contains(text), "{text}: {svg}");
         }
-        // The widest rectangle shows pip and compilers.
+        // The widest rectangle is the part of a bar that shows pip and compilers.
         let widths = svg
             .split("<rect ")
             .skip(1)

@@ -80,7 +80,7 @@ fn of_path(answer: &PathAnswer) -> String {
     lines.join("\n")
 }
 
-/// Returns the lines of all chains, with an empty line between two of them.
+/// Returns the lines of all chains, with an empty line between two chains.
 fn chains(chains: &[Chain], are_more: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for (place, chain) in chains.iter().enumerate() {
@@ -130,7 +130,7 @@ fn origin(origin: &Origin) -> String {
     }
 }
 
-/// An amount of bytes, with a fitting unit.
+/// Returns a number of bytes as text, in bytes, kB or MB.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} bytes"),

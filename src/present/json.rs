@@ -10,7 +10,7 @@ pub(crate) fn receipt(receipt: &Receipt) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec_pretty(receipt)
 }
 
-/// Returns the table of an explanation, or answers about it, as JSON.
+/// Returns the table of an explanation as JSON, or answers to a question about an explanation.
 pub(crate) fn explained(value: &impl Serialize) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(value)
 }

@@ -17,11 +17,11 @@ use crate::model::request::Request;
 use crate::present::megabytes::megabytes;
 use crate::rivals::model::dockerfile::EngineReceipt;
 
-/// How many origins are listed by name.
+/// The maximum number of origins that are listed by name.
 const ORIGINS: usize = 8;
-/// If there are more layers, only the largest are listed.
+/// The maximum number of layers that are listed. If there are more, only the largest are listed.
 const LAYERS: usize = 12;
-/// Smaller amounts do not get a line of their own.
+/// Smaller amounts are not listed in a separate line.
 const LEAST_BYTES: u64 = 50_000;
 
 /// Returns the summary of a build whose image was written to `destinations`.
@@ -36,7 +36,7 @@ pub(crate) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String
     blocks.join("\n")
 }
 
-/// The summary of a run that built several images: the layers that they share.
+/// Returns the summary of a run that built several images: the layers that these images share.
 pub(crate) fn summary_of_all(receipts: &[Receipt]) -> String {
     let mut layers: BTreeMap<BlobDigest, (&Layer, BTreeSet<&str>)> = BTreeMap::new();
     for receipt in receipts {
@@ -159,7 +159,7 @@ fn next_level(next: &NextLevel) -> String {
     }
 }
 
-/// Returns one note for each kind of unusual things in a base image.
+/// Returns one note for each kind of unusual paths in a base image.
 fn oddities(base: &BaseReceipt) -> Vec<String> {
     let mut kinds: Vec<(&str, Vec<String>)> = Vec::new();
     for Oddity { path, kind } in &base.oddities {
@@ -178,8 +178,8 @@ fn oddities(base: &BaseReceipt) -> Vec<String> {
     notes
 }
 
-/// Returns the failed check of the image's own program. Some programs work, but support neither `--version` nor
-/// `--help`.
+/// Returns the check of the image's own program if this check failed. Such a program may still work, because some
+/// programs support neither `--version` nor `--help`.
 fn failed_start(receipt: &PlatformReceipt) -> Option<&FailedCheck> {
     let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
     let imported =
@@ -187,7 +187,7 @@ fn failed_start(receipt: &PlatformReceipt) -> Option<&FailedCheck> {
     receipt.checks.failed_script(name).or_else(imported)
 }
 
-/// Returns the result of the proof.
+/// Adds the result of the proof to `text`.
 fn proof(text: &mut String, checks: &ProofSummary) {
     let passed: Vec<String> = checks.passed.iter().map(passed).collect();
     if !passed.is_empty() {
@@ -255,7 +255,8 @@ fn failed_alike(failed: &FailedAlike) -> String {
     text
 }
 
-/// Returns a heading and the largest of `rows`. All other rows, and rows with small amounts, share one line.
+/// Adds a heading and the largest of `rows` to `text`. All other rows, and rows with small amounts, are added up in one
+/// line.
 fn section(text: &mut String, heading: &str, rows: &[(&str, u64)], most: usize) {
     // Writing to a String cannot fail. The same holds below.
     let _ = write!(text, "\n  {heading}");

@@ -1,11 +1,11 @@
-//! A comparison as text: a table, bars, and the extra contents of the larger images.
+//! A comparison as text: a table, bars, and the contents that take more bytes in the larger images.
 
 use crate::present::megabytes::megabytes;
 use crate::rivals::model::comparison::{ComparedImage, Comparison};
 
 /// The longest bar, in characters.
 const BAR_WIDTH: u64 = 50;
-/// Smaller amounts do not get a line.
+/// Smaller differences are not listed.
 const WORTH_TELLING_BYTES: u64 = 50_000;
 
 pub(crate) fn table(comparison: &Comparison) -> String {

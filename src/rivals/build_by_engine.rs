@@ -8,8 +8,8 @@ use crate::outside::world::World;
 use crate::rivals::engine::{BuildJob, Engine, EngineError};
 use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Mounts};
 
-/// Finds an engine and adapts the request to it. Cache mounts are used only if its builder supports them, and the base
-/// image is pinned to the digest that the engine has.
+/// Finds an engine and adapts the request to it. Cache mounts are used only if the builder of the engine supports them.
+/// The base image is pinned to the digest of the image that the engine has.
 pub(crate) fn suit(
     wanted: &DockerfileRequest,
     how: &EngineRequest,

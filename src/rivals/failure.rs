@@ -1,4 +1,4 @@
-//! The errors of the Docker side: one variant per part, with its exit code and hints.
+//! The errors of `rivals`: one variant for each module that can fail, with its exit code and hints.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ impl RivalError {
         }
     }
 
-    /// Returns the destination that could not be written to, if that was the cause.
+    /// Returns the destination that could not be written to. `None` if this was not the cause of the error.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Build(error) => error.destination(),

@@ -1,4 +1,4 @@
-//! An image in an engine -> its size and start time, all measured.
+//! Measures an image in an engine: its size, its contents and its start time.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::rivals::engine::{Engine, EngineError};
 use crate::rivals::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
 use crate::rivals::model::dockerfile::ContainerCheck;
 
-/// How often the start is timed.
+/// The number of times that the start of an image is measured.
 const ROUNDS: usize = 7;
 
 /// An image in an engine.
@@ -20,7 +20,8 @@ pub(crate) struct BuiltImage<'a> {
     pub(crate) tag: &'a str,
 }
 
-/// Measures the image and times `check` in it. `user_base` is the directory of the program.
+/// Measures the sizes of the image, and the time that `check` takes in it. `user_base` is the directory with the
+/// program.
 pub(crate) fn measure(
     way: Way,
     image: BuiltImage<'_>,
@@ -54,7 +55,8 @@ pub(crate) fn start(image: BuiltImage<'_>, check: &ContainerCheck) -> Result<u64
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Classifies every file by its path, or else by the package that contains it.
+/// Adds up the sizes of the files by their purposes. The path of a file determines its purpose, or else the package
+/// that contains the file.
 fn contents(saved: &SavedImage, program: &str) -> Contents {
     let mut sections: BTreeMap<String, String> = BTreeMap::new();
     for paragraph in paragraphs(saved.status.as_bytes()).map_while(Result::ok) {
@@ -78,7 +80,7 @@ fn contents(saved: &SavedImage, program: &str) -> Contents {
     contents
 }
 
-/// Returns a path in the form after usrmerge, without a slash at its beginning.
+/// Returns the path that a file has on a merged system (usrmerge), without a slash at the beginning.
 fn merged(path: &str) -> String {
     usr_merged(path).trim_start_matches('/').to_owned()
 }

@@ -1,5 +1,5 @@
-//! The Docker side: writes a Dockerfile for a request, builds it with an engine, and compares its image with lath's.
-//! `lath build` does not use any of it.
+//! Writes a Dockerfile for a request, builds it with an engine, and compares the resulting image with lath's image.
+//! `lath build` does not use this part.
 
 mod build_by_engine;
 mod compare;
@@ -32,7 +32,7 @@ use crate::rivals::model::dockerfile::{
 use crate::steps::launch::{Programs, launch};
 use crate::steps::resolve::ResolveError;
 
-/// Writes the Dockerfile of `request`. Its versions are pinned by the same resolve step as in a build.
+/// Writes the Dockerfile of `request`. The versions in it come from the same step `resolve` as the versions of a build.
 pub(crate) fn dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
@@ -46,14 +46,15 @@ pub(crate) fn dockerfile(
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
 }
 
-/// Writes the Dockerfile for the available engine, and lets the engine build and check it.
+/// Writes a Dockerfile that the available engine supports. Then the engine builds the image and checks it.
 pub(crate) fn build_dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
     how: &EngineRequest,
     world: &World,
 ) -> Result<EngineReceipt, RivalError> {
-    // The engine may have an older image under the same name.
+    // The base image is pinned to the digest that lath has read. Otherwise, `suit` could pin it to an older image with
+    // the same name in the engine.
     let request = &*with_own_python(request, world)?;
     let (engine, wanted) = suit(&dockerfile::on_its_base(wanted, request), how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
@@ -97,8 +98,8 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd, env })
 }
 
-/// Returns the Debian half, and the distributions that lath cannot build but that pip may be able to build. `error` is
-/// the failure of lath's build.
+/// Returns the Debian half of the lock, and the names of the distributions that lath cannot build. pip may be able to
+/// build them. `error` is the failure of lath's own build.
 fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result<(Lock, Vec<String>), RivalError> {
     let mut wheels = request.clone();
     wheels.python.builds.no_build = true;
@@ -107,8 +108,8 @@ fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result
         _ => Vec::new(),
     };
     let files = request.python.requirement_files.len() + request.python.constraint_files.len();
-    // Requirements files, projects and locks are not part of the Dockerfile, so pip could not read them. A base image
-    // may have no compilers.
+    // In these cases pip could not build the distributions either, so the error is returned. pip in a Dockerfile cannot
+    // read requirements files, projects and locks, and a base image may have no compilers.
     let python = &request.python;
     let has_inputs = files > 0 || python.project.is_some() || python.script.is_some() || request.lock.is_some();
     if names.is_empty() || has_inputs || request.base_image.is_some() {
@@ -138,7 +139,7 @@ pub(crate) fn compare_own(request: &Request, habits: AptHabits, world: &World) -
     compared(request, habits, world, only_own)
 }
 
-/// Makes the image of the first platform. `images` adds the images that it is compared with.
+/// Makes lath's image for the first platform. `images` computes the compared images from it.
 fn compared(
     request: &Request,
     habits: AptHabits,
@@ -160,8 +161,7 @@ fn compared(
     })
 }
 
-/// Builds the Dockerfile of `way` twice, first without the engine's build cache and then with it, and measures the
-/// image.
+/// Builds the Dockerfile of `way` twice: first without the engine's build cache, then with it. Measures the image.
 pub(crate) fn measure_dockerfile(
     way: Way,
     request: &Request,
@@ -189,8 +189,8 @@ pub(crate) fn measure_dockerfile(
     Ok(measured?)
 }
 
-/// Loads lath's own image from `archive` into the engine and times its check there. Returns the name of the check and
-/// the time.
+/// Loads lath's own image from `archive` into the engine, and measures the time that the check of the program takes
+/// there. Returns the name of the check and the time.
 pub(crate) fn time_own(
     request: &Request,
     wanted: &DockerfileRequest,

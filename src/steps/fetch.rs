@@ -1,4 +1,4 @@
-//! Parcels of a lock -> parcels in the store, in parallel, every byte checked.
+//! Fetches the parcels of a lock into the store. Several are fetched in parallel, and their digests are checked.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,8 +44,8 @@ impl Hints for FetchError {
     }
 }
 
-/// Fetches the parcels that are not in the store. Calls `arrived` with the index of each such parcel in `parcels`, as
-/// soon as the parcel is in the store.
+/// Fetches the parcels that are not in the store. As soon as such a parcel is in the store, calls `arrived` with its
+/// index in `parcels`.
 pub(crate) fn fetch(parcels: &[Parcel<'_>], arrived: impl Fn(usize), world: &World) -> Result<(), FetchError> {
     let downloads: Vec<Download> = parcels.iter().map(Download::of).collect();
     let is_missing = |number: &usize| {
@@ -60,7 +60,7 @@ pub(crate) fn fetch(parcels: &[Parcel<'_>], arrived: impl Fn(usize), world: &Wor
 }
 
 /// Copies a parcel into the store if it is on this machine: in the vendor folder, or at the path in a requirement.
-/// Returns whether the parcel was found there.
+/// Returns whether the parcel was found on this machine.
 fn copy(parcel: &Parcel<'_>, world: &World) -> Result<bool, FetchError> {
     if let Some(vendor) = &world.vendor
         && vendor.take(&parcel.digest(), &world.store)?
@@ -80,7 +80,7 @@ fn path_of(parcel: &Parcel<'_>) -> Option<PathBuf> {
     url.to_file_path().ok().filter(|path| path.is_absolute() && path != Path::new("/"))
 }
 
-/// Writes parcels of the store into `folder`, each under its file name.
+/// Copies parcels from the store into `folder`. `names` contains the file name of each parcel.
 pub(crate) fn write_vendor(folder: &Path, names: &BTreeMap<Digest, String>, world: &World) -> Result<(), FetchError> {
     Ok(vendor::write(folder, names, &world.store)?)
 }

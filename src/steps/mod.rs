@@ -1,4 +1,4 @@
-//! The steps of a build. Each step is a function: values in, values out.
+//! The steps of a build. Each step is a function with values as input and output.
 
 pub(crate) mod assemble;
 pub(crate) mod base;

@@ -1,5 +1,5 @@
-//! Request and base images -> the request for those images: their Python, their release and their user. Refuses an
-//! image on which the request cannot be built, before any package is fetched.
+//! Adds the Python, the release and the user of the base images to a request. Refuses an image on which the request
+//! cannot be built, before any package is fetched.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{BaseImageRequest, LayersRequest, OnBase, ReleaseRequest, Request};
 
-/// The most layers of an image. This is Docker's limit, because overlay mounts accept no more.
+/// The maximum number of layers of an image. Docker has the same limit, because overlay mounts accept no more.
 pub(crate) const MAX_LAYERS: usize = LayersRequest::MAX;
 
 #[derive(Debug, Error)]
@@ -48,8 +48,8 @@ impl Hints for OnBaseError {
     }
 }
 
-/// Returns the request for `images`, which are the images of its platforms in their order. `allows` returns whether a
-/// version specifier (PEP 440) allows a Python.
+/// Returns the request for `images`, which are the base images of its platforms, in their order. The function `allows`
+/// returns whether a version specifier (PEP 440) allows a Python.
 pub(crate) fn on_base(
     request: &Request,
     images: Vec<BaseImage>,
@@ -81,7 +81,7 @@ pub(crate) fn on_base(
             let release = releases::find(request.release.distribution, &request.release.suite);
             request.python.version =
                 wanted.python.or(release.map(|release| release.python)).unwrap_or(request.python.version);
-            // If the release is not published yet, its archive decides.
+            // If the release is not published yet, its Python is read from its archive later.
             request.python.is_expected =
                 wanted.python.is_none() && release.is_none_or(|release| release.number.is_none());
         }
@@ -96,7 +96,7 @@ pub(crate) fn on_base(
 /// The facts about a base image that decide which wheels and packages fit: its Python and its release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ground<'a> {
-    /// The Python that the program runs with. `None` if lath adds the Python of the release.
+    /// The Python of the base image, with which the program runs. `None` if lath adds the Python of the release.
     interpreter: Option<&'a Interpreter>,
     release: Option<String>,
 }
@@ -148,7 +148,7 @@ impl OnBase<'_> {
     }
 }
 
-/// Refuses platforms that have different Pythons: an image starts the same program on all of them.
+/// Refuses base images with different Pythons or releases, because an image starts the same program on all platforms.
 fn refuse_different(ground: &Ground<'_>, first: OnBase<'_>, other: OnBase<'_>) -> Result<(), OnBaseError> {
     let own = Ground::of(other)?;
     let start = |ground: &Ground<'_>| ground.interpreter.map(|one| (one.version, one.start().clone()));
@@ -164,7 +164,7 @@ fn refuse_different(ground: &Ground<'_>, first: OnBase<'_>, other: OnBase<'_>) -
     })
 }
 
-/// Returns the user of the base image, if it is not root, and if no other user was requested.
+/// Returns the user of the base image. `None` if the user is root, or if the user of lath requested another user.
 fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
     let user = &base.image.found.user;
     if base.request.has_user || user.text.is_empty() {
@@ -193,7 +193,7 @@ fn set_release(request: &mut Request, ground: &Ground<'_>, wanted: &BaseImageReq
 }
 
 fn home(interpreter: &Interpreter) -> PythonHome {
-    // `site` reads path files only in the folders of the installation, not in those of `PYTHONPATH`.
+    // `site` reads path files only in the folders of the installation, not in the folders of `PYTHONPATH`.
     let root = interpreter.environment.as_ref().unwrap_or(&interpreter.prefix);
     let own = interpreter.site_packages.iter().filter(|folder| folder.is_within(root.as_str()));
     PythonHome::Image {

@@ -1,4 +1,4 @@
-//! Parcels -> parts: opens every archive once, puts its contents into the store and its listing into the cache.
+//! Parcels -> parts: opens each archive once. Puts its contents into the store, and its listing into the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -119,8 +119,9 @@ fn keep(keeper: &mut Keeper<'_>, path: &str, reader: &mut dyn std::io::Read) -> 
     keeper.keep(reader, |source| PartError::Contents { path: path.to_owned(), source })
 }
 
-/// Returns the contents from the cache, or else those that `open` finds in the parcel. Contents are written before the
-/// cache entry, but a power failure may remove or truncate them anyway. In that case the parcel is opened again.
+/// Returns the contents of a parcel from the cache. If the cache has no entry, `open` reads the parcel. The files are
+/// written before the cache entry, but a power failure may remove or truncate them nevertheless. In this case, the
+/// parcel is opened again.
 fn noted(
     name: &str,
     parcel: &Digest,
@@ -155,7 +156,7 @@ fn noted(
     Ok(Part { parcel: *parcel, origin, contents, facts })
 }
 
-/// Returns whether the store has every file of the part, and each is complete.
+/// Returns whether the store has all files of the part, and whether all of them are complete.
 fn holds(contents: &PartContents, store: &Store) -> bool {
     let shelves: Vec<&[PartEntry]> = match contents {
         PartContents::Deb(deb) => vec![&deb.entries],
@@ -232,7 +233,7 @@ fn read_wheel(path: &Path, keeper: &mut Keeper<'_>) -> Result<WheelPart, PartErr
     let mut seen: BTreeSet<(Scheme, String)> = BTreeSet::new();
     part.record_faults = wheel.files(|scheme, path, is_executable, reader| {
         let path = ImagePath::parse(&path)?.relative().to_owned();
-        // `purelib` and `platlib` are the same directory here.
+        // The files of `purelib` and `platlib` go to the same directory.
         if !seen.insert((scheme, path.clone())) {
             return Err(PartError::Twice { path });
         }

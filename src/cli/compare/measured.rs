@@ -1,4 +1,5 @@
-//! `lath compare --measure`: the same engine builds every way, one after the other.
+//! `lath compare --measure`: one engine builds the three Dockerfiles, one after the other. Then lath builds its own
+//! image.
 
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
     let archive = folder.path().join("lath.tar");
     request.output.destinations = vec![Destination::Archive(archive.clone())];
-    // lath has an empty cache of its own, so that the first build does not find anything.
+    // lath gets an empty cache, so that its first build finds nothing in the cache.
     let cold = call.open_with_cache(folder.path().join("cache"))?;
     let build = BuildTimes { uncached_ms: timed(&request, &cold)?, cached_ms: timed(&request, &cold)? };
     let started =

@@ -6,7 +6,7 @@ pub(super) struct DockerfileFacts {
     pub(super) ports: Vec<String>,
     /// The Debian packages that are installed.
     pub(super) packages: Vec<String>,
-    /// `CMD`, or `ENTRYPOINT` and `CMD` as one list. A single text is a line for a shell.
+    /// The words of `ENTRYPOINT` and `CMD` as one list, or the one of them that is a line for a shell.
     pub(super) command: Option<DockerCommand>,
     pub(super) user: Option<String>,
     pub(super) workdir: Option<String>,
@@ -65,7 +65,7 @@ impl DockerfileFacts {
             }
             let mut is_value = false;
             for word in &words[install + 1..] {
-                // These options have a value.
+                // The next word is the value of these options.
                 if std::mem::replace(&mut is_value, word == "-t" || word == "-o") {
                     continue;
                 }
@@ -78,7 +78,7 @@ impl DockerfileFacts {
     }
 }
 
-/// Returns the instructions, without comments. Each is one line.
+/// Returns the instructions without comments. Each element is one whole instruction, without line breaks.
 fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut current = String::new();

@@ -1,4 +1,4 @@
-//! The facts that `lath init` finds in a folder and writes down.
+//! The facts about a folder from which `lath init` makes the settings.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const LOCKS: [&str; 5] = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The name of the project, or else of the folder.
+    /// The name of the project. If there is none, the name of the folder.
     pub(super) name: String,
     /// Whether the folder is a project with metadata.
     pub(super) is_project: bool,
@@ -58,7 +58,7 @@ impl Found {
     }
 }
 
-/// Whether the folder can be built into a distribution.
+/// Whether a distribution can be built from the folder.
 fn is_project(folder: &Path, pyproject: &Table) -> bool {
     let has_name = |table: &Table| table.contains_key("name");
     let poetry = table(pyproject, "tool").and_then(|tool| table(tool, "poetry"));
@@ -74,7 +74,7 @@ fn table<'a>(parent: &'a Table, key: &str) -> Option<&'a Table> {
 
 /// Returns the name of a folder.
 fn name_of(folder: &Path) -> Option<String> {
-    // The path of the current folder is empty, so it is made absolute first.
+    // The path of the current folder is empty and contains no name, so the path is made absolute first.
     let whole = fs::canonicalize(Path::new(".").join(folder)).ok()?;
     whole.file_name()?.to_str().map(str::to_owned)
 }

@@ -40,7 +40,7 @@ impl Command for Init {
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let is_forced = call.settings.force.unwrap_or(false);
         let (own, pyproject) = (Path::new(OWN), Path::new(PYPROJECT));
-        // If there is a `lath.toml`, the settings in `pyproject.toml` are not used.
+        // Other commands ignore the settings in `pyproject.toml` if there is a `lath.toml`.
         if own.exists() && !is_forced {
             return Err(refused(own));
         }
@@ -90,7 +90,7 @@ fn without_settings(file: &ConfigFile) -> Result<String, Failure> {
         !is_ours
     };
     let rest: String = file.text.split_inclusive('\n').filter(is_kept).collect();
-    // A line of a string value can look like a header.
+    // A line of a string value can look like a header of a table, so the result is checked.
     let expected = others(parsed(file)?);
     if toml::from_str(&rest).ok().map(others) != Some(expected) {
         return Err(usage(format!("cannot replace the settings in `{}`", file.path.display()))
@@ -110,7 +110,7 @@ fn others(mut table: toml::Table) -> toml::Table {
     table
 }
 
-/// Returns the text of a `pyproject.toml` with a table of settings at its end. The rest is as before.
+/// Returns the text of a `pyproject.toml` with a table of settings at its end. The rest of the text does not change.
 fn with_settings(before: &str, settings: &str) -> String {
     let end = if before.contains("\r\n") { "\r\n" } else { "\n" };
     let gap = match before {

@@ -1,5 +1,5 @@
-//! The text that `lath init` writes. A value is a comment if it is a default, or if it would change an image without
-//! the user's decision.
+//! The text that `lath init` writes. Some settings are written as comments: defaults, and settings that would change an
+//! image and that the user should decide about.
 
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ const USELESS: [&str; 7] = [
     "tzdata",
 ];
 
-/// The text, while it grows.
+/// The text that is being written.
 struct Text<'a> {
     text: String,
     options: &'a Options,
@@ -57,12 +57,12 @@ impl Text<'_> {
         self.text.push('\n');
     }
 
-    /// Adds an option that is not a comment.
+    /// Adds an option with its value.
     fn set(&mut self, option: &str, value: impl Into<Value>) {
         let _ = writeln!(self.text, "{option} = {}", toml_of(&value.into()));
     }
 
-    /// Adds an option as a comment, unless lath does not have it.
+    /// Adds an option with its value as a comment. If lath does not have this option, nothing is added.
     fn suggest(&mut self, option: &str, value: impl Into<Value>) {
         if self.options.0.contains_key(option) {
             let _ = writeln!(self.text, "# {option} = {}", toml_of(&value.into()));
@@ -100,7 +100,7 @@ pub(super) fn text(found: &Found, options: &Options) -> String {
     text.text
 }
 
-/// Guesses the name of the module.
+/// Guesses the name of the project's module from the name of the project.
 fn module(found: &Found) -> String {
     image_name(&found.name).replace('-', "_")
 }
@@ -204,7 +204,7 @@ fn command(found: &Found, text: &mut Text<'_>) {
     }
 }
 
-/// Suggests a command that was a line for a shell.
+/// Suggests a command that is a line for a shell in the Dockerfile.
 fn suggest_line(line: &str, text: &mut Text<'_>) {
     if line.contains(['$', '&', ';', '|', '<', '>', '`', '*']) {
         text.comment("(This is a line for a shell. Without one, its variables and operators are plain text.)");

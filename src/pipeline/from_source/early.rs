@@ -1,4 +1,4 @@
-//! The result of a build that starts while the request is still being resolved
+//! The result of the project's build, which starts while the request is being resolved
 //! (docs/decisions/0168-the-project-is-built-early.md).
 
 use std::path::PathBuf;
@@ -19,7 +19,8 @@ enum State<T> {
         name: String,
         result: T,
     },
-    /// The resolver has taken the result. Or it was faster, and builds the source itself.
+    /// The resolver has asked for the result. If there was no result at that time, the resolver builds the source
+    /// itself.
     Taken,
 }
 
@@ -40,7 +41,7 @@ impl<T> Early<T> {
         Some(Source { name: None, version: None, place, subdirectory: None, allowed: Vec::new(), other_python: None })
     }
 
-    /// Returns the result for `source`, once. If it is being built, waits for it.
+    /// Takes the result for `source`. If `source` is being built, waits for the result. Later calls return `None`.
     pub(super) fn take(&self, source: &Source) -> Option<T> {
         let own = self.source()?;
         if own.place != source.place || own.subdirectory != source.subdirectory {
@@ -53,7 +54,8 @@ impl<T> Early<T> {
         }
     }
 
-    /// Keeps the result of `build`, unless the resolver was faster. The resolver waits until `build` has ended.
+    /// Runs `build` and keeps its result. If the resolver has called [`Self::take`] before, does nothing. If the
+    /// resolver calls [`Self::take`] while `build` runs, the resolver waits until `build` has ended.
     pub(super) fn fill(&self, build: impl FnOnce() -> Option<Named<T>>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Waiting)

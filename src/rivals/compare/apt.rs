@@ -1,8 +1,8 @@
 //! Computes which packages debootstrap and apt-get would install, by the rules of these programs.
 //!
 //! debootstrap(8) installs all required and essential packages, `apt`, and their dependencies. `apt-get install`
-//! follows Depends and Pre-Depends, then Recommends. It always takes the first available alternative, unless one of
-//! them is already installed.
+//! follows Depends and Pre-Depends, then Recommends. If no alternative of a relation is installed, apt-get installs the
+//! first alternative that is available.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use crate::formats::relation::{self, Relation};
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// If the archive has the second package, debootstrap installs it instead of the first one, which would move files.
+/// A relation can name both packages as alternatives. debootstrap then installs the second one, because the first one
+/// would move files.
 const MERGED: (&str, &str) = ("usrmerge", "usr-is-merged");
 
 /// Packages by name.
@@ -20,8 +21,8 @@ pub(super) type Installed<'a> = BTreeMap<&'a str, Package<'a>>;
 pub(super) fn bootstrap<'a>(index: &'a PackageIndex, details: &DetailIndex) -> Installed<'a> {
     let mut apt = Apt { index, installed: Installed::new(), recommends: false };
     let names: Vec<&str> = details.indispensable().into_iter().chain(["apt"]).collect();
-    // All of these packages are added first. If one of them is an alternative of a relation, the relation is satisfied
-    // by it.
+    // All of these packages are added before their dependencies. So a relation is satisfied if one of them is an
+    // alternative of it.
     for name in &names {
         if let Some(package) = newest(index.versions(name)) {
             apt.installed.insert(package.name, package);
@@ -67,7 +68,8 @@ impl<'a> Apt<'a> {
     fn follow(&mut self, package: Package<'a>) {
         let recommended = if self.recommends { package.recommends } else { "" };
         for field in [package.pre_depends, package.depends, recommended] {
-            // A field that cannot be read is treated as empty, because this only estimates sizes and installs nothing.
+            // A field that cannot be read is treated as empty. This is acceptable, because the result is only an
+            // estimate of sizes.
             for clause in relation::parse(field).unwrap_or_default() {
                 if clause.0.iter().any(|relation| self.is_met(relation)) {
                     continue;

@@ -1,5 +1,5 @@
-//! Compares the same program in images of the fat, recipe and lean Dockerfiles and in lath's image. The Dockerfiles are
-//! not built; the sizes of their images are computed.
+//! Compares four images of the same program: the images of the fat, the recipe and the lean Dockerfile, and lath's
+//! image. The Dockerfiles are not built: the sizes of their images are computed.
 
 mod apt;
 mod weigh;
@@ -40,18 +40,18 @@ impl Hints for CompareError {
     }
 }
 
-/// lath's own image of one platform, made by the build.
+/// lath's own image for one platform, which a build made before.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Own<'a> {
     pub(crate) lock: &'a PlatformLock,
-    /// The whole tree before trimming, with everything that an installer would write.
+    /// The untrimmed tree, which also contains the files that an installer would write.
     pub(crate) assembly: &'a Assembly,
-    /// The tree that ships.
+    /// The trimmed tree, which is the content of the image.
     pub(crate) tree: &'a Tree,
     pub(crate) layers: &'a [Layer],
 }
 
-/// Computes all four ways, starting with the fat one.
+/// Computes all four images in the order of [`Way`].
 pub(crate) fn compare(
     own: Own<'_>,
     base: &ReleaseRequest,
@@ -92,14 +92,14 @@ pub(crate) fn compare(
     ])
 }
 
-/// Returns only lath's own image. No archive is needed for this, so the image may be built on any base.
+/// Returns only lath's own image. This needs no archive, so the image may have any base.
 pub(crate) fn only_own(
     own: Own<'_>,
     _: &ReleaseRequest,
     _: AptHabits,
     _: &World,
 ) -> Result<Vec<ComparedImage>, CompareError> {
-    // Without the archive, the section of a package is not known.
+    // The sections of packages are empty, because they are only in the archive.
     Ok(vec![ours(own, |name, _| content(name, ""))])
 }
 
@@ -108,7 +108,8 @@ fn names(lock: &PlatformLock, is_wanted: impl Fn(&Why) -> bool) -> Vec<String> {
     lock.debs.iter().filter(|deb| is_wanted(&deb.why)).map(|deb| deb.name.clone()).collect()
 }
 
-/// Computes an image: the base image, all files that apt adds and leaves behind, and the user base that pip writes.
+/// Computes an image that is not minimised: the base image, all files that apt installs and leaves behind, and the user
+/// base that pip writes.
 fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     for package in added.values() {
@@ -121,8 +122,8 @@ fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed
     load
 }
 
-/// Computes the same image without the files that apt leaves behind. Of the standard library, only the modules imported
-/// at start-up are compiled, like in lath's image.
+/// Computes an image like [`with_leftovers`], but without the files that apt leaves behind. The bytecode of the
+/// standard library is the same as in lath's image, which has it only for some modules.
 fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     let source = put_program(own, &mut load);
@@ -144,13 +145,14 @@ fn base_and_packages(scales: &Scales<'_>, system: &Installed<'_>, added: &Instal
     for package in system.values().chain(added.values()) {
         scales.put_package(package, &mut load);
     }
-    // The databases of packages count twice, because the base contains them, and the layer above writes them again.
+    // The databases of packages count twice: a layer of the base image contains them, and the layer of the installation
+    // contains them again.
     scales.put_bookkeeping(system.len() as u64, &mut load);
     scales.put_bookkeeping((system.len() + added.len()) as u64, &mut load);
     load
 }
 
-/// Adds the files of the wheels. Returns the bytes of the files that can be compiled, and the number of these files.
+/// Adds the files of the wheels. Returns the size in bytes and the number of the Python files that can be compiled.
 fn put_program(own: Own<'_>, load: &mut Load) -> (u64, u64) {
     let (mut bytes, mut source) = (0, (0, 0));
     for (path, node) in &own.assembly.tree.nodes {
@@ -185,7 +187,7 @@ fn image(way: Way, load: Load, own: Own<'_>) -> ComparedImage {
     }
 }
 
-/// Returns the values of lath's own image. They are exact because the image exists.
+/// Returns the values of lath's own image. They are exact, because they are read from the image.
 fn ours(own: Own<'_>, of_package: impl Fn(&str, &str) -> Content) -> ComparedImage {
     let mut contents = BTreeMap::new();
     let mut files = 0;

@@ -1,9 +1,9 @@
 //! Estimates the sizes of packages and of apt's leftovers. The rules were derived from systems made by debootstrap and
 //! apt (bookworm and trixie).
 //!
-//! The archive gives the `Installed-Size` of each package and lists its files, but without their sizes. This module
-//! contains the average size and the compression ratio of each kind of file. docs/decisions/0080-reckoned-sizes.md has
-//! the measurements.
+//! The archive contains the `Installed-Size` and the list of files of each package, but not the size of each file. This
+//! module contains the average size and the compression ratio of each kind of file.
+//! docs/decisions/0080-reckoned-sizes.md has the measurements.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,10 @@ use crate::outside::archive::index::Package;
 use crate::rivals::content::content;
 use crate::rivals::model::comparison::{AptHabits, Content, Contents};
 
-/// `Installed-Size` rounds every file up to a KiB. On average, that adds half a KiB.
+/// `Installed-Size` rounds the size of every file up to a KiB. On average, this adds half a KiB per file.
 const ROUNDED_UP_BYTES: u64 = 512;
-/// `Installed-Size` also counts one KiB per directory, but the size of a layer includes no directories.
+/// `Installed-Size` includes one KiB per directory. This is subtracted, because the size of a layer includes no
+/// directories.
 const DIRECTORY_BYTES: u64 = 1024;
 
 const DOCUMENT_BYTES: u64 = 17_000;
@@ -24,19 +25,20 @@ const MANUAL_BYTES: u64 = 3_000;
 const TRANSLATION_BYTES: u64 = 56_000;
 
 /// The average sizes of the bytecode of one module: in the standard library, and in `dist-packages`. The last constant
-/// is the size of bytecode in percent of its source.
+/// is the size of bytecode in percent of the size of its source.
 const STDLIB_BYTECODE_BYTES: u64 = 19_000;
 const PACKAGE_BYTECODE_BYTES: u64 = 14_000;
 const BYTECODE_OF_SOURCE_PERCENT: u64 = 108;
 
-/// The data that dpkg keeps for each package: two lists of its paths, a digest for each path, scripts and triggers, and
-/// its paragraph of `status`.
+/// The sizes of dpkg's data for each package: two lists of its paths, a digest for each path, scripts and triggers, and
+/// its paragraph in the file `status`.
 const DPKG_FILE_BYTES: u64 = 40;
 const DPKG_PACKAGE_BYTES: u64 = 2_200;
 const DPKG_PACKAGE_FILES: u64 = 4;
 const STATUS_BYTES: u64 = 1_100;
 
-/// debconf's templates. Every installation writes them again and keeps a copy of the previous ones.
+/// The size of debconf's templates, which includes a copy. Every installation writes the templates again, and keeps the
+/// previous ones as a copy.
 const DEBCONF_BYTES: u64 = 1_600_000;
 /// Logs, the loader's caches, the certificate bundle, `/etc/passwd` and similar files.
 const GENERATED_BYTES: u64 = 350_000;
@@ -47,7 +49,7 @@ const APT_CACHE_PERCENT: u64 = 81;
 /// The size of a list of packages that is stored as LZ4.
 const LZ4_PERCENT: u64 = 37;
 
-/// Returns the size after gzip of a kind of content, in percent.
+/// Returns the compressed size (gzip) of a kind of content, in percent of its uncompressed size.
 fn gzip_percent(content: Content) -> u64 {
     match content {
         Content::Program => 45,
@@ -66,7 +68,7 @@ fn gzip_percent(content: Content) -> u64 {
 const ARCHIVED_PERCENT: u64 = 100;
 const LZ4_GZIPPED_PERCENT: u64 = 72;
 
-/// The sum of the contents of one image.
+/// The sums of one image: the bytes of each kind of content, and the compressed bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) contents: Contents,
@@ -84,7 +86,7 @@ impl Load {
         self.add_both(content, bytes, bytes * percent / 100);
     }
 
-    /// Adds contents whose compressed size is known too.
+    /// Adds contents whose compressed size is known and does not have to be estimated.
     pub(super) fn add_both(&mut self, content: Content, bytes: u64, compressed_bytes: u64) {
         *self.contents.entry(content).or_default() += bytes;
         self.compressed_bytes += compressed_bytes;
@@ -130,7 +132,7 @@ impl Scales<'_> {
             (Content::Documentation, extent.documents * DOCUMENT_BYTES + extent.manuals * MANUAL_BYTES),
             (Content::Translations, extent.translations * TRANSLATION_BYTES),
         ];
-        // The estimate for documentation is limited to the package's size, because a package may consist only of
+        // Each estimate is limited to the bytes that are left of the package, because a package may consist only of
         // documentation.
         for (content, bytes) in kinds {
             let share = bytes.min(rest);
@@ -144,7 +146,7 @@ impl Scales<'_> {
         load.add(Content::PackageManager, known);
     }
 
-    /// Adds the bytecode that the scripts of Python's packages compile for `package`.
+    /// Adds the bytecode of `package`. At installation, maintainer scripts compile it.
     pub(super) fn put_bytecode(&self, package: &Package<'_>, load: &mut Load) {
         let modules = self.extent(package).modules;
         let is_stdlib = package.name.starts_with("libpython3");
@@ -188,7 +190,7 @@ impl Scales<'_> {
     }
 }
 
-/// Estimates the contents of a package from its size, by averages.
+/// Estimates the files of a package from its size, if the archive's lists of files are not available.
 fn guess(name: &str, content: Content, kib: u64) -> Extent {
     const DOCUMENTS: u64 = 5;
     const PATH_BYTES: u64 = 45;
@@ -208,7 +210,7 @@ fn guess(name: &str, content: Content, kib: u64) -> Extent {
     Extent { files, directories, path_bytes: files * PATH_BYTES, documents: DOCUMENTS, manuals, translations, modules }
 }
 
-/// Returns the size of the bytecode that pip compiles from this many bytes of source.
+/// Returns the size of the bytecode that pip compiles from `bytes` bytes of source.
 pub(super) fn bytecode_of_source(bytes: u64) -> u64 {
     bytes * BYTECODE_OF_SOURCE_PERCENT / 100
 }

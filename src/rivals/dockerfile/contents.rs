@@ -1,4 +1,4 @@
-//! The contents that a Dockerfile installs according to the lock: pinned distributions and Debian packages.
+//! The distributions and Debian packages that a Dockerfile installs. They are read from the lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,12 +33,12 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
     scripts.into_iter().collect()
 }
 
-/// Returns the names directly below the user base after opened wheels are installed.
+/// Returns the names of the files and folders at the top of the user base, after the opened wheels are installed.
 pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for part in parts {
         let PartContents::Wheel(wheel) = &part.contents else { continue };
-        // Every wheel has at least its metadata there.
+        // The metadata of every wheel are installed into `lib`.
         names.insert("lib".to_owned());
         names.extend((!wheel.scripts.is_empty() || !wheel.console_scripts.is_empty()).then(|| "bin".to_owned()));
         names.extend((!wheel.headers.is_empty()).then(|| "include".to_owned()));
@@ -47,8 +47,8 @@ pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
     names
 }
 
-/// Returns every distribution that has a wheel on a server, with its version. Each entry is one shell word in the
-/// syntax of pip and uv. If `has_hashes` is set, the hashes of all platforms are included.
+/// Returns all distributions whose wheels are on a server, with their versions. Each entry is one shell word in the
+/// syntax of pip and uv. If `has_hashes` is set, an entry contains the hashes of the wheels for all platforms.
 pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));
@@ -60,7 +60,7 @@ pub(super) fn requirements(request: &Request) -> Vec<String> {
     request.python.requirements.iter().map(|requirement| shell_word(&requirement.to_string())).collect()
 }
 
-/// Returns uv itself with its version.
+/// Returns the distribution `uv` with its version and its hashes.
 pub(super) fn uv_pins(ingredients: &Ingredients) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels =
@@ -68,7 +68,7 @@ pub(super) fn uv_pins(ingredients: &Ingredients) -> Vec<String> {
     pinned(wheels, lock, true).iter().map(|pin| shell_word(pin)).collect()
 }
 
-/// The platforms of one version of a distribution, and the allowed hashes of its files.
+/// The platforms whose locks contain one version of a distribution, and the allowed hashes of its files.
 #[derive(Default)]
 struct Pinned {
     platforms: BTreeSet<Platform>,
@@ -113,8 +113,8 @@ pub(super) fn extra_packages(ingredients: &Ingredients, request: &Request) -> Ve
     packages(ingredients, |deb| request.release.packages.contains(&deb.name) || is_library(deb))
 }
 
-/// Returns the Debian packages from which lath builds its own image, without the interpreter and without packages that
-/// are only dependencies.
+/// Returns the Debian packages of lath's own image, except the interpreter and packages that are only dependencies of
+/// other packages.
 pub(super) fn lean_packages(ingredients: &Ingredients) -> Vec<String> {
     let interpreter = format!("python{}-minimal", ingredients.lock.python);
     packages(ingredients, |deb| !matches!(deb.why, Why::Dependency { .. }) && deb.name != interpreter)
@@ -129,7 +129,7 @@ fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// Returns the modules that the program imports at start-up, according to its entry points.
+/// Returns the modules that contain the entry points of requested scripts, and of scripts that the command starts.
 pub(super) fn modules(ingredients: &Ingredients) -> Vec<String> {
     let is_run = |name: &str| {
         ingredients.entrypoint.iter().chain(&ingredients.cmd).any(|word| word.ends_with(&format!("/{name}")))

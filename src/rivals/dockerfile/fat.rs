@@ -5,7 +5,8 @@ use super::recipe::{finish, install};
 use super::text::Text;
 use super::{DockerfileError, Page};
 
-/// The PATH of a base image. If a whole stage is copied, its PATH is lost, so the new stage sets this one.
+/// The PATH of a base image. If one stage is copied as a whole into another one, the variables are not copied, so the
+/// new stage sets this PATH.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {

@@ -13,12 +13,12 @@ struct Names {
 
 /// Returns pip's options, one per entry.
 pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
-    // pip searches all indexes in the same way, so the index of PyTorch is treated like the others.
+    // pip searches all indexes in the same way, so the index of PyTorch becomes one of the extra indexes.
     let all = AllIndexes { extra: indexes.extra.iter().chain(&indexes.torch).cloned().collect(), ..indexes.clone() };
     let mut options = Vec::new();
     for (option, url) in options_of(&all, &Names { default: "--index-url", extra: "--extra-index-url" }) {
         options.push(option);
-        // pip refuses an index without encryption, unless its host is named.
+        // pip refuses an index with an `http` URL, unless an option names the host of the index as trusted.
         let parsed = url.and_then(SecretText::url).filter(|url| url.scheme() == "http");
         if let Some(host) = parsed.as_ref().and_then(url::Url::host_str) {
             options.push(format!("--trusted-host {}", shell_word(host)));
@@ -39,12 +39,12 @@ pub(super) fn for_uv(indexes: &AllIndexes) -> Vec<String> {
     options.into_iter().map(|(option, _)| option).chain(strategy).chain(torch).collect()
 }
 
-/// Returns whether an index is on this machine. A Dockerfile cannot use such an index.
+/// Returns whether an index is a folder of this machine, which a Dockerfile cannot use.
 pub(super) fn is_local(index: &SecretText) -> bool {
     index.exposed().starts_with("file:")
 }
 
-/// Returns all indexes that a Dockerfile could name.
+/// Returns the indexes that a Dockerfile without pinned versions names.
 pub(super) fn each(indexes: &AllIndexes) -> impl Iterator<Item = &SecretText> {
     indexes.default_index.iter().chain(&indexes.extra).chain(&indexes.find_links)
 }

@@ -1,4 +1,4 @@
-//! The recipe done carefully: hashes, no recommended packages, no leftovers, no root.
+//! The lean style: like the recipe, but with hashes, and without recommended packages, leftover files and root.
 
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
@@ -8,7 +8,7 @@ use crate::catalog::packages;
 use crate::model::request::Bytecode;
 use crate::rivals::model::dockerfile::Style;
 
-/// Files that an installation writes in addition to the packages and that no image needs.
+/// Files that an installation writes in addition to the files of the packages. No image needs them.
 const LEFT_OVER: [&str; 5] = [
     "/var/log/apt",
     "/var/log/dpkg.log",
@@ -115,8 +115,8 @@ pub(super) fn install_packages(page: &Page<'_>, packages: &[String], text: &mut 
 }
 
 /// Returns cache mounts for apt's lists and archives, so that no layer contains them. Each stage has its own mounts,
-/// because BuildKit builds stages in parallel. Also, Buildah 1.28 releases only the last lock of a `RUN` (its issue
-/// 4342), so with shared mounts a second stage would wait forever.
+/// because BuildKit builds stages in parallel. There is a second reason: Buildah 1.28 releases only the last lock of a
+/// `RUN` (Buildah's issue 4342). If stages had the same mounts, a second stage would wait forever.
 fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
     let mut mounts = page.secret_mounts();
     if page.has_mounts() {
@@ -128,7 +128,7 @@ fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
     mounts
 }
 
-/// Adds a user for the program, unless it runs as root.
+/// Adds a user for the program. Nothing is added if the program runs as root or as a user of the base image.
 fn account(page: &Page<'_>, text: &mut Text) {
     let (user, group) = ids(page);
     let is_of_base = page.base().is_some_and(|base| base.keeps_user());
@@ -189,7 +189,7 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     Ok(())
 }
 
-/// Writes the pre-defined keys (image-spec, annotations.md) whose values the lock contains.
+/// Writes labels with the pre-defined keys of image-spec (annotations.md) whose values are known from the lock.
 pub(super) fn labels(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let (name, digest) = page.wanted.from.split_once('@').unwrap_or((&page.wanted.from, ""));
     let mut known = vec![("base.name", name.to_owned())];

@@ -1,4 +1,5 @@
-//! Lock and style -> Dockerfile. The result is only text, and it is the same for the same lock. This step does no I/O.
+//! Lock and style -> Dockerfile. The result is only text. The same lock always results in the same text. This step does
+//! no I/O.
 //!
 //! One file per style. All styles work with every builder. Requirements are written by `printf`, because heredocs need
 //! BuildKit, and mounts are used only if the builder supports them.
@@ -31,11 +32,11 @@ use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthch
 use crate::model::secret_text::SecretText;
 use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
 
-/// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
+/// Debian and Ubuntu mark this version of Python and later ones as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
 
-/// The release's Python. The program is always named by its path, because the base may have another Python that comes
-/// first in `PATH`.
+/// The path of the release's Python. Commands use the path, because the base may have another Python that comes first
+/// in `PATH`.
 const PYTHON: &str = "/usr/bin/python3";
 
 /// The path at which certificates are mounted as a secret.
@@ -101,7 +102,7 @@ impl Hints for DockerfileError {
     }
 }
 
-/// Refuses a request that no Dockerfile can meet, before anything is resolved.
+/// Refuses a request that no Dockerfile can meet. It is called before anything is resolved.
 pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> {
     match request.runtime.written_scripts.first() {
         Some(script) => Err(DockerfileError::WrittenScript { name: script.name.clone() }),
@@ -120,7 +121,8 @@ pub(crate) fn dockerfile(
         return Err(DockerfileError::NoDistributions);
     }
     sources::refuse_hopeless(&page)?;
-    // If the versions are pinned, no wheel is from such an index, so the index can be left out.
+    // If the versions are pinned, wheels of an index on this machine are copied, so the Dockerfile does not need the
+    // index.
     if page.is_unpinned()
         && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
     {
@@ -145,12 +147,13 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Returns the base image, if it was opened. All platforms have the same Python in it.
+    /// Returns the base image of the first platform, if the request has a base image. Its Python is the same on all
+    /// platforms.
     fn base(&self) -> Option<OnBase<'a>> {
         self.request.base_of(*self.request.platforms.first())
     }
 
-    /// Returns the Python that installs and that runs the program.
+    /// Returns the path of the Python that installs and runs the program.
     fn program(&self) -> String {
         match &self.request.python.home {
             // The path has no version, because people read the Dockerfile.
@@ -159,8 +162,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Returns the options with which pip installs into the user base. A virtual environment has no user base of its
-    /// own.
+    /// Returns the options with which pip installs into the user base. In a virtual environment, pip refuses `--user`.
     fn target(&self) -> Vec<&'a str> {
         let is_environment = OwnPython::of(self).is_some_and(|own| own.interpreter.environment.is_some());
         match is_environment {
@@ -169,7 +171,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Adds an instruction that changes to root, because the base's own user may not write to its folders.
+    /// Adds an instruction that changes to root if the base image has another user, because this user may not write to
+    /// the folders of the base image.
     fn become_root(&self, text: &mut Text) {
         if self.base().is_some_and(|base| base.image.found.user.uid != Some(0)) {
             text.why("The base runs as another user, who may not install.");
@@ -181,7 +184,7 @@ impl<'a> Page<'a> {
         self.ingredients.lock.python
     }
 
-    /// Returns whether each distribution from a server has a hash.
+    /// Returns whether the style writes a hash for each distribution from a server.
     fn has_hashes(&self) -> bool {
         matches!(self.wanted.style, Style::Lean | Style::Uv)
     }
@@ -190,7 +193,7 @@ impl<'a> Page<'a> {
         self.wanted.mounts == Mounts::Known
     }
 
-    /// Returns whether the image's entry point is a shell that takes one line.
+    /// Returns whether the image's entry point is a shell, which gets the command as one line.
     fn is_shell(&self) -> bool {
         matches!(self.wanted.style, Style::Recipe | Style::Fat) || self.request.runtime.entrypoint == Entrypoint::Shell
     }
@@ -243,12 +246,12 @@ impl<'a> Page<'a> {
         text.gap();
     }
 
-    /// Returns whether pip resolves the versions, instead of using those of the lock.
+    /// Returns whether pip chooses the versions. Otherwise, the Dockerfile contains the versions of the lock.
     fn is_unpinned(&self) -> bool {
         !self.ingredients.without_wheels.is_empty()
     }
 
-    /// Returns whether pip or uv fetches wheels.
+    /// Returns whether pip or uv fetches wheels from a server.
     fn has_fetched(&self) -> bool {
         self.is_unpinned() || !contents::pins(self.ingredients, false).is_empty()
     }
@@ -265,7 +268,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Returns the path of the certificates in a stage that installs.
+    /// Returns the path of the certificates in a stage that installs distributions or packages.
     fn certificates(&self) -> Option<&'static str> {
         self.wanted.has_certificates.then_some(if self.has_mounts() { SECRET } else { COPIED })
     }
@@ -273,7 +276,7 @@ impl<'a> Page<'a> {
     /// Returns the mounts of a `RUN` that accesses the network.
     fn secret_mounts(&self) -> Vec<String> {
         match self.certificates() {
-            // All users can read the secret, because apt fetches as a user of its own.
+            // The secret has a mode that lets all users read it, because apt downloads as another user than root.
             Some(SECRET) => vec![format!("type=secret,id=ca,target={SECRET},mode=0444")],
             _ => Vec::new(),
         }
@@ -381,7 +384,7 @@ impl<'a> Page<'a> {
             );
         }
         text.line(format!("COPY {}", exec_form(&[self.in_context(&source)?, target])));
-        // On a base with its own Python, all variables are written at once.
+        // If the base has a Python of its own, `on_base` writes all variables together.
         if !self.request.runtime.env.contains_key("PYTHONPATH") && self.request.python.home.is_of_release() {
             text.line(format!("ENV {}", pair("PYTHONPATH", app.target.as_str())?));
         }
@@ -406,8 +409,8 @@ impl<'a> Page<'a> {
         self.request.bytecode != Bytecode::None
     }
 
-    /// Returns the checks of the finished image: the program's version, or its help if it has no version, and the
-    /// user's checks.
+    /// Returns the checks of the finished image: the check of the program, and the user's checks. The program is
+    /// started with `--version`, or with `--help` if this fails.
     fn checks(&self) -> Vec<ContainerCheck> {
         if !self.request.proof.verify {
             return Vec::new();
@@ -416,7 +419,7 @@ impl<'a> Page<'a> {
         if runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none() {
             return [self.version_check(), self.own_checks()].concat();
         }
-        // The words of a command are not tried with `--version`, because they may start a server nevertheless.
+        // `--version` is not added to the words of a command, because some commands ignore it and start a server.
         self.own_checks()
     }
 
@@ -441,7 +444,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Replaces the program `python` of a command. lath's images have it, but the release does not.
+/// Replaces the program `python` in a command, because the release has no program with this name. lath's images have
+/// one.
 pub(crate) fn with_interpreter(mut command: Vec<String>, python: Python<'_>) -> Vec<String> {
     if let Some(program) = command.first_mut().filter(|program| *program == "python") {
         *program = python.program();

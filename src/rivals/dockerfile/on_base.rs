@@ -1,5 +1,5 @@
-//! A Dockerfile that starts from an image with a Python of its own. Only missing files are added, as in lath's image on
-//! the same base.
+//! A Dockerfile that starts from an image with a Python of its own. Like in lath's image on the same base, only missing
+//! distributions and packages are added.
 
 use super::contents::{lean_packages, pins};
 use super::text::{Text, exec_form, folded, listed, pair, shell_word};
@@ -12,7 +12,7 @@ use crate::rivals::model::dockerfile::{DockerfileRequest, Style};
 
 /// The source of pip in the first stage.
 enum Pip {
-    /// pip is in the image itself.
+    /// The base image contains pip.
     There,
     /// `ensurepip` installs pip.
     StandardLibrary,
@@ -28,7 +28,7 @@ pub(super) struct OwnPython<'a> {
 }
 
 impl<'a> OwnPython<'a> {
-    /// Returns the Python of the base image, if the program runs with it.
+    /// Returns the Python of the base image. `None` if the program runs with another Python.
     pub(super) fn of(page: &Page<'a>) -> Option<Self> {
         let base = page.base()?;
         let program = (!page.request.python.home.is_of_release()).then(|| page.program())?;
@@ -48,7 +48,8 @@ impl<'a> OwnPython<'a> {
     }
 }
 
-/// Refuses a base image in which no instruction `RUN` works, before anything is resolved.
+/// Refuses a base image without a shell, because no instruction `RUN` works in it. This is called before anything is
+/// resolved.
 pub(crate) fn refuse_base(request: &Request) -> Result<(), DockerfileError> {
     let Some(base) = request.base_of(*request.platforms.first()) else { return Ok(()) };
     let shell = ImagePath::parse("/bin/sh").ok().and_then(|path| base.image.tree.canonical(&path));
@@ -58,7 +59,7 @@ pub(crate) fn refuse_base(request: &Request) -> Result<(), DockerfileError> {
     }
 }
 
-/// Returns the request with the digest of the base image that lath has read, if `FROM` names this image.
+/// If `FROM` names the base image that lath has read, adds the digest of this image to `FROM`.
 pub(crate) fn on_its_base(wanted: &DockerfileRequest, request: &Request) -> DockerfileRequest {
     let base = request.base_image.as_ref();
     let named = base.filter(|base| base.engine_name().as_deref() == Some(wanted.from.as_str()));
@@ -73,7 +74,8 @@ pub(crate) fn on_its_base(wanted: &DockerfileRequest, request: &Request) -> Dock
 
 pub(super) fn write(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let from = &page.wanted.from;
-    // If certificates are not mounted as a secret, they must not be copied into the stage that ships.
+    // Certificates that are copied, and not mounted as a secret, must not be in the final image. So there must be a
+    // second stage.
     let is_copied = page.wanted.has_certificates && !page.has_mounts();
     let is_one_stage = page.wanted.style == Style::Fat && !is_copied;
     text.why(if is_one_stage {
@@ -105,7 +107,7 @@ pub(super) fn write(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Res
     run_time(page, own.base, text)
 }
 
-/// Installs the distributions that the base lacks into the user base.
+/// Installs into the user base the distributions that the base image does not have.
 fn install(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     match own.pip()? {
         Pip::There => {}
@@ -132,7 +134,7 @@ fn install(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), D
     Ok(())
 }
 
-/// Writes the path file of lath's images.
+/// Writes the path file (`.pth`) that lath's images contain, too.
 fn find_user_base(page: &Page<'_>, text: &mut Text) {
     let python = page.request.python.python();
     let Some(folder) = python.sites().into_iter().next().map(|folder| shell_word(&folder)) else { return };

@@ -1,4 +1,4 @@
-//! The pinned distributions as a file in the image, for pip and for uv.
+//! The file with the pinned distributions, which pip or uv reads in the first stage.
 
 use super::Page;
 use super::contents::{pins, requirements};

@@ -1,4 +1,4 @@
-//! The recipe: two stages, so that the tools for installation are never in the image that ships.
+//! The recipe style: two stages, so that the final image does not contain the tools for the installation.
 
 use super::contents::{extra_packages, pins, requirements};
 use super::text::{Text, exec_form, folded, listed};
@@ -43,13 +43,14 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     finish(page, text)
 }
 
-/// Returns the folders of the user base that are copied by stage two.
+/// Returns the folders of the user base that the second stage copies.
 fn copied_folders(page: &Page<'_>) -> &'static [&'static str] {
     let names: Vec<&str> = page.ingredients.user_base_names.iter().map(String::as_str).collect();
     match names.as_slice() {
         ["lib"] => &["/lib/"],
         ["bin", "lib"] => &["/bin/", "/lib/"],
-        // Wheels can add any folder or file, such as `share`, and the names may not be known in advance.
+        // The whole user base is copied. Wheels can add other folders or files, such as `share`, and their names may be
+        // unknown.
         _ => &["/"],
     }
 }
@@ -75,7 +76,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) -> Result<(), Dockerfile
     Ok(())
 }
 
-/// Installs the distributions of servers.
+/// Installs the distributions that pip fetches from servers.
 fn fetch(page: &Page<'_>, text: &mut Text) {
     if page.is_unpinned() {
         text.why("The requested distributions, ignoring versions that Debian packages already installed.");
@@ -99,7 +100,7 @@ fn fetch(page: &Page<'_>, text: &mut Text) {
     text.run(&page.secret_mounts(), &[listed(&page.pip_install(&options), &words)]);
 }
 
-/// Writes the settings with which the image runs.
+/// Writes the instructions about the way in which the image runs.
 pub(super) fn finish(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     page.settings(text)?;
     text.why("Commands of the user base can be called by name.");

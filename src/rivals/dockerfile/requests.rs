@@ -1,5 +1,5 @@
-//! The requests that a Dockerfile needs besides the user's own, and the ingredients of a Dockerfile whose request
-//! cannot be resolved.
+//! Requests that lath derives from the user's request, and the ingredients of a Dockerfile whose request cannot be
+//! resolved.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request
     tool
 }
 
-/// Returns the request for the Debian half only.
+/// Returns a request for only the Debian half of the lock.
 pub(crate) fn request_without_wheels(request: &Request) -> Request {
     let mut debian = request.clone();
     debian.python.requirements = Vec::new();
@@ -36,8 +36,8 @@ pub(crate) fn request_without_wheels(request: &Request) -> Request {
     debian
 }
 
-/// Returns the ingredients for a request whose distributions `names` have no fitting wheel. The ingredients are the
-/// Debian half, and the program that the user named.
+/// Returns the ingredients for a request that cannot be resolved, because the distributions `names` have no fitting
+/// wheel. The ingredients are the Debian half of the lock, and the program that the user named.
 pub(crate) fn from_source(
     lock: Lock,
     names: Vec<String>,

@@ -1,8 +1,8 @@
-//! The distributions that the first stage builds from source, and the wheels that no server has, so the Dockerfile
-//! copies them.
+//! The distributions that the first stage builds from source, and the wheels that the Dockerfile copies because no
+//! server has them.
 //!
-//! pip builds each source into a wheel of `/tmp/wheels`, with the versions of the build tools that lath used. The
-//! style's own installer then installs these wheels.
+//! pip builds each source into a wheel of `/tmp/wheels`, with the versions of the build tools that lath used. Then the
+//! installer of the style, pip or uv, installs these wheels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub(super) fn has_own(ingredients: &Ingredients) -> bool {
     wheels(ingredients).any(is_own)
 }
 
-/// Returns the Debian packages that the builds need, without those that belong to pip.
+/// Returns the Debian packages that the builds need. Packages that are installed with pip are left out.
 pub(super) fn packages(ingredients: &Ingredients) -> BTreeSet<String> {
     let of_builds = builds(ingredients).flat_map(|(_, build)| build.packages.iter().cloned());
     let is_git = |build: &LockedBuild| matches!(build.from.place, BuiltPlace::Git { .. });
@@ -40,7 +40,7 @@ pub(super) fn packages(ingredients: &Ingredients) -> BTreeSet<String> {
     of_builds.chain(git).collect()
 }
 
-/// Refuses sources that no builder of Dockerfiles can read, or that pip cannot build like lath.
+/// Refuses sources that a Dockerfile cannot contain, or that pip cannot build in the same way as lath.
 pub(super) fn refuse_hopeless(page: &Page<'_>) -> Result<(), DockerfileError> {
     refuse_line_breaks(page)?;
     for wheel in wheels(page.ingredients).filter(|wheel| is_own(wheel)) {
@@ -98,8 +98,8 @@ pub(super) fn context(page: &Page<'_>) -> Result<Vec<ContextFile>, DockerfileErr
     Ok(files.into_iter().map(|(path, contents)| ContextFile { path, contents }).collect())
 }
 
-/// Writes the instructions that fill [`WHEELS`]. Sources of servers come first, because the user's own sources change
-/// more often.
+/// Writes the instructions that fill [`WHEELS`]. Sources from servers come first. The user's own sources change more
+/// often, and a change only repeats the later instructions.
 pub(super) fn build(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     write_tools(page, text);
     build_fetched(page, text);
@@ -117,14 +117,15 @@ fn write_tools(page: &Page<'_>, text: &mut Text) {
     text.run(&[], &[format!("{tools} \\\n      > {TOOLS}")]);
 }
 
-/// Returns the tools with their versions. If two builds need different versions of a tool, its version is not
-/// restricted.
+/// Returns the build tools with their versions. If two builds need different versions of a tool, the tool is left out,
+/// so that pip chooses its version.
 fn tools(ingredients: &Ingredients) -> Vec<String> {
     let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for tool in builds(ingredients).flat_map(|(_, build)| &build.tree.wheels) {
         versions.entry(&tool.name).or_default().insert(&tool.version);
     }
-    // A tool that is built itself is left out, because pip would apply the line to the built distribution, too.
+    // If the Dockerfile also builds the tool from source, the tool is left out, because pip would apply the version to
+    // that build, too.
     let is_built = |name: &str| builds(ingredients).any(|(wheel, _)| wheel.name == name);
     let single = versions.into_iter().filter(|(name, versions)| versions.len() == 1 && !is_built(name));
     single
@@ -162,8 +163,8 @@ fn build_fetched(page: &Page<'_>, text: &mut Text) {
     }
 }
 
-/// Returns a URL without the name and the password that a lock written by hand may have in it. The builder finds those
-/// in its own settings. The user of SSH, which is usually `git`, is not a secret.
+/// Returns a URL without its name and password, which a lock that a person wrote may contain. The builder gets them
+/// from its own settings. The user of an SSH URL, usually `git`, is not a secret, so it is kept.
 pub(super) fn shown(url: &str) -> String {
     let is_key = |url: &url::Url| url.scheme() == "ssh" && url.password().is_none();
     match url::Url::parse(url) {
@@ -172,7 +173,7 @@ pub(super) fn shown(url: &str) -> String {
     }
 }
 
-/// Returns the requirement for a source distribution of a server, without its hash.
+/// Returns the requirement for a source distribution that is on a server. The requirement contains no hash.
 fn fetched(wheel: &LockedWheel, build: &LockedBuild) -> Option<String> {
     let BuiltPlace::Archive { url } = &build.from.place else { return None };
     if build.from.place.path().is_some() {
@@ -225,7 +226,8 @@ fn build_local(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> 
     let mut words = Vec::new();
     for (source, (target, has_git)) in folders {
         text.line(format!("COPY {}", exec_form(&[source, format!("{target}/")])));
-        // The version depends on the history, and must not depend on the times of the copied files.
+        // The version is computed from the history of the repository. Without a reset, git would treat the copied files
+        // as changed because of their times.
         commands.extend(has_git.then(|| format!("git -C {} reset -q", shell_word(&target))));
         words.push(shell_word(&target));
     }
@@ -240,7 +242,7 @@ fn build_local(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> 
     Ok(())
 }
 
-/// Returns the call of pip that builds wheels, without the sources.
+/// Returns the command of pip that builds wheels. The caller adds the sources.
 fn pip_wheel(page: &Page<'_>, options: &[&str]) -> String {
     let trusted = page.certificates().map(|path| format!("PIP_CERT={path} ")).unwrap_or_default();
     let mut words: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
@@ -275,7 +277,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.run(&[], &[format!("{PYTHON} -m pip install {} {WHEELS}/*.whl", options.join(" "))]);
 }
 
-/// Returns the command of uv that installs these wheels.
+/// Returns the command of uv that installs the wheels of [`WHEELS`].
 fn uv_install(page: &Page<'_>) -> String {
     let broken = if page.is_externally_managed() { " --break-system-packages" } else { "" };
     format!(
@@ -292,7 +294,7 @@ fn builds(ingredients: &Ingredients) -> impl Iterator<Item = (&LockedWheel, &Loc
     ingredients.lock.platforms.iter().flat_map(|half| half.builds())
 }
 
-/// Returns the path of a wheel or a source that only this machine has.
+/// Returns the path of a wheel or a source that is on this machine. `None` if it is on a server.
 fn local_path(wheel: &LockedWheel) -> Option<PathBuf> {
     match wheel.built.as_deref().map(|build| &build.from.place) {
         Some(BuiltPlace::Folder(path)) => Some(path.clone()),

@@ -1,10 +1,11 @@
-//! The text of a Dockerfile. Above each instruction is a comment with its reason, and long instructions are folded.
+//! The text of a Dockerfile. A comment above each instruction gives the reason for it. Long instructions are split into
+//! several lines.
 //!
 //! Only syntax that every builder supports is used: no heredocs, no `# syntax=` line.
 
 use super::DockerfileError;
 
-/// A list of words is folded at this column.
+/// Lists of words are split into lines of about this number of columns.
 const WIDTH: usize = 100;
 
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Adds the reason for the next instruction.
+    /// Adds a comment with the reason for the next instruction.
     pub(super) fn why(&mut self, reason: &str) -> &mut Self {
         self.lines.push(format!("# {reason}"));
         self
@@ -47,7 +48,7 @@ impl Text {
     }
 }
 
-/// Returns a command and its words, folded into lines of at most about [`WIDTH`] columns.
+/// Returns a command and its words, split into lines of at most about [`WIDTH`] columns.
 pub(super) fn folded(command: &str, words: &[String]) -> String {
     let mut lines = vec![command.to_owned()];
     for word in words {
@@ -89,7 +90,7 @@ pub(super) fn pair(name: &str, value: &str) -> Result<String, DockerfileError> {
     Ok(format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$")))
 }
 
-/// Returns the exec form of an instruction's arguments: JSON.
+/// Returns the arguments of an instruction in exec form, which is JSON.
 pub(super) fn exec_form(words: &[String]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| serde_json::Value::from(word.as_str()).to_string()).collect();
     format!("[{}]", quoted.join(", "))

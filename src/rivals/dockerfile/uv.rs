@@ -5,7 +5,7 @@ use super::pins::{installed, write_pins};
 use super::text::{Text, folded, listed};
 use super::{Page, indexes};
 
-/// Installs uv with pip, then everything else with uv.
+/// Installs uv with pip, and then all distributions with uv.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.why("uv, pinned by version and hash.");
     let write_uv = listed("printf '%s\\n'", &uv_pins(page.ingredients));
@@ -42,7 +42,7 @@ fn command(page: &Page<'_>) -> String {
         words.push("--no-cache".to_owned());
     }
     let options = indexes::for_uv(&page.ingredients.indexes);
-    // The folder of scripts of a base's Python is not always on `PATH`.
+    // On a base image, uv runs as a module, because the folder with the scripts of its Python may not be on `PATH`.
     let uv = page.base().map_or("uv".to_owned(), |_| format!("{} -m uv", page.program()));
     let install = listed(&folded(&format!("{trusted}{uv} pip install"), &words), &options);
     format!("{install} {}", installed(page))

@@ -41,7 +41,7 @@ impl Engine {
         }
     }
 
-    /// Loads the image of an archive.
+    /// Loads the image in an archive into the engine.
     pub(crate) fn load(&self, archive: &Path) -> Result<(), EngineError> {
         let program = self.program.name();
         let ended = program::run(Command::new(program).args(["load", "--input"]).arg(archive), TRANSFER, None)
@@ -66,8 +66,8 @@ impl Engine {
         Ok(times[times.len() / 2])
     }
 
-    /// Removes the image's name, and its layers if no other image has them. If this fails, the image stays, which does
-    /// no harm.
+    /// Removes the name of the image. The engine also removes the layers that no other image has. An error is ignored,
+    /// because an image that stays does no harm.
     pub(crate) fn forget(&self, tag: &str) {
         let mut command = Command::new(self.program.name());
         let _ = program::run(command.args(["image", "rm", tag]), QUESTION, None);

@@ -19,20 +19,21 @@ use crate::model::hint::{EngineHint, Hint, Hints};
 use crate::outside::store::Store;
 use crate::rivals::model::dockerfile::{ContainerCheck, ContextContents, ContextFile, EngineProgram, Mounts};
 
-/// The time limit for requests that the engine can answer by itself.
+/// The time limit for commands that neither build nor run an image.
 const QUESTION: Duration = Duration::from_secs(60);
 /// The time limit for a check in a container.
 const CHECK: Duration = Duration::from_secs(300);
 /// The time limit for a build, which may compile the packages that it installs.
 const BUILD: Duration = Duration::from_secs(4 * 3600);
 
-/// The first Docker client without built-in BuildKit. In this version and later ones, BuildKit is the plugin `buildx`.
+/// The first version of the Docker client that contains no BuildKit. In this and later versions, the plugin `buildx`
+/// provides BuildKit.
 const DOCKER_WITH_BUILDX: u32 = 23;
 /// The first Podman and Buildah with cache mounts: major, minor.
 const PODMAN_WITH_MOUNTS: (u32, u32) = (4, 0);
 const BUILDAH_WITH_MOUNTS: (u32, u32) = (1, 24);
 
-/// How Docker builds.
+/// The builder that Docker uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DockerBuilder {
     /// The plugin.
@@ -42,7 +43,7 @@ enum DockerBuilder {
     Classic,
 }
 
-/// An engine that responded.
+/// An engine that lath has found and that works.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     program: EngineProgram,
@@ -98,14 +99,15 @@ pub(crate) struct BuildJob<'a> {
     /// The Dockerfile.
     pub(crate) text: &'a str,
     pub(crate) tag: &'a str,
-    /// The mount support that the Dockerfile is written for.
+    /// The kinds of mounts that the Dockerfile may use.
     pub(crate) mounts: Mounts,
-    /// A file with certificates: the secret `ca`, or `ca.crt` in the context if mounts are not used.
+    /// A file with certificates. The build gets it as the secret `ca`. If mounts are not used, it is the file `ca.crt`
+    /// in the build context.
     pub(crate) certificates: Option<&'a Path>,
     /// Files and directories that the Dockerfile copies, relative to the current directory.
     pub(crate) copies: &'a [PathBuf],
     pub(crate) app: Option<&'a AppRequest>,
-    /// Distributions that the Dockerfile copies.
+    /// Wheels and sources that the Dockerfile copies.
     pub(crate) context: &'a [ContextFile],
     pub(crate) store: &'a Store,
     pub(crate) uses_cache: bool,
@@ -124,11 +126,12 @@ impl Engine {
         Err(EngineError::None { tried })
     }
 
-    /// Requests a program's version and its features. The error is the second half of a sentence.
+    /// Runs the program to get its version and its features. An error is the end of a sentence that begins with the
+    /// name of the program.
     fn ask(program: EngineProgram) -> Result<Self, String> {
         let version = match program {
             EngineProgram::Docker => {
-                // The server's version is requested too, to detect an engine that is not running.
+                // The version of the server is requested, too, because this fails if the engine is not running.
                 let both = answer("docker", &["version", "--format", "{{.Client.Version}} {{.Server.Version}}"])?;
                 both.split(' ').next().unwrap_or_default().to_owned()
             }
@@ -156,12 +159,12 @@ impl Engine {
         self.program
     }
 
-    /// Returns the kinds of mounts that its builder supports.
+    /// Returns the kinds of mounts that the engine's builder supports.
     pub(crate) fn mounts(&self) -> Mounts {
         self.mounts
     }
 
-    /// Builds the image, passes on all output of the engine, and returns the time it took.
+    /// Builds the image, and passes all output of the engine to `listener`. Returns the duration of the build.
     pub(crate) fn build(&self, job: &BuildJob<'_>, listener: &dyn Listener) -> Result<Duration, EngineError> {
         let program = self.program.name();
         let context = self.context(job).map_err(|source| EngineError::Context { program, source })?;
@@ -222,7 +225,7 @@ impl Engine {
                 ContextContents::File(path) => copy(path, &target)?,
             }
         }
-        // This is the last file, because the application may have a Dockerfile of its own.
+        // The Dockerfile is written last, so that it replaces a Dockerfile among the files of the application.
         fs::write(folder.path().join("Dockerfile"), job.text)?;
         Ok(folder)
     }
@@ -257,7 +260,8 @@ impl Engine {
         program::run(command.arg(tag).args(arguments), CHECK, None).map_err(start)
     }
 
-    /// Buildah runs commands in working containers. These use the image's user and variables but not its entry point.
+    /// Runs a command in a working container of Buildah. Working containers use the image's user and variables, but not
+    /// its entry point.
     fn run_by_buildah(&self, tag: &str, entrypoint: Option<&str>, arguments: &[String]) -> io::Result<Ended> {
         let ask = |words: &[&str]| program::run(Command::new("buildah").args(words), QUESTION, None);
         let made = ask(&["from", "--pull-never", tag])?;
@@ -275,12 +279,12 @@ impl Engine {
         }
         argv.extend(arguments.iter().cloned());
         let ended = program::run(Command::new("buildah").args(["run", &container, "--"]).args(argv), CHECK, None);
-        // If the container is not removed, it only takes space.
+        // An error is ignored, because a container that stays only takes space.
         let _ = ask(&["rm", &container]);
         ended
     }
 
-    /// Returns the size of all layers together, unpacked.
+    /// Returns the sum of the unpacked sizes of all layers.
     pub(crate) fn size_bytes(&self, tag: &str) -> Result<u64, EngineError> {
         let program = self.program.name();
         let words: [&str; 4] = match self.program {
@@ -295,20 +299,21 @@ impl Engine {
         }
     }
 
-    /// Returns the digest of `image` in a registry, if the engine got it from one.
+    /// Returns the digest that `image` has in a registry. `None` if the engine did not pull the image from a registry.
     pub(crate) fn digest(&self, image: &str) -> Option<String> {
         if self.program == EngineProgram::Buildah {
             return None;
         }
         let words = ["image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", image];
         let known = answer(self.program.name(), &words).ok()?;
-        // Images that were built here have a digest too, but under a name that no registry serves.
+        // Images that the engine built have a digest, too. Their names begin with `localhost/`, which is not a
+        // registry.
         let (_, digest) = known.lines().find(|name| !name.starts_with("localhost/"))?.split_once('@')?;
         Some(digest.trim().to_owned())
     }
 }
 
-/// Returns a program's output, or half a sentence with the reason why there is none.
+/// Returns the output of a program. An error is the end of a sentence that begins with the name of the program.
 fn answer(program: &str, words: &[&str]) -> Result<String, String> {
     match program::run(Command::new(program).args(words), QUESTION, None) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err("is not installed".to_owned()),
@@ -321,7 +326,8 @@ fn answer(program: &str, words: &[&str]) -> Result<String, String> {
     }
 }
 
-/// Returns the entry point from the output of `buildah inspect`. Buildah's templates cannot output JSON.
+/// Returns the entry point from the output of `buildah inspect`. The whole output is read, because a template of
+/// Buildah cannot print the entry point as JSON.
 fn entrypoint_of(inspected: &str) -> Vec<String> {
     let document: serde_json::Value = serde_json::from_str(inspected).unwrap_or_default();
     let words = document.pointer("/OCIv1/config/Entrypoint").and_then(serde_json::Value::as_array);
@@ -348,7 +354,7 @@ fn bytes(text: &str) -> Option<u64> {
     number.parse::<f64>().ok().map(|number| (number * scale).round() as u64)
 }
 
-/// Unpacks the archive that lath made of a folder. The first part of each path is left out.
+/// Unpacks the archive of a folder that lath wrote. The first component of each path is left out.
 fn unpack(archive: &Path, to: &Path) -> io::Result<()> {
     for entry in tar::Archive::new(io::BufReader::new(fs::File::open(archive)?)).entries()? {
         let mut entry = entry?;
@@ -356,7 +362,7 @@ fn unpack(archive: &Path, to: &Path) -> io::Result<()> {
         fs::create_dir_all(target.parent().unwrap_or(to))?;
         entry.unpack(target)?;
     }
-    // The archive contains no empty folders, but git needs some.
+    // The archive contains no empty folders, but git refuses a repository without these two.
     if to.join(".git").is_dir() {
         for folder in [".git/refs/heads", ".git/objects"] {
             fs::create_dir_all(to.join(folder))?;

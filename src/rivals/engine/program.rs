@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::event::{Event, Listener};
 
-/// An error repeats this number of lines from the end of a failed program's output.
+/// The number of lines that an error shows from the end of a failed program's output.
 const TAIL_LINES: usize = 20;
 
 /// The maximum length of a line in bytes. Without a limit, a program that writes no line breaks could fill the memory.
@@ -16,7 +16,7 @@ const LINE_BYTES: u64 = 1 << 16;
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// How a program ended, and its last output.
+/// The end of a program, its output on stdout, and its last lines.
 #[derive(Debug, Clone)]
 pub(super) struct Ended {
     pub(super) status: Option<ExitStatus>,
@@ -31,7 +31,7 @@ impl Ended {
         self.status.is_some_and(|status| status.success())
     }
 
-    /// Describes the end: `ended with exit code 1`.
+    /// Returns the end of the program in words, such as `ended with exit code 1`.
     pub(super) fn how(&self) -> String {
         match self.status.map(|status| status.code()) {
             None => "did not end in time".to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn 
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(Some(status)),
                 Ok(None) if began.elapsed() > limit => {
-                    // The program may have ended by itself in the meantime, so an error is ignored.
+                    // An error is ignored, because it only means that the program has ended by itself.
                     let _ = child.kill();
                     break child.wait().map(|_| None);
                 }
@@ -70,7 +70,7 @@ pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn 
     Ok(Ended { status: status?, stdout: said, tail: Vec::from(tail).join("\n") })
 }
 
-/// Reads lines to the end, and returns them if there is no listener.
+/// Reads all lines of `pipe`. If there is a listener, passes the lines to it, and otherwise returns them.
 fn hear(pipe: impl Read, tail: &Mutex<VecDeque<String>>, listener: Option<&dyn Listener>) -> String {
     let mut reader = BufReader::new(pipe);
     let mut all = String::new();
@@ -81,7 +81,7 @@ fn hear(pipe: impl Read, tail: &Mutex<VecDeque<String>>, listener: Option<&dyn L
             Ok(_) => {}
         }
         let line = String::from_utf8_lossy(&bytes);
-        // If a progress bar overwrites itself, only its last state is kept.
+        // A progress bar overwrites its line after `\r`. Only its last state is kept.
         let line = line.trim_end().rsplit('\r').next().unwrap_or_default().to_owned();
         if line.is_empty() {
             continue;

@@ -1,19 +1,19 @@
-//! A comparison of four images of the same program: their sizes, and the contents that make them up.
+//! A comparison of four images of the same program: their sizes and their contents.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The four ways to make an image of the same program.
+/// The four ways to make an image of a program: three styles of Dockerfiles, and lath.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Way {
-    /// One stage with everything in it.
+    /// A Dockerfile with one stage, which contains everything.
     Fat,
-    /// Two stages, as written by hand.
+    /// A Dockerfile with two stages, as people write it.
     Recipe,
-    /// Two stages, carefully minimised.
+    /// A Dockerfile with two stages, made as small as possible.
     Lean,
     /// lath's own image.
     Lath,
@@ -30,7 +30,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// The purpose of bytes in an image.
+/// The purpose of a file in an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Content {
@@ -39,7 +39,7 @@ pub(crate) enum Content {
     /// The interpreter and its standard library.
     Python,
     Bytecode,
-    /// Libraries and programs of Debian that are of no other kind.
+    /// Libraries and programs of Debian that none of the other kinds contains.
     System,
     Shell,
     Documentation,
@@ -108,10 +108,10 @@ impl fmt::Display for Content {
     }
 }
 
-/// Number of bytes by purpose.
+/// The number of bytes for each purpose.
 pub(crate) type Contents = BTreeMap<Content, u64>;
 
-/// How the base image of the Dockerfiles configures apt's caches and lists.
+/// The configuration of apt's caches and lists in the base image of the Dockerfiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AptHabits {
@@ -128,7 +128,7 @@ pub(crate) enum AptHabits {
 pub(crate) struct BuildTimes {
     /// A build with nothing cached except the base image.
     pub(crate) uncached_ms: u64,
-    /// A second build, with the caches that the first one left.
+    /// A second build, which uses the caches that the first build wrote.
     pub(crate) cached_ms: u64,
 }
 
@@ -136,7 +136,7 @@ pub(crate) struct BuildTimes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ComparedImage {
     pub(crate) way: Way,
-    /// Whether the image was built and measured. If not, its sizes are computed from the archive's metadata.
+    /// Whether the image was built and measured. If not, its sizes are computed.
     pub(crate) is_measured: bool,
     /// The size of all files of all layers, like `docker images` reports it.
     pub(crate) raw_bytes: u64,
@@ -146,7 +146,7 @@ pub(crate) struct ComparedImage {
     pub(crate) debian_packages: u64,
     pub(crate) distributions: u64,
     pub(crate) contents: Contents,
-    /// Present if the image was built on this machine.
+    /// The build times. `None` if the image was not built.
     pub(crate) build: Option<BuildTimes>,
     /// The median time of the check in a container, including the time that the engine takes.
     pub(crate) start_ms: Option<u64>,
@@ -165,7 +165,7 @@ impl ComparedImage {
     }
 }
 
-/// The compared images, and the circumstances of the comparison.
+/// The compared images, with the program, the base and the platform for which they were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Comparison {
     /// The program and its version: `pre-commit 4.7.0`.
@@ -177,7 +177,7 @@ pub(crate) struct Comparison {
     pub(crate) habits: AptHabits,
     /// The check that `start_ms` measures. `None` if nothing was run.
     pub(crate) check: Option<String>,
-    /// In the order of [`Way`], starting with `Fat`.
+    /// The images, in the order of [`Way`].
     pub(crate) images: Vec<ComparedImage>,
 }
 

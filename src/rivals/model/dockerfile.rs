@@ -1,4 +1,4 @@
-//! The request for a Dockerfile, and the values that it is written from.
+//! The request for a Dockerfile, and the values from which a Dockerfile is written.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -20,23 +20,23 @@ use crate::model::user_base::UserBase;
 pub(crate) struct Lock {
     pub(crate) python: PythonVersion,
     pub(crate) base: ReleaseRequest,
-    /// One for each requested platform, in that order.
+    /// The lock of each requested platform, in the order of the request.
     pub(crate) platforms: NonEmpty<PlatformLock>,
 }
 
-/// The user base in the recipe style if the user named none.
+/// The default user base of the styles `Recipe` and `Fat`.
 pub(crate) const RECIPE_USER_BASE: &str = "/tmp/theuserbase";
 
 /// The style of a Dockerfile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Style {
-    /// Two stages, as written by hand: `pip install --user`, then two directories and `python3-minimal` on a clean
-    /// base.
+    /// Two stages, as people write them. The first stage runs `pip install --user`. The second stage has a clean base,
+    /// `python3-minimal` and two directories that are copied from the first stage.
     Recipe,
-    /// Two stages like `Recipe`, but done carefully: hashes, no recommended packages, no leftovers, no root.
+    /// Two stages like `Recipe`, but with hashes, and without recommended packages, leftover files and root.
     Lean,
-    /// Lean, with uv in the first stage.
+    /// Like `Lean`, but uv installs the distributions in the first stage.
     Uv,
     /// One stage with everything in it, for comparison.
     Fat,
@@ -54,7 +54,8 @@ pub(crate) enum Mounts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DockerfileRequest {
     pub(crate) style: Style,
-    /// The image after `FROM`, with its digest if known: `debian:trixie`, `ubuntu:22.04@sha256:...`.
+    /// The image after `FROM`, such as `debian:trixie`. If its digest is known, it is part of the name:
+    /// `ubuntu:22.04@sha256:...`.
     pub(crate) from: String,
     /// The directory for executables and libraries (`PYTHONUSERBASE`).
     pub(crate) user_base: UserBase,
@@ -65,22 +66,22 @@ pub(crate) struct DockerfileRequest {
     pub(crate) context: PathBuf,
 }
 
-/// The values that a Dockerfile is written from: the result of resolving the request.
+/// The values from which a Dockerfile is written. They are the result of resolving the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ingredients {
     pub(crate) lock: Lock,
-    /// Distributions that have no fitting wheel. If there are any, the request cannot be resolved without building. In
-    /// that case the lock has no wheels, and pip resolves while it builds the image.
+    /// Distributions that have no fitting wheel and that lath cannot build. If there are any, the lock has no wheels,
+    /// and pip chooses the versions while the engine builds the image.
     pub(crate) without_wheels: Vec<String>,
-    /// uv itself for each platform of the lock. Empty if the style does not use uv.
+    /// The wheel of uv for each platform of the lock. Empty if the style does not use uv.
     pub(crate) uv: Vec<LockedWheel>,
     pub(crate) indexes: AllIndexes,
-    /// The names directly below the user base after the installation: `bin`, `lib`, `share`. Empty if they are not
-    /// known in advance.
+    /// The names of the files and folders at the top of the user base after the installation, such as `bin`, `lib` and
+    /// `share`. Empty if they are not known before the build.
     pub(crate) user_base_names: BTreeSet<String>,
     /// The console scripts of the wheels, sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
-    /// In exec form. Empty if there are several scripts and the user named none.
+    /// The entry point in exec form. Empty if there are several scripts and the user chose none.
     pub(crate) entrypoint: Vec<String>,
     pub(crate) cmd: Vec<String>,
     /// The variables of lath's image, each `NAME=VALUE`.
@@ -92,11 +93,11 @@ pub(crate) struct Ingredients {
 pub(crate) struct Dockerfile {
     pub(crate) text: String,
     pub(crate) checks: Vec<ContainerCheck>,
-    /// The distributions that the Dockerfile copies.
+    /// The wheels and sources that the Dockerfile copies.
     pub(crate) context: Vec<ContextFile>,
 }
 
-/// A distribution in the build context of a Dockerfile.
+/// A wheel or a source in the build context of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContextFile {
     /// The path, relative to the build context.
@@ -106,9 +107,10 @@ pub(crate) struct ContextFile {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ContextContents {
-    /// A folder, as an archive in the store. The files of the archive are below a single folder.
+    /// A source folder, as the digest of an archive in the store. The archive contains one folder, and all files are
+    /// below it.
     Folder(Digest),
-    /// A wheel or a source distribution of this machine.
+    /// A wheel or a source distribution that is a file of this machine.
     File(PathBuf),
 }
 
@@ -117,9 +119,9 @@ pub(crate) enum ContextContents {
 pub(crate) struct ContainerCheck {
     /// The command as a user would type it inside the container: `pre-commit --version`.
     pub(crate) name: String,
-    /// Replaces the image's own entry point.
+    /// A program that runs instead of the image's entry point.
     pub(crate) entrypoint: Option<String>,
-    /// Arguments after the image's name, one list per attempt. The check passes if one attempt succeeds.
+    /// The arguments of the command, one list per attempt. The check passes if one attempt succeeds.
     pub(crate) attempts: Vec<Vec<String>>,
 }
 
@@ -133,7 +135,7 @@ pub(crate) enum EngineProgram {
 }
 
 impl EngineProgram {
-    /// In the order in which they are tried.
+    /// All programs, in the order in which lath tries them.
     pub(crate) const ALL: [Self; 3] = [Self::Docker, Self::Podman, Self::Buildah];
 
     pub(crate) fn name(self) -> &'static str {
@@ -145,13 +147,12 @@ impl EngineProgram {
     }
 }
 
-/// How a Dockerfile is built.
+/// The request to build a Dockerfile with an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EngineRequest {
-    /// The first program that responds is used for the build.
+    /// The programs to try. The first one that works builds the Dockerfile.
     pub(crate) programs: Vec<EngineProgram>,
-    /// The mount support that the Dockerfile must be written for. `None` means the mount support of the engine's
-    /// builder.
+    /// The kinds of mounts that the Dockerfile may use. `None` means the kinds that the engine's builder supports.
     pub(crate) mounts: Option<Mounts>,
     /// A file with certificates.
     pub(crate) certificates: Option<PathBuf>,
@@ -164,7 +165,7 @@ pub(crate) struct EngineReceipt {
     pub(crate) program: EngineProgram,
     pub(crate) dockerfile: String,
     pub(crate) build: Duration,
-    /// The size of all layers together, unpacked.
+    /// The sum of the unpacked sizes of all layers.
     pub(crate) size_bytes: u64,
     /// The checks that passed.
     pub(crate) checks: Vec<String>,

@@ -1,4 +1,4 @@
-//! The types of the Docker side: plain values.
+//! The types of `rivals`, which are plain values.
 
 pub(crate) mod comparison;
 pub(crate) mod dockerfile;

@@ -10,10 +10,10 @@ use crate::model::image_path::ImagePath;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::Store;
 
-/// The user that runs the program by default.
+/// The ID of the user that runs the program by default.
 pub(super) const USER: u32 = 65532;
 
-/// Its name, and the name of its group.
+/// The name of the user [`USER`] and of its group.
 const APP: &str = "app";
 
 /// The first ID for accounts of packages (Debian policy, 9.2.2).
@@ -30,8 +30,8 @@ pub(super) struct Account {
     creates_home: bool,
 }
 
-/// Writes both files, numbers the accounts of `packages` in order, and creates their home directories. Returns the
-/// numbers of all users.
+/// Writes both files. The accounts of `packages` get consecutive IDs, in their order. Creates the home directories of
+/// these accounts. Returns the IDs of all users.
 pub(super) fn write(
     tree: &mut Tree,
     packages: &[Account],
@@ -52,7 +52,7 @@ pub(super) fn write(
     let mut taken: BTreeSet<&str> = accounts::users().iter().map(|user| user.name.as_str()).collect();
     taken.extend(accounts::groups().iter().map(|group| group.name.as_str()));
     taken.insert(APP);
-    // 100 is the group `users`.
+    // The ID 100 is not used, because it is the ID of the group `users`.
     let mut id = FIRST_SYSTEM_ID + 1;
     for account in packages {
         if !taken.insert(&account.name) {
@@ -76,7 +76,7 @@ pub(super) fn write(
 }
 
 /// Adds the accounts of `packages` to the files of a base image. If no account is missing, the files stay as they are.
-/// Returns the numbers of all users.
+/// Returns the IDs of all users.
 pub(super) fn add(
     tree: &mut Tree,
     packages: &[Account],
@@ -124,14 +124,15 @@ fn numbers(text: &str) -> BTreeMap<String, u32> {
     text.lines().filter_map(number).collect()
 }
 
-/// Returns whether every image has a user or group of this name.
+/// Returns whether every image has a user or a group with this name.
 pub(super) fn is_standard(name: &str) -> bool {
     name == "root"
         || accounts::users().iter().any(|user| user.name == name)
         || accounts::groups().iter().any(|group| group.name == name)
 }
 
-/// Returns the account that one command creates: `adduser`, `addgroup`, `useradd` or `groupadd` with a known name.
+/// Returns the account that a command creates. The command is `adduser`, `addgroup`, `useradd` or `groupadd`, and the
+/// name of the account must be known.
 pub(super) fn of_command(command: &Command) -> Option<Account> {
     const WITH_VALUE: [&str; 14] = [
         "--home",
@@ -181,8 +182,8 @@ pub(super) fn of_command(command: &Command) -> Option<Account> {
     Some(account)
 }
 
-/// Returns an account without creating its home directory: a user if `home` is given, otherwise a group. `None` if the
-/// name or the home cannot be used.
+/// Returns an account for which no home directory is created. It is a user if `home` is given, and otherwise a group.
+/// `None` if the name or the home cannot be used.
 pub(super) fn without_new_home(name: &str, home: Option<&str>) -> Option<Account> {
     let account = || Account { name: name.to_owned(), home: home.map(str::to_owned), creates_home: false };
     is_usable(name, home.unwrap_or("/")).then(account)

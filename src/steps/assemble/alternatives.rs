@@ -1,5 +1,5 @@
-//! Links that `update-alternatives` would create: name -> `/etc/alternatives/name` -> the alternative of highest
-//! priority.
+//! The links that `update-alternatives` would create. The link of a name refers to `/etc/alternatives/NAME`, and this
+//! link refers to the alternative with the highest priority.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::shell::Command;
 use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::tree::{Node, Origin, Tree};
 
-/// One `--install LINK NAME PATH PRIORITY` with its `--slave LINK NAME PATH`s.
+/// The arguments `--install LINK NAME PATH PRIORITY` of one command, with all its `--slave LINK NAME PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Alternative {
     priority: i64,
@@ -24,7 +24,8 @@ struct Linked {
     target: String,
 }
 
-/// Returns the alternative that a command installs. `None` if its name, its priority or one of its paths is unknown.
+/// Returns the alternative that a command installs. `None` if the name, the priority or a path of the alternative is
+/// unknown.
 pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Alternative> {
     let words: Vec<&str> = command.words.iter().map(|word| word.as_deref().unwrap_or_default()).collect();
     let at = |index: usize| {

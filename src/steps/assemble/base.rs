@@ -1,4 +1,4 @@
-//! The files that every image needs: links, accounts, certificates, and the setup by which Python finds the user base.
+//! The files that every image needs: links, accounts, certificates, and the files by which Python finds the user base.
 
 use super::accounts::USER;
 use super::{AssembleError, on_base, write_bytes, write_text};
@@ -16,7 +16,7 @@ const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files
 const ENV: &str = include_str!("env.py");
 
 /// Creates the paths that must exist before any package is placed: the links of the merged `/usr`, mount points, `/tmp`
-/// and the user's home.
+/// and the home directory of the user.
 pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Result<(), AssembleError> {
     tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
     for name in MERGED {
@@ -37,7 +37,7 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Resu
         tree.insert(ImagePath::parse(path)?, Node { mode, ..Node::directory(Origin::Lath) });
     }
     tree.insert(ImagePath::parse(&request.user_base.bin())?, Node::directory(Origin::Lath));
-    // An engine may run the image as any user. Every user has this home directory and may write to it.
+    // An engine may run the image as any user. So every user has this home directory and may write to it.
     let home = Node { mode: 0o1777, owner: USER, ..Node::directory(Origin::Lath) };
     tree.insert(ImagePath::parse("/home/app")?, home);
     Ok(())
@@ -62,8 +62,8 @@ pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Stor
     if tree.find("/etc/debian_version").is_none() && request.release.distribution == Distribution::Debian {
         write_text(tree, "/etc/debian_version", &debian_version(request), store)?;
     }
-    // Ubuntu's `ldconfig` is a shell script, but the image may lack a shell. So the name leads to the program that the
-    // script runs.
+    // Ubuntu's `ldconfig` is a shell script, but the image may lack a shell. So `ldconfig` becomes a link to the
+    // program that the script runs.
     if tree.find("/usr/sbin/ldconfig.real").is_some() {
         tree.insert(ImagePath::parse("/usr/sbin/ldconfig")?, Node::link("ldconfig.real", Origin::Lath));
     }
@@ -82,7 +82,8 @@ fn link_where_missing(tree: &mut Tree, path: &str, target: &str) -> Result<(), A
     Ok(())
 }
 
-/// Returns the text of `/etc/os-release` (os-release(5)), as in the distribution's own package base-files.
+/// Returns the text of `/etc/os-release` (os-release(5)), which is the same as in the distribution's package
+/// base-files.
 fn os_release(request: &AssembleRequest<'_>) -> String {
     let suite = &request.release.suite;
     let known = release(request);
@@ -114,7 +115,7 @@ fn os_release(request: &AssembleRequest<'_>) -> String {
     )
 }
 
-/// Returns `/etc/debian_version`, by which some scanners identify the release.
+/// Returns the text of `/etc/debian_version`, by which some scanners identify the release.
 fn debian_version(request: &AssembleRequest<'_>) -> String {
     let known = release(request);
     let name = known.map_or(&request.release.suite, |release| release.number.as_ref().unwrap_or(&release.title));
@@ -125,7 +126,8 @@ fn release(request: &AssembleRequest<'_>) -> Option<&'static Release> {
     releases::find(request.release.distribution, &request.release.suite)
 }
 
-/// Writes the bundle that `update-ca-certificates` creates, with links at the paths that OpenSSL and others use.
+/// Writes the bundle of certificates that `update-ca-certificates` would create. Also adds links at the paths that
+/// OpenSSL and other programs use.
 fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleError> {
     let mut bundle = Vec::new();
     for (path, node) in &tree.nodes {
@@ -144,7 +146,7 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     write_bytes(tree, "/etc/ssl/certs/ca-certificates.crt", &bundle, 0o644, store)?;
     link_where_missing(tree, "/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")?;
-    // These paths are used by programs that were built for other distributions: programs in Go and Rust, and the
+    // Programs that were built for other distributions use these paths. Examples are programs in Go and Rust, and the
     // OpenSSL in wheels.
     link_where_missing(tree, "/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
@@ -209,7 +211,7 @@ mod tests {
         VERSION_CODENAME=trixie
         ID=debian
         "#);
-        // Debian's own files of both releases have these lines.
+        // Debian's `os-release` has these lines in both releases.
         let unreleased = identity(Distribution::Debian, "forky");
         insta::assert_snapshot!(unreleased, @r#"
         PRETTY_NAME="Debian GNU/Linux forky/sid"

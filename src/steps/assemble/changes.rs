@@ -1,4 +1,4 @@
-//! Directories, links and copies that maintainer scripts would make.
+//! The directories, links, copies, owners and permissions that maintainer scripts would make.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// Returns the path that the change creates, if there is one.
+    /// Returns the path that the change creates. `None` if the change creates no path.
     pub(super) fn created(&self) -> Option<&str> {
         match self {
             Self::Directory { path, .. } | Self::Link { path, .. } | Self::Copy { to: path, .. } => Some(path),
@@ -73,7 +73,7 @@ pub(super) fn of_command(command: &Command) -> Option<Vec<Change>> {
         ("ln", [target, path]) if option("-s").is_some() => {
             vec![Change::Link { path: (*path).to_owned(), target: (*target).to_owned() }]
         }
-        // A mode such as `g+w` is ignored, because it only matters to the accounts of services.
+        // A mode such as `g+w` is ignored, because such a mode only matters for the accounts of services.
         ("chmod", [mode, paths @ ..]) => {
             octal(mode).map_or(Vec::new(), |mode| each(paths, &|path| Change::Mode { path, mode }))
         }
@@ -97,7 +97,7 @@ type Options<'a> = Vec<(&'a str, &'a str)>;
 /// Splits the arguments into options with their values, and the rest. In a word such as `-rf`, each letter is an
 /// option.
 fn options<'a>(program: &str, arguments: &[&'a str]) -> Option<(Options<'a>, Vec<&'a str>)> {
-    // Letters that are followed by a value.
+    // The letters of the options that have a value.
     let with_value = match program {
         "mkdir" => "m",
         "install" => "mog",
@@ -134,7 +134,7 @@ fn options<'a>(program: &str, arguments: &[&'a str]) -> Option<(Options<'a>, Vec
     Some((options, rest))
 }
 
-/// The options that matter here.
+/// The options that affect the changes.
 const LETTERS: [&str; 5] = ["-d", "-g", "-m", "-o", "-s"];
 
 /// Returns the short form of a long option.
@@ -149,11 +149,11 @@ fn short(option: &str) -> &str {
     }
 }
 
-/// Makes the changes. A change that is not possible is left out, because the script did not run in this image and may
-/// be wrong about it.
+/// Makes the changes. A change that is not possible is left out. The script did not run in this image, and may expect
+/// files that the image does not have.
 ///
-/// Files of packages keep their owner, and permissions are only added to them. The reason: scripts reserve
-/// configuration files for the account of a service, but a program in an image runs as another user. Setuid bits are
+/// Files of packages keep their owner. Permissions are added to them, but never removed. The reason: scripts reserve
+/// configuration files for the account of a service, but the program in an image runs as another user. Setuid bits are
 /// never set.
 pub(super) fn make(tree: &mut Tree, changes: &[(Change, Origin)], accounts: &BTreeMap<String, u32>) {
     for (change, origin) in changes {
@@ -201,14 +201,14 @@ fn add(tree: &mut Tree, path: &str, node: Node) {
     }
 }
 
-/// Returns a new path with the links in its directory resolved. `None` if the path is not absolute, leads outside of
-/// the tree, or would be below a file.
+/// Returns the place of a new path, after the links in its parent directories were resolved. `None` if the path is not
+/// absolute, leads outside of the tree, or would be below a file.
 fn place(tree: &Tree, path: &str) -> Option<ImagePath> {
     if !path.starts_with('/') || path.contains(['*', '?', '[']) {
         return None;
     }
     let path = ImagePath::parse(&usr_merged(path)).ok()?;
-    // Nothing is added to the directories of the kernel, because they are empty in every image.
+    // Nothing is added to `/proc`, `/sys` and `/dev`, because these directories are empty in every image.
     if ["/proc", "/sys", "/dev"].iter().any(|directory| path.is_within(directory)) || path == ImagePath::root() {
         return None;
     }

@@ -1,5 +1,5 @@
-//! Files of Debian packages: moved into the merged `/usr`, with their alternatives and an entry for scanners. No
-//! maintainer script runs.
+//! Places the files of Debian packages into the merged `/usr`. Also collects their alternatives, and writes an entry
+//! for scanners. No maintainer script runs.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use crate::outside::store::Store;
 /// Paths that several packages contain with different contents.
 #[derive(Default)]
 pub(super) struct Conflicts {
-    /// `Replaces` of each package, by its name (Debian Policy, section 7.6.1).
+    /// For the name of each package, its field `Replaces` (Debian Policy, section 7.6.1).
     replaces: BTreeMap<String, Vec<Relation>>,
-    /// Pairs of packages, each with the paths that both contain. Neither package of a pair replaces the other. The
-    /// package that was placed first is the first one of the pair.
+    /// Pairs of packages, each with the paths that both contain. Neither package of a pair declares that it replaces
+    /// the other. The first package of a pair was placed first.
     paths: BTreeMap<(String, String), Vec<ImagePath>>,
 }
 
-/// Which of two packages provides the file at a path.
+/// The one of two packages whose file is at a path in the image.
 #[derive(Debug, PartialEq, Eq)]
 enum Owner {
     Earlier,
@@ -60,7 +60,7 @@ impl Conflicts {
         }
     }
 
-    /// Returns one sentence for each pair of packages.
+    /// Returns one sentence for each pair of packages that contain the same paths.
     pub(super) fn notes(self) -> Vec<String> {
         let sentence = |((earlier, later), paths): ((String, String), Vec<ImagePath>)| {
             let more = match paths.len() - 1 {
@@ -112,7 +112,7 @@ pub(super) fn place(
         let node = Node { kind: entry.kind.clone(), mode, owner: 0, group: None, origin: origin.clone(), kept: None };
         assembly.tree.insert(path, node);
     }
-    // Scanners read this form in images without a package manager.
+    // In images without a package manager, scanners read one such file for each package.
     let status = deb.control.trim_end().to_owned() + "\n";
     write_text(&mut assembly.tree, &format!("/var/lib/dpkg/status.d/{name}"), &status, store)?;
     for (file, text) in &deb.control_files {
@@ -123,7 +123,7 @@ pub(super) fn place(
     Ok(())
 }
 
-/// Returns whether the `postinst` of a package can be ignored.
+/// Returns whether lath can ignore the `postinst` of the package `name`.
 pub(super) fn is_known(name: &str) -> bool {
     let is_python = ["python3.", "libpython3."].iter().any(|prefix| name.starts_with(prefix));
     is_python || packages::has_idle_script(name)
@@ -146,7 +146,8 @@ mod tests {
                 control: format!("Package: {name}\nReplaces: {replaces}\nVersion: 1.0\n"),
                 scripts: Vec::new(),
                 control_files: Vec::new(),
-                // One path is from before usrmerge, the other one from after it.
+                // Package `a` has its file in `/bin`, and the other package has its file in `/usr/bin`. With the merged
+                // `/usr`, both are the same directory.
                 entries: vec![
                     entry("usr/bin", &Kind::Directory),
                     entry(if name == "a" { "bin/x" } else { "usr/bin/x" }, &file),

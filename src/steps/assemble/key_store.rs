@@ -1,5 +1,5 @@
-//! `/etc/ssl/certs/java/cacerts`: the key store with the certificates that Java trusts. It is like the one that
-//! ca-certificates-java writes.
+//! `/etc/ssl/certs/java/cacerts`: the key store with the certificates that Java trusts. The package
+//! ca-certificates-java writes the same file.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,12 +10,13 @@ use crate::model::tree::Tree;
 use crate::outside::store::Store;
 
 const KEY_STORE: &str = "/etc/ssl/certs/java/cacerts";
-/// The folder of the program that writes the key store if its package, ca-certificates-java, is installed. lath runs no
-/// maintainer script, so it writes the key store itself.
+/// The folder of ca-certificates-java's program, which writes the key store when the package is installed. lath does
+/// not run this program, so it writes the key store itself.
 const WRITER: &str = "/usr/share/ca-certificates-java";
-/// The password that every Java has for this file. It is not secret, and only serves to detect damage to the file.
+/// The password with which every Java opens this file. It is not secret: Java uses it only to detect damage to the
+/// file.
 const PASSWORD: &str = "changeit";
-/// The time of every entry, in milliseconds: 1980-01-01.
+/// The creation time of every entry, in milliseconds since 1970: 1980-01-01.
 const CREATED: u64 = 315_532_800_000;
 
 /// Writes the key store if the tree contains ca-certificates-java.
@@ -45,7 +46,7 @@ fn der(pem: &str) -> Option<Vec<u8>> {
     STANDARD.decode(body.split_whitespace().collect::<String>()).ok()
 }
 
-/// Returns a key store in Java's own format, with trusted certificates only.
+/// Returns a key store in Java's own format (JKS), which contains only trusted certificates.
 ///
 /// All numbers are big-endian: magic, version 2, number of entries. Each entry: the number 2 (a certificate), alias,
 /// time, type, length, bytes. The file ends with the SHA-1 of the password in UTF-16, the words `Mighty Aphrodite`, and
@@ -103,7 +104,7 @@ mod tests {
              0005582e3530390000000401020304"
         );
         // The checksum was computed with `sha1sum` over three parts: the output of `printf changeit | iconv -t
-        // UTF-16BE`, the words, and the content above.
+        // UTF-16BE`, the words `Mighty Aphrodite`, and all bytes before the checksum.
         assert_eq!(hex::encode(checksum), "d2fb4cdd415fb0d508834630944d4e109c46c60d");
     }
 }

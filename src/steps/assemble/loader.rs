@@ -28,7 +28,8 @@ pub(super) fn write_cache(
                 && (path.file_name().starts_with("lib") || path.file_name().starts_with("ld-"));
             let soname = if is_library { soname(path, facts.of(node), architecture)? } else { None };
             let Some(soname) = soname.filter(|soname| !soname.contains('/')) else { continue };
-            // The loader opens the path of the SONAME. If this path does not exist, ldconfig creates it as a link.
+            // The loader opens a library at the path with its SONAME. If this path does not exist, ldconfig creates it
+            // as a link to the library.
             let link = ImagePath::parse(&format!("{directory}/{soname}"))?;
             libraries.entry(soname).or_insert_with(|| link.as_str().to_owned());
             if !tree.nodes.contains_key(&link) {
@@ -44,9 +45,9 @@ pub(super) fn write_cache(
     write_bytes(tree, "/etc/ld.so.cache", &bytes, 0o644, store)
 }
 
-/// Returns the directories that ldconfig searches: first those that the files of `ld.so.conf.d` name, in their order,
-/// then the default directories of the loader. A directory in `/lib` is returned as the corresponding one in
-/// `/usr/lib`.
+/// Returns the directories that ldconfig searches. First come the directories in the files of `ld.so.conf.d`, in the
+/// order of the files, and then the default directories of the loader. For a directory in `/lib`, the corresponding
+/// directory in `/usr/lib` is returned.
 fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result<Vec<String>, AssembleError> {
     let triplet = architecture.triplet();
     let mut directories = Vec::new();

@@ -1,5 +1,5 @@
-//! Parts -> tree: puts each file in its place, and writes the files that maintainer scripts would create, because these
-//! never run.
+//! Parts -> tree: puts each file in its place. Maintainer scripts never run, so lath writes the files that they would
+//! create.
 
 mod accounts;
 mod alternatives;
@@ -139,7 +139,8 @@ fn add_files_of_user(
     if let Some(workdir) = request.workdir
         && assembly.tree.find(workdir.as_str()).is_none()
     {
-        // An engine would create a missing work directory, but it cannot do so if the root file system is read-only.
+        // If the work directory is missing, an engine creates it. But the engine cannot create it if the root file
+        // system is read-only.
         assembly.tree.insert(workdir.clone(), Node::directory(Origin::Lath));
     }
     Ok(())

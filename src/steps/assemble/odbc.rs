@@ -15,7 +15,7 @@ pub(super) fn of_command(command: &Command) -> Option<String> {
     (is_registered && file.starts_with('/')).then(|| (*file).to_owned())
 }
 
-/// Adds the drivers of `files` to the list. If a driver is already there, it stays.
+/// Adds the drivers of `files` to the list. A driver that the list contains already stays as it is.
 pub(super) fn register(tree: &mut Tree, files: &[String], store: &Store) -> Result<(), AssembleError> {
     if files.is_empty() {
         return Ok(());
@@ -33,7 +33,7 @@ pub(super) fn register(tree: &mut Tree, files: &[String], store: &Store) -> Resu
     if text.is_empty() { Ok(()) } else { write_text(tree, LIST, &text, store) }
 }
 
-/// Returns the sections of a template, each with its lines `KEY=VALUE`.
+/// Returns the sections of a file with drivers: the name of each section, and its lines `KEY=VALUE`.
 fn sections(text: &str) -> Vec<(String, String)> {
     let mut sections: Vec<(String, String)> = Vec::new();
     for line in text.lines().map(str::trim) {

@@ -1,5 +1,5 @@
-//! Everything that lath adds to a base image. The paths of the base image stay as they are, unless an added package
-//! needs another file at such a path.
+//! Everything that lath adds to a base image. A path of the base image is changed only if an added package needs
+//! another file at this path.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use crate::model::image_path::{ImagePath, MERGED};
 use crate::model::request::{AssembleRequest, OnBase};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// How many replaced paths a note names.
+/// The maximum number of replaced paths in a note.
 const NAMED: usize = 3;
 
 /// The files that lath writes only if an added package changes their contents.
 const OWN_FILES: [&str; 3] = ["/etc/group", "/etc/ld.so.cache", "/etc/passwd"];
 
-/// Starts with the files of the base image. Then creates the paths that every image has, if the base image lacks them.
+/// Starts with the files of the base image. Then adds the paths that every image has and that the base image lacks.
 pub(super) fn lay_ground(
     assembly: &mut Assembly,
     base: OnBase<'_>,
@@ -37,7 +37,7 @@ pub(super) fn lay_ground(
     }
     add(tree, &request.user_base.bin(), Node::directory(Origin::Lath))?;
     if base.home().is_none() {
-        // Any user that runs the image has this home directory and may write to it.
+        // An engine may run the image as any user. So every user has this home directory and may write to it.
         let home = Node { mode: 0o1777, owner: USER, ..Node::directory(Origin::Lath) };
         add(tree, "/home/app", home)?;
     }
@@ -53,7 +53,7 @@ fn add(tree: &mut Tree, path: &str, node: Node) -> Result<(), AssembleError> {
     Ok(())
 }
 
-/// Returns the path of `folder` with the links of the tree resolved. The last directories may be missing.
+/// Returns the path of `folder` with the links of the tree resolved. Directories at the end of the path may be missing.
 pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleError> {
     let path = ImagePath::parse(folder)?;
     let mut above = Some(path.clone());
@@ -67,15 +67,16 @@ pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleEr
     Ok(path)
 }
 
-/// Restores nodes of the base image. A node is restored if lath or a package replaced it by an equal node, or if lath
-/// replaced it and no added package needs the new node. Returns a note about the files that stay replaced.
+/// Restores nodes of the base image that were replaced. A node is restored if the new node is equal. A node that lath
+/// replaced is also restored if no added package needs the new node. Returns a note about the files that stay replaced.
 pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();
     for (path, own) in &base.image.tree.nodes {
         let Some(node) = tree.nodes.get(path).filter(|node| node.origin != Origin::Base) else { continue };
         let is_same = node.kind == own.kind || (node.kind == Kind::Directory && own.kind == Kind::Directory);
-        // A file that lists its folder must only be written again if a package has added files to that folder.
+        // Some files of lath list the contents of their folder. Such a file is needed only if a package has added files
+        // to its folder.
         let is_of_others = || path.parent().is_none_or(|folder| !added.contains(&folder));
         let is_needless = node.origin == Origin::Lath && !OWN_FILES.contains(&path.as_str()) && is_of_others();
         if is_same || is_needless {
@@ -93,7 +94,7 @@ pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     }
 }
 
-/// Returns every folder that contains a file of an added package, at any depth.
+/// Returns every folder that contains a file of an added package, directly or in a folder below it.
 fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
     let mut folders = BTreeSet::new();
     let is_file = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
@@ -109,9 +110,9 @@ fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
     folders
 }
 
-/// Returns whether `ld.so.cache` must be written again. `ctypes` finds libraries with it, and the loader needs it for
-/// folders that an added package names in `ld.so.conf.d`. If the base image has no such file, none of its programs
-/// needs the file.
+/// Returns whether `ld.so.cache` must be written again. `ctypes` finds libraries in this file. The loader needs it for
+/// folders that an added package names in `ld.so.conf.d`. If the base image has no `ld.so.cache`, none of its programs
+/// needs one.
 pub(super) fn needs_loader_cache(tree: &Tree, base: OnBase<'_>) -> bool {
     let is_added = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
     let is_library = |path: &ImagePath| base.image.found.has_ld_cache && path.file_name().contains(".so");

@@ -1,4 +1,4 @@
-//! Metadata of the requested distributions, for the image's annotations.
+//! The metadata of the requested distributions, from which the image's annotations are made.
 
 use crate::formats::metadata;
 use crate::model::assembly::Program;

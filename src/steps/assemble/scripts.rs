@@ -1,5 +1,5 @@
-//! The results of maintainer scripts. lath makes some of them itself. Others have no effect in an image, or are missing
-//! in the image.
+//! The results of maintainer scripts. lath makes some of these results itself. Some commands have no effect in an
+//! image. The remaining results are missing in the image, and lath reports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,14 @@ pub(super) struct Scripts {
     pub(super) drivers: Vec<String>,
     calls: Vec<Call>,
     shortfalls: BTreeMap<Shortfall, BTreeSet<String>>,
-    /// The packages whose scripts have other commands, and the programs that these commands run.
+    /// The packages whose scripts run commands that lath does not know, and the programs of these commands.
     unknown: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The effect of one command.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
-    /// The command has no effect in an image, or lath causes the same effect itself.
+    /// The command has no effect in an image, or lath itself makes the same changes.
     None,
     Shortfall(Shortfall),
     Unknown,
@@ -119,8 +119,8 @@ impl Scripts {
         self.shortfalls.insert(Shortfall::Settings, shortfalls::settings(tree));
         let mut notes = shortfalls::notes(&self.shortfalls, tree);
         let mut unreadable = BTreeSet::new();
-        // If a package has a shortfall, its commands are not listed, because the consequence of the shortfall says
-        // more.
+        // If a package has a shortfall, its unknown commands are not listed, because the note about the shortfall is
+        // more useful.
         let is_reported = |package: &String| self.shortfalls.values().any(|packages| packages.contains(package));
         for (package, programs) in self.unknown.iter().filter(|(package, _)| !is_reported(package)) {
             if programs.is_empty() {
@@ -168,7 +168,7 @@ fn effect(command: &Command) -> Effect {
 
 /// Returns whether a command has no effect in an image. Some such commands serve a running system, an upgrade, a
 /// package manager or a desktop. Some print or read text, write a cache that programs do not need, or change owners and
-/// permissions of paths that lath cannot know. For others, lath causes the same effect itself.
+/// permissions of paths that lath cannot know. For some commands, lath itself makes the same changes.
 fn is_silent(command: &Command) -> bool {
     let program = command.program();
     if program == "adduser" && command.arguments().is_some_and(|arguments| is_membership(&arguments)) {
@@ -217,7 +217,7 @@ mod tests {
         }
     }
 
-    /// Returns the results and the notes for one package with the given `postinst`.
+    /// Returns the results and the notes for a package `name` whose `postinst` is the given text.
     fn of(name: &str, postinst: &str, tree: &Tree) -> (Scripts, Vec<String>) {
         let mut scripts = Scripts::default();
         let origin = Origin::Deb { name: name.to_owned(), version: "1".to_owned() };

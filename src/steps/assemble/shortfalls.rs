@@ -1,11 +1,11 @@
-//! The results of maintainer scripts that lath cannot produce, each with the consequence for the image.
+//! The results of maintainer scripts that lath cannot make, and the consequence of each for the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::shell::Command;
 use crate::model::tree::Tree;
 
-/// A kind of result that an image lacks.
+/// A kind of result that lath cannot make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Shortfall {
     Settings,
@@ -28,7 +28,7 @@ pub(super) enum Shortfall {
     Passwords,
 }
 
-/// The programs that would make the results.
+/// For each kind of result, the programs that would make it.
 const PROGRAMS: [(Shortfall, &[&str]); 16] = [
     (Shortfall::Aspell, &["aspell-autobuildhash"]),
     (
@@ -69,18 +69,19 @@ const PROGRAMS: [(Shortfall, &[&str]); 16] = [
 ];
 
 impl Shortfall {
-    /// Returns the result that a command would make.
+    /// Returns the kind of result that a command would make.
     pub(super) fn of_command(command: &Command) -> Option<Self> {
         let found = PROGRAMS.iter().find(|(_, programs)| programs.contains(&command.program()));
         found.map(|(shortfall, _)| *shortfall)
     }
 
-    /// Returns the result that a script in another language than shell would make.
+    /// Returns the kind of result that a script would make. The script is in another language than shell, so its text
+    /// is searched.
     pub(super) fn of_text(text: &str) -> Option<Self> {
         text.contains("/usr/share/kerberos-configs/krb5.conf.template").then_some(Self::Kerberos)
     }
 
-    /// Returns whether the image needs the result at all.
+    /// Returns whether a program in the image uses the result.
     fn matters(self, tree: &Tree) -> bool {
         match self {
             Self::InputMethods => tree.nodes.keys().any(|path| {
@@ -157,7 +158,7 @@ pub(super) fn notes(found: &BTreeMap<Shortfall, BTreeSet<String>>, tree: &Tree) 
     found.map(|(shortfall, packages)| format!("{}: {}", join(packages), shortfall.sentence())).collect()
 }
 
-/// Joins names with commas. Long lists are cut.
+/// Joins names with commas. If there are many names, only the first ones are shown, with the number of the others.
 pub(super) fn join(names: &BTreeSet<String>) -> String {
     const MOST: usize = 6;
     let shown: Vec<&str> = names.iter().take(MOST).map(String::as_str).collect();

@@ -1,5 +1,5 @@
-//! Accounts, directories and links that `systemd-sysusers` and `systemd-tmpfiles` would make for a package, because its
-//! script calls them. Their lines are described in sysusers.d(5) and tmpfiles.d(5).
+//! The accounts, directories and links that `systemd-sysusers` and `systemd-tmpfiles` would make. The maintainer
+//! scripts of packages call these programs. The lines of their files are described in sysusers.d(5) and tmpfiles.d(5).
 
 use super::accounts::{self, Account};
 use super::changes::Change;
@@ -13,7 +13,7 @@ use crate::outside::store::Store;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
     program: Program,
-    /// The names or paths of its files. Empty if it reads all files.
+    /// The names or paths of the files that the call reads. Empty if the call reads all files.
     files: Vec<String>,
     origin: Origin,
 }
@@ -25,7 +25,8 @@ enum Program {
 }
 
 impl Program {
-    /// The folders of its files. If both folders have a file of the same name, the file of the first folder is read.
+    /// Returns the folders of the program's files. If both folders have a file of the same name, the file in the first
+    /// folder is read.
     fn folders(self) -> [&'static str; 2] {
         match self {
             Self::Sysusers => ["/etc/sysusers.d", "/usr/lib/sysusers.d"],
@@ -86,7 +87,7 @@ fn paths(call: &Call, tree: &Tree) -> Vec<String> {
         .collect()
 }
 
-/// Splits a line into its fields. A field may be quoted. Empty for a comment.
+/// Splits a line into its fields, which may be quoted. Returns no fields for a comment.
 fn fields(line: &str) -> Vec<String> {
     if line.trim_start().starts_with('#') { Vec::new() } else { shlex::split(line).unwrap_or_default() }
 }

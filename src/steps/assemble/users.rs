@@ -1,4 +1,4 @@
-//! Files of the user: those that `--copy` names, and those of the application.
+//! The user's own files: files that `--copy` names, and files of the application.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -37,8 +37,8 @@ pub(super) fn place_application(app: &AppRequest, assembly: &mut Assembly, store
     Ok(())
 }
 
-/// Creates the directories of volumes, if they do not exist. The directories belong to the image's user, because an
-/// engine gives a new volume the owner and the mode of the directory on which it is mounted.
+/// Creates the directories of volumes, if they do not exist. The directories belong to the image's user. The reason: a
+/// new volume gets the owner and the mode of the directory on which an engine mounts it.
 pub(super) fn make_volumes(volumes: &[ImagePath], owner: Owner, tree: &mut Tree) {
     for volume in volumes {
         if tree.find(volume.as_str()).is_none() {
@@ -48,7 +48,8 @@ pub(super) fn make_volumes(volumes: &[ImagePath], owner: Owner, tree: &mut Tree)
     }
 }
 
-/// Copies a file or a whole directory, without its times. Owners and permissions are those of the request.
+/// Copies a file or a whole directory. The times are not copied. If the request contains an owner or permissions, they
+/// are used.
 pub(super) fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> Result<(), AssembleError> {
     let failed = |source| AssembleError::Copy { path: copied.source.clone(), source };
     let kind = || AssembleError::CopyKind { path: copied.source.clone() };
@@ -82,8 +83,8 @@ pub(super) fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> R
     Ok(())
 }
 
-/// Returns the mode of a directory whose files have this mode. Everybody who can read the files can also search the
-/// directory.
+/// Returns the mode of a directory whose files have the mode `mode`. Everybody who can read the files can also search
+/// the directory.
 fn searchable(mode: u32) -> u32 {
     mode | (mode & 0o444) >> 2
 }
@@ -102,8 +103,9 @@ fn kept(source: &Path, size_bytes: u64, store: &Store) -> Result<Kept, AssembleE
     })
 }
 
-/// Returns the real path of a file that is copied to `path`. As in a Dockerfile, directories that are links, such as
-/// `/bin`, are followed. If a link refers to a directory, a copied directory is merged into that directory.
+/// Returns the real path of a file that is copied to `path`. As in a Dockerfile, links in its parent directories, such
+/// as `/bin`, are followed. If a directory is copied and `path` is a link to a directory, the copy is merged into the
+/// target of the link.
 fn landing(tree: &Tree, path: &ImagePath, is_directory: bool) -> ImagePath {
     let is_directory_there = |path: &ImagePath| tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
     if let Some(own) = tree.canonical(path).filter(|own| is_directory && is_directory_there(own)) {

@@ -1,5 +1,5 @@
-//! Files of wheels in the user base: site-packages, scripts and data. They are placed in the same way as by an
-//! installer (packaging.python.org, "Recording installed projects", "Entry points specification").
+//! The files of wheels in the user base: site-packages, scripts and data. An installer places them in the same way
+//! (packaging.python.org, "Recording installed projects", "Entry points specification").
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Seek as _};
@@ -86,7 +86,7 @@ pub(super) fn place(
     complete_record(&format!("{site}/{}", wheel.dist_info), &record, locked, assembly, store)
 }
 
-/// Writes a console script that no distribution contains. Refuses it if it would replace another script.
+/// Writes a console script that no distribution contains. Refuses a script that would replace another one.
 pub(super) fn write_script(
     script: &WrittenScript,
     target: &Target<'_>,
@@ -112,9 +112,9 @@ pub(super) fn write_script(
 }
 
 /// Returns one sentence for each pair of wheels that contain the same path with different contents. A wheel can also
-/// contain a path twice, for example as a module and in its `data` scheme. As with pip, the image contains the file
-/// that is placed later. Between two wheels, only files that Python imports or a user runs count, because different
-/// licences and similar files do no harm.
+/// contain a path twice, for example as a module and in its `data` scheme. Like with pip, the image contains the file
+/// that is placed later. If two wheels contain the path, only files that Python imports or that a user runs are
+/// reported. Other files, such as licences, may differ without harm.
 pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, version: PythonVersion) -> Vec<String> {
     let bin = base.program("");
     let mut first: BTreeMap<String, (&Origin, String)> = BTreeMap::new();
@@ -147,8 +147,9 @@ pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, versio
     pairs.into_iter().map(sentence).collect()
 }
 
-/// One sentence for each kind of difference between a wheel and its RECORD. Installers accept such wheels, and lath has
-/// checked the digest of the whole wheel. But tools in the image that read RECORD get wrong data.
+/// Returns one sentence for each kind of difference between a wheel and its RECORD. lath does not refuse such a wheel.
+/// Installers accept it, and lath has checked the digest of the whole wheel. But tools in the image that read RECORD
+/// get wrong data.
 pub(super) fn record_faults(origin: &Origin, wheel: &WheelPart) -> Vec<String> {
     let sentence = |RecordFault { kind, path, others }: &RecordFault| {
         let problem = match kind {
@@ -172,12 +173,12 @@ struct Placed<'a> {
     path: String,
     /// The path in the wheel.
     shown: &'a str,
-    /// Two files have the same text here if their contents are equal.
+    /// A text that identifies the contents. It is the same for two files with equal contents.
     contents: String,
 }
 
-/// Returns the files that [`place`] puts into the image, in the same order. The headers of each wheel have a folder of
-/// their own.
+/// Returns the files that [`place`] puts into the image, in the same order. Headers are left out, because each wheel
+/// has a separate folder for them.
 fn placed<'a>(wheel: &'a WheelPart, base: &UserBase, version: PythonVersion) -> Vec<Placed<'a>> {
     let folders = [(base.site(version), &wheel.site), (base.to_string(), &wheel.data), (base.bin(), &wheel.scripts)];
     let mut all = Vec::new();
@@ -229,15 +230,16 @@ struct Written<'a> {
     entry_point: Option<&'a ConsoleScript>,
 }
 
-/// Returns whether a file of the `scripts` scheme is a program. Files in folders are data of programs, such as the
-/// `.proto` files of `protoc`. Some tools write wheels without permissions, so a file that begins like a script or an
-/// ELF file counts too.
+/// Returns whether a file of the `scripts` scheme is a program. Files in subfolders are not programs but data of
+/// programs, such as the `.proto` files of `protoc`. Some tools write wheels without permissions, so a file that begins
+/// like a script or an ELF file is a program, too.
 fn is_program(entry: &PartEntry, start: &[u8]) -> bool {
     !entry.path.contains('/') && (entry.mode & 0o111 != 0 || start.starts_with(b"#!") || start.starts_with(b"\x7fELF"))
 }
 
-/// Replaces the first line if it runs any Python: `#!python`, `#!pythonw` (Binary distribution format, "Installing a
-/// wheel", 2.4) and `#!/usr/bin/env python3`. Returns the new contents; `None` if the file has no such line.
+/// Replaces the first line if it names no certain Python: `#!python`, `#!pythonw` (Binary distribution format,
+/// "Installing a wheel", 2.4) and `#!/usr/bin/env python3`. Returns the new contents. `None` if the first line is
+/// another one.
 fn with_interpreter(
     digest: &Digest,
     start: &[u8],
@@ -276,8 +278,8 @@ fn record_line(path: &str, digest: &Digest, size_bytes: u64) -> String {
     format!("{path},sha256={},{size_bytes}\n", base64_url(digest.as_bytes()))
 }
 
-/// Adds the files of an installer to dist-info: the installer's name, whether the wheel was requested, its source, and
-/// a complete RECORD.
+/// Adds to dist-info the files that an installer writes: the name of the installer, whether the user requested the
+/// wheel, the source of the wheel, and a complete RECORD.
 fn complete_record(
     folder: &str,
     scripts: &str,
@@ -308,9 +310,9 @@ fn complete_record(
     Ok(())
 }
 
-/// Returns `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") for a wheel or its source, if it
-/// is named by URL in a requirement. A distribution given by path gets none, because that would reveal its path on the
-/// building machine.
+/// Returns the text of `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") if a requirement
+/// names the wheel or its source by a URL. A distribution that is named by its path gets no such file, because the file
+/// would reveal the path on the building machine.
 fn direct_url(wheel: &LockedWheel) -> Option<String> {
     if wheel.source != WheelSource::Url {
         return None;

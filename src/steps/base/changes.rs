@@ -1,9 +1,9 @@
 //! The changes that one layer makes to the layers below it (image-spec, layer.md).
 //!
 //! Entries are applied in the order of the tar. If a path has several entries, the last one counts. Whiteouts hide only
-//! paths of lower layers, whatever their position in the tar is ("Whiteouts"). A parent directory that is a link in the
-//! same layer is followed. A link of a lower layer is not followed. Such a link is replaced by a directory, as on an
-//! overlay file system.
+//! paths of lower layers. Their position in the tar does not matter ("Whiteouts"). If a parent directory of a path is a
+//! link in the same layer, the link is followed. A link of a lower layer is not followed, but replaced by a directory,
+//! like on an overlay file system.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// How many links are followed in one path. The kernel follows the same number of links (path_resolution(7)).
+/// The maximum number of links that are followed in one path. The kernel has the same limit (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
 #[derive(Debug, Error)]
@@ -40,9 +40,9 @@ pub(super) struct Changes {
     paths: BTreeMap<ImagePath, Change>,
     /// Paths of lower layers that are removed.
     removed: BTreeSet<ImagePath>,
-    /// Directories in which everything of lower layers is removed.
+    /// Directories whose contents in lower layers are removed.
     opaque: BTreeSet<ImagePath>,
-    /// The size of all entries that were added so far.
+    /// The size of all entries that have been added.
     #[serde(skip)]
     size: Size,
 }
@@ -60,7 +60,7 @@ pub(super) struct Size {
 #[serde(rename_all = "lowercase")]
 enum Change {
     Node(Attributes, Kind),
-    /// A directory that the layer needs, but for which it has no entry.
+    /// A directory for which the layer has no entry, although the layer has paths in it.
     Implied,
     /// A device or a pipe.
     Special,
@@ -101,7 +101,8 @@ impl Changes {
         Ok(())
     }
 
-    /// Adds a hard link to a path of this layer, or else of a lower one.
+    /// Adds a hard link to a path of this layer. If this layer does not contain the path, the hard link refers to a
+    /// lower layer.
     pub(super) fn add_hard_link(&mut self, path: &str, target: &str) -> Result<(), ChangeError> {
         let path = self.resolve(path)?;
         let target = self.follow(target)?;
@@ -122,7 +123,7 @@ impl Changes {
         Ok(())
     }
 
-    /// Removes everything that lower layers have in a directory.
+    /// Removes the contents that a directory has in lower layers.
     pub(super) fn empty(&mut self, directory: &str) -> Result<(), ChangeError> {
         let directory = self.resolve(directory)?;
         if !self.paths.get(&directory).is_some_and(Change::is_directory) {
@@ -156,7 +157,7 @@ impl Changes {
         self.paths.insert(path, change);
     }
 
-    /// Counts a path that is added. The root is not counted, because it is in every layer.
+    /// Adds a path to the size. The root is not counted, because every layer has it.
     fn count(&mut self, path: &ImagePath, target_bytes: usize) {
         if *path != ImagePath::root() {
             self.size.paths += 1;
@@ -164,13 +165,13 @@ impl Changes {
         }
     }
 
-    /// Returns the size of everything that was added. Entries that are replaced later count, too.
+    /// Returns the size of all entries that were added. An entry counts even if a later entry replaced it.
     pub(super) fn size(&self) -> Size {
         self.size
     }
 
-    /// Returns the path, after the links in its parent directories were resolved. Only links of this layer are
-    /// followed. Adds missing directories.
+    /// Resolves the links in the parent directories of a path, and returns the result. Only links of this layer are
+    /// followed. Adds missing parent directories to the changes.
     fn resolve(&mut self, path: &str) -> Result<ImagePath, ChangeError> {
         let path = self.follow(path)?;
         let mut above = path.parent();
@@ -210,7 +211,7 @@ impl Changes {
         Err(ChangeError::Circle(path))
     }
 
-    /// Makes the changes.
+    /// Makes the changes in `tree`, which contains all lower layers.
     pub(super) fn apply(self, tree: &mut Tree) -> Result<(), ChangeError> {
         // The targets of hard links are read first, because the same layer may remove or replace them.
         let mut linked = BTreeMap::new();
@@ -254,7 +255,7 @@ fn node(attributes: Attributes, kind: Kind) -> Node {
     Node { kind, mode, owner, group: (group != owner).then_some(group), origin: Origin::Base, kept: None }
 }
 
-/// Returns the file of a lower layer that a hard link refers to.
+/// Returns the file of a lower layer to which a hard link refers.
 fn linked_node(tree: &Tree, path: &ImagePath, target: &ImagePath) -> Result<Node, ChangeError> {
     let missing = || ChangeError::HardLink { path: path.clone(), target: target.clone() };
     let folder = target.parent().and_then(|parent| tree.canonical(&parent));
@@ -271,7 +272,8 @@ fn linked_node(tree: &Tree, path: &ImagePath, target: &ImagePath) -> Result<Node
 
 /// Removes everything below a directory.
 fn remove_below<T>(paths: &mut BTreeMap<ImagePath, T>, directory: &ImagePath) {
-    // This is the smallest name. If even this name makes the path too long, the directory is empty.
+    // `\u{1}` is the smallest name that a path can have. If even a path with this name is too long, the directory is
+    // empty.
     let Ok(first) = directory.join("\u{1}") else { return };
     let is_below = |path: &&ImagePath| path.is_within(directory.as_str());
     let below: Vec<ImagePath> = paths.range(first..).map(|(path, _)| path).take_while(is_below).cloned().collect();
@@ -286,7 +288,8 @@ mod tests {
 
     const PLAIN: Attributes = Attributes { mode: 0o644, owner: 0, group: 0 };
 
-    /// Makes the changes of layers. Each entry is `KIND PATH [MORE]`, with the kinds of the match below.
+    /// Returns the tree after the changes of all layers. Each entry is `KIND PATH [MORE]`. The kinds are in the match
+    /// below.
     fn tree(layers: &[&[&str]]) -> Result<String, ChangeError> {
         let mut tree = Tree::default();
         for layer in layers {
@@ -332,19 +335,19 @@ mod tests {
             (&["gone a"], "/a-b one"),
             (&["gone a/x"], "/a/, /a-b one, /a/sub/, /a/sub/z one, /a/y one"),
             (&["gone a/sub", "gone a/no"], "/a/, /a-b one, /a/x one, /a/y one"),
-            // Whiteouts hide only lower layers, whether they come before or after the entry.
+            // A whiteout hides only lower layers. It can be before or after the entry of its own layer.
             (&["empty a", "file a/new two"], "/a/, /a-b one, /a/new two"),
             (&["file a/new two", "empty a"], "/a/, /a-b one, /a/new two"),
             (&["file a/x two", "gone a/x"], "/a/, /a-b one, /a/sub/, /a/sub/z one, /a/x two, /a/y one"),
             (&["gone a", "dir a 700", "file a/x two"], "/a/ 700, /a-b one, /a/x two"),
             (&["empty .", "file n two"], "/n two"),
-            // A path whose kind changes.
+            // Paths that are of another kind in the upper layer.
             (&["file a two"], "/a two, /a-b one"),
             (&["link a a-b"], "/a -> a-b, /a-b one"),
             (&["special a"], "/a-b one"),
             (&["dir a-b", "dir a 700"], "/a/ 700, /a-b/, /a/sub/, /a/sub/z one, /a/x one, /a/y one"),
             (&["file a-b/n two"], "/a/, /a-b/, /a-b/n two, /a/sub/, /a/sub/z one, /a/x one, /a/y one"),
-            // Hard links to a lower layer, even to a path that this layer removes.
+            // Hard links to a path of a lower layer. The same layer may remove this path.
             (&["hard b a/x", "gone a"], "/a-b one, /b one"),
             (&["hard b a/x", "file a two"], "/a two, /a-b one, /b one"),
         ];

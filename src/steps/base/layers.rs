@@ -1,5 +1,5 @@
-//! Reads the layers. Puts the contents of their files and the facts about them into the store, and keeps the changes in
-//! the cache.
+//! Reads the layers. Puts the contents of the files into the store. Keeps the changes of each layer and the facts about
+//! its files in the cache.
 
 use std::io::{self, Read, Write as _};
 use std::path::Path;
@@ -25,11 +25,12 @@ use crate::outside::facts::Keeper;
 use crate::outside::images::{OpenImage, digest_of};
 use crate::outside::store::{Bucket, Packed, Store};
 
-/// The most bytes of all unpacked layers. The largest images for GPUs have about 20 GiB.
+/// The maximum size of all unpacked layers together. The largest images for GPUs have about 20 GiB.
 const MAX_TAR_BYTES: u64 = 64 << 30;
-/// The most entries of all layers. The entries are held in memory. The largest images have about 300,000 files.
+/// The maximum number of entries in all layers, because they are held in memory. The largest images have about 300,000
+/// files.
 const MAX_ENTRIES: u64 = 500_000;
-/// The most bytes of all names of entries, because they are held in memory, too.
+/// The maximum size of the names of all entries together, because they are held in memory, too.
 const MAX_NAMES_BYTES: u64 = 64 << 20;
 
 /// Cache entry: an opened layer.
@@ -40,7 +41,7 @@ pub(super) struct OpenedLayer {
     names_bytes: u64,
     /// The size of the tar.
     pub(super) tar_bytes: u64,
-    /// The sum of its files' sizes.
+    /// The sum of the sizes of the files in the layer.
     pub(super) files_bytes: u64,
     pub(super) changes: Changes,
     pub(super) facts: FileFacts,
@@ -48,15 +49,16 @@ pub(super) struct OpenedLayer {
     pub(super) packed: Packed,
 }
 
-/// Opens all layers, the lowest first. Those that are not in the cache are read, several at a time.
+/// Opens all layers, and returns them from the lowest to the highest. Layers that are not in the cache are read,
+/// several at a time.
 pub(super) fn open(image: &OpenImage<'_>, layers: &[Descriptor], store: &Store) -> Result<Vec<OpenedLayer>, BaseError> {
     let room = Room::default();
     let open = |layer: &Descriptor| opened(image, layer, &room, store);
     layers.par_iter().map(open).collect()
 }
 
-/// The size that the layers of an image may still have. The size is limited, because a small layer can unpack to a very
-/// large one.
+/// The size that remains for the other layers of an image. The size is limited, because a small compressed layer can be
+/// very large when it is unpacked.
 pub(super) struct Room {
     tar_bytes: AtomicU64,
     entries: AtomicU64,
@@ -85,14 +87,14 @@ impl Room {
         if take(&self.tar_bytes, bytes) { Ok(()) } else { Err(too_large()) }
     }
 
-    /// Counts a layer that was opened before.
+    /// Subtracts the size of a layer that comes from the cache.
     fn take(&self, opened: &OpenedLayer) -> Result<(), LayerProblem> {
         self.take_bytes(opened.tar_bytes).map_err(LayerError::Read)?;
         self.take_entries(opened.entries, opened.names_bytes)
     }
 }
 
-/// Subtracts a number, if the result is not negative.
+/// Subtracts `number` from `left` if the result is not negative. Returns whether this was possible.
 fn take(left: &AtomicU64, number: u64) -> bool {
     left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(number)).is_ok()
 }
@@ -123,7 +125,7 @@ fn holds(opened: &OpenedLayer, store: &Store) -> bool {
     opened.changes.contents().all(|(digest, size_bytes)| store.holds(digest, size_bytes))
 }
 
-/// Reads the blob in a file.
+/// Reads a layer from the file `path`, which contains the blob.
 pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLayer, LayerProblem> {
     let unreadable = |error| LayerProblem::Layer(LayerError::Read(error));
     let blob = fs::File::open(path).map_err(unreadable)?;
@@ -133,8 +135,9 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
-        // The names of attributes count, because they are kept, too. The real paths are counted as well: an entry also
-        // adds the parents of its path, and the path may lead through a link.
+        // The name of an entry counts, and so do the names of its attributes, because all are kept. The bytes that the
+        // entry adds to the changes count, too. They can be more, because the parents of the path are added, and
+        // because the path may lead through a link.
         let own_bytes = entry.path.len() + entry.attributes.iter().map(String::len).sum::<usize>();
         let before = reading.changes.size();
         files_bytes += reading.take(entry)?;
@@ -146,7 +149,7 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
         names_bytes += bytes;
         Ok::<(), LayerProblem>(())
     })?;
-    // The digest of a tar includes all bytes after its end.
+    // The digest also includes the bytes after the end of the tar, so they are read.
     io::copy(&mut tar, &mut io::sink()).map_err(unreadable)?;
     let (_, digest, tar_bytes) = tar.digest.finish();
     let Reading { keeper, changes, mut oddities } = reading;
@@ -157,7 +160,7 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     Ok(OpenedLayer { diff_id, entries, names_bytes, tar_bytes, files_bytes, changes, facts, oddities, packed })
 }
 
-/// A layer while it is read.
+/// A layer that is being read.
 struct Reading<'a> {
     keeper: Keeper<'a>,
     changes: Changes,
@@ -206,7 +209,7 @@ impl Reading<'_> {
     }
 }
 
-/// Computes the digest of a tar while it is read, and fails if it is too long.
+/// Computes the digest of a tar while the tar is read. Fails if the tar is too large.
 struct Tar<'a, R> {
     inner: R,
     digest: DigestWriter<io::Sink>,

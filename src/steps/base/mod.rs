@@ -1,4 +1,4 @@
-//! The layers of a base image -> one tree, and the facts in it. No program of the image runs.
+//! The layers of a base image -> one tree, and the facts about the image. No program of the image runs.
 //!
 //! Each layer is read once, and its changes are cached by its digest. The whole result is cached by the digest of the
 //! manifest, so that later builds read nothing.
@@ -30,7 +30,7 @@ use crate::model::vocabulary;
 use crate::outside::images::{ChosenImage, ImagesError, OpenImage, digest_of};
 use crate::outside::store::{Bucket, Packed, Store, StoreError};
 
-/// The most layers of an image that lath reads.
+/// The maximum number of layers of an image that lath reads.
 const MAX_LAYERS: usize = 1000;
 
 #[derive(Debug, Error)]
@@ -51,7 +51,7 @@ pub(crate) enum BaseError {
     Found(#[from] FoundError),
 }
 
-/// Why a layer cannot be read.
+/// The reason why a layer cannot be read.
 #[derive(Debug, Error)]
 pub(crate) enum LayerProblem {
     #[error(transparent)]
@@ -84,8 +84,8 @@ struct Flattened {
     packs: Vec<Packed>,
 }
 
-/// Reads `chosen`, the image of `platform` in `image`. Its layers are put into the store if the result is not cached
-/// yet.
+/// Reads `chosen`, which is the image of `platform` in `image`. If the result is not cached, the contents of its layers
+/// are put into the store.
 pub(crate) fn base(
     image: &OpenImage<'_>,
     chosen: &ChosenImage,
@@ -103,7 +103,7 @@ pub(crate) fn base(
     Ok(flattened.image)
 }
 
-/// Whether the store has all contents of the tree.
+/// Whether a cached image can be used: the store still has the contents of all its files.
 fn is_usable(cached: &Flattened, platform: Platform, store: &Store) -> bool {
     let is_held = |kind: &Kind| match kind {
         Kind::File { digest, size_bytes } => store.holds(digest, *size_bytes),
@@ -178,7 +178,8 @@ fn finished(flat: Flat, chosen: &ChosenImage, platform: Platform, store: &Store)
     Ok(Flattened { image, packs })
 }
 
-/// Whether the tree shows that an oddity of a lower layer is still in the image.
+/// Whether an oddity that was found in a layer is still in the image. A higher layer may have removed or replaced its
+/// path.
 fn is_valid(tree: &Tree, oddity: &Oddity) -> bool {
     let node = ImagePath::parse(&oddity.path).ok().and_then(|path| tree.nodes.get(&path));
     match &oddity.kind {
@@ -189,7 +190,7 @@ fn is_valid(tree: &Tree, oddity: &Oddity) -> bool {
     }
 }
 
-/// The layers that were added so far, merged into one.
+/// The layers that have been added, merged into one tree.
 #[derive(Default)]
 struct Flat {
     tree: Tree,
@@ -200,7 +201,7 @@ struct Flat {
 }
 
 impl Flat {
-    /// Adds the layer above those that were added before.
+    /// Adds the next higher layer.
     fn add(&mut self, layer: OpenedLayer) -> Result<(), ChangeError> {
         layer.changes.apply(&mut self.tree)?;
         self.facts.extend(layer.facts);

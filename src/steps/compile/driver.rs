@@ -15,18 +15,19 @@ use crate::outside::stage::Shown;
 /// The Python script that compiles. Its docstring explains how.
 pub(super) const DRIVER: &str = include_str!("driver.py");
 
-/// The path of the image in the sandbox in which Python compiles for it.
+/// The path at which the sandbox of the driver shows the tree of the image.
 const IMAGE: &str = "/run/lath-image";
 
-/// The trees of a run: `home` has the Python that compiles, and `image` has the files. They may be the same.
+/// The trees of a run of the driver: `home` has the Python that compiles, and `image` has the files that are compiled.
+/// Both may be the same tree.
 pub(super) struct Trees<'a> {
     pub(super) home: Shown<'a>,
     pub(super) image: Shown<'a>,
     pub(super) python: Python<'a>,
 }
 
-/// Compiles `paths`. Returns the size of each file's bytecode in bytes, or `None` if it cannot be compiled. The file
-/// that [`open_code`] opens contains the bytecode of all files, one after the other.
+/// Compiles `paths`. Returns for each file the size of its bytecode in bytes, or `None` if the file cannot be compiled.
+/// The file that [`open_code`] opens contains the bytecode of all files, one after the other.
 pub(super) fn drive(
     trees: Trees<'_>,
     paths: &[&ImagePath],
@@ -34,7 +35,8 @@ pub(super) fn drive(
     sandbox: &Sandbox,
 ) -> Result<Vec<Option<u64>>, CompileError> {
     fs::write(work.join("files.json"), serde_json::to_vec(paths)?).map_err(CompileError::Folder)?;
-    // `-S` leaves out `site`, so the process contains only the objects of the interpreter itself.
+    // With `-S`, Python does not import `site`. So the process contains only the objects of the interpreter itself, and
+    // these do not depend on the image.
     let argv = [trees.python.program(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned(), IMAGE.to_owned()];
     let env = [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
     // The driver reads only sources of the image.
@@ -69,7 +71,8 @@ pub(super) fn open_code(work: &Path) -> Result<fs::File, CompileError> {
     open_written(&work.join("code")).map_err(CompileError::Folder)
 }
 
-/// If the traceback of Python ends with an error of the system about writing, returns this error.
+/// Returns the error of the operating system with which a traceback of Python ends. `None` if the error is not about
+/// writing.
 fn unwritable(traceback: &str) -> Option<io::Error> {
     let number = traceback.lines().last()?.strip_prefix("OSError: [Errno ")?.split(']').next()?.parse().ok()?;
     let error = io::Error::from_raw_os_error(number);

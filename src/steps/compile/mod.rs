@@ -1,7 +1,8 @@
-//! Adds bytecode, compiled by the release's own Python in the sandbox. The .pyc files are unchecked hash-based (PEP
-//! 552): they contain no time, and Python loads them without reading the source.
+//! Adds bytecode to the tree. The release's own Python compiles it in the sandbox. The .pyc files are unchecked
+//! hash-based (PEP 552): they contain no time, and Python loads them without reading the source.
 //!
-//! The same files give the same bytecode on every machine (docs/decisions/0010-bytecode-is-the-same-everywhere.md).
+//! The same sources result in the same bytecode on every machine
+//! (docs/decisions/0010-bytecode-is-the-same-everywhere.md).
 
 mod driver;
 mod error;
@@ -39,12 +40,12 @@ use crate::outside::world::World;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Compiled {
     source: ImagePath,
-    /// The digest of the source. `None` for a link, which is compiled each time.
+    /// The digest of the source. `None` if the source is a link. Then the bytecode is compiled in each build.
     source_digest: Option<Digest>,
     digest: Digest,
     size_bytes: u64,
-    /// Whether only the application loads it. Such bytecode is in a layer of its own. So if the application imports
-    /// other modules, the layers of packages and distributions do not change.
+    /// Whether only the application loads the bytecode. Such bytecode is in a separate layer. So if the application
+    /// imports other modules, the layers of packages and distributions do not change.
     #[serde(default)]
     is_of_application: bool,
 }
@@ -65,7 +66,7 @@ pub(crate) struct Workbench<'a> {
     pub(crate) stage: &'a mut Stage,
 }
 
-/// Adds the bytecode according to the request.
+/// Adds the bytecode that the request wants to `slim`.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,
@@ -98,12 +99,13 @@ pub(crate) fn compile(
     Ok(slim)
 }
 
-/// Adds bytecode next to its sources.
+/// Adds bytecode to the tree, in the folder `__pycache__` beside each source.
 fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, version: PythonVersion, reason: &Kept) {
     for one in compiled {
         let Some(source) = tree.nodes.get(&one.source) else { continue };
         let Some(path) = bytecode_path(&one.source, version) else { continue };
-        // Bytecode that lath adds for a module of the base image is not part of the base image.
+        // If the source is in the base image, the origin of its bytecode is lath, because the base image does not
+        // contain the bytecode.
         let origin = if source.origin == Origin::Base { Origin::Lath } else { source.origin.clone() };
         let reason = if one.is_of_application { Kept::ApplicationBytecode } else { reason.clone() };
         let node = Node { kept: Some(reason), ..Node::file(one.digest, one.size_bytes, 0o644, origin) };
@@ -118,8 +120,8 @@ pub(crate) fn bytecode_path(source: &ImagePath, version: PythonVersion) -> Optio
     source.parent()?.join(&format!("__pycache__/{stem}.{tag}.pyc")).ok()
 }
 
-/// Returns the entry points of the scripts to start. These are the scripts of requested
-/// distributions, and those that the user named.
+/// Returns the entry points of the scripts that users start: scripts of requested distributions, and scripts that the
+/// user named.
 fn entry_points(assembly: &Assembly, request: &CompileRequest<'_>) -> Vec<EntryPoint> {
     let by_command = request.started.and_then(|started| started.script.as_deref());
     let is_started = |script: &&InstalledScript| {
@@ -136,7 +138,8 @@ fn as_key(entry: &EntryPoint) -> (&str, Option<&str>) {
     (&entry.module, entry.function.as_deref())
 }
 
-/// Returns the top-level modules of the requested distributions. Users import them from programs of their own.
+/// Returns the top-level modules of the requested distributions. They get bytecode, because users import them from
+/// their own programs.
 fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> {
     let libraries: BTreeSet<&str> = assembly.programs.iter().map(|program| program.name.as_str()).collect();
     let module = |(path, node): (&ImagePath, &Node)| {
@@ -148,14 +151,14 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
     tree.nodes.iter().filter_map(module).collect()
 }
 
-/// Returns the module of a file of the application. lath needs it to find the imports of the file.
+/// Returns the name of the module in a file of the application, so that lath can follow the imports of the file.
 fn main_module(path: &ImagePath, app: &AppRequest) -> Option<EntryPoint> {
     let inside = path.as_str().strip_prefix(app.target.as_str())?.trim_start_matches('/');
     let module = inside.strip_suffix(".py")?.replace('/', ".");
     Some(EntryPoint { module, function: None })
 }
 
-/// Everything that affects bytecode and the choice of files, except the files themselves.
+/// Everything that affects the bytecode and the choice of files, except the contents of the files.
 #[derive(Serialize)]
 struct Question<'a> {
     all: bool,
@@ -167,7 +170,7 @@ struct Question<'a> {
     driver: &'a str,
 }
 
-/// The parts of the key that only an application has.
+/// The parts of [`Question`] that exist only if there is an application.
 #[derive(Serialize)]
 struct ApplicationKey<'a> {
     folder: &'a ImagePath,
@@ -193,19 +196,20 @@ struct Compilation<'a> {
     bytecode: Bytecode,
     /// The folder of the distributions.
     site: String,
-    /// The modules and functions from which start-up begins, sorted.
+    /// The modules and functions at which programs start, sorted.
     entry_points: Vec<EntryPoint>,
     app: Option<&'a AppRequest>,
-    /// The parts that the command of an application names.
+    /// The modules and files that the command of an application names.
     started: Started,
     world: &'a World,
 }
 
 impl<'a> Compilation<'a> {
-    /// If there are this many packs of earlier runs, they are merged into one.
+    /// The number of packs of earlier runs at which all packs are merged into one.
     const PACKS: usize = 8;
 
-    /// A run of the driver compiles at least this many files, because Python needs some time to start.
+    /// The minimum number of files for one run of the driver. With fewer files, the start of Python would take more
+    /// time than a parallel run saves.
     const FILES_PER_RUN: usize = 64;
 
     fn new(
@@ -241,7 +245,8 @@ impl<'a> Compilation<'a> {
         self.workshop.unwrap_or(self.slim).find(&self.python.program())?.1.digest()
     }
 
-    /// Returns a key for the task that does not depend on the contents of the files.
+    /// Returns the key under which the last bytecode of such an image is kept. It does not depend on the contents of
+    /// the files.
     fn question(&self) -> Digest {
         Digest::of_key(&Question {
             all: self.bytecode == Bytecode::All,
@@ -276,8 +281,9 @@ impl<'a> Compilation<'a> {
         Ok(files)
     }
 
-    /// Returns whether a module of the base image gets no bytecode from lath: the base image already has it, or the
-    /// request does not want bytecode of all its modules.
+    /// Returns whether `source` is a module of the base image that gets no bytecode from lath. With `--bytecode all`,
+    /// no module of the base image gets any. With the other values, a module gets none if the base image contains its
+    /// bytecode.
     fn is_compiled_in_base(&self, source: &ImagePath) -> bool {
         let is_of_base = self.slim.nodes.get(source).is_some_and(|node| node.origin == Origin::Base);
         let there = bytecode_path(source, self.python.version);
@@ -309,13 +315,13 @@ impl<'a> Compilation<'a> {
         Ok(files)
     }
 
-    /// Returns the key of the bytecode that all images with the same Python share.
+    /// Returns the key of the entry with the bytecode of packages. All images with the same Python use this entry.
     fn package_key(&self) -> Digest {
         let interpreter = self.interpreter();
         Digest::of_fields([interpreter.map(Digest::as_bytes).map_or(&[][..], |bytes| bytes), DRIVER.as_bytes()])
     }
 
-    /// Returns an entry of the store, if its packs can be opened.
+    /// Returns an entry of the store. If there is none, or if its packs cannot be opened, returns an empty entry.
     fn entry(&self, bucket: Bucket, key: &Digest) -> Finished {
         let entry: Option<Finished> = self.world.store.entry(bucket, key);
         entry.filter(|entry| self.opens(&entry.packs)).unwrap_or_default()
@@ -327,7 +333,8 @@ impl<'a> Compilation<'a> {
         digest.is_some() && digest == one.source_digest && self.holds(one)
     }
 
-    /// Returns the bytecode of those of `files` that an earlier run has compiled, and that have not changed since.
+    /// Returns the bytecode that earlier runs have compiled from `files`. Files that have changed since then are left
+    /// out.
     fn known(&self, files: &BTreeMap<ImagePath, bool>) -> Finished {
         let Finished { mut compiled, mut packs } = self.entry(Bucket::LastBytecode, &self.question());
         compiled.retain(|one| files.contains_key(&one.source) && self.is_current(one));
@@ -368,8 +375,8 @@ impl<'a> Compilation<'a> {
         let files = self.files()?;
         let Finished { mut compiled, mut packs } = self.known(&files);
         if packs.len() >= Self::PACKS {
-            // One new pack replaces several packs, because a small number of packs opens quickly. The new pack does not
-            // contain bytecode that is no longer used.
+            // One new pack replaces many old ones, because opening many packs is slow. The new pack contains only the
+            // bytecode that this image uses.
             packs = vec![self.repack(&compiled)?];
         }
         let known: BTreeSet<&ImagePath> = compiled.iter().map(|one| &one.source).collect();
@@ -388,7 +395,7 @@ impl<'a> Compilation<'a> {
         Ok(Finished { compiled, packs })
     }
 
-    /// Writes bytecode that is already in the store into one new pack.
+    /// Writes the bytecode `compiled`, which is in several packs, into one new pack.
     fn repack(&self, compiled: &[Compiled]) -> Result<Packed, CompileError> {
         let store = &self.world.store;
         let mut pack = store.pack();
@@ -398,8 +405,8 @@ impl<'a> Compilation<'a> {
         Ok(pack.finish()?)
     }
 
-    /// Runs the driver for the files `new`, once per core, with a folder `desk` for its results. Returns the results of
-    /// each run.
+    /// Compiles the files `new`. On each core runs one driver, which writes its results into a folder in `desk`.
+    /// Returns the results of each run.
     fn drive<'b>(
         &self,
         stage: &mut Stage,
@@ -407,7 +414,8 @@ impl<'a> Compilation<'a> {
         new: &[&'b ImagePath],
         desk: &Path,
     ) -> Result<Vec<Results<'b>>, CompileError> {
-        // The tree contains the bytecode that exists already, because Python itself also starts faster with bytecode.
+        // The staged tree contains the bytecode that is known, because the Python that compiles also starts faster with
+        // bytecode.
         let mut tree = self.slim.clone();
         insert(&mut tree, compiled.iter(), self.python.version, &self.reason());
         let image = stage.show(&tree)?;
@@ -422,7 +430,7 @@ impl<'a> Compilation<'a> {
         };
         let count = rayon::current_num_threads().min(new.len().div_ceil(Self::FILES_PER_RUN));
         let drive_one = |number: usize| {
-            // Large files are often neighbours, so each run gets every `count`-th file.
+            // Large files are often next to each other. To share them evenly, each run gets every `count`-th file.
             let paths: Vec<&ImagePath> = new.iter().copied().skip(number).step_by(count).collect();
             let work = desk.join(number.to_string());
             fs::create_dir(&work).map_err(CompileError::Folder)?;

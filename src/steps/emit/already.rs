@@ -1,4 +1,4 @@
-//! Files that an earlier build has written, and that have not changed since.
+//! Detects files that an earlier build has written and that have not changed since then.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(super) fn is_there(destination: &Destination, contents: &Contents<'_>, store
     store.entry::<State>(Bucket::WrittenFiles, &key).is_some_and(|written| written == state)
 }
 
-/// Records that the file was written now.
+/// Records the current state of the file, which was just written.
 pub(super) fn record(destination: &Destination, contents: &Contents<'_>, store: &Store) -> Result<(), EmitError> {
     let Some((key, state)) = entry(destination, contents) else { return Ok(()) };
     Ok(store.write_entry(Bucket::WrittenFiles, &key, &state)?)

@@ -1,4 +1,4 @@
-//! One tar that is an OCI layout and also contains the documents of `docker save`, so that every engine loads it.
+//! The archive that every engine loads: a tar that is an OCI layout and also contains the documents of `docker save`.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::outside::store::Store;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form<'a> {
     pub(super) for_docker: bool,
-    /// The image's name in the archive, if it differs from the image's own name.
+    /// The name of the image in the archive. `None` if it is the image's own name.
     pub(super) name: Option<&'a str>,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn stage(
 }
 
 /// Returns the `manifest.json` of `docker save`, for engines that cannot read an OCI layout. These engines read only
-/// one platform, so only the first one is listed.
+/// one platform, so the file lists only the first platform.
 fn docker_manifests(first: &OnePlatform, names: &[Name]) -> [DockerManifest; 1] {
     let blob = |digest: &Digest| format!("blobs/sha256/{digest}");
     let layers = first.layers.iter().map(blob).collect();

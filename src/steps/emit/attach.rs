@@ -1,5 +1,6 @@
-//! Explanations that are attached to the images in a registry. Each is a manifest with the explanation as its only
-//! layer, and refers to the manifest of a platform's image (image-spec, manifest.md, "Guidelines for Artifact Usage").
+//! Explanations that are attached to the images in a registry. For each platform, there is a manifest whose only layer
+//! is the explanation. Its subject is the manifest of the platform's image (image-spec, manifest.md, "Guidelines for
+//! Artifact Usage").
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,7 +18,7 @@ use crate::model::image_reference::ImageReference;
 use crate::outside::registry::Upload;
 use crate::outside::world::World;
 
-/// An explanation in the store, and the manifest that it is about.
+/// An explanation in the store, and the manifest of the image that it explains.
 #[derive(Debug, Clone)]
 pub(crate) struct Attachment<'a> {
     pub(crate) subject: &'a Document,

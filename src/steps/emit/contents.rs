@@ -1,5 +1,5 @@
-//! The documents and the blobs of an image, as all destinations need them. lath's own layers are joined from their
-//! segments. A blob of an existing image is fetched when a destination needs its bytes.
+//! The documents and the blobs of an image, in the form that all destinations need. The segments of lath's own layers
+//! are joined. A blob of an existing image is fetched when a destination needs its bytes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,20 +21,21 @@ use crate::outside::world::World;
 /// An image that is written to destinations.
 #[derive(Clone)]
 pub(crate) struct Contents<'a> {
-    /// All names, at least one. The first is the name in messages.
+    /// The names of the image, at least one. Messages use the first name.
     pub(crate) names: Vec<String>,
     /// Seconds since 1970, for the files of an archive.
     pub(crate) epoch_secs: u64,
     /// The index, or the only manifest. Its digest is the digest of the image.
     pub(crate) root: &'a Document,
-    /// The manifests and indexes below the root, each after the documents to which it refers.
+    /// The manifests and indexes below the root. Each document comes after the documents to which it refers.
     pub(crate) documents: Vec<&'a Document>,
     /// The configs and the layers.
     pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
-    /// The platform that is written if the format can contain only one platform. `None` if the index has no platform.
+    /// The platform that is written into a destination that can contain only one platform. `None` if the image has no
+    /// platform.
     pub(crate) first: Option<OnePlatform>,
-    /// The image in a registry from which blobs are fetched. Within that registry, the blobs can be copied without a
-    /// transfer.
+    /// The image in a registry from which blobs are fetched. The registry can copy these blobs to another repository
+    /// without a transfer.
     pub(crate) origin: Option<&'a ImageReference>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) struct OnePlatform {
     pub(crate) layers: Vec<Digest>,
 }
 
-/// The image that another one is built on.
+/// The base image, from which its layers are fetched.
 #[derive(Clone, Copy)]
 pub(crate) struct Base<'a> {
     pub(crate) source: &'a ImageSource,
@@ -65,11 +66,11 @@ pub(crate) struct Blob<'a> {
 #[derive(Clone)]
 pub(crate) enum Bytes<'a> {
     Memory(&'a [u8]),
-    /// Segments of the store.
+    /// Segments in the store, which are joined in this order.
     Segments(&'a [Digest]),
-    /// A blob of the store.
+    /// A blob in the store.
     Kept(BlobDigest),
-    /// Returns the file of the blob. If the store does not contain the blob, it is fetched first.
+    /// A function that returns the file of the blob. If the store does not contain the blob, the function fetches it.
     Fetched(Arc<Fetch<'a>>),
 }
 
@@ -117,7 +118,7 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// Returns the documents and the blobs by digest, as a layout stores them.
+    /// Returns all documents and blobs by their digests. A layout has one file for each.
     pub(super) fn files(&self) -> BTreeMap<Digest, Blob<'a>> {
         let documents = self.documents.iter().copied().chain([self.root]);
         let documents = documents.map(|document| (document.digest.0, in_memory("manifest", document)));
@@ -140,7 +141,7 @@ fn of_layer<'a>(layer: &'a Layer, base: Option<Base<'a>>) -> Blob<'a> {
 }
 
 impl Base<'_> {
-    /// Returns the file of one of the base image's layers.
+    /// Returns the file of a layer of the base image. If the store does not contain the layer, fetches it.
     fn layer(&self, layer: &Layer) -> Result<PathBuf, EmitError> {
         let Self { source, world } = self;
         if world.store.has_blob(&layer.digest, Some(layer.size_bytes)) {

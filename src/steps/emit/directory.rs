@@ -1,4 +1,4 @@
-//! A plain root file system in a folder. No file in it is a link to the store.
+//! Writes the tree of an image as plain files into a folder. All files are copies, and none is a link into the store.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub(super) fn stage(path: &Path, tree: &Tree, store: &Store) -> Result<StagedDir
 }
 
 impl StagedDirectory {
-    /// Gives the folder its name. An empty folder with that name is replaced.
+    /// Renames the folder to its destination. If there is an empty folder, it is replaced.
     pub(super) fn publish(self) -> Result<(), EmitError> {
         let published = self.folder.publish(&self.path);
         published.map_err(|source| EmitError::Write { path: self.path, source })?;

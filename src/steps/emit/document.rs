@@ -12,11 +12,12 @@ use super::{EmitError, archive};
 /// A document that is ready to get its name.
 pub(super) enum StagedDocument {
     File(StagedFile),
-    /// A pipe or a device, such as `/dev/stderr`, is written to directly.
+    /// The path of a pipe or a device, such as `/dev/stderr`, and the bytes. They are written directly, without a
+    /// temporary file.
     Stream(PathBuf, Vec<u8>),
 }
 
-/// Refuses a path that cannot be written to as a file.
+/// Refuses a path to which no document can be written.
 pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     if !is_stream(&place.path) {
         return archive::refuse(place);

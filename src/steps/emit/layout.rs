@@ -1,5 +1,5 @@
-//! An OCI layout in a folder (image-spec, image-layout.md). The image is added to the other images, and replaces the
-//! one with the same name.
+//! An OCI layout in a folder (image-spec, image-layout.md). The image is added to the images in the layout. It replaces
+//! an image with the same name.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,7 +28,8 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// `wanted` is a whole name, or a tag for the name `own`.
+    /// Returns the names of an image whose own name is `own`. If `wanted` is given, it replaces this name, or only its
+    /// tag.
     pub(super) fn of(own: &str, wanted: Option<&str>) -> Self {
         let start = own.rfind('/').map_or(0, |slash| slash + 1);
         let (repository, tag) = match own[start..].find(':') {
@@ -47,9 +48,9 @@ impl Name {
         }
     }
 
-    /// Returns the names of an image with the names `own`. If the user wants a certain name, the image gets only this
-    /// name. If two images have the same tag, the reference of the second one is its whole name, because a layout has
-    /// only one entry for each reference.
+    /// Returns the names that an image gets in a layout or an archive. `own` are the image's own names. If the user
+    /// wants a certain name, the image gets only this name. If two names have the same tag, the reference of the second
+    /// one is the whole name, because a layout has only one entry for each reference.
     pub(super) fn all(own: &[String], wanted: Option<&str>) -> Vec<Self> {
         let own = if wanted.is_some() { &own[..own.len().min(1)] } else { own };
         let mut names: Vec<Self> = Vec::new();
@@ -88,7 +89,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     try_to_write(path)
 }
 
-/// Whether the folder is an unfinished layout, from a running build or from one that was killed.
+/// Whether the folder is an unfinished layout. A running build is writing it, or a build was killed.
 fn is_begun(path: &Path) -> bool {
     let is_own = |entry: fs::DirEntry| {
         let name = entry.file_name();
@@ -97,8 +98,8 @@ fn is_begun(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_own)))
 }
 
-/// Writes those blobs of the image that the layout does not contain. This needs as much space as a pull of the image
-/// would transfer.
+/// Writes the blobs that the layout does not contain to temporary files. They need as much space as the compressed
+/// image.
 pub(super) fn stage(
     path: &Path,
     reference: Option<&str>,
@@ -124,12 +125,12 @@ pub(super) fn stage(
 }
 
 impl StagedLayout {
-    /// Gives the blobs their names, then adds the image to the index, so that the layout is complete at any moment.
+    /// Gives the blobs their names, and then adds the image to the index. So the index never refers to a missing blob.
     /// Other builds that write to this layout wait.
     pub(super) fn publish(self) -> Result<(), EmitError> {
         let failed = |source| EmitError::Write { path: self.path.clone(), source };
         let folder = fs::File::open(&self.path).map_err(failed)?;
-        // If a file system has no locks, the last writer wins.
+        // An error is ignored, because some file systems have no locks. On them, the last writer wins.
         let _ = folder.file().lock();
         self.blobs.into_iter().try_for_each(StagedFile::publish)?;
         self.folders.keep();
@@ -154,8 +155,8 @@ fn entry(contents: &Contents<'_>, name: &Name) -> Descriptor {
     Descriptor { annotations, ..Descriptor::of(contents.root) }
 }
 
-/// Adds `entry` to the index of a layout. The entry replaces the entries with the same name, and all others stay as
-/// they are.
+/// Adds `entry` to the index of a layout. The entry replaces the entries with the same reference. All other entries
+/// stay as they are.
 fn put(index: &mut Index, entry: Descriptor, reference: &str) {
     index.manifests.retain(|other| other.annotations.get(oci::REF_NAME).is_none_or(|name| name != reference));
     index.manifests.push(entry);

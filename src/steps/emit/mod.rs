@@ -1,6 +1,6 @@
-//! Image -> destinations, one file per kind. Everything is first written to temporary files beside its destination.
-//! Only after everything is complete, these files get their names. So a build that fails before that leaves every
-//! destination unchanged.
+//! Image -> destinations. There is one module for each kind of destination. First, everything is written to temporary
+//! files beside its destination. When all of them are complete, the files get their names. So a build that fails
+//! earlier leaves every destination unchanged.
 
 mod already;
 mod archive;
@@ -79,7 +79,7 @@ pub(crate) enum EmitError {
 }
 
 impl EmitError {
-    /// Returns the destination that could not be written to, if that was the cause.
+    /// Returns the destination that could not be written to. `None` if this was not the cause of the error.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Write { path, .. } | Self::Fill { path, .. } => Some(path),
@@ -113,7 +113,7 @@ impl Hints for EmitError {
     }
 }
 
-/// A destination that is written but does not have its name yet.
+/// A destination whose contents are complete but that does not have its name yet.
 enum Ready<'a> {
     File(StagedFile),
     Layout(StagedLayout),
@@ -138,15 +138,16 @@ pub(crate) fn named_with(destination: &Destination, digest: BlobDigest) -> Strin
     }
 }
 
-/// Everything about an image that is written in addition to it.
+/// The documents about an image that are written in addition to the image.
 pub(crate) struct Extras<'a> {
-    /// The text of the receipt, for the file in the request.
+    /// The text of the receipt. The request contains the path to which it is written.
     pub(crate) metadata: &'a [u8],
-    /// The explanations in the store, one for each platform.
+    /// The explanations, one for each platform. Their contents are in the store.
     pub(crate) explanations: &'a [Attachment<'a>],
 }
 
-/// Writes the image to every destination, and `extras` to the places in the request. A plain folder gets `tree`.
+/// Writes the image to every destination, and `extras` to the places that the request names. If a destination is a
+/// plain folder, `tree` is written there.
 pub(crate) fn emit(
     image: &Image,
     tree: &Tree,
@@ -181,13 +182,14 @@ pub(crate) fn emit_contents(contents: Contents<'_>, destination: &Destination, w
     write(&Source { contents, tree: None }, std::slice::from_ref(destination), Vec::new(), world)
 }
 
-/// An image, and its tree if that is known.
+/// An image, and its tree. The tree of a copied image is not known.
 struct Source<'a> {
     contents: Contents<'a>,
     tree: Option<&'a Tree>,
 }
 
-/// Writes everything beside its destination, then gives everything its name. Tags of registries are set last.
+/// Writes everything to temporary files beside its destination. Then gives everything its name. Tags of registries are
+/// set last.
 fn write(
     source: &Source<'_>,
     destinations: &[Destination],
@@ -261,7 +263,8 @@ fn stage<'a>(destination: &Destination, source: &Source<'_>, world: &'a World) -
     Ok(Some(ready))
 }
 
-/// Before anything is downloaded, refuses every destination that cannot be written for this number of platforms.
+/// Refuses every destination that cannot be written, or that cannot contain this number of platforms. It is called
+/// before anything is downloaded.
 pub(crate) fn refuse_hopeless(
     request: &OutputRequest,
     platforms: usize,
@@ -310,13 +313,13 @@ pub(crate) fn refuse_hopeless(
     Ok(())
 }
 
-/// Refuses the destination of a copy if it cannot be written, before anything is read.
+/// Refuses the destination of a copy if it cannot be written. It is called before anything is read.
 pub(crate) fn refuse_copy(destination: &Destination, world: &World) -> Result<(), EmitError> {
     let request = OutputRequest { destinations: vec![destination.clone()], ..OutputRequest::default() };
     refuse_hopeless(&request, 1, Compression::Gzip(6), world)
 }
 
-/// Refuses a document that cannot be written, before anything is downloaded.
+/// Refuses a path to which no document can be written. It is called before anything is downloaded.
 pub(crate) fn refuse_document(path: &Path) -> Result<(), EmitError> {
     document::refuse(&Place::of(path)?)
 }
@@ -341,7 +344,7 @@ impl Claims {
     /// Adds a place, unless another destination uses it.
     fn add(&mut self, place: Place, shape: Shape) -> Result<(), EmitError> {
         for (other, other_shape) in &self.0 {
-            // A build of two images with different names may write both to the same layout.
+            // Two images with different names may be in the same layout.
             let is_shared = [shape, *other_shape] == [Shape::Layout; 2];
             if place.is_same(other) && !is_shared {
                 return Err(match place.typed == other.typed {
@@ -364,7 +367,7 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Tries to write a file in `folder`, or in the nearest folder above it that exists.
+/// Tries to write a file in `folder`. If `folder` does not exist, uses the nearest folder above it that exists.
 fn try_to_write(folder: &Path) -> Result<(), EmitError> {
     let there = folder.ancestors().find(|above| above.as_os_str().is_empty() || above.exists());
     let there = there.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));

@@ -1,4 +1,5 @@
-//! The real path of a destination. Links are followed, and two spellings of one path are detected.
+//! The real path of a destination. Links are followed, so lath detects that two different paths refer to the same
+//! place.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ const MOST_LINKS: usize = 40;
 pub(super) struct Place {
     /// The path as the user typed it.
     pub(super) typed: PathBuf,
-    /// The same path. If it is a link, the target of the link.
+    /// The typed path. If it is a link, this is the target of the link.
     pub(super) path: PathBuf,
     /// The absolute path without links. It is unique for each place.
     identity: PathBuf,
@@ -26,13 +27,13 @@ impl Place {
         let failed = |source| EmitError::Write { path: typed.to_owned(), source };
         let mut path = typed.to_owned();
         for _ in 0..MOST_LINKS {
-            // A link in `/proc` to a file that a process has open is not followed, because no file can be created
-            // beside it.
+            // A link in `/proc` is not followed. It refers to a file that a process has open, and no file can be
+            // created beside that file.
             let Some(target) = fs::read_link(&path).ok().filter(|_| !path.starts_with("/proc")) else {
                 let identity = identity(&path).map_err(failed)?;
                 return Ok(Self { typed: typed.to_owned(), path, identity });
             };
-            // Some systems do not follow a link that another user made in a shared folder (proc_sys_fs(5),
+            // Some systems do not let us follow a link that another user made in a shared folder (proc_sys_fs(5),
             // `protected_symlinks`).
             if let Err(error) = fs::metadata(&path)
                 && error.kind() == std::io::ErrorKind::PermissionDenied
@@ -60,7 +61,7 @@ impl Place {
     }
 }
 
-/// Returns the path without links and dots. Its end may be missing.
+/// Returns the absolute path without links, `.` and `..`. The last components of the path may not exist.
 fn identity(path: &Path) -> std::io::Result<PathBuf> {
     let absolute = std::path::absolute(path)?;
     if absolute.starts_with("/proc") {

@@ -12,7 +12,7 @@ pub(super) struct StagedFile {
 }
 
 impl StagedFile {
-    /// Begins a file for `path`. A file with that name is replaced later.
+    /// Begins a temporary file for `path`. An existing file at `path` is replaced when this one is published.
     pub(super) fn new(path: &Path) -> Result<Self, EmitError> {
         let file = StagingFile::new_in(parent(path));
         let file = file.map_err(|source| EmitError::Write { path: path.to_owned(), source })?;

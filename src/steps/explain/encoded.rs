@@ -1,5 +1,5 @@
-//! An explanation as bytes: JSON on one line, compressed with zstd. Several explanations can follow one another, one
-//! for each platform.
+//! An explanation as bytes: JSON on one line, compressed with zstd. A file can contain several explanations, one after
+//! the other, one for each platform.
 
 use std::io::{self, Read};
 
@@ -7,8 +7,8 @@ use super::error::EncodedError;
 use crate::model::explanation::Explanation;
 
 const LEVEL: i32 = 3;
-/// The maximum size of the JSON. Reading needs up to eleven times as much memory. The explanation of an image with
-/// 100,000 paths has about 3 MB.
+/// The maximum size of the JSON, because reading it needs up to eleven times as much memory. The explanation of an
+/// image with 100,000 paths has about 3 MB.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// Returns the bytes of an explanation.

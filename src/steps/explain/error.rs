@@ -1,4 +1,4 @@
-//! Failures of explanations.
+//! The errors of explanations.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::model::platform::Platform;
 use crate::outside::images::ImagesError;
 use crate::outside::store::StoreError;
 
-/// Why the bytes of an explanation cannot be read or written.
+/// The reason why the bytes of an explanation cannot be read or written.
 #[derive(Debug, Error)]
 pub(crate) enum EncodedError {
     #[error("it is not compressed with zstd, or too large")]

@@ -16,7 +16,7 @@ use crate::outside::images::{self, ImageDocument, ImagesError, OpenImage, digest
 use crate::outside::similar::similar;
 use crate::outside::world::World;
 
-/// Returns the explanation of an image, or the one in a file.
+/// Returns the explanation of an image, or the explanation in a file.
 pub(crate) fn explanation(request: &ExplainRequest, world: &World) -> Result<Explanation, ExplainError> {
     match &request.source {
         ExplainSource::File(path) => in_file(path, request.platform),
@@ -74,7 +74,8 @@ fn of_host() -> Option<Platform> {
     Architecture::of_host().map(|architecture| Platform { architecture })
 }
 
-/// Returns the explanation of an image from this cache, or else the newest one in the registry of the image.
+/// Returns the explanation of an image from the store. If the store has none, returns the newest explanation that is
+/// attached to the image in its registry.
 fn of_image(
     image: &OpenImage<'_>,
     platform: Option<Platform>,
@@ -88,7 +89,7 @@ fn of_image(
     Ok(referrers.last().map(|referrer| attached(image, referrer)).transpose()?.flatten())
 }
 
-/// Reads the explanation in a manifest about the image.
+/// Reads the explanation to which a referrer of the image refers.
 fn attached(image: &OpenImage<'_>, referrer: &Descriptor) -> Result<Option<Explanation>, ExplainError> {
     let ImageDocument::Manifest(manifest) = parse(&image.document(referrer)?)? else { return Ok(None) };
     let Some(layer) = manifest.layers.first().filter(|layer| layer.size <= MAX_BYTES) else { return Ok(None) };
@@ -98,7 +99,7 @@ fn attached(image: &OpenImage<'_>, referrer: &Descriptor) -> Result<Option<Expla
     Ok(all.into_iter().next())
 }
 
-/// The image of a platform.
+/// The digests of the image of one platform.
 struct Chosen {
     manifest: BlobDigest,
     config: BlobDigest,

@@ -1,5 +1,5 @@
-//! The explanations in the store: each is a blob, found by the digest of the image's config. The config has the same
-//! digest in every archive, daemon and registry, even if the layers are compressed in another way.
+//! The explanations in the store. Each is a blob. lath finds it by the digest of the image's config. This digest is the
+//! same in every archive, daemon and registry, even if the layers are compressed in another way.
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ struct Explained {
     size_bytes: u64,
 }
 
-/// Keeps the explanation of the image with this config.
+/// Keeps the explanation of the image whose config has the digest `config`.
 pub(crate) fn keep(config: &BlobDigest, explanation: &Explanation, store: &Store) -> Result<(), ExplainError> {
     let bytes = encode(explanation).map_err(ExplainError::Encode)?;
     let explained = Explained { digest: BlobDigest(Digest::of(&bytes)), size_bytes: bytes.len() as u64 };
@@ -33,13 +33,14 @@ pub(crate) fn keep(config: &BlobDigest, explanation: &Explanation, store: &Store
     Ok(())
 }
 
-/// Returns the blob with the explanation of the image with this config, if the store has it.
+/// Returns the blob with the explanation of the image whose config has the digest `config`. `None` if the store does
+/// not have it.
 pub(crate) fn kept(config: &BlobDigest, store: &Store) -> Option<BlobDescriptor> {
     let Explained { digest, size_bytes } = store.entry(Bucket::Explanations, &config.0)?;
     store.has_blob(&digest, Some(size_bytes)).then_some(BlobDescriptor { digest, size_bytes })
 }
 
-/// Reads the explanation of the image with this config from the store.
+/// Reads from the store the explanation of the image whose config has the digest `config`.
 pub(super) fn read(config: &BlobDigest, store: &Store) -> Result<Option<Explanation>, ExplainError> {
     let Some(explained) = kept(config, store) else { return Ok(None) };
     let path = store.blob_path(&explained.digest);

@@ -1,4 +1,4 @@
-//! The errors of the launch.
+//! The errors of the step `launch`.
 
 use thiserror::Error;
 
@@ -47,14 +47,14 @@ impl Hints for LaunchError {
     }
 }
 
-/// The commands that the user may have meant.
+/// Possible commands, which an error lists if the user named none.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     /// The console scripts of the requested distributions.
     pub(crate) scripts: Vec<String>,
     /// The processes of the Procfile.
     pub(crate) processes: Vec<String>,
-    /// The Python files that do something when they run.
+    /// The Python files that can run as programs.
     pub(crate) files: Vec<String>,
 }
 

@@ -24,9 +24,9 @@ use crate::outside::app_files;
 pub(crate) struct Programs<'a> {
     /// All console scripts.
     pub(crate) scripts: &'a [InstalledScript],
-    /// The distributions that the user named.
+    /// The distributions that the user requested.
     pub(crate) requested: &'a [&'a str],
-    /// The untrimmed tree. `None` if the words of a command are not checked.
+    /// The untrimmed tree. `None` if there is no tree, so the words of a command cannot be checked.
     pub(crate) tree: Option<&'a Tree>,
 }
 
@@ -55,7 +55,8 @@ pub(crate) fn launch(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Re
     })
 }
 
-/// Returns a warning if `TZ` names a time zone that is not in the image. The C library then silently uses UTC.
+/// Returns a warning if `TZ` names a time zone that is not in the image, because the C library would use UTC without a
+/// message.
 pub(crate) fn zone_warning(launch: &Launch, tree: &Tree) -> Option<String> {
     let value = launch.env.iter().find_map(|pair| pair.strip_prefix("TZ="))?;
     let zone = time_zones::zone_of(value)?;
@@ -78,8 +79,8 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     let path = format!("{}:{folders}", user_base.bin());
     let home = base.and_then(|base| base.home());
     let mut own = vec![
-        // If a user is not in the image's `/etc/passwd`, an engine sets HOME to the root directory, which is not
-        // writable.
+        // Without this variable, an engine sets HOME to the root directory for a user that is not in the image's
+        // `/etc/passwd`. The root directory is not writable.
         ("HOME", home.unwrap_or_else(|| "/home/app".to_owned())),
         ("LANG", of_base("LANG").unwrap_or("C.UTF-8").to_owned()),
         ("PATH", path),
@@ -87,12 +88,12 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     ];
     let keeps_user = base.is_some_and(|base| base.keeps_user());
     if !["0", "root"].contains(&runtime.uid()) && !keeps_user {
-        // `getpass.getuser()` reads this variable first, so it also works for a user that is not in `/etc/passwd`.
+        // `getpass.getuser()` uses this variable. So the function works even for a user that is not in `/etc/passwd`.
         own.push(("USER", "app".to_owned()));
     }
     if let Some(app) = app {
-        // `python main.py` and servers such as uvicorn find modules of the work directory, but other programs do not
-        // (docs/decisions/0111-the-command-of-an-image.md).
+        // `python main.py` and servers such as uvicorn import modules from the work directory. Other programs do that
+        // only if this variable is set (docs/decisions/0111-the-command-of-an-image.md).
         let of_base = of_base("PYTHONPATH").map(|folders| format!(":{folders}")).unwrap_or_default();
         own.push(("PYTHONPATH", format!("{}{of_base}", app.target)));
     }
@@ -108,19 +109,19 @@ fn variables_of_base(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
     env.filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Returns the only script that has the same name as a requested distribution. `None` if there are two, because the
-/// user has then requested two programs.
+/// Returns the script that has the same name as a requested distribution. `None` if there are two such scripts, because
+/// then the user has requested two programs.
 fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&'a str> {
     let is_namesake = |script: &&&InstalledScript| requested.contains(&lock::namesake(&script.name).as_str());
     let mut namesakes = scripts.iter().filter(is_namesake);
     let first = namesakes.next()?;
-    // Two distributions may contain the same script.
+    // Two distributions may contain a script with the same name. This counts as one script.
     namesakes.all(|other| other.name == first.name).then_some(first.name.as_str())
 }
 
 /// The command of an image.
 enum Command {
-    /// Words, of which the first one is a program of the image.
+    /// The words of a command. The first word is a program of the image.
     Words(Vec<String>),
     Settled {
         entrypoint: Vec<String>,
@@ -128,7 +129,8 @@ enum Command {
     },
 }
 
-/// Returns the command: the user's words, or the module, or console scripts, or the command of the application.
+/// Returns the command of the image: the words or the module that the user named, the console scripts, or the command
+/// of the application.
 fn command(
     programs: &Programs<'_>,
     place: Option<&Place<'_>>,
@@ -190,7 +192,8 @@ fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>
 }
 
 /// Returns the script that the user named, or the only script, or the script that has the name of its distribution. If
-/// several scripts remain, lath does not guess. An image without scripts starts Python.
+/// this leaves several scripts, lath does not guess: the first word of the container's command selects one. An image
+/// without scripts starts Python.
 fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Command, LaunchError> {
     let LaunchRequest { python, user_base, runtime, .. } = *request;
     let scripts = programs.scripts;
@@ -214,8 +217,9 @@ fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Co
     if let Some(program) = program {
         return settled(vec![user_base.program(program)], cmd);
     }
-    // The image offers several programs. The command's first word selects the program. If the container is started
-    // without a command, it starts the first script that the user named for the build, or else Python.
+    // The image offers several programs, so it has no entry point. The first word of the container's command selects
+    // the program. A container without a command starts the first script that the user named for the build, or else
+    // Python.
     let python = vec![python.program()];
     if runtime.scripts.is_empty() && offered.is_empty() {
         return settled(python, cmd);
@@ -253,7 +257,8 @@ mod tests {
         assert_eq!(namesake(&[&black, &isort], &["black", "isort"]), None);
         assert_eq!(namesake(&[&daemon], &["black"]), None);
         assert_eq!(namesake(&[&black, &script("black", "black-core")], &["black"]), Some("black"));
-        // The distribution with the script's name depends on the one that contains the script.
+        // The user requests `ansible`. This distribution depends on `ansible-core`, which contains the script
+        // `ansible`.
         let (community, core) = (script("ansible-community", "ansible"), script("ansible", "ansible-core"));
         assert_eq!(namesake(&[&community, &core], &["ansible"]), Some("ansible"));
     }

@@ -1,4 +1,4 @@
-//! Finds the program of a command in the image, and the modules that are named in the command.
+//! Finds in the image the program and the modules that a command names.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ use crate::outside::similar::similar;
 
 /// Options whose value is a module or a file of the application. flask, celery and other programs have such options.
 const OPTIONS_OF_MODULES: [&str; 3] = ["--app", "-A", "--settings"];
-/// Programs for which the value of such an option is always a module. If the image does not have it, they cannot start.
+/// Programs for which the value of such an option is always a module. If the image does not have the module, the
+/// program cannot start.
 const PROGRAMS_OF_MODULES: [&str; 2] = ["celery", "flask"];
 /// Environment variables whose value is a module or a file of the application.
 const VARIABLES_OF_MODULES: [&str; 2] = ["DJANGO_SETTINGS_MODULE", "FLASK_APP"];
@@ -22,7 +23,7 @@ const VARIABLES_OF_MODULES: [&str; 2] = ["DJANGO_SETTINGS_MODULE", "FLASK_APP"];
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) tree: &'a Tree,
-    /// The environment, each `NAME=VALUE`.
+    /// The environment variables, each as `NAME=VALUE`.
     pub(super) env: &'a [String],
     pub(super) request: &'a LaunchRequest<'a>,
 }
@@ -66,13 +67,13 @@ impl Place<'_> {
         path.unwrap_or_default().split(':').filter(|folder| folder.starts_with('/'))
     }
 
-    /// Returns a path that may be relative to the work directory.
+    /// Returns the absolute form of a path. A relative path is relative to the work directory.
     fn absolute(&self, path: &str) -> Option<ImagePath> {
         if path.starts_with('/') {
             return ImagePath::parse(path).ok();
         }
-        // The path is resolved like the target of a link in this folder, because the kernel treats `..` in both in the
-        // same way.
+        // The path is resolved like the target of a link in the work directory, because the kernel treats `..` in the
+        // same way in both cases.
         let workdir = self.request.workdir().unwrap_or_else(ImagePath::root);
         Some(workdir.join("-").ok()?.resolve_link(path))
     }
@@ -85,7 +86,7 @@ impl Place<'_> {
                 Err(LaunchError::NoMain { module: module.to_owned() })
             }
             Some(_) => Ok(()),
-            // A namespace package can have a `__main__`, too.
+            // The module is a namespace package. It can run if it has a `__main__`.
             None if modules.find(&format!("{module}.__main__")).is_some() => Ok(()),
             None => {
                 let known = modules.top_level();
@@ -100,7 +101,7 @@ impl Place<'_> {
         Modules::new(self.tree, *python, user_base.site(python.version)).with_application(*app)
     }
 
-    /// Returns the parts of the image that are named in the command.
+    /// Returns the modules and files of the image that a command names.
     pub(super) fn started(&self, argv: &[String]) -> Started {
         let mut started = Started::default();
         if let [shell, option, line] = argv
@@ -150,14 +151,14 @@ impl Place<'_> {
         started
     }
 
-    /// Returns the parts of the image that are named in a line for a shell, if the line is a simple command.
+    /// Returns the modules and files of the image that a line for a shell names. Only a simple command is understood.
     fn started_by_line(&self, line: &str) -> Started {
         let words = shlex::split(line).unwrap_or_default();
         let words: Vec<String> = words.into_iter().skip_while(|word| word == "exec").collect();
         self.located(&words).map(|argv| self.started(&argv)).unwrap_or_default()
     }
 
-    /// Adds the module or file that is named by a word: `app.main:app`, `wsgi:create()`, `main.py`.
+    /// Adds the module or the file that a word names, such as `app.main:app`, `wsgi:create()` or `main.py`.
     fn add(&self, word: &str, started: &mut Started) {
         if word.ends_with(".py") {
             self.add_file(word, started);
@@ -166,8 +167,8 @@ impl Place<'_> {
         }
     }
 
-    /// Adds a module. If `is_certain`, the module is also added if the image does not have it. Its check then fails,
-    /// and the user gets a message.
+    /// Adds the module that a word names. If `is_certain` is set, the module is added even if the image does not have
+    /// it. Its check fails then, and the user gets a message.
     fn add_module(&self, word: &str, is_certain: bool, started: &mut Started) {
         if word.ends_with(".py") {
             return self.add_file(word, started);
@@ -184,8 +185,8 @@ impl Place<'_> {
         }
         let name = function.map(|text| text.trim_end_matches("()")).filter(|name| is_name(name));
         let top = module.split('.').next().unwrap_or_default();
-        // If the package exists but the module does not, the name may be misspelled. So the module is checked, and the
-        // user gets a message.
+        // If the image has the package but not the module, the name may be misspelled. So the module is added: its
+        // check fails, and the user gets a message.
         let is_misspelled = name.is_some() && modules.find(top).is_some();
         if is_certain || is_misspelled || modules.find(module).is_some() {
             let function = name.map(str::to_owned);
@@ -230,7 +231,7 @@ mod tests {
         tree
     }
 
-    /// Calls `with` with the place of an application in `/app`.
+    /// Calls `with` with the place of an application whose folder is `/app`.
     fn in_place<T>(env: &[&str], with: impl Fn(&Place<'_>) -> T) -> T {
         let mut request = Request::example();
         request.app = Some(AppRequest {
@@ -248,7 +249,7 @@ mod tests {
         shlex::split(line).unwrap()
     }
 
-    /// Returns the parts that are named in a command, as text.
+    /// Returns the modules and files that a command names, as text.
     fn named(line: &str, env: &[&str]) -> String {
         let started = in_place(env, |place| place.started(&place.located(&words(line)).unwrap()));
         let entry = |entry: &EntryPoint| match &entry.function {

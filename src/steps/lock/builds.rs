@@ -1,4 +1,4 @@
-//! The builds of a lock -> `[tool.lath]`: each build once, even if several wheels need it.
+//! The builds of a lock -> `[tool.lath]`. Each build is written once, even if several wheels need it.
 
 use std::collections::BTreeMap;
 
@@ -27,12 +27,12 @@ pub(crate) fn refuse_folders(locks: &[&PlatformLock]) -> Result<(), LockError> {
 #[derive(Debug, Default)]
 pub(super) struct Builds {
     pub(super) builders: Vec<Builder>,
-    /// The builds, by the name and the sha256 of the wheel.
+    /// The builds, by the name and the sha256 of the built wheel.
     builds: BTreeMap<(String, Digest), Build>,
 }
 
 impl Builds {
-    /// Collects the builds of all wheels, and the builds that these need.
+    /// Collects the builds of all wheels, and the builds that these builds need.
     pub(super) fn of(locks: &[&PlatformLock]) -> Self {
         let mut builds = Self::default();
         locks.iter().for_each(|lock| builds.add_all(lock));
@@ -70,7 +70,7 @@ impl Builds {
         self.add_all(tree);
     }
 
-    /// Returns the number of the builder with the packages of `tree`.
+    /// Returns the number of the builder that has the packages of `tree`. If there is none, adds it.
     fn builder(&mut self, tree: &PlatformLock) -> usize {
         let builder = Builder {
             platform: tree.platform.to_string(),

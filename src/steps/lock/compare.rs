@@ -6,11 +6,11 @@ use super::LockError;
 use super::error::Difference;
 use crate::model::lock_file::{LockFile, LockRequest, LockedBuilds, LockedRequest};
 
-/// The request that a lock is compared with.
+/// The request with which a lock is compared.
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) request: &'a LockedRequest,
-    /// Whether the requirements and indexes must be the same too.
+    /// Whether the user's inputs are compared, too: the requirements and the indexes.
     pub(crate) compares_inputs: bool,
 }
 
@@ -26,16 +26,16 @@ pub(crate) fn refuse_other(file: &LockFile, wanted: &Wanted<'_>) -> Result<(), L
     }
 }
 
-/// A change of a source since it was locked.
+/// A change of a source after the lock was made.
 #[derive(Debug)]
 pub(crate) enum Changed<'a> {
-    /// The build of the source now also needs these requirements.
+    /// The build of the source needs these requirements, which the lock does not contain.
     Requires { name: &'a str, new: &'a [String] },
-    /// The build of the source now also needs these Debian packages.
+    /// The build of the source needs these Debian packages, which the lock does not contain.
     Packages { name: &'a str, new: &'a [String] },
-    /// The build of the source now also needs these groups of compilers.
+    /// The build of the source needs these groups of compilers, which the lock does not contain.
     Compilers { name: &'a str, groups: &'a [String] },
-    /// The wheel of the source has other requirements than the locked one.
+    /// The new wheel of the source has other requirements than the wheel in the lock.
     Dependencies { name: &'a str, locked: &'a [String], found: &'a [String] },
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn changed(lock: &LockRequest, changed: Changed<'_>) -> LockError {
     }
 }
 
-/// Returns the differences in those lists and options that come from the user's inputs.
+/// Returns the differences in the lists and options that belong to the user's inputs.
 fn inputs(locked: &LockedRequest, wanted: &LockedRequest) -> Vec<String> {
     let mut differences = lists("", &locked.requirements, &wanted.requirements);
     differences.extend(lists("the constraint ", &locked.constraints, &wanted.constraints));

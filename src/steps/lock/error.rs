@@ -75,7 +75,8 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// Returns the first of `texts` as a difference, with the others as its sources. `None` if there are no texts.
+    /// Turns `texts` into a chain of differences, in which the source of each difference is the next one. Returns the
+    /// first difference. `None` if there are no texts.
     pub(super) fn chained(texts: Vec<String>) -> Option<Self> {
         let chain = |next: Option<Self>, text| Some(Self { text, next: next.map(Box::new) });
         texts.into_iter().rev().fold(None, chain)

@@ -1,4 +1,5 @@
-//! Lock files: the lock of every platform -> `pylock.toml`, and back; the differences between a lock and a request.
+//! Lock files: writes the locks of all platforms to `pylock.toml`, reads them, and finds the differences between a lock
+//! and a request.
 
 mod builds;
 mod compare;

@@ -6,7 +6,8 @@ use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::outdated::{Newer, ParcelKind};
 use crate::model::source::BuiltPlace;
 
-/// Adds the versions of `locked` that `current` does not have. The same difference on another platform is not repeated.
+/// Adds the versions of `locked` that `current` does not have. If another platform has the same difference, only the
+/// platform is added to the existing entry.
 pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &PlatformLock) {
     let platform = locked.platform.to_string();
     for (kind, [locked, current]) in
@@ -35,8 +36,8 @@ pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &P
     }
 }
 
-/// Returns the versions of the wheels. The version of the user's own folder is left out, because it changes with the
-/// files in it.
+/// Returns the versions of the wheels. A wheel that is built from a folder is left out, because its version may change
+/// with the files in the folder.
 fn wheels(lock: &PlatformLock) -> BTreeMap<&str, &str> {
     let others = lock.wheels.iter().filter(|wheel| !wheel.is_of_folder());
     others.map(|wheel| (wheel.name.as_str(), wheel.version.as_str())).collect()
@@ -46,8 +47,8 @@ fn debs(lock: &PlatformLock) -> BTreeMap<&str, &str> {
     lock.debs.iter().map(|deb| (deb.name.as_str(), deb.version.as_str())).collect()
 }
 
-/// Returns the URLs of those files of a lock that are on servers, including the files for builds. The URLs of git
-/// repositories are not among them.
+/// Returns the URLs of all files of a lock that are on servers, including the files for builds. The URLs of git
+/// repositories are left out.
 pub(crate) fn urls(lock: &PlatformLock) -> Vec<String> {
     let is_repository = |wheel: &LockedWheel| matches!(wheel.built_place(), Some(BuiltPlace::Git { .. }));
     let is_remote = |wheel: &&LockedWheel| wheel.source != WheelSource::Path && !is_repository(wheel);

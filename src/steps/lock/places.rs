@@ -1,4 +1,5 @@
-//! Other places of a package, in case its mirror no longer has it: the user's mirror, and the archive of old packages.
+//! Other places from which a package can be fetched if the mirror in the lock no longer has it: the user's mirror, and
+//! the archive of old packages.
 
 use jiff::Timestamp;
 
@@ -7,12 +8,12 @@ use crate::model::lock::{LockedDeb, LockedRelease, PlatformLock};
 use crate::model::request::ReleaseRequest;
 use crate::model::secret_text::{SecretText, public};
 
-/// An archive of old packages copies a mirror some hours after the mirror's Release file was made. So the state of one
-/// day later is searched, too.
+/// The time that is added to the date of a Release file. An archive of old packages copies a mirror some hours after
+/// the Release file was made. So lath searches for the package at this later time, too.
 const LATER_SECS: i64 = 24 * 60 * 60;
 
-/// Adds the other places of all packages of a lock. `snapshot` is an archive of old packages that replaces the one of
-/// the distribution.
+/// Adds the other places of all packages of a lock. `snapshot` is an archive of old packages that is used instead of
+/// the distribution's own one.
 pub(super) fn add(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: Option<&SecretText>) {
     let own = releases::archive(base.distribution).snapshot();
     let snapshot = snapshot.map_or_else(|| own.to_owned(), |snapshot| public(snapshot.exposed()));
@@ -32,11 +33,12 @@ fn add_all(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: &str) {
 }
 
 fn others(deb: &LockedDeb, releases: &[LockedRelease], base: &ReleaseRequest, snapshot: &str) -> Vec<String> {
-    // An index has only paths below `pool/`. The last occurrence counts, because the URL of a mirror may contain the
-    // word as well.
+    // The paths of all packages are below `pool/`. The last occurrence is used, because the URL of a mirror may contain
+    // `/pool/`, too.
     let Some(at) = deb.url.rfind("/pool/") else { return Vec::new() };
     let (mirror, path) = deb.url.split_at(at);
-    // If both archives are on the same mirror, lath cannot see which of them a package comes from.
+    // If the main archive and the archive of security updates are on the same mirror, the URL does not show from which
+    // archive a package comes. So both are tried.
     let suites: Vec<&LockedRelease> = releases.iter().filter(|release| release.mirror == mirror).collect();
     let is_security = |release: &&LockedRelease| release.suite.ends_with("-security");
     let [is_of_main, is_of_security] =

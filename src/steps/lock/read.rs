@@ -20,7 +20,7 @@ use crate::model::request::ReleaseRequest;
 #[derive(Debug)]
 pub(crate) enum Named {
     Own(Box<LockFile>),
-    /// Another tool wrote it, so it has no Debian half.
+    /// A lock that another tool wrote. It has no Debian half.
     Foreign,
 }
 
@@ -54,8 +54,8 @@ pub(crate) fn read(path: &Path) -> Result<Named, LockError> {
     })))
 }
 
-/// Returns the text by which the requirements of a request refer to a lock. It contains the digest, so that a changed
-/// lock is noticed.
+/// Returns the text by which the requirements of a request refer to a lock. The text contains the digest of the lock,
+/// so that lath notices if the lock has changed.
 pub(crate) fn as_requirement(lock: &ForeignLock) -> Result<String, LockError> {
     let ForeignLock { path, extras, groups } = lock;
     let bytes = fs::read(path).map_err(|source| LockError::Read { path: path.clone(), source })?;
@@ -68,7 +68,7 @@ pub(crate) fn as_requirement(lock: &ForeignLock) -> Result<String, LockError> {
     Ok(format!("{text} --hash={}", Digest::of(&bytes).prefixed()))
 }
 
-/// Returns the lock of a platform. Each package has all places from which it can be fetched.
+/// Returns the lock of a platform. Each Debian package in it has all places from which it can be fetched.
 pub(crate) fn of_platform(
     request: &LockRequest,
     base: &ReleaseRequest,
@@ -136,7 +136,7 @@ fn unknown_base(base: &str) -> String {
 }
 
 impl Packages<'_> {
-    /// Returns the wheel with its file in `[[packages]]`.
+    /// Returns the locked wheel for an entry of the platform. Its file is read from `[[packages]]`.
     fn wheel(&self, wheel: &PlatformWheel) -> Result<LockedWheel, String> {
         let PlatformWheel { name, version, file, .. } = wheel;
         let is_same = |package: &&Package| package.name == *name && package.version.as_deref() == Some(version);

@@ -8,14 +8,14 @@ use crate::model::digest::Digest;
 use crate::model::lock::{LockedBuild, LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::source::{BuiltFrom, BuiltPlace};
 
-/// The longest chain of builds in which each build needs the next one.
+/// The maximum length of a chain of builds in which each build needs the next one.
 const MAX_DEPTH: usize = 10;
 
 /// The builds of a lock.
 #[derive(Debug)]
 pub(super) struct Builds<'a> {
     table: &'a LathTable,
-    /// The number of builds in the chain that leads to this one.
+    /// The number of builds in the chain that led here.
     depth: usize,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Builds<'a> {
         Self { table, depth: 0 }
     }
 
-    /// Returns the wheel with the digest `digest`, which is built from its source in `[[packages]]`.
+    /// Returns a wheel that is built from its source in `[[packages]]`. `digest` is the digest of the built wheel.
     pub(super) fn wheel(
         &self,
         wheel: &PlatformWheel,
@@ -80,7 +80,7 @@ impl<'a> Builds<'a> {
         })
     }
 
-    /// Returns a wheel of a tree in which sources are built.
+    /// Returns a wheel that is installed in the tree of a build, such as a build tool.
     fn tool(&self, wheel: &BuildWheel) -> Result<LockedWheel, String> {
         let mut locked = LockedWheel {
             name: wheel.name.clone(),
@@ -126,7 +126,7 @@ impl Packages<'_> {
         }
     }
 
-    /// Returns the place of the source of a wheel, and the folder of the project in it.
+    /// Returns the place of a wheel's source, and the folder of the project within the source.
     fn source(&self, wheel: &PlatformWheel, build: &Build) -> Result<(BuiltPlace, Option<String>), String> {
         let same_name = self.packages.iter().filter(|package| package.name == wheel.name);
         let mut found = same_name.filter_map(|package| self.source_in(package, wheel, build));
@@ -165,8 +165,8 @@ impl Packages<'_> {
     }
 }
 
-/// Sets the folder of the project to `folder`, because the project may be in another place than the lock. If the user
-/// requested several folders, lath does not know which of them is the project, and changes none.
+/// Sets the folder of the project in the lock to `folder`, because the lock may be in another folder. If the user
+/// requested several folders, lath does not know which of them is the project, so none is changed.
 pub(crate) fn place_project(lock: &mut PlatformLock, folder: &Path) {
     let mut folders: Vec<&mut PathBuf> = Vec::new();
     for wheel in lock.wheels.iter_mut().filter(|wheel| wheel.is_requested) {
@@ -179,7 +179,8 @@ pub(crate) fn place_project(lock: &mut PlatformLock, folder: &Path) {
     }
 }
 
-/// Removes `.` and `..` from a path. The links in it stay, because their targets may be elsewhere on another machine.
+/// Removes `.` and `..` from a path. Links in the path are not resolved, because they may have other targets on another
+/// machine.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {

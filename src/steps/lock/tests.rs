@@ -119,7 +119,8 @@ fn every_kind_of_source_is_read_as_it_was_written() {
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!((text.matches("[[tool.lath.builders]]").count(), text.matches("[[tool.lath.builds]]").count()), (1, 7));
     let (packages, _) = text.split_once("\n[tool.lath]").unwrap();
-    // Packages of builds must not be installed, and the version of a source tree is not known.
+    // Packages that only builds need are not in `[[packages]]`, because they would be installed. A source tree has no
+    // version.
     insta::assert_snapshot!(packages.split_once("[[packages]]").unwrap().1, @r#"
     name = "a-sdist"
     version = "1.0"
@@ -174,7 +175,7 @@ fn the_project_may_be_elsewhere_than_beside_its_lock() {
     let mut lock = every_kind(Path::new("/home"));
     place_project(&mut lock, Path::new("/clone"));
     assert_eq!(place(&lock, "e-folder"), BuiltPlace::Folder("/clone".into()));
-    // If there are two folders, it is not known which of them is the project.
+    // If the lock has two folders, lath does not know which of them is the project.
     let second = built("second", WheelSource::Path, BuiltPlace::Folder("/second".into()), Vec::new());
     lock.wheels.push(second);
     place_project(&mut lock, Path::new("/other"));

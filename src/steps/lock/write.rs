@@ -14,7 +14,7 @@ use crate::model::lock_file::LockedRequest;
 use crate::model::platform::Platform;
 use crate::model::source::{BuiltFrom, BuiltPlace};
 
-/// Returns the text of the lock in the folder `folder`, which is absolute.
+/// Returns the text of a lock file that will be in `folder`. The path of `folder` is absolute.
 pub(crate) fn write(locks: &[&PlatformLock], request: &LockedRequest, folder: &Path) -> String {
     let platforms: Vec<Platform> = locks.iter().map(|lock| lock.platform).collect();
     let (builders, builds) = Builds::of(locks).into_parts();
@@ -47,8 +47,8 @@ fn machine(platform: Platform) -> String {
     format!("platform_machine == '{}'", platform.architecture.machine())
 }
 
-/// The key of a package. Entries of one package have the same name and version, and the same place if a requirement
-/// names the place.
+/// The key by which wheels are joined to one package. The wheels of a package have the same name and the same version.
+/// If a requirement names their place, they also have the same place.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     name: &'a str,
@@ -94,8 +94,8 @@ fn package(key: &Key<'_>, entry: &Entry<'_>, all_platforms: usize, folder: &Path
     package
 }
 
-/// Adds the source of a wheel. A source tree has no version, because only its files determine it (the specification,
-/// `packages.version`).
+/// Adds the source of a wheel. A source tree has no version in the lock, because its version may change with its files
+/// (the specification, `packages.version`).
 fn add_source(package: &mut Package, wheel: &LockedWheel, build: &LockedBuild, folder: &Path) {
     let BuiltFrom { place, subdirectory, archive, .. } = &build.from;
     let subdirectory = subdirectory.clone();

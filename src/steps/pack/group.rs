@@ -1,5 +1,5 @@
-//! Decides which path goes to which layer (decisions 0030 and 0138). Paths are grouped by origin, the number of layers
-//! is limited, and the contents that change least are at the bottom.
+//! Decides to which layer each path goes (decisions 0030 and 0138). Paths are grouped by origin. The number of layers
+//! is limited. Contents that change least are at the bottom.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +9,13 @@ use crate::model::reason::Kept;
 use crate::model::request::LayersRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// The path of each package's dpkg metadata, in `NAME` and `NAME.md5sums`.
+/// The folder with the dpkg metadata of each package, in the files `NAME` and `NAME.md5sums`.
 const DPKG: &str = "/var/lib/dpkg/status.d/";
-/// The bundle of certificates, which is made from the certificates of a package.
+/// The folder of the bundle of certificates, which lath makes from the certificates of a package.
 const CERTIFICATES: &str = "/etc/ssl/certs/";
 
-/// The contents of a future layer. First come the parent directories of its files, then the shares of its origins in
-/// order. A layer does not depend on layers below it, so the same shares give the same layer in every image.
+/// The contents of a layer. First come the parent directories of its files, and then the shares of its origins in their
+/// order. A layer does not depend on the layers below it, so the same shares result in the same layer in every image.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     pub(super) title: String,
@@ -29,7 +29,7 @@ pub(super) struct Share<'a> {
     pub(super) entries: Vec<Entry<'a>>,
 }
 
-/// Used instead of an origin, for the share with the parent directories of all other files.
+/// The origin of the share that contains the parent directories of all files of the layer.
 const FOLDERS: &str = "folders";
 
 impl Share<'_> {
@@ -43,7 +43,7 @@ impl Share<'_> {
 pub(super) struct Entry<'a> {
     pub(super) path: &'a ImagePath,
     pub(super) node: &'a Node,
-    /// If the entry is a hard link, the path that it refers to. This path comes earlier in the same share.
+    /// The path to which the entry refers if it is a hard link. This path comes earlier in the same share.
     pub(super) link: Option<&'a ImagePath>,
 }
 
@@ -108,13 +108,13 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// Returns the name of the share that a path belongs to. Bytecode gets a share of its own after the share of its
-/// sources. So if bytecode is turned off, the bytes of the sources do not change.
+/// Returns the name of the share to which a path belongs. Bytecode is in a separate share after the share of its
+/// sources. So the compressed sources are the same with and without bytecode.
 fn share(entry: &Entry<'_>, origin: &Origin) -> String {
     if entry.path.is_bytecode() { format!("{origin} bytecode") } else { origin.to_string() }
 }
 
-/// Returns the files, the links and the empty directories, without those of the base image.
+/// Returns the files, the links and the empty directories of the tree. Paths of the base image are left out.
 fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
     let links = tree.hard_links();
     let filled: BTreeSet<ImagePath> = tree.nodes.keys().filter_map(ImagePath::parent).collect();
@@ -124,7 +124,7 @@ fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
     leaves.map(|(path, node)| Entry { path, node, link: links.get(path).copied() }).collect()
 }
 
-/// The origins that files of lath can belong to.
+/// The packages and distributions to whose layers lath's own files can go.
 struct Owners<'a> {
     /// Debian packages by name.
     packages: BTreeMap<&'a str, &'a Origin>,
@@ -143,9 +143,9 @@ impl<'a> Owners<'a> {
         Self { packages: packages.collect(), distributions: distributions.collect() }
     }
 
-    /// Returns the origin whose layer the path goes to. Usually that is the path's own origin. But if lath wrote a file
-    /// for a package or a distribution, the file goes to the layer of that package or distribution. Otherwise, another
-    /// version of one distribution would change two layers.
+    /// Returns the origin to whose layer a path goes. Usually, this is the origin of the path. But a file that lath
+    /// wrote for a package or a distribution goes to the layer of that package or distribution. Otherwise, a new
+    /// version of the distribution would change two layers.
     fn owner(&self, entry: &Entry<'a>) -> &'a Origin {
         let origin = &entry.node.origin;
         if *origin != Origin::Lath {
@@ -169,7 +169,7 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str]) -> Place {
             Place::ImportsOfApplication
         }
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
-        // Bytecode of modules of the base image's Python.
+        // This is bytecode for modules of the base image's Python.
         Origin::Lath if entry.path.is_bytecode() => Place::Python,
         Origin::Deb { name, .. } => Place::Package(name.clone()),
         Origin::Wheel { name, .. } if requested.contains(&name.as_str()) => Place::Program(name.clone()),
@@ -181,7 +181,7 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str]) -> Place {
 }
 
 /// Whether a package belongs to Python itself, such as `python3.13-minimal`, `libpython3.13-stdlib` or `python3`.
-/// `python3-apt` does not, because it is only a library for Python.
+/// `python3-apt` does not belong to Python, because it is only a library for Python.
 fn is_python(package: &str) -> bool {
     let name = package.strip_prefix("lib").unwrap_or(package);
     let Some(rest) = name.strip_prefix("python3") else { return false };

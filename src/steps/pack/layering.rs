@@ -1,8 +1,8 @@
 //! Decides which neighbours share a layer (decision 0138).
 //!
-//! At first, each package and each distribution is a layer of its own. Then neighbours are joined. Which neighbours are
-//! joined depends on their names, and only roughly on their sizes. So another version of a distribution almost never
-//! moves another distribution to another layer.
+//! At first, each package and each distribution is a separate layer. Then neighbouring layers are joined. The choice of
+//! the neighbours that are joined depends on their names, and only roughly on their sizes. So a new version of one
+//! distribution almost never moves other distributions to other layers.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,15 +10,16 @@ use std::collections::BTreeMap;
 use crate::model::digest::Digest;
 use crate::model::request::{Layering, LayersRequest};
 
-/// Two layers of Debian packages are joined if they are together at most this large, in bytes of files. Debian's
-/// packages change less often than Python distributions, and a security update changes several of them together.
+/// Two neighbouring layers of Debian packages are joined if their files together have at most this number of bytes. The
+/// limit is high, because Debian packages change less often than Python distributions, and because a security update
+/// changes several packages together.
 const SMALL_PACKAGES_BYTES: u64 = 2 << 20;
-/// Two layers of distributions are joined if they are together at most this large. That is about 16 kB after
-/// compression. If a small distribution changes, its neighbours in the layer are sent again. Decision 0138 allows 50 kB
-/// for this and other overhead.
+/// Two neighbouring layers of distributions are joined if their files together have at most this number of bytes. After
+/// compression, these are about 16 kB. If a small distribution changes, the other distributions in its layer are sent
+/// again. Decision 0138 allows 50 kB for this and other overhead.
 const SMALL_DISTRIBUTIONS_BYTES: u64 = 48 << 10;
 
-/// The purpose of files, in the order of the layers. Files that change least are at the bottom, because if a layer
+/// The purpose of files, in the order of the layers. Files that change least are at the bottom. The reason: if a layer
 /// changes, an engine also unpacks all layers above it again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -34,7 +35,7 @@ pub(super) enum Place {
     Program(String),
     /// The files that the user copied.
     Copied,
-    /// Bytecode that only the application needs, of packages and distributions.
+    /// Bytecode of packages and distributions that only the application needs.
     ImportsOfApplication,
     /// The files of the user's application. They change most often.
     Application,
@@ -52,7 +53,7 @@ impl Place {
         }
     }
 
-    /// Returns the title of a layer with all places of this kind.
+    /// Returns the title of a layer that contains all places of the same kind.
     fn title_of_all(&self) -> &str {
         match self {
             Self::Package(_) => "base",
@@ -66,10 +67,10 @@ impl Place {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
-    /// Returns the position of a place with files of this size. The position consists of the kind, of whether the place
-    /// can share a layer, and of the size. Places that can share a layer are neighbours, sorted by name. The others are
-    /// sorted roughly by size, with the largest at the bottom. The reason: if a layer changes, an engine unpacks or
-    /// even fetches all layers above it again.
+    /// Returns the position of a place whose files have `bytes` bytes. The position consists of the kind, of whether
+    /// the place can share a layer, and of the size. Places that can share a layer are next to each other, sorted by
+    /// name. The other places are sorted roughly by size, with the largest at the bottom. The reason: if a layer
+    /// changes, an engine unpacks or even fetches all layers above it again.
     fn order(&self, bytes: u64) -> (usize, bool, Reverse<Option<u32>>) {
         let kind = match self {
             Self::Package(_) => 0,
@@ -85,13 +86,14 @@ impl Place {
         (kind, is_small, Reverse(if is_small { None } else { bytes.checked_ilog2() }))
     }
 
-    /// Returns a size in bytes. Layers of this kind up to this size are joined even if there are not too many layers.
+    /// Returns the size in bytes up to which layers of this kind are joined, even if the number of layers is below the
+    /// maximum.
     fn small_bytes(&self) -> u64 {
         if matches!(self, Self::Package(_)) { SMALL_PACKAGES_BYTES } else { SMALL_DISTRIBUTIONS_BYTES }
     }
 }
 
-/// Neighbouring places that share a layer. There is at least one.
+/// The places that share a layer, at least one. They are neighbours in the order of the layers.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) title: String,
@@ -105,7 +107,7 @@ impl Run {
     }
 }
 
-/// Returns the layers of places, which are given with the sizes of their files.
+/// Divides places into layers. `places` contains the size of each place's files.
 pub(super) fn runs(places: &BTreeMap<Place, u64>, request: LayersRequest) -> Vec<Run> {
     let max = if request.layering == Layering::Single { 1 } else { request.max };
     let alone =
@@ -129,9 +131,9 @@ pub(super) fn runs(places: &BTreeMap<Place, u64>, request: LayersRequest) -> Vec
     runs
 }
 
-/// Joins neighbours of the same kind, until there are only `enough` layers. Neighbours are joined if their total size
-/// is at most `times` the size of a small layer. The order of the joins depends only on names. If it depended on sizes,
-/// another version of one distribution could change many layers.
+/// Joins neighbouring layers of the same kind, until only `enough` layers are left. Two neighbours are joined if their
+/// total size is at most `times` the size of a small layer. The order of the joins depends only on names. If it
+/// depended on sizes, a new version of one distribution could change many layers.
 fn join_small(runs: &mut Vec<Run>, times: u64, enough: usize) {
     let mut seconds: Vec<Place> = runs.iter().skip(1).map(|run| run.first().clone()).collect();
     seconds.sort_by_cached_key(|place| Digest::of(place.title().as_bytes()));
@@ -156,7 +158,7 @@ fn join_smallest(runs: &mut Vec<Run>) {
     }
 }
 
-/// Joins the run at `index` with the one below it.
+/// Joins the run at `index` with the run below it.
 fn join(runs: &mut Vec<Run>, index: usize) {
     let above = runs.remove(index);
     let below = &mut runs[index - 1];

@@ -1,8 +1,8 @@
-//! Tree -> layers: grouped by origin, written as deterministic tar. Each piece is compressed once and kept in the
-//! store.
+//! Tree -> layers. Paths are grouped by origin, and written as deterministic tar. Each piece is compressed once and
+//! kept in the store.
 //!
-//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again, because the
-//! key of a segment depends on the contents, and a layer's digests are cached by its segments.
+//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again: the store
+//! finds a segment by the digests of the contents, and the digests of a layer by its segments.
 
 mod group;
 mod layering;
@@ -56,7 +56,8 @@ pub(crate) fn pack(
     group(tree, requested, request.layers).par_iter().map(|group| layer(group, request, store)).collect()
 }
 
-/// Compresses the files of `tree` into the store. A later [`pack`] of a tree with the same files uses the results.
+/// Compresses the files of `tree` into the store. If [`pack`] is called later for a tree with the same files, it uses
+/// the results.
 pub(crate) fn compress(tree: &Tree, requested: &[&str], request: PackRequest, store: &Store) -> Result<(), PackError> {
     let groups = group(tree, requested, request.layers);
     let pieces: Vec<Piece<'_>> = groups
@@ -77,8 +78,8 @@ fn layer(group: &Group<'_>, request: PackRequest, store: &Store) -> Result<Layer
     let mut segments = segments?;
     segments.push(segment::end(request, store)?);
     let key = Digest::of_fields(segments.iter().map(|segment| segment.as_bytes().as_slice()));
-    // The store contains the segments up to here. Only a table of contents can follow them, so only the table is
-    // checked.
+    // The store contains the segments in `segments`. A kept layer can have one more segment, which is its table of
+    // contents. So lath checks only whether the store has the table.
     if let Some(kept) = store.entry::<Layer>(Bucket::Layers, &key)
         && kept.contents.segments().iter().skip(segments.len()).all(|table| store.has_segment(table))
     {
@@ -118,8 +119,8 @@ fn blob_digest(segments: &[Digest], store: &Store) -> io::Result<(Digest, u64)> 
     Ok((digest, size_bytes))
 }
 
-/// Computes the digest and size of the uncompressed tar. It decompresses the segments like a client that pulls the
-/// image, so a segment that cannot be unpacked is detected here.
+/// Computes the digest and the size of the uncompressed tar. For this, it decompresses the segments like a client that
+/// pulls the image. So a segment that cannot be decompressed is detected here.
 fn diff_id(segments: &[Digest], compression: Compression, store: &Store) -> io::Result<(Digest, u64)> {
     let mut writer = DigestWriter::new(io::sink());
     for segment in segments {

@@ -17,11 +17,11 @@ use crate::model::tree::Kind;
 use crate::model::zeros::is_zero;
 use crate::outside::store::{Bucket, Form, Store};
 
-/// How much tar is compressed at once. One thread holds about this much in memory.
+/// The number of bytes of tar that are compressed at once. Each thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The files of a piece together have at least this size. Only the last piece may be smaller. This size is large enough
-/// that the compression window (32 KiB in gzip) is mostly full, and small enough that a big distribution keeps all
-/// cores busy.
+/// The minimum size of a piece's files together. Only the last piece of a share may be smaller. The size is large
+/// enough that the compression window (32 KiB in gzip) is mostly full, and small enough that a big distribution keeps
+/// all cores busy.
 const PIECE_BYTES: u64 = 4 << 20;
 
 /// Consecutive paths of one share.
@@ -30,7 +30,7 @@ pub(super) struct Piece<'a> {
     pub(super) entries: &'a [Entry<'a>],
 }
 
-/// The place of a file's contents in a segment, if they can be fetched alone.
+/// The place of a file's contents in a segment. It is known only if the contents can be fetched separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Frames {
     pub(super) offset: u64,
@@ -39,7 +39,7 @@ pub(super) struct Frames {
     pub(super) crc64: u64,
 }
 
-/// The key of a segment: everything that its bytes depend on.
+/// The key of a segment: everything on which its bytes depend.
 #[derive(Serialize)]
 struct SegmentKey<'a> {
     form: &'static str,
@@ -59,7 +59,7 @@ struct EntryKey<'a> {
     hard_link_to: Option<&'a ImagePath>,
 }
 
-/// Cuts a share into pieces. The positions of the cuts depend only on the share.
+/// Cuts a share into pieces. The pieces depend only on the share.
 pub(super) fn pieces<'a>(share: &'a Share<'a>) -> Vec<Piece<'a>> {
     let (mut pieces, mut begin, mut bytes) = (Vec::new(), 0, 0);
     for (index, entry) in share.entries.iter().enumerate() {
@@ -106,8 +106,8 @@ pub(super) fn segment<'a>(piece: &Piece<'a>, request: PackRequest, store: &Store
     Ok(key)
 }
 
-/// Writes a path to `packer`. Returns the place of its contents, if there are any and the layer has a table of
-/// contents.
+/// Writes a path to `packer`. Returns the place of its contents in the segment. `None` if the path has no contents, or
+/// if the layer has no table of contents.
 fn write(
     Entry { path, node, link }: &Entry<'_>,
     epoch_secs: u64,
@@ -128,7 +128,7 @@ fn write(
     write_contents(packer, path, *size_bytes, &mut contents).map_err(failed)
 }
 
-/// Writes the contents of a file. Returns their place if the layer has a table of contents.
+/// Writes the contents of a file. Returns their place. `None` if the layer has no table of contents.
 fn write_contents(
     packer: &mut Packer<&mut std::fs::File>,
     path: &ImagePath,
@@ -151,12 +151,12 @@ fn write_contents(
     Ok(Some(Frames { offset, end_offset, crc64 }))
 }
 
-/// Returns the places of all files with contents in a segment, in their order.
+/// Returns the places of the contents of all files in a segment, in the order of the files.
 pub(super) fn frames(segment: &Digest, store: &Store) -> Option<Vec<Frames>> {
     store.entry(Bucket::Frames, segment)
 }
 
-/// Computes the checksum of the bytes that it passes on.
+/// A writer that computes the checksum of the bytes, and passes the bytes on to `inner`.
 struct Summed<W> {
     inner: W,
     crc64: Crc64,
@@ -188,16 +188,16 @@ pub(super) fn end(request: PackRequest, store: &Store) -> Result<Digest, PackErr
     Ok(key)
 }
 
-/// Compresses the bytes that are written to it, and passes them on. Each chunk becomes a gzip member or a zstd frame of
-/// its own.
+/// A writer that compresses the bytes, and passes them on to `inner`. Each chunk becomes a separate gzip member or zstd
+/// frame.
 struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,
-    /// The compressed form of a chunk of zeros, if there was one before. Sparse files have many such chunks.
+    /// The compressed form of a chunk of zeros. `None` before the first such chunk. Sparse files have many of them.
     zeros: Option<Vec<u8>>,
     /// The compressor is reused, because a new one for each small file would be slow.
     zstd: Option<zstd::bulk::Compressor<'static>>,
-    /// The bytes that were passed on.
+    /// The number of bytes that were passed on.
     packed_bytes: u64,
     inner: W,
 }
@@ -233,7 +233,7 @@ impl<W: Write> Packer<W> {
         Ok(())
     }
 
-    /// Returns the compressed chunk.
+    /// Returns the current chunk in compressed form.
     fn compress(&mut self) -> io::Result<Vec<u8>> {
         match self.compression {
             Compression::Gzip(level) => gzip(&self.chunk, level),

@@ -1,5 +1,6 @@
-//! The table of contents of a layer whose files can be fetched alone (decision 0140). It is the last segment of the
-//! layer. The other segments stay as they are. Only the places of their files in the layer are computed.
+//! The table of contents of a layer whose files can be fetched separately (decision 0140). It is the last segment of
+//! the layer. The other segments are the same as without a table. To make the table, only the places of their files in
+//! the layer are computed.
 
 use std::io;
 
@@ -14,7 +15,7 @@ use crate::model::digest::Digest;
 use crate::model::tree::Kind;
 use crate::outside::store::{Form, Store};
 
-/// Returns the table of a layer. `segments` are the segments of `pieces`, and the segment that ends the layer.
+/// Returns the table of a layer. `segments` are the segments of `pieces`, followed by the segment that ends the layer.
 pub(super) fn table(
     pieces: &[Piece<'_>],
     segments: &[Digest],
@@ -41,7 +42,8 @@ pub(super) fn table(
     table.finish(&tarball::END, offset, |bytes| zstd::bulk::compress(bytes, level.into()))
 }
 
-/// Keeps the frames of a table as a segment, and returns its key. `key` is made from the other segments of the layer.
+/// Keeps the frames of a table as a segment, and returns the key of this segment. `key` is made from the other segments
+/// of the layer.
 pub(super) fn keep(key: &Digest, frames: &[u8], store: &Store) -> Result<Digest, PackError> {
     let key = Digest::of_key(&(Form::LayerTable.name(), key));
     store.put_segment(&key, frames)?;
@@ -53,7 +55,7 @@ fn lost() -> io::Error {
 }
 
 impl Frames {
-    /// Changes a place in a segment to the place in the layer. The segment begins at `offset` in the layer.
+    /// Converts a place in a segment into a place in the layer. The segment begins at `offset` in the layer.
     fn at(self, offset: u64) -> Self {
         Self { offset: offset + self.offset, end_offset: offset + self.end_offset, ..self }
     }

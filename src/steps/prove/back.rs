@@ -1,7 +1,7 @@
 //! Finds the removed files that a check needs, so that they can be put back.
 //!
 //! The check runs in the trimmed tree together with a part of the removed files. If the check works, the part contains
-//! the needed files, and is halved again. So a file is found even if no message names it.
+//! the needed files, and only half of the part is tried next. So a file is found even if no message names it.
 
 use super::checks::Task;
 use super::compare::{Answer, Reply};
@@ -9,12 +9,13 @@ use super::{ProveError, Side, Staged};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::Tree;
 
-/// The most needed files that are found for one check. If the check needs more files, the next proof finds them.
+/// The maximum number of needed files that are found for one check. If the check needs more files, the next proof finds
+/// them.
 const MOST: usize = 4;
 
-/// Returns removed files that `task` needs: without them, its result is not `claim`. `named` are the removed files that
-/// are named in the output, and are tried first. Empty if the removed files do not explain the difference, or if the
-/// time is over.
+/// Returns removed files that `task` needs: without them, the result of `task` is not `claim`. `named` are the removed
+/// files that the output names. They are tried first. The result is empty if the removed files do not explain the
+/// difference, or if the time is over.
 pub(super) fn needed(
     slim: &mut Staged<'_>,
     whole: &Tree,

@@ -28,7 +28,7 @@ pub(super) struct Checkout<'a> {
     uid: u32,
     emulation: Emulation,
     deadline: Deadline,
-    /// The paths that the programs used, if they are recorded.
+    /// The paths that the programs used. `None` if they are not recorded.
     record: Option<Mutex<Trace>>,
     world: &'a World,
 }
@@ -76,7 +76,7 @@ impl<'a> Checkout<'a> {
         }
     }
 
-    /// Runs `argv` with this process's own input and output, and returns its exit code.
+    /// Runs `argv` with the input and the output of lath's own process, and returns the exit code.
     pub(super) fn attach(&self, argv: &[String], volumes: &[Volume]) -> Result<i32, ProveError> {
         let missing = || ProveError::NotFound { program: argv.first().cloned().unwrap_or_default() };
         let argv = match self.mounted(argv, volumes) {
@@ -89,8 +89,8 @@ impl<'a> Checkout<'a> {
         Ok(ended.exit_code)
     }
 
-    /// Returns the command with the whole path of its program, if the program is in a folder or a file that is mounted
-    /// by the user. The tree does not contain such programs.
+    /// Returns the command with the whole path of its program if the program is in a folder or a file that the user
+    /// mounts. `None` for all other programs.
     fn mounted(&self, argv: &[String], volumes: &[Volume]) -> Option<Vec<String>> {
         let (program, arguments) = argv.split_first().filter(|(program, _)| program.contains('/'))?;
         let path = if program.starts_with('/') { program.clone() } else { format!("{}/{program}", self.cwd) };
@@ -99,7 +99,7 @@ impl<'a> Checkout<'a> {
         is_mounted.then(|| [std::slice::from_ref(&path.to_string()), arguments].concat())
     }
 
-    /// Returns the results of a task: one for a command, one for each item of a batch.
+    /// Returns the results of a task: one result for a command, or one result for each item of a batch.
     pub(super) fn ask(&self, task: &Task) -> Result<Vec<Reply>, ProveError> {
         match task {
             Task::Command(command) => Ok(vec![self.ask_command(command)?]),
@@ -109,8 +109,9 @@ impl<'a> Checkout<'a> {
         }
     }
 
-    /// Returns the result of the first attempt that succeeds, or else of the first attempt. If an attempt did not end,
-    /// it may be a server, and other arguments would only start it again.
+    /// Returns the result of the first attempt that succeeds. If none succeeds, returns the result of the first
+    /// attempt. If an attempt did not end, the program may be a server. So no other attempt is made, because it would
+    /// only start the server again.
     fn ask_command(&self, command: &Command) -> Result<Reply, ProveError> {
         let mut first = None;
         for argv in &command.attempts {
@@ -144,8 +145,8 @@ impl<'a> Checkout<'a> {
                 let (command, stderr) = (item.name.clone(), (*error).to_owned());
                 replies.push(Reply::Answer(Answer { command, exit_code, stderr, ..Answer::default() }));
             }
-            // A process with many items may exceed its time limit even if no item hangs. In a process of its own, an
-            // item exceeds the limit only if it hangs.
+            // A process with many items may exceed its time limit even if no item hangs. If the item runs in a separate
+            // process, it exceeds the limit only if it hangs.
             let has_progress = shared.timeout_secs.is_some() && !errors.is_empty();
             if let Some(item) = rest.get(errors.len()).filter(|_| !has_progress) {
                 let stderr = "it ends the process".to_owned();
@@ -197,7 +198,7 @@ impl<'a> Checkout<'a> {
         self.run("", &argv, circumstances)
     }
 
-    /// Runs `argv`. `None` if the time for the whole proof ended before the time for this command.
+    /// Runs `argv`. `None` if the command did not end before the time for the whole proof was over.
     pub(super) fn run(
         &self,
         name: &str,
@@ -272,13 +273,14 @@ impl<'a> Checkout<'a> {
     }
 }
 
-/// Returns the report on the item with that number. `None` if the process did not reach it.
+/// Returns the driver's report on the item with the number `index`. `None` if the process did not reach this item.
 fn reported(answer: &Answer, index: usize) -> Option<&str> {
     let lines = answer.stdout.lines();
     lines.filter_map(|line| line.split_once(' ')).find(|(number, _)| number.parse() == Ok(index)).map(|(_, said)| said)
 }
 
-/// The kernel reads at most this much of a script for its first line (`BINPRM_BUF_SIZE` has 256 bytes).
+/// The number of bytes at the beginning of a script that are searched for its first line. The kernel reads only 256
+/// bytes (`BINPRM_BUF_SIZE`).
 const FIRST_LINE_BYTES: u64 = 4096;
 
 /// Returns the interpreter in the first line of a script, and its argument.

@@ -15,18 +15,19 @@ use crate::model::receipt::ItemKind;
 use crate::model::request::ProveRequest;
 use crate::model::tree::{Kind, Origin, Tree};
 
-/// The time limit of one of lath's own checks. A script that does not support `--version` may start a server instead.
+/// The time limit of one of lath's own checks. A limit is needed, because a script that does not support `--version`
+/// may start a server.
 const DEFAULT_SECS: u64 = 20;
 
 /// The time limit of one of the user's checks.
 const ASKED_SECS: u64 = 120;
 
-/// How many items one process imports or loads. With a larger number, more imports are shared. With a smaller number,
-/// more cores are used.
+/// The number of items that one process imports or loads. A larger number is faster, because more imports are shared. A
+/// smaller number uses more cores.
 const BATCH: usize = 24;
 
-/// The check for every image's Python. It runs with a cleared environment and without the user base.
-/// Each of these modules is checked if the image has it. The lines after an import use the module.
+/// The check for every image's Python. It runs with a cleared environment and without the user base. Each of these
+/// modules is imported if the image has it. The second text uses the module after the import.
 const PYTHON: [(&str, &str); 5] = [
     ("ssl", "assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'\n"),
     ("sqlite3", ""),
@@ -35,7 +36,8 @@ const PYTHON: [(&str, &str); 5] = [
     ("ctypes", ""),
 ];
 
-/// How many modules one process imports. Modules of a package are neighbours, and share the imports of the package.
+/// The number of reached modules that one process imports. Modules of the same package follow one another, and share
+/// the imports of the package.
 const SHARED: usize = 160;
 
 /// The limits of one import, in seconds of processor time, and of one process with many imports, in seconds.
@@ -53,7 +55,7 @@ pub(super) enum Task {
     Batch(Batch),
 }
 
-/// The part of a key that describes a task: everything that its result depends on, except the tree.
+/// The part of a key that describes a task: everything on which the result depends, except the tree.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum TaskKey<'a> {
@@ -82,11 +84,11 @@ pub(super) enum TaskKey<'a> {
     },
 }
 
-/// The files that a result depends on.
+/// The files on which a result depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Scope {
-    /// All files except the user base: Python runs isolated, and reads nothing there.
+    /// All files except the user base. Python runs isolated, so it reads nothing in the user base.
     Base,
     /// All files except the user's own code.
     Others,
@@ -119,7 +121,7 @@ impl Task {
         }
     }
 
-    /// Returns the task with only those items of a batch. Any other task is returned unchanged.
+    /// If the task is a batch, returns a batch with only the items in `indexes`. Any other task is returned unchanged.
     pub(super) fn only(&self, indexes: &[usize]) -> Self {
         match self {
             Self::Command(_) | Self::Help(_) => self.clone(),
@@ -130,7 +132,7 @@ impl Task {
         }
     }
 
-    /// Returns the number of its items. A command counts as one item, and so does the help of a program.
+    /// Returns the number of items of the task. A command counts as one item, and so does the help of a program.
     pub(super) fn items(&self) -> usize {
         match self {
             Self::Command(_) | Self::Help(_) => 1,
@@ -179,7 +181,7 @@ impl Task {
     }
 }
 
-/// A command, or several alternatives. The first one that succeeds counts.
+/// A command, or several alternative commands. The first alternative that succeeds counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     pub(super) name: String,
@@ -200,10 +202,10 @@ pub(super) struct Circumstances {
     pub(super) is_cleared: bool,
     /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
-    /// Another user than the image's, as on platforms that give each container a user of its own. `None` is the
-    /// image's.
+    /// The ID of the user as whom the command runs, because some platforms give each container another user. `None` is
+    /// the user of the image.
     pub(super) user: Option<u32>,
-    /// 0 means no limit.
+    /// The time limit. 0 means no limit.
     pub(super) timeout_secs: u64,
 }
 
@@ -217,14 +219,15 @@ impl Circumstances {
 /// Modules or libraries that one process imports or loads, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// Python and its arguments before the items.
+    /// The command of the driver, to which the items are added: Python and its arguments.
     pub(super) driver: Vec<String>,
     pub(super) items: Vec<Item>,
     pub(super) scope: Scope,
-    /// As in [`Circumstances`].
+    /// The user as whom the driver runs, as in [`Circumstances`].
     pub(super) user: Option<u32>,
     pub(super) timeout_secs: u64,
-    /// Whether items that fail are not repeated in processes of their own.
+    /// Whether the items share processes even if they fail. If not, an item that fails is repeated in a separate
+    /// process.
     pub(super) is_shared: bool,
 }
 
@@ -238,7 +241,7 @@ pub(super) struct Item {
     pub(super) argument: String,
 }
 
-/// The parts of an image that are named in its command, and that are checked.
+/// The parts of an image that its command names. They are checked.
 #[derive(Debug, Default)]
 pub(super) struct Named {
     /// A console script.
@@ -269,13 +272,14 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     let lists = [
         (if own.is_apart() { Scope::Others } else { Scope::Image }, imports(false)),
         (Scope::Image, imports(true)),
-        // An application may change a process so much that other imports fail in it.
+        // The imports of the application are separate, because an application may change its process so much that other
+        // imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
         // The extension modules of a base image's own Python are not checked.
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
-    // These take longest, so they begin first.
+    // The imports of reached modules take longest, so they begin first.
     let mut tasks = inner_loads(made, request, run(Scope::Image, DRIVER), user);
     for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
@@ -307,10 +311,9 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     tasks
 }
 
-/// Returns the number of the user as whom lath runs its own checks. `None` if these checks run as the user of the
-/// image. The number is one that OpenShift, for example, could choose. The number depends only on the files of the
-/// base, so a proof has the same result every time, and the results for the base can be reused. Below the level
-/// `reach`, the checks run as the image's user.
+/// Returns the ID of another user as whom lath runs its own checks. Platforms such as OpenShift choose such IDs. The ID
+/// depends only on the files outside of the user base, so a proof has the same result every time, and results about
+/// these files can be reused. Returns `None` below the level `reach`: the checks run as the user of the image.
 fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
     const FIRST: u32 = 1_000_000_000;
     if request.level < TrimLevel::Reach {
@@ -406,7 +409,8 @@ fn python_check(tree: &Tree, stdlib: &str) -> String {
     format!("import {names}sys\n{encoding}{lines}")
 }
 
-/// Returns the entry points of the console scripts in the tree, if `is_wanted` is true for their distributions.
+/// Returns the entry points of the console scripts in the tree. Scripts of distributions for which `is_wanted` is false
+/// are left out.
 fn entry_points(tree: &Tree, assembly: &Assembly, bin: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Item> {
     let target = |script: &InstalledScript| {
         let argument = format!("{}:{}", script.module.as_ref()?, script.attribute.as_ref()?);
@@ -418,8 +422,8 @@ fn entry_points(tree: &Tree, assembly: &Assembly, bin: &str, is_wanted: impl Fn(
     assembly.scripts.iter().filter(is_there).filter_map(target).collect()
 }
 
-/// Returns the modules that the requested distributions promise, if `is_wanted` is true for them. The untrimmed tree
-/// determines them.
+/// Returns the modules that the requested distributions promise, according to the untrimmed tree. Distributions for
+/// which `is_wanted` is false are left out.
 fn promised_modules(assembly: &Assembly, site: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Item> {
     let is_requested = |name: &str| is_wanted(name) && assembly.programs.iter().any(|program| program.name == name);
     let modules = promised(&assembly.tree, site, is_requested).into_iter();

@@ -22,7 +22,7 @@ pub(super) struct Answer {
     pub(super) stderr: String,
     /// The time limit, if the command exceeded it.
     pub(super) timeout_secs: Option<u64>,
-    /// The results of the commands that this check consists of, if there are several.
+    /// If the check consists of several commands, the results of these commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) parts: Vec<Answer>,
 }
@@ -72,9 +72,9 @@ pub(super) struct Pair<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Passed,
-    /// Its results differ from run to run, so only exit codes were compared.
+    /// The results of the check differ from run to run, so only exit codes were compared.
     Restless,
-    /// It fails in the same way in both trees.
+    /// The check fails in the same way in both trees.
     FailsAlike,
     Differs(Difference),
 }
@@ -83,7 +83,8 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     check: String,
-    /// `None` if the check had to succeed, and did not succeed in the untrimmed tree either.
+    /// The result that the check should have. `None` if the check had to succeed, but failed in the untrimmed tree,
+    /// too.
     claimed: Option<Box<Answer>>,
     found: Box<Answer>,
     /// The removed paths that the output contains, each with the reason.
@@ -108,7 +109,7 @@ impl Difference {
     }
 
     /// Returns the result that the check should have. `None` if the check had to succeed, but failed in the untrimmed
-    /// tree as well.
+    /// tree, too.
     pub(super) fn claimed(&self) -> Option<&Answer> {
         self.claimed.as_deref()
     }
@@ -146,7 +147,7 @@ pub(super) fn judge<E>(
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
         Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint, lacks: Vec::new() })
     };
-    // The check runs once more, because a busy machine may be less busy now.
+    // If a check that must succeed exceeds its time limit, it runs once more, because the machine may have been busy.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };
     let slim = unhurried.as_ref().unwrap_or(slim);
     if must && slim.exit_code != 0 {
@@ -173,7 +174,8 @@ pub(super) fn judge<E>(
     Ok(differs(slim, Some(whole)))
 }
 
-/// Whether both trees give the same output every time, except for numbers, and the outputs of both trees differ.
+/// Whether the outputs of the two trees differ, although each tree gives the same output in both runs. Numbers in the
+/// output are ignored.
 fn differs_steadily(slim: [&Answer; 2], whole: [&Answer; 2]) -> bool {
     let [slim, slim_again] = slim.map(without_numbers);
     let [whole, whole_again] = whole.map(without_numbers);
@@ -201,7 +203,7 @@ pub(super) fn is_alike(one: &Answer, other: &Answer) -> bool {
         && parts().all(|(one, other)| is_alike(one, other))
 }
 
-/// Returns the first parts in which the results differ, or the results themselves.
+/// Returns the first parts in which the results differ. If no parts differ, returns the results themselves.
 fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, Option<&'a Answer>) {
     let Some(whole) = claimed else { return (slim, claimed) };
     let of_whole = |part: &Answer| whole.parts.iter().find(|other| other.command == part.command);

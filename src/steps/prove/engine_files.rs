@@ -15,11 +15,11 @@ const LOOPBACK: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loo
 pub(super) fn with_engine_files(tree: &Tree, hosts: &str, store: &Store) -> Result<Tree, ProveError> {
     let mut tree = tree.clone();
     let name = format!("{HOST_NAME}\n");
-    // Without name servers in `/etc/resolv.conf`, a resolver uses the loopback address. Nothing listens there in a
-    // check.
+    // If `/etc/resolv.conf` contains no name servers, a resolver uses the loopback address. In a check, no server
+    // listens at this address.
     for (place, text) in [("/etc/hosts", hosts), ("/etc/hostname", &name), ("/etc/resolv.conf", "")] {
         let Ok(path) = ImagePath::parse(place) else { continue };
-        // If the user copied a folder there, no engine could mount a file over it either.
+        // If the user copied a folder to this path, the folder stays, because an engine could not mount a file over it.
         let is_folder = |path: &ImagePath| matches!(tree.nodes.get(path), Some(Node { kind: Kind::Directory, .. }));
         if is_folder(&path) || !path.parent().is_some_and(|folder| is_folder(&folder)) {
             continue;

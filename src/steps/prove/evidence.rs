@@ -1,8 +1,8 @@
 //! The paths that checks use in the untrimmed tree: the evidence for `--trim trace`.
 //!
-//! These are the checks of the proof, with four exceptions: the loads of all extension modules, the imports of inner
-//! modules, the help of subcommands and the check of Python itself. These checks would use files that the program does
-//! not need. A script runs with `--version` and with `--help`.
+//! The recorded checks are those of the proof, with four exceptions: the loads of all extension modules, the imports of
+//! inner modules, the help of subcommands and the check of Python itself. The checks of these four kinds would use
+//! files that the program does not need. A script runs with `--version` and with `--help`.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -22,8 +22,8 @@ use crate::outside::stage::Stage;
 use crate::outside::store::Bucket;
 use crate::outside::world::World;
 
-/// Imports one module or one object of a module. It imports nothing else, because other imports would count as
-/// evidence, too.
+/// A program that imports one module or one object of a module. It imports no other modules, because they would count
+/// as evidence, too.
 const IMPORT: &str = r#"
 import sys
 module, _, attribute = sys.argv.pop().partition(":")
@@ -135,8 +135,8 @@ fn is_import(argument: &str) -> bool {
     !argument.starts_with('/')
 }
 
-/// Whether `--trim trace` keeps the files that this check uses. Such a check decides which files are trimmed, and does
-/// not only judge the result.
+/// Whether `--trim trace` keeps the files that this check uses. Such a check decides which files are removed. All other
+/// checks only test the result.
 pub(super) fn is_evidence(task: &Task, item: usize) -> bool {
     let is_recorded = |item: usize| match task {
         Task::Batch(batch) => batch.items.get(item).is_some_and(|item| is_import(&item.argument)),

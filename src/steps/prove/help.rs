@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::compare::Answer;
 
-/// The most commands of a program whose help is compared, and the deepest level of subcommands.
+/// The maximum number of commands of a program whose help is compared, and the maximum depth of subcommands.
 const MOST: usize = 64;
 const DEPTH: usize = 2;
 
@@ -14,8 +14,8 @@ const DEPTH: usize = 2;
 pub(super) const HELP_SECS: u64 = 60;
 
 /// Arguments: the entry point, the path of the program, and the commands, each with its words separated by spaces.
-/// Reports each command as `NUMBER EXIT_CODE OUTPUT`, with the output in hexadecimal digits. A command that does not
-/// end within some seconds is ended, and all of its output beyond a limit is discarded.
+/// Reports each command as `NUMBER EXIT_CODE OUTPUT`, with the output in hexadecimal digits. The driver ends a command
+/// that does not end within some seconds. If the output of a command exceeds a limit, the rest is discarded.
 pub(super) const DRIVER: &str = r#"
 import _signal, operator, os, sys
 entry, program, *commands = sys.argv[1:]
@@ -71,9 +71,9 @@ os._exit(0)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Help {
     pub(super) name: String,
-    /// Python and its arguments before the commands.
+    /// The command of the driver, to which the commands are added: Python and its arguments.
     pub(super) driver: Vec<String>,
-    /// Another user than the image's, if there is one.
+    /// The user as whom the program runs. `None` is the user of the image.
     pub(super) user: Option<u32>,
     pub(super) timeout_secs: u64,
 }
@@ -135,7 +135,7 @@ fn subcommands(program: &str, command: &str, help: &str) -> Vec<String> {
     let mut own = Vec::new();
     for name in found {
         let name = name.strip_prefix(&format!("{program} ")).unwrap_or(&name);
-        // Some programs repeat the words of the command itself.
+        // Some programs list a subcommand together with the words of `command`.
         let inside = name.strip_prefix(command).and_then(|rest| rest.strip_prefix(' ')).unwrap_or(name);
         let whole = if command.is_empty() { inside.to_owned() } else { format!("{command} {inside}") };
         if inside != "help" && !own.contains(&whole) {

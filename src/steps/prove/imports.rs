@@ -22,7 +22,7 @@ pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
     names.cloned().collect()
 }
 
-/// Whether the module can be imported alone, or is the `__main__` of such a package.
+/// Whether the module can be imported alone, or is the `__main__` of a package that can be imported alone.
 fn is_loaded(name: &str) -> bool {
     name.strip_suffix(".__main__").unwrap_or(name).split('.').all(is_imported)
 }

@@ -105,8 +105,8 @@ impl Finder<'_> {
         Some(Hint::Absent { name, add: Addition::Package(package) })
     }
 
-    /// Returns the packages of `libraries`, found by the usual names of packages and then in the archive's list of
-    /// files.
+    /// Returns the packages of `libraries`. They are searched by the usual names of packages first, and then in the
+    /// archive's list of files.
     fn packages(&mut self, libraries: &[String]) -> Result<BTreeMap<String, String>, ArchiveError> {
         if libraries.is_empty() {
             return Ok(BTreeMap::new());

@@ -1,4 +1,5 @@
-//! Refuses images with programs and libraries of another processor in the places from which they are run or loaded.
+//! Refuses images with programs or libraries for another processor, if these are in places from which they are run or
+//! loaded.
 
 use super::ProveError;
 use crate::model::assembly::Assembly;
@@ -11,7 +12,8 @@ use crate::model::user_base::UserBase;
 /// Refuses the first file, in the order of paths, that is made for another processor. This check runs no program.
 ///
 /// The processor of a file is read from the untrimmed tree: trim may strip a file, but this does not change its
-/// processor. All other files that lath writes are texts or bytecode.
+/// processor. Files that are only in the trimmed tree are not checked, because lath has written them, and they are
+/// texts or bytecode.
 pub(super) fn refuse_foreign(
     tree: &Tree,
     whole: &Assembly,
@@ -30,9 +32,9 @@ pub(super) fn refuse_foreign(
     Ok(())
 }
 
-/// Whether the kernel or the loader uses the file without being given its path: a program on `PATH`, an extension
-/// module, a library of a package. Wheels contain programs of many processors as data, and choose one of them when they
-/// run.
+/// Whether the file must be for the processor of the image. It must if programs find it by its name: a program on
+/// `PATH`, an extension module, or a library of a package. Other files may be for any processor, because some wheels
+/// contain programs for many processors as data, and choose one of them at run time.
 fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
     let name = path.file_name();
     let is_module = is_extension_module(name);

@@ -1,4 +1,5 @@
-//! Reads the output of a failed program: which program, module or time zone is missing, and how can it be added?
+//! Reads the output of a failed program. Finds the program, the module or the time zone that is missing, and the option
+//! that adds it.
 
 use super::libraries::missing_libraries;
 use crate::catalog::{programs, time_zones};
@@ -34,8 +35,8 @@ pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>
         Some(Missing { line: line.trim(), hint: Some(Hint::Absent { name: name.to_owned(), add }) })
     };
     let of_library = |line: &&str| !missing_libraries(line).is_empty();
-    // A message with a hint has priority over one about a library, because a program may work without the library and
-    // fail later for another reason.
+    // A message for which there is a hint has priority over a message about a library. The reason: a program may work
+    // without the library, and fail later for another reason.
     let found = said.lines().find_map(with_hint);
     found.or_else(|| said.lines().find(of_library).map(|line| Missing { line: line.trim(), hint: None }))
 }

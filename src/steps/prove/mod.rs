@@ -126,7 +126,7 @@ fn joined(differences: &[Difference]) -> String {
     differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Everything except the tree that a program can see.
+/// Everything that a program can see, except the tree.
 #[derive(Clone, Copy, Serialize)]
 struct Identity<'a> {
     /// The image's environment, each `NAME=VALUE`.
@@ -196,8 +196,8 @@ struct AnswerKey<'a> {
     identity: Identity<'a>,
 }
 
-/// In one proof, lath searches the missing files of at most this number of checks. More searches are seldom useful,
-/// because other checks often need the same files.
+/// The maximum number of checks in one proof for which lath searches the missing files. More searches are seldom
+/// useful, because other checks often need the same files.
 const SEARCHES: usize = 4;
 
 /// The result of a proof.
@@ -283,7 +283,7 @@ fn earlier(key: &Digest, puts_back: bool, world: &World) -> Option<Proved> {
 }
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that no file is compiled in only one of the
-/// trees. It does not have Debian's mark EXTERNALLY-MANAGED, because the image does not have it either.
+/// trees. Debian's file EXTERNALLY-MANAGED is left out if the image does not have it.
 fn untrimmed(made: &Made) -> Tree {
     let mut whole = made.assembly.tree.clone();
     whole.nodes.retain(|path, _| {
@@ -297,7 +297,7 @@ fn untrimmed(made: &Made) -> Tree {
     whole
 }
 
-/// The values that both sides of a comparison share.
+/// The values that are the same for both sides of a comparison.
 #[derive(Clone, Copy)]
 struct Common<'a> {
     launch: &'a Launch,
@@ -305,7 +305,7 @@ struct Common<'a> {
     /// The user base, as a path.
     user_base: &'a str,
     emulation: &'a Emulation,
-    /// Whether the paths that some of the checks use have decided what was trimmed.
+    /// Whether the paths that some of the checks use have decided which files were removed.
     is_driven: bool,
     clock: &'a Clock,
     world: &'a World,
@@ -487,7 +487,7 @@ fn compare(
 pub(crate) struct OwnRun<'a> {
     pub(crate) argv: &'a [String],
     pub(crate) volumes: &'a [Volume],
-    /// Whether the paths that it uses are recorded.
+    /// Whether the paths that the program uses are recorded.
     pub(crate) is_recorded: bool,
 }
 
@@ -520,8 +520,9 @@ fn emulation(made: &Made, world: &World) -> Result<Emulation, ProveError> {
     world.sandbox.emulation(platform.architecture).map_err(foreign)
 }
 
-/// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it
-/// used if they are recorded. The stage cannot be used again, because the user's program may change it.
+/// Runs a program in the tree with the input and the output of lath's own process. Returns the exit code, and the paths
+/// that the program used, if they are recorded. The stage cannot be used again, because the user's program may change
+/// it.
 pub(crate) fn execute(
     made: &Made,
     mut stage: Stage,

@@ -1,4 +1,5 @@
-//! The user's own code, which changes from build to build, while the results of checks of other distributions stay.
+//! The user's own code, which changes from build to build. If no other distribution uses this code, the results of the
+//! checks of other distributions stay valid.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +15,11 @@ use crate::outside::store::{Store, StoreError};
 /// Modules that Python imports at each start.
 const AT_EACH_START: [&str; 2] = ["sitecustomize", "usercustomize"];
 
-/// The folders that contain the modules of distributions. Debian has its own name for them.
+/// The folders that contain the modules of distributions. `dist-packages` is Debian's own name.
 const SITES: [&str; 2] = ["/site-packages/", "/dist-packages/"];
 
-/// Variables whose values are not the names of modules. lath sets them in each image, and a module may be called `app`
-/// like the folder `/opt/app`.
+/// Variables that lath sets in each image, and whose values are not names of modules. They are ignored, because a
+/// module may be called `app`, like a folder in `/opt/app`.
 const NO_MODULES: [&str; 5] = ["HOME", "LANG", "PATH", "PYTHONUSERBASE", "USER"];
 
 /// The entry points that only start programs. Distributions search for the entry points of all other groups, and import
@@ -81,9 +82,9 @@ impl OwnCode {
 
     /// Returns whether another distribution may import this code. This is so in three cases:
     ///
-    /// - Both have files in the same top-level folder, such as a namespace package.
+    /// - This code and another distribution have files in the same top-level folder, such as a namespace package.
     /// - An environment variable of the image contains the name of a module of this code.
-    /// - A module that is not of this code leads to a module of this code.
+    /// - A module outside of this code leads to a module of this code, for example by an import.
     fn is_used(&self, made: &Made) -> bool {
         let own = files(made).filter(|(_, node)| self.has(node));
         let own: BTreeSet<&str> = own.filter_map(|(path, _)| top_level(path)).collect();

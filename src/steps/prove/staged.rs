@@ -9,7 +9,7 @@ use super::compare::{Answer, Reply};
 use super::{ProveError, Side};
 use crate::outside::stage::Stage;
 
-/// One check: the number of its task, and its number in the task.
+/// One check: the number of its task, and the number of the item in this task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Question {
     pub(super) task: usize,

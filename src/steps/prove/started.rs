@@ -1,5 +1,5 @@
-//! The checks of the modules and files that are named in the image's command. They are imported, and not run, because a
-//! server would not end.
+//! The checks of the modules and files that the image's command names. These are imported and not run, because a server
+//! would not end.
 
 use super::ProveError;
 use super::checks::{Item, Named};
@@ -13,8 +13,9 @@ use crate::model::start_up::PythonSource as _;
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::Store;
 
-/// Returns the imports that the command needs. If a file does its work only when it is run as a program, the file is
-/// imported. If an import would already do the work, only the modules that the file imports are imported.
+/// Returns the imports that check the command. A file that contains `__name__` and has a module name is imported
+/// itself, because it probably does its work only if it is run as a program. For other files, an import could start the
+/// work, so only the modules that the file imports are imported.
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>, store: &Store) -> Result<Named, ProveError> {
     let started = &made.launch.started;
     let tree = &made.assembly.tree;
@@ -63,7 +64,7 @@ fn program_of_file(path: &ImagePath, request: &ProveRequest<'_>) -> Program {
     Program { path: path.clone(), module }
 }
 
-/// Returns the modules that are imported by a file, except if the file handles their absence.
+/// Returns the modules that a file imports. Modules whose absence the file handles are left out.
 fn imports(file: &PythonFile, module: Option<&str>) -> Vec<String> {
     let package = module.map_or("", crate::model::modules::parent);
     let needed = file.at_import().filter(|import| !import.is_optional);

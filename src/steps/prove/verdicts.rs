@@ -12,10 +12,11 @@ use crate::model::receipt::{FailedAlike, FailedCheck, ItemKind, NotRun, Passed, 
 pub(super) struct Verdicts<'a> {
     image: Image<'a>,
     summary: ProofSummary,
-    /// How many items of each kind passed, and how many of these checks have decided what was trimmed.
+    /// The number of items of each kind that passed, and the number of those that have decided which files were
+    /// removed.
     counts: BTreeMap<ItemKind, usize>,
     driving_counts: BTreeMap<ItemKind, usize>,
-    /// Whether the paths that some of the checks use have decided what was trimmed.
+    /// Whether the paths that some of the checks use have decided which files were removed.
     is_driven: bool,
     differences: Vec<Difference>,
     /// The checks that did not run before the time was over, and how many of them must succeed.
@@ -39,7 +40,7 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    /// Adds a check that did not run, or that ran in only one tree.
+    /// Adds a check that did not run, or that ran in only one of the two trees.
     pub(super) fn add_unasked(&mut self, task: &Task, item: usize) {
         self.unasked_musts += usize::from(task.must());
         self.unasked.push(task.name(item));
@@ -49,8 +50,8 @@ impl<'a> Verdicts<'a> {
     pub(super) fn add(&mut self, task: &Task, item: usize, answer: &Answer, verdict: Verdict) {
         match verdict {
             Verdict::Differs(difference) => return self.differences.push(difference),
-            // This is not reported, because not every module can be imported by itself, and not every program has a
-            // help text.
+            // Such a failure is not reported, because not every module can be imported alone, and not every program has
+            // a help text.
             Verdict::FailsAlike if is_extra(task, item) => return,
             Verdict::FailsAlike => return self.add_alike(task.name(item), answer),
             Verdict::Restless => {
@@ -111,7 +112,7 @@ impl<'a> Verdicts<'a> {
     }
 }
 
-/// Whether it does not matter if the check fails in the untrimmed tree as well.
+/// Whether the failure of a check is not reported if the check also fails in the untrimmed tree.
 fn is_extra(task: &Task, item: usize) -> bool {
     match task {
         Task::Command(command) => command.is_extra,

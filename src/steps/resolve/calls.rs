@@ -1,5 +1,5 @@
-//! Programs and libraries that well-known distributions use at run time but that no wheel contains. lath reports them
-//! and does not add them.
+//! Programs and libraries that well-known distributions use at run time, although no wheel contains them. lath does not
+//! add them, but reports them.
 
 use crate::catalog::programs::{self, Call};
 use crate::model::hint::Hint;
@@ -8,7 +8,7 @@ use crate::model::lock::{LockedDeb, LockedWheel};
 /// Returns a hint for each program or library that `wheels` are known to use and that `debs` do not contain.
 pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint> {
     let brings = |name: &str| wheels.iter().any(|wheel| wheel.name == name);
-    // Packages that were renamed for 64-bit time have `t64` at the end of their names.
+    // The names of packages that were rebuilt for 64-bit time end with `t64`.
     let is_there = |package: &str| debs.iter().any(|deb| deb.name.trim_end_matches("t64") == package);
     let hint = |call: &Call| {
         let package = call.package()?;

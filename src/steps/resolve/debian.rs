@@ -1,4 +1,5 @@
-//! The closure of Debian packages: Depends and Pre-Depends, alternatives, virtual packages, versions.
+//! Computes the closure of Debian packages: the requested packages, and all packages that they need. It follows Depends
+//! and Pre-Depends, and handles alternatives, virtual packages and versions.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -11,7 +12,8 @@ use crate::model::lock::LockedDeb;
 use crate::model::reason::Why;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// How often the closure may restart with a new version constraint. More restarts would mean an endless loop.
+/// The maximum number of times that the computation starts again with a new version constraint. More restarts would
+/// probably never end.
 const ATTEMPTS: usize = 50;
 
 /// A required package.
@@ -21,7 +23,7 @@ pub(super) struct Wanted {
     pub(super) why: Why,
 }
 
-/// A relation that is never followed, because the image does not need the package's function.
+/// A relation that is never followed, because the image does not need the package to which it refers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Skip {
     /// The package with the relation. `*` is any package.
@@ -29,14 +31,14 @@ pub(super) struct Skip {
     pub(super) package: &'static str,
 }
 
-/// The relations that are followed.
+/// The rules that decide which relations are followed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules<'a> {
     /// Relations that count as satisfied.
     pub(super) skipped: &'a [Skip],
-    /// Whether Recommends are followed too.
+    /// Whether the field `Recommends` is followed, too.
     pub(super) recommends: bool,
-    /// The packages of the base image. They are not added again, and not upgraded unless a relation requires another
+    /// The packages of the base image. They are not added again. They are upgraded only if a relation requires another
     /// version.
     pub(super) installed: &'a Debs<'a>,
 }
@@ -59,11 +61,11 @@ fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; similar names are `{}`", near.join("`, `")) }
 }
 
-/// A selected package, and the reason.
+/// A selected package, and the reason why it was selected.
 struct Taken<'a> {
     package: Package<'a>,
     why: Why,
-    /// The package that depends on it. `None` if the request contains it.
+    /// The package that depends on this package. `None` if the request contains this package.
     asked_by: Option<String>,
 }
 
@@ -71,15 +73,16 @@ struct Taken<'a> {
 struct Closure<'a, 'b> {
     index: &'a PackageIndex,
     rules: Rules<'b>,
-    /// Constraints from earlier attempts: relations that the version of a package must satisfy from the start.
+    /// Constraints that earlier attempts have found. The version of a package has to satisfy them when the package is
+    /// selected.
     narrowed: &'b BTreeMap<String, Vec<Relation>>,
     taken: BTreeMap<&'a str, Taken<'a>>,
     queue: VecDeque<Package<'a>>,
 }
 
-/// Why an attempt ended early.
+/// The reason why an attempt ended early.
 enum Stop {
-    /// The version of a package was already selected, and does not satisfy this relation.
+    /// The selected version of a package does not satisfy this relation, which was found later.
     TooWide(Relation),
     Failed(DebianError),
 }
@@ -90,8 +93,8 @@ impl From<DebianError> for Stop {
     }
 }
 
-/// Returns the packages of `wanted` and all packages that they need according to `rules`, sorted by name, without the
-/// packages of the base image.
+/// Returns the packages of `wanted` and all packages that they need according to `rules`, sorted by name. Packages of
+/// the base image are left out.
 pub(super) fn close(index: &PackageIndex, wanted: &[Wanted], rules: Rules<'_>) -> Result<Vec<LockedDeb>, DebianError> {
     let mut narrowed: BTreeMap<String, Vec<Relation>> = BTreeMap::new();
     for _ in 0..ATTEMPTS {
@@ -118,7 +121,8 @@ impl<'a> Closure<'a, '_> {
             let Some(package) = package else { return Err(self.unknown(one).into()) };
             self.take(package, one.why.clone(), None);
         }
-        // Dependencies are followed first, so that a recommendation never decides between their alternatives.
+        // All dependencies are followed before the recommendations. Otherwise, a recommendation could decide which
+        // alternative of a dependency is selected.
         let mut asked = 0;
         let mut order: Vec<Package<'a>> = Vec::new();
         loop {
@@ -142,8 +146,8 @@ impl<'a> Closure<'a, '_> {
         }
     }
 
-    /// Adds packages so that one relation of each clause of `field` holds. Fails if that is impossible and `must` is
-    /// set.
+    /// Adds packages until one relation of each clause of `field` is satisfied. If this is impossible, fails only if
+    /// `must` is set.
     fn follow(&mut self, package: Package<'a>, field: &str, must: bool) -> Result<(), Stop> {
         let bad = |source| unreadable(package.name, source);
         for clause in relation::parse(field).map_err(bad)? {
@@ -192,7 +196,7 @@ impl<'a> Closure<'a, '_> {
         Ok(false)
     }
 
-    /// Returns the names of the taken packages that satisfy `relation`.
+    /// Returns the names of the selected packages that satisfy `relation`.
     fn satisfying(&self, relation: &Relation) -> Result<Vec<&'a str>, RelationError> {
         let mut names = Vec::new();
         for taken in self.taken.values() {
@@ -212,8 +216,8 @@ impl<'a> Closure<'a, '_> {
         taken.map(|(name, taken)| locked(taken, edges.remove(name).unwrap_or_default())).collect()
     }
 
-    /// Returns the names of the packages that depend on each taken package. If several taken packages satisfy one
-    /// clause, the edge leads to all of them.
+    /// Returns for each selected package the names of the packages that depend on it. If several selected packages
+    /// satisfy the same clause, there is an edge to each of them.
     fn edges(&self) -> Result<BTreeMap<&'a str, BTreeSet<String>>, DebianError> {
         let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for Taken { package, .. } in self.taken.values() {
@@ -231,8 +235,8 @@ impl<'a> Closure<'a, '_> {
         Ok(edges)
     }
 
-    /// Returns whether the relation is never followed. It may name a skipped package, or a virtual package that a
-    /// skipped package provides.
+    /// Returns whether the relation is never followed. Such a relation names a skipped package, or a virtual package
+    /// that a skipped package provides.
     fn is_skipped(&self, asker: &str, relation: &Relation) -> bool {
         let is_skipped = |name: &str| {
             let mut skips = self.rules.skipped.iter().filter(|skip| skip.package == name);
@@ -244,7 +248,7 @@ impl<'a> Closure<'a, '_> {
     }
 
     /// Returns the newest version that satisfies `relation` and the constraints of earlier attempts. If there is none,
-    /// tries the providers in the order of their names.
+    /// returns the first package, in the order of names, that provides the package in `relation`.
     fn best(&self, relation: &Relation) -> Result<Option<Package<'a>>, RelationError> {
         let mut own = Vec::new();
         for package in self.index.versions(&relation.name) {
@@ -332,8 +336,8 @@ fn unreadable(package: &str, source: RelationError) -> DebianError {
     DebianError::Relation { package: package.to_owned(), source }
 }
 
-/// Returns whether `package` provides the package in `relation`. A relation with a version needs a `Provides` with a
-/// version.
+/// Returns whether `package` provides the package in `relation`. If the relation has a version, the field `Provides`
+/// must have one, too.
 fn provides(package: &Package<'_>, relation: &Relation) -> Result<bool, RelationError> {
     if !package.provides.contains(&relation.name) {
         return Ok(false);
@@ -490,7 +494,7 @@ mod tests {
             debs.unwrap().into_iter().map(|deb| format!("{} {}", deb.name, deb.version)).collect::<Vec<_>>().join(", ")
         };
         assert_eq!(closed(&[]), "a 1, base 5, lib 3, other 1, smtp 1");
-        // The base has an older version, which is enough.
+        // The base image has an older version, which satisfies the relation.
         assert_eq!(closed(&[("lib", "2"), ("base", "1"), ("smtp", "0")]), "a 1");
         assert_eq!(closed(&[("lib", "1"), ("base", "1"), ("smtp", "0")]), "a 1, lib 3, other 1");
         assert_eq!(closed(&[("a", "0")]), "");

@@ -1,5 +1,5 @@
-//! Wheels whose sha256 no index gives, such as those that a requirement names by path or URL. They are fetched at once,
-//! because their sha256 can only be computed from their bytes.
+//! Wheels whose sha256 is not in an index, such as wheels that a requirement names by path or URL. They are fetched
+//! while lath resolves, because their sha256 can only be computed from their bytes.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,8 +36,8 @@ impl Hints for DirectError {
     }
 }
 
-/// Puts the wheels into the store and locks them. If an index has no digests, these can be all wheels of a request. So
-/// several are fetched at once.
+/// Puts the wheels into the store and locks them. Several wheels are fetched in parallel, because all wheels of a
+/// request may be of this kind if an index has no digests.
 pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<LockedWheel>, DirectError> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -48,7 +48,7 @@ pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<Loc
         Ok(done)
     };
     std::thread::scope(|scope| {
-        // If a thread cannot be started, the work only takes longer, because this thread works, too.
+        // If no other thread can be started, this thread does all the work.
         let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
         let others: Vec<_> = (1..wheels.len().min(world.http.downloads_at_once())).filter_map(spawn).collect();
         let mut locked = work()?;
@@ -63,7 +63,8 @@ pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<Loc
 fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError> {
     let (digest, size_bytes) =
         match (&wheel.place, wheel.allowed.as_slice()) {
-            // The requirement contains the digest, so the wheel is fetched and checked together with all others.
+            // The digest is known from the requirement, so the wheel is fetched and checked later, together with all
+            // other wheels.
             (Place::Url(_) | Place::Index(_), [promised]) => return Ok(wheel.locked(*promised, None)),
             (Place::Url(url) | Place::Index(url), _) => world
                 .http

@@ -10,8 +10,8 @@ use crate::model::tree::Kind;
 /// Smaller libraries are not worth a hint. `nvidia-ml-py`, for example, is only a Python file.
 const LEAST_BYTES: u64 = 10_000_000;
 
-/// Returns a hint with the size of NVIDIA's libraries, unless the user chose a build of PyTorch or named such a
-/// library. `parts` are the opened `wheels`, in the same order.
+/// Returns a hint with the size of NVIDIA's libraries. `None` if the user chose a build of PyTorch, or named a
+/// distribution with such libraries. `parts` are the opened `wheels`, in the same order.
 pub(super) fn hint(wheels: &[LockedWheel], parts: &[Part], request: &PythonRequest) -> Option<Hint> {
     let is_wanted = wheels.iter().any(|wheel| is_of_nvidia(&wheel.name) && wheel.is_requested);
     if is_wanted || request.indexes.torch_backend.is_some() {

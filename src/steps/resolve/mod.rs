@@ -1,4 +1,4 @@
-//! Request -> lock: every wheel and every .deb that the request resolves to, for every platform.
+//! Request -> lock: chooses all wheels and all .debs for each platform.
 
 mod calls;
 mod debian;
@@ -113,7 +113,7 @@ const CERTIFICATES: &str = "ca-certificates";
 /// The facts about the base that must be known before wheels are chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct BaseFacts {
-    /// The full version, such as `3.13.5`.
+    /// The full version of Python, such as `3.13.5`.
     python: String,
     glibc: (u16, u16),
 }
@@ -122,13 +122,13 @@ struct BaseFacts {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct DebianHalf {
     debs: Vec<LockedDeb>,
-    /// Libraries for which no package was found, each with the wheel that needs it.
+    /// The libraries for which no package was found, each with a wheel that needs the library.
     missing: BTreeMap<String, String>,
 }
 
 impl DebianHalf {
-    /// Returns a hint for each wheel with libraries for which no package was found. `suite` is the release that can add
-    /// packages, if there is one.
+    /// Returns a hint for each wheel with libraries for which no package was found. `suite` is the release from which
+    /// packages can be added. `None` if there is none.
     fn uncarried(&self, suite: Option<&str>) -> Vec<Hint> {
         let mut by_wheel: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
         for (library, wheel) in &self.missing {
@@ -146,8 +146,8 @@ impl DebianHalf {
     }
 }
 
-/// The chosen wheels of one platform, and the archive from which the packages are chosen. Which packages are needed
-/// depends on the files of the wheels. So [`Choice::lock`] chooses them after the wheels were opened.
+/// The chosen wheels of one platform, and the archive from which the packages are chosen. The needed packages depend on
+/// the files of the wheels, so [`Choice::lock`] chooses the packages after the wheels were opened.
 pub(crate) struct Choice<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,
@@ -158,8 +158,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) base: Vec<LockedDeb>,
 }
 
-/// Chooses the wheels, and the packages that do not depend on them. So a request that cannot be met is refused before
-/// anything is fetched.
+/// Chooses the wheels, and the packages that do not depend on the wheels. A request that cannot be met is refused here,
+/// before any wheel or package is fetched.
 pub(crate) fn choose<'a>(
     request: ResolveRequest<'a>,
     platform: Platform,
@@ -175,13 +175,14 @@ pub(crate) fn choose<'a>(
 }
 
 impl Choice<'_> {
-    /// Returns the chosen wheels that can be fetched while the others are built from source. Empty if nothing is built.
+    /// Returns the chosen wheels that can be fetched while other wheels are built from source. Empty if nothing is
+    /// built.
     pub(crate) fn ready_wheels(&self) -> &[LockedWheel] {
         if self.answer.sources.is_empty() { &[] } else { &self.answer.wheels }
     }
 
-    /// Returns the chosen wheels, sorted by name. Fetches the wheels whose digest is not known yet, and builds the
-    /// wheels that are chosen as sources.
+    /// Returns the chosen wheels, sorted by name. For this, fetches the wheels whose digest is not known, and builds
+    /// wheels from the chosen sources.
     pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
         let world = self.packages.world;
         for warning in &self.answer.warnings {
@@ -194,8 +195,8 @@ impl Choice<'_> {
         Ok(wheels)
     }
 
-    /// Adds the edges between the wheels, if the wheels are from a lock, because a lock does not contain edges. The
-    /// wheels that no other wheel requires count as requested.
+    /// Adds to each wheel the names of the wheels that require it. This is needed for wheels of a foreign lock, because
+    /// such a lock does not contain the names. Wheels that no other wheel requires count as requested.
     fn add_edges(&mut self, wheels: &mut [LockedWheel], parts: &[Part]) -> Result<(), ResolveError> {
         let python = self.request.python;
         let full_version = self.packages.full_version()?;
@@ -210,8 +211,8 @@ impl Choice<'_> {
             wheel.required_by = edges.remove(&wheel.name).unwrap_or_default().into_iter().collect();
             wheel.is_requested = wheel.required_by.is_empty();
         }
-        // If the wheels require one another in a circle, this finds no requested wheel. Then all wheels count as
-        // requested.
+        // If the wheels require one another in a circle, each wheel is required, and none is requested. In this case,
+        // all wheels count as requested.
         if wheels.iter().all(|wheel| !wheel.is_requested) {
             wheels.iter_mut().for_each(|wheel| wheel.is_requested = true);
         }
@@ -247,7 +248,8 @@ struct PagesKey<'a> {
     python: PythonVersion,
 }
 
-/// Returns the archive's packages, which may not be needed, and the wheels that are chosen for a base image.
+/// Returns the wheels that are chosen for a base image, and the archive's packages. The index of the packages is not
+/// read yet, because the image may need no packages.
 fn half_on_base<'a>(
     request: &ResolveRequest<'a>,
     base: OnBase<'_>,
@@ -272,8 +274,9 @@ fn half_on_base<'a>(
     Ok((packages, answer))
 }
 
-/// Returns the archive's packages and the chosen wheels. Both are requested in parallel, so the wheels are chosen for
-/// the expected Python and glibc of the base. If the base has other versions, the wheels are resolved again.
+/// Returns the archive's packages and the chosen wheels. Both are requested in parallel. So the wheels are chosen for
+/// the versions of Python and glibc that lath expects in the archive. If the archive has other versions, the wheels are
+/// resolved again.
 fn both_halves<'a>(
     request: &ResolveRequest<'a>,
     platform: Platform,
@@ -282,7 +285,8 @@ fn both_halves<'a>(
 ) -> Result<(Packages<'a>, Answer), ResolveError> {
     let (base, python) = (request.release, request.python);
     let expected = BaseFacts::expected(base, python.version);
-    // Prefetches the pages that the same request used last time. The choice still depends only on the current pages.
+    // Prefetches the pages that the same request used last time. The choice depends only on the current contents of the
+    // pages.
     let key = Digest::of_key(&PagesKey {
         requirements: &python.requirements,
         requirement_files: python.requirement_files.iter().map(|path| path.to_string_lossy()).collect(),
@@ -303,7 +307,8 @@ fn both_halves<'a>(
         let mut packages = Packages { request: *request, platform, snapshot: Some(snapshot), index: None, world };
         let facts = packages.facts(base, python.version)?;
         let early = early.ok().map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        // If no thread could be started, or if the base is not the expected one, the wheels are chosen now.
+        // The wheels are chosen now if no thread could be started, or if the versions in the archive are not the
+        // expected ones.
         let answer = early.filter(|_| facts == expected).unwrap_or_else(|| resolve(&facts))?;
         if python.lock.is_none() && answer.expected != before {
             world.store.write_entry(Bucket::IndexPages, &key, &answer.expected)?;
@@ -313,8 +318,8 @@ fn both_halves<'a>(
 }
 
 impl BaseFacts {
-    /// Returns the facts that the base most likely has. They are used only to start resolving early: if one is wrong,
-    /// lath resolves again, so the result never depends on them.
+    /// Returns the facts that the base most likely has. They are used only to start resolving early. If a fact is
+    /// wrong, lath resolves again, so the result never depends on the expected facts.
     fn expected(base: &ReleaseRequest, version: PythonVersion) -> Self {
         let release = releases::find(base.distribution, &base.suite).filter(|release| release.python == version);
         let known = release.and_then(|release| Some((release.full_python()?, release.glibc?)));
@@ -329,7 +334,7 @@ impl BaseFacts {
     }
 }
 
-/// The key of a resolved Debian half: everything that it depends on.
+/// The key of a resolved Debian half: everything on which the result depends.
 #[derive(Serialize)]
 struct HalfKey<'a> {
     snapshot: Digest,
@@ -369,7 +374,7 @@ fn half_key(
 struct Packages<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,
-    /// `None` until it is needed. Many images on a base image need no packages.
+    /// `None` until the snapshot is needed. Many images on a base image need no packages.
     snapshot: Option<Snapshot>,
     index: Option<PackageIndex>,
     world: &'a World,
@@ -411,7 +416,7 @@ impl Packages<'_> {
     fn full_version(&mut self) -> Result<String, ResolveError> {
         let ResolveRequest { base, python, release, .. } = self.request;
         match base.and_then(|base| base.interpreter(python)) {
-            // If the patch version of the image's Python is unknown, the lowest possible one is used.
+            // If the last number of the version is unknown, 0 is used.
             Some(interpreter) => {
                 Ok(interpreter.full_version.clone().unwrap_or_else(|| format!("{}.0", python.version)))
             }
@@ -442,7 +447,8 @@ impl Packages<'_> {
         };
         let python = newest(index, &format!("python{version}-minimal")).ok_or_else(missing)?;
         let libc = newest(index, "libc6").ok_or_else(missing)?;
-        // `3.13.5-2+deb13u1` and `2.41-12`: the upstream version ends before Debian's revision.
+        // The versions are such as `3.13.5-2+deb13u1` and `2.41-12`. Debian's revision is removed, so that the upstream
+        // version remains.
         let upstream = |text: &str| text.split(['-', '+', '~']).next().unwrap_or_default().to_owned();
         let libc = upstream(libc);
         let mut numbers = libc.split('.').map(|number| number.parse().unwrap_or(0));
@@ -453,8 +459,8 @@ impl Packages<'_> {
     }
 
     /// Adds the packages that contain the libraries `needs` to `wanted`, and the libraries without a package to `half`.
-    /// Returns `false` if the archive's list of contents was needed but not available. The list is only a last resort,
-    /// so in this case the user gets a warning and the build continues.
+    /// Returns `false` if the archive's list of contents was needed but not available. In this case, the user gets a
+    /// warning and the build continues, because most packages are found without the list.
     fn add_libraries(
         &mut self,
         needs: &BTreeMap<String, String>,
@@ -545,8 +551,8 @@ impl Packages<'_> {
     }
 }
 
-/// Returns hints about programs and libraries: those that the distributions of a lock are known to use, but that none
-/// of its packages contains.
+/// Returns hints about programs and libraries that the distributions of a lock are known to use, but that no package of
+/// the lock contains.
 pub(crate) fn known_calls(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint> {
     calls::unanswered(wheels, debs)
 }
@@ -575,13 +581,13 @@ fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
     versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
 }
 
-/// Returns the packages that every image has, even if the request does not name them. If a base image has a Python,
-/// only missing certificates are added.
+/// Returns the packages that every image has, even if the request does not name them. If the program runs with the
+/// Python of a base image, only missing certificates are added.
 fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let always = packages::always().iter();
     let always = always.map(|(package, why)| Wanted { package: package.clone(), why: why.clone() });
     if let Some(base) = request.base.filter(|_| !request.python.home.is_of_release()) {
-        // If there are no certificates, Python cannot open TLS connections.
+        // Without certificates, Python cannot open TLS connections.
         return always.filter(|wanted| wanted.package == CERTIFICATES && base.lacks_certificates()).collect();
     }
     let version = request.python.version;
@@ -614,8 +620,8 @@ fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
     skipped
 }
 
-/// Returns the packages that Debian installs everywhere and whose programs the packages of `debs` run. No package
-/// declares a dependency on them.
+/// Returns packages whose programs the packages of `debs` run. Debian installs these packages on every system, so no
+/// package declares a dependency on them.
 fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     let runs = packages::helpers().iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == **runner));
     runs.flat_map(|(runner, packages)| {
@@ -626,8 +632,8 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     .collect()
 }
 
-/// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. In that
-/// case, the base contains the library that the module needs.
+/// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. A library
+/// in `base` shows this: the module needs libncurses.
 fn terminals(base: &[LockedDeb]) -> Vec<Wanted> {
     let has_curses = base.iter().any(|deb| deb.name.starts_with("libncurses"));
     let wanted = || Wanted { package: TERMINALS.to_owned(), why: Why::Terminals };

@@ -1,4 +1,5 @@
-//! Libraries of the system that the ELF files of wheels need: `DT_NEEDED` entries that no wheel contains.
+//! Libraries of the system that the ELF files of wheels need. These are the libraries in `DT_NEEDED` entries that no
+//! wheel contains.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,15 +24,17 @@ pub(crate) struct NeedsError {
 
 impl Hints for NeedsError {}
 
-/// The prefixes of Qt's library names. Most of these libraries load only together with others of the same build,
-/// because of the versions of their private symbols. If a file needs a Qt library that the wheel with Qt does not
-/// contain, the file is ignored, because no library of the system would fit.
+/// The prefixes of Qt's library names. Most Qt libraries can be loaded only together with Qt libraries of the same
+/// build, because their private symbols have versions. If a file needs a Qt library that the wheel with Qt does not
+/// contain, this need is ignored, because no library of the system would fit.
 const QT: [&str; 2] = ["libQt5", "libQt6"];
 
-/// Qt's plugin that imitates GTK on a GNOME desktop. The plugin would add GTK with all its dependencies.
+/// Qt's plugin that imitates GTK on a GNOME desktop. Its needs are ignored, because they would add GTK with all its
+/// dependencies.
 const DESKTOP_THEME: &str = "/plugins/platformthemes/libqgtk3.so";
 
-/// The path of site-packages in the user base. Only its depth matters here, not the digits of the version.
+/// The path of site-packages in the user base. The version of Python is left out, because only the depth of the path
+/// matters here.
 const SITE: &str = "lib/python3/site-packages";
 
 /// The libraries and requirements of a wheel.
@@ -45,7 +48,7 @@ struct Contents {
 /// An ELF file of a wheel.
 #[derive(Debug, Clone)]
 struct Library {
-    /// Its path in the user base.
+    /// The path of the library in the user base.
     path: String,
     linkage: Linkage,
 }
@@ -55,7 +58,7 @@ impl Library {
         self.path.rsplit_once('/').map_or("", |(directory, _)| directory)
     }
 
-    /// Returns the names under which other files may need it.
+    /// Returns the names under which other files may need the library.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.path.rsplit('/').next().into_iter().chain(self.linkage.soname.as_deref())
     }
@@ -119,7 +122,7 @@ fn is_of_own_qt(needed: &str, related: &[&Contents]) -> bool {
     related.iter().flat_map(|contents| &contents.libraries).flat_map(Library::names).any(|name| name.starts_with(stem))
 }
 
-/// Returns whether the loader finds `needed` in a search path of `library`, in any wheel.
+/// Returns whether the loader finds `needed` in a search path of `library`. The file may be in any wheel.
 fn is_found(library: &Library, needed: &str, files: &BTreeSet<&str>) -> bool {
     if needed.contains('/') {
         return false;
@@ -130,8 +133,8 @@ fn is_found(library: &Library, needed: &str, files: &BTreeSet<&str>) -> bool {
     })
 }
 
-/// Returns whether another library of this wheel has already loaded `needed` by the time `library` is loaded. The
-/// loader works breadth first and does not load a SONAME twice.
+/// Returns whether the loader has loaded `needed` for another library of this wheel before it loads `library`. The
+/// loader loads libraries breadth first, and loads each SONAME only once.
 fn is_loaded_before(library: &Library, needed: &str, siblings: &[Library], files: &BTreeSet<&str>) -> bool {
     siblings.iter().any(|sibling| {
         sibling.linkage.needed.iter().any(|one| one == needed)
@@ -182,7 +185,7 @@ fn joined(directory: &str, path: &str) -> String {
 fn contents(wheel: &LockedWheel, part: &Part) -> Contents {
     let PartContents::Wheel(opened) = &part.contents else { return Contents::default() };
     let mut found = Contents { libraries: Vec::new(), requires: requires(&opened.metadata) };
-    // A wheel for any platform contains no library that a platform could load.
+    // Libraries in a wheel for all platforms are ignored, because they are only data.
     if !wheel.file_name.ends_with("-any.whl") {
         let folders = [(SITE, &opened.site), ("bin", &opened.scripts), ("", &opened.data), ("", &opened.headers)];
         for (folder, entries) in folders {
@@ -192,14 +195,16 @@ fn contents(wheel: &LockedWheel, part: &Part) -> Contents {
     found
 }
 
-/// Reads `entry` as a library. A file that cannot be read as ELF, or has 32 bits, has no needs that lath could meet.
+/// Returns `entry` as a library. `None` if the file is not an ELF file, or has 32 bits, because lath cannot meet the
+/// needs of such a file.
 fn library(folder: &str, entry: &PartEntry, facts: &FileFacts) -> Option<Library> {
     let Kind::File { digest, .. } = &entry.kind else { return None };
     let linkage = facts.get(digest)?.linkage()?.clone();
     Some(Library { path: joined(folder, &entry.path), linkage })
 }
 
-/// Returns the names of `Requires-Dist`, normalised (packaging.python.org, "Core metadata", "Names and normalization").
+/// Returns the normalised names of the distributions in the fields `Requires-Dist` (packaging.python.org, "Core
+/// metadata", "Names and normalization").
 fn requires(metadata: &str) -> Vec<String> {
     let header = metadata.lines().take_while(|line| !line.is_empty());
     let mut names: Vec<String> = header

@@ -13,13 +13,13 @@ use crate::outside::pypi::{InstalledWheel, SystemLibc};
 use crate::outside::store::{Store, StoreError};
 
 impl<'a> OnBase<'a> {
-    /// Returns the Python of the image, if the program runs with it. `None` if lath adds another Python.
+    /// Returns the Python of the base image with which the program runs. `None` if lath adds another Python.
     pub(super) fn interpreter(self, python: &PythonRequest) -> Option<&'a Interpreter> {
         let program = (!python.home.is_of_release()).then(|| python.python().program())?;
         self.image.found.interpreters.iter().find(|one| one.start().as_str() == program)
     }
 
-    /// Returns the C library. Without a C library, no wheel with machine code fits.
+    /// Returns the C library of the image. If the image has none, no wheel with machine code fits.
     pub(super) fn libc(self) -> SystemLibc {
         let libc = self.image.found.libc.as_ref();
         let mut numbers = libc.and_then(|libc| libc.version.as_deref()).unwrap_or_default().split('.');
@@ -28,8 +28,8 @@ impl<'a> OnBase<'a> {
         SystemLibc { family: libc.map_or(LibcFamily::Glibc, |libc| libc.family), version }
     }
 
-    /// Returns the distributions of `interpreter` that the request may use. A program that the user named is always
-    /// added, because the image runs it from the user base.
+    /// Returns the distributions of `interpreter` that the request may use. A distribution whose program the user named
+    /// is left out, because the image runs the program from the user base.
     pub(super) fn installed(
         self,
         interpreter: &Interpreter,
@@ -84,7 +84,7 @@ impl<'a> OnBase<'a> {
         self.has_library(called) || is_program()
     }
 
-    /// Returns the release that more packages can come from. `None` if the image is neither of Debian nor of Ubuntu.
+    /// Returns the release from which packages can be added. `None` if the image is neither Debian nor Ubuntu.
     pub(crate) fn release(self) -> Option<(Distribution, String)> {
         let OsRelease { id, codename, version, .. } = self.image.found.distribution.as_ref()?;
         let distribution = match id.as_str() {
@@ -102,7 +102,7 @@ impl<'a> OnBase<'a> {
         self.image.found.shell.is_some()
     }
 
-    /// Returns whether the image has no certificates of authorities, and its release can add them.
+    /// Returns whether the image has no certificates of authorities and they can be added from its release.
     pub(super) fn lacks_certificates(self) -> bool {
         self.image.found.ca_bundle.is_none() && self.release().is_some()
     }
@@ -127,8 +127,9 @@ impl<'a> Debs<'a> {
         self.0.contains_key(name)
     }
 
-    /// Returns whether an installed package satisfies `relation`, by its name or by a package that it provides. The
-    /// database has no version of provided packages, so for a relation with a version, only the name counts.
+    /// Returns whether an installed package satisfies `relation`, by its own name or by a package that it provides. The
+    /// database contains no versions of provided packages. So for a relation with a version, only the package's own
+    /// name counts.
     pub(super) fn satisfy(&self, relation: &Relation, index: &PackageIndex) -> Result<bool, RelationError> {
         if let Some(version) = self.0.get(relation.name.as_str()) {
             return relation.allows(version);

@@ -8,8 +8,8 @@ use crate::model::image::{BlobDigest, Layer, LayerContents};
 use crate::model::image_source::ImageSource;
 use crate::model::request::{BaseImageRequest, OnBase};
 
-/// The field of Docker for commands that a Dockerfile runs when it starts from the image. These commands are meant for
-/// the users of the base image.
+/// Docker's field with commands that run when a Dockerfile starts from the image. It is removed, because these commands
+/// are meant for Dockerfiles that start from the base image.
 const ON_BUILD: &str = "OnBuild";
 
 /// Returns the pre-defined annotations with the name and the digest of the base image (annotations.md). A path of the
@@ -27,7 +27,8 @@ pub(super) fn annotations(base: &BaseImageRequest, digest: Option<BlobDigest>) -
     known.collect()
 }
 
-/// Returns the config of the base image. The values of `own` replace its values. `layers` are all layers of the image.
+/// Returns the config of the base image, in which the values of `own` replace the values of the base image. `layers`
+/// are all layers of the image.
 pub(super) fn config(own: Config, base: OnBase<'_>, layers: &[Layer]) -> Result<Config, serde_json::Error> {
     let base: Config = serde_json::from_str(&base.image.config)?;
     Ok(Config {
@@ -59,8 +60,8 @@ fn execution(own: Execution, base: Execution) -> Execution {
     }
 }
 
-/// Returns the history of the base image and of lath's layers. Engines refuse a history that does not fit the layers.
-/// If the history of the base image does not fit, it is replaced.
+/// Returns the history of the base image and of lath's layers. Engines refuse a history whose entries do not fit the
+/// layers. If the entries of the base image do not fit its layers, they are replaced.
 fn history(own: Vec<History>, base: Vec<History>, layers: &[Layer]) -> Vec<History> {
     let below = layers.iter().filter(|layer| layer.contents == LayerContents::Blob).count();
     let is_empty = |entry: &&History| entry.other.get("empty_layer").is_some_and(|value| value == true);

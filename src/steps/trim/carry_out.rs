@@ -9,7 +9,7 @@ use crate::model::lock::PlatformLock;
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::{Kind, Origin, Tree};
 
-/// Makes all proposed changes, except changes of held paths, and adds the messages for the user.
+/// Makes all proposed changes except those of held paths. Also adds the messages for the user.
 pub(super) fn carry_out(slim: &mut Slim, plan: Vec<Proposal>, held: &Held) {
     let Slim { tree, notes, warnings, reached } = slim;
     for proposal in plan {

@@ -13,11 +13,11 @@ use crate::model::tree::{Node, Origin, Tree};
 pub(super) struct Held {
     /// The paths that match a pattern. If such a path is a symbolic link, the target of the link must stay, too.
     paths: BTreeSet<ImagePath>,
-    /// The paths that a check needs. If one is a link, its target must stay, too.
+    /// The paths that a check needs. If such a path is a symbolic link, the target of the link must stay, too.
     put_back: BTreeSet<ImagePath>,
     /// The files of the application and of the base image.
     others: BTreeSet<ImagePath>,
-    /// The parent directories of all these paths.
+    /// The parent directories of all paths above.
     parents: BTreeSet<ImagePath>,
 }
 

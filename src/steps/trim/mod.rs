@@ -27,12 +27,12 @@ pub(crate) struct Slim {
     pub(crate) tree: Tree,
     /// Messages for the user.
     pub(crate) notes: Vec<String>,
-    /// The modules that are reached, each with its cause, if the level needs them.
+    /// The modules that are reached, each with its cause. `None` if the level does not need them.
     pub(crate) reached: Option<Reached>,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Removes files that no program needs at run time.
+/// Trims the tree of `whole`. The level decides which files are removed.
 pub(crate) fn trim(
     whole: &Assembly,
     lock: &PlatformLock,

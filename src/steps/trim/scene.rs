@@ -1,5 +1,5 @@
-//! Everything that rules see: the tree, the facts about its files, the lock, and the few options of the request that
-//! they need. Rules only read it.
+//! The input of rules: the tree, the facts about its files, the lock, and some options of the request. Rules cannot
+//! change it.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,17 +16,17 @@ use crate::model::request::SlimRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
 
-/// Those inputs of trim that are the same in all stages.
+/// The inputs of trim that are the same in all stages.
 pub(super) struct Inputs<'a> {
     pub(super) whole: &'a Assembly,
     pub(super) lock: &'a PlatformLock,
     pub(super) request: &'a SlimRequest<'a>,
     pub(super) held: Held,
     pub(super) store: &'a Store,
-    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only from these
-    /// packages, trim removes files because nothing needs the files.
+    /// The packages that the interpreter needs or that every image contains, without packages that the user named.
+    /// Files that nothing needs are removed only from these packages.
     base: BTreeSet<&'a str>,
-    /// Helper packages: they are included because scripts of another package run their programs.
+    /// Helper packages. They are in the image because scripts of other packages run their programs.
     aides: BTreeSet<&'a str>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// The tree at the beginning of a stage, and the inputs.
+/// The tree at the beginning of a stage, and the inputs that are the same in all stages.
 pub(super) struct Scene<'a> {
     pub(super) tree: &'a Tree,
     inputs: &'a Inputs<'a>,
@@ -89,8 +89,8 @@ impl<'a> Scene<'a> {
         self.inputs.store
     }
 
-    /// Returns whether `--keep` holds the path. A rule only needs this if other files depend on the path, because
-    /// [`super::carry_out`] keeps the path itself.
+    /// Returns whether `--keep` holds the path. A rule needs this only if other files depend on the path. For the path
+    /// itself, [`super::carry_out`] makes sure that it stays.
     pub(super) fn is_held(&self, path: &ImagePath) -> bool {
         self.inputs.held.has(path)
     }
@@ -121,8 +121,8 @@ impl<'a> Scene<'a> {
         files.filter(|(_, node)| matches!(node.origin, Origin::Wheel { .. })).map(|(path, _)| path)
     }
 
-    /// Proposes to remove those files and links of Debian packages for which `is_such` is true. Its second argument is
-    /// the name of the package.
+    /// Proposes to remove the files and links of Debian packages for which `is_such` is true. The second argument of
+    /// `is_such` is the name of the package.
     pub(super) fn remove(&self, reason: Removed, is_such: impl Fn(&ImagePath, &str) -> bool) -> Vec<Proposal> {
         let going = self.package_files().filter(|(path, package)| is_such(path, package));
         going.map(|(path, _)| Proposal::Remove { path: path.clone(), reason }).collect()
@@ -141,8 +141,8 @@ impl<'a> Scene<'a> {
         outside.filter(move |(_, node)| mentions(node) && !self.is_of_base(&node.origin)).map(|(path, _)| path)
     }
 
-    /// Returns a survey of every package, every distribution and the user's files. Files that lath wrote are left out,
-    /// because they name all files in the image but need none of them.
+    /// Returns a survey of every package, every distribution and the user's files. Files that lath wrote are left out.
+    /// They contain the names of all files in the image, but do not need these files.
     pub(super) fn surveys(&self) -> &BTreeMap<&'a Origin, Survey<'a>> {
         self.surveys.get_or_init(|| {
             let mut surveys: BTreeMap<&Origin, Survey<'a>> = BTreeMap::new();
@@ -171,15 +171,16 @@ impl<'a> Scene<'a> {
 /// The requirements of the files of one origin.
 #[derive(Debug, Default)]
 pub(super) struct Survey<'a> {
-    /// Its ELF files.
+    /// The ELF files of the origin.
     pub(super) elf: BTreeMap<&'a ImagePath, &'a Linkage>,
-    /// Libraries that are named in its files. Empty for a package of the base.
+    /// The libraries whose names occur in the files of the origin. Empty for a package of the base.
     pub(super) named_libraries: BTreeSet<&'a str>,
-    /// Words of [`crate::model::vocabulary`] that occur in its files. Empty for a package of the base.
+    /// The words of [`crate::model::vocabulary`] that occur in the files of the origin. Empty for a package of the
+    /// base.
     pub(super) mentions: BTreeSet<&'a str>,
 }
 
-/// Returns whether a file of the base can be a library or a program. Its other ELF files are data.
+/// Returns whether a file of the base can be a library or a program. Other ELF files of the base are data.
 fn is_loaded(path: &ImagePath) -> bool {
     path.file_name().contains(".so") || path.is_within("/usr/bin") || path.is_within("/usr/sbin")
 }

@@ -1,4 +1,4 @@
-//! Tests of trim: listings in, listings out.
+//! Tests of trim. The listing of a tree before trim is compared with the listing after trim.
 
 mod conditional;
 mod reach;
@@ -39,7 +39,7 @@ struct Given {
     lock: PlatformLock,
     keep: Vec<String>,
     locales: Vec<Locale>,
-    /// With `--only-scripts`, the names of `-c`.
+    /// The scripts that `-c` names. `Some` means that `--only-scripts` is set.
     only_scripts: Option<Vec<String>>,
     put_back: BTreeSet<ImagePath>,
 }
@@ -123,7 +123,7 @@ impl Given {
         self.slim_by(level, keep_modules, None)
     }
 
-    /// Trims to the evidence, which is a record without its first line.
+    /// Trims with the level `trace`. `record` is the text of a record without its first line.
     fn traced(&self, record: &str) -> Slim {
         let trace = Trace::parse(&format!("lath trace 1\n{record}")).unwrap();
         self.slim_by(TrimLevel::Trace, &[], Some(&trace))
@@ -287,7 +287,7 @@ fn a_kept_directory_stays_though_it_is_empty() {
     assert_eq!(tree.find("/usr/share").unwrap().1.kept, Some(Kept::Package(Why::Interpreter)));
 }
 
-/// Returns an image from which every rule removes something, except the one that strips symbols.
+/// Returns an image from which every rule removes a path, except the rule that strips symbols.
 fn everything() -> Given {
     const EMBED: &str = "/opt/app/virtualenv/seed/wheels/embed";
     let table = b"BUNDLE_SUPPORT = {'3.9': {'pip': 'pip-26.0.whl'}, '3.13': {'pip': 'pip-26.3.whl'}}\nMAX = '3.13'";
@@ -450,7 +450,7 @@ fn la_files_stay_if_the_image_contains_libltdl() {
     let needed = Why::Dependency { of: "libmagickcore".to_owned() };
     for given in [
         plugins().deb("libltdl7", needed, &[(&format!("{LIBRARIES}/libltdl.so.7"), &libltdl)]),
-        // A program may contain a copy of the library.
+        // A program may contain a copy of libltdl.
         plugins().wheel("w", &[("/opt/app/w/_plugins.so", &libltdl)]),
     ] {
         assert!(given.trim().removed.is_empty());
@@ -516,7 +516,7 @@ fn bulk_about_a_program_goes_though_the_user_named_the_program() {
         removed_files(&Given::new().deb("wget", named("wget"), &files)).len()
     };
     assert_eq!(wget(&elf(None, &["libc.so.6"])), 2);
-    // A script is not enough: `bash-completion` contains one.
+    // A script does not count as a program, because `bash-completion` contains a script.
     assert_eq!(wget(b"#!/bin/sh"), 0);
 }
 

@@ -1,12 +1,12 @@
-//! The output of a failed build -> the things that the build did not find. lath adds missing compilers itself. For
-//! other packages, the user gets a hint.
+//! Reads the output of a failed build, and finds the programs, headers and libraries that are missing. lath adds
+//! missing compilers itself. For other packages, the user gets a hint.
 
 use crate::catalog::builds;
 use crate::model::hint::{Addition, BuildHint, Hint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
 
-/// This number of lines at the end of the log is searched and shown.
+/// The number of lines at the end of the log that are searched and shown.
 const LINES: usize = 40;
 const MAX_LINE_CHARS: usize = 400;
 
@@ -139,7 +139,8 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
         let (Missing::Program(name) | Missing::Header(name) | Missing::Library(name)) = one else { continue };
         match package {
             Some(package) => hints.push(Hint::Absent { name: name.clone(), add: Addition::BuildPackage(package) }),
-            // There is no hint, because the message is the same if a file of the source itself is missing.
+            // There is no hint about an unknown program, because the message is the same if a file of the source is
+            // missing.
             None if matches!(one, Missing::Program(_)) => {}
             None => unknown.push(Hint::Build(BuildHint::Package { missing: name.clone() })),
         }

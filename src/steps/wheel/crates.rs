@@ -37,8 +37,7 @@ struct Package {
     checksum: Option<Digest>,
 }
 
-/// Returns the crates that are pinned in the files, sorted and without duplicates. `locks` are the texts of
-/// `Cargo.lock` files.
+/// Returns the crates that `Cargo.lock` files pin, sorted and without duplicates. `locks` are the texts of these files.
 pub(super) fn pinned<'a>(locks: impl Iterator<Item = &'a str>) -> Result<Vec<Crate>, Reason> {
     let mut crates = Vec::new();
     let mut has_lock = false;
@@ -66,7 +65,7 @@ fn is_plain(text: &str) -> bool {
     !text.starts_with('.') && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+'))
 }
 
-/// Fetches the crates that are not in the store, from the vendor folder if they are there.
+/// Fetches the crates that are not in the store. Crates in the vendor folder are copied from there.
 pub(super) fn fetch(crates: &[Crate], world: &World) -> Result<(), Reason> {
     if world.vendor.is_some() {
         crates.iter().try_for_each(|one| is_here(&one.digest, world).map(drop))?;

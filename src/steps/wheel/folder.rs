@@ -1,5 +1,5 @@
-//! A folder of the user or of a repository -> an archive in the store. The same files give the same archive, whatever
-//! their folder, owner and times are.
+//! A folder of the user or of a repository -> an archive in the store. The same files result in the same archive. The
+//! path of the folder, the owner and the times do not matter.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -68,7 +68,7 @@ pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
 /// archive also contains the history of the repository. Returns its digest.
 pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Digest, Reason> {
     let mut files = not_ignored(root)?;
-    // `.gitignore` may name files that git tracks nevertheless.
+    // The tracked files are added, because git may track files that `.gitignore` names.
     let canonical = fs::canonicalize(root).map_err(|error| unreadable(root, error))?;
     for path in tracked(&canonical).map_err(|error| unreadable(root, error))? {
         if counts_with_folders(root, &path)? {
@@ -120,7 +120,8 @@ fn not_ignored(root: &Path) -> Result<Vec<PathBuf>, Reason> {
     Ok(files)
 }
 
-/// Returns whether a file or a folder may be part of a source. `depth` is 1 for those directly in the folder.
+/// Returns whether a file or a folder may be part of a source. `depth` is 1 for a path directly in the folder of the
+/// source.
 fn counts(path: &Path, depth: usize, is_folder: bool) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_environment = is_folder && path.join("pyvenv.cfg").is_file();

@@ -1,5 +1,5 @@
-//! Source -> wheel. The build backend of the source runs in the sandbox, without network, in a tree of its own that has
-//! Python, the requirements of the build and compilers. The image never contains this tree.
+//! Source -> wheel. The build backend of the source runs in the sandbox, without network. It runs in a separate tree,
+//! which contains Python, the requirements of the build and compilers. The image never contains this tree.
 //!
 //! A build is repeated only if one of its inputs changes (docs/decisions/0048-builds-from-source.md).
 
@@ -181,7 +181,7 @@ pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<
     };
     world.store.write_entry(Bucket::Builds, &order.key(order.goal), &step)?;
     if matches!(step, Step::Wheel(_)) {
-        // If the metadata needed a whole wheel, the wheel is kept, so that it is not built again.
+        // If the backend had to build a whole wheel for the metadata, the wheel is kept, so that it is not built again.
         world.store.write_entry(Bucket::Builds, &order.key(Goal::Wheel), &step)?;
     }
     Ok(step)

@@ -42,7 +42,7 @@ impl OpenSource {
         pyproject.name.as_deref().map(normalised)
     }
 
-    /// Returns the value for the lock.
+    /// Returns the source in the form in which a lock contains it.
     pub(crate) fn built_from(&self) -> BuiltFrom {
         let place = match &self.source.place {
             SourcePlace::Url { url, .. } => BuiltPlace::Archive { url: url.clone() },
@@ -122,7 +122,7 @@ pub(crate) fn open_again(wheel: &LockedWheel, from: &BuiltFrom, world: &World) -
     open(&source, world)
 }
 
-/// Returns whether a file of a lock is in the store. Takes it from the vendor folder if it is there.
+/// Returns whether a file of a lock is in the store. If it is in the vendor folder, copies it into the store first.
 pub(crate) fn is_here(digest: &Digest, world: &World) -> Result<bool, Reason> {
     if world.store.has_parcel(digest, None) {
         return Ok(true);

@@ -1,5 +1,5 @@
 //! The files of a source -> its build backend, the requirements of its build, and the Debian packages that the build
-//! needs. The files are only read; nothing is run.
+//! needs. No program runs for this.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::model::request::BuildsRequest;
 const LEGACY_BACKEND: &str = "setuptools.build_meta:__legacy__";
 const LEGACY_REQUIRES: &str = "setuptools>=40.8.0";
 
-/// How a source is built.
+/// The plan for the build of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// The module of the backend, and the object in it: `setuptools.build_meta:__legacy__`.

@@ -1,8 +1,9 @@
 //! The database of file types, like the one that `update-mime-database` writes (freedesktop.org, "Shared MIME-info
 //! Database").
 //!
-//! GLib and pyxdg read separate lists if there is no `mime.cache`, so lath writes these lists. The lists contain
-//! patterns of file names, the first bytes of files, aliases of types, and the parents of types.
+//! lath does not write the file `mime.cache`. Without this file, GLib and pyxdg read separate lists, so lath writes
+//! these lists. The lists contain patterns of file names, the first bytes of files, aliases of types, and the parents
+//! of types.
 
 use std::cmp::Reverse;
 
@@ -18,10 +19,10 @@ const DIRECTORY: &str = "/usr/share/mime";
 /// The program that would write the database. It is in the package shared-mime-info.
 const WRITER: &str = "/usr/bin/update-mime-database";
 
-/// Everything that the files of packages declare.
+/// The types that the files of packages declare.
 #[derive(Debug, Default)]
 struct Types {
-    /// Each entry has the weight, the type, the pattern, and whether letters must be in the same case.
+    /// Each entry has the weight, the type, the pattern, and whether upper and lower case matter.
     globs: Vec<(u32, String, String, bool)>,
     /// Each entry has the priority, the type, and the rules.
     magic: Vec<(u32, String, Vec<u8>)>,
@@ -97,7 +98,7 @@ impl Types {
         }
     }
 
-    /// Returns `globs2`: the greatest weights first.
+    /// Returns the text of the file `globs2`. The entries with the greatest weights come first.
     fn globs(&mut self) -> String {
         self.globs.sort_by(|one, other| (Reverse(one.0), &one.1, &one.2).cmp(&(Reverse(other.0), &other.1, &other.2)));
         self.globs.dedup();
@@ -107,7 +108,7 @@ impl Types {
         self.globs.iter().map(line).collect()
     }
 
-    /// Returns `magic`: the greatest priorities first.
+    /// Returns the contents of the file `magic`. The entries with the greatest priorities come first.
     fn magic(&mut self) -> Vec<u8> {
         self.magic.sort_by(|one, other| (Reverse(one.0), &one.1).cmp(&(Reverse(other.0), &other.1)));
         let mut bytes = b"MIME-Magic\0\n".to_vec();
@@ -145,8 +146,8 @@ fn rule(attribute: &impl Fn(&str) -> Option<String>, depth: usize) -> Option<Vec
         rule.push(b'&');
         rule.extend(mask);
     }
-    // Words in the machine's own byte order are stored with the most significant byte first. Programs swap them when
-    // they read them.
+    // In the list, words in the byte order of the machine are stored with the most significant byte first. Programs
+    // that read the list convert them.
     if let Some(bits @ ("16" | "32")) = kind.strip_prefix("host") {
         rule.extend(if bits == "16" { b"~2" } else { b"~4" });
     }
@@ -158,7 +159,7 @@ fn rule(attribute: &impl Fn(&str) -> Option<String>, depth: usize) -> Option<Vec
     Some(rule)
 }
 
-/// Returns the bytes of a value.
+/// Returns the bytes that a value of the type `kind` matches.
 fn bytes(kind: &str, value: &str) -> Option<Vec<u8>> {
     if kind == "string" {
         return unescaped(value);
@@ -178,7 +179,7 @@ fn bytes(kind: &str, value: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// Replaces the escapes of C in a string.
+/// Replaces escape sequences, such as `\n`, like C.
 fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! Lists that programs would write when packages are installed.
+//! Writes lists that programs of packages would write at installation.
 //!
 //! lath runs none of these programs, because some of them load every plugin to create their list. Instead, lath
 //! contains the entries of known plugins, and writes the entries of those plugins that are in the tree.
@@ -13,10 +13,11 @@ use crate::model::platform::Architecture;
 use crate::model::tree::Tree;
 use crate::outside::store::Store;
 
-/// The sections of `config6a`, as `dot -c` of Graphviz 2.42 writes them. Each begins with the name of the library.
-const GRAPHVIZ_PLUGINS: &str = include_str!("graphviz_plugins.txt");
-/// The paragraphs of `loaders.cache`, as `gdk-pixbuf-query-loaders` 2.42 writes them. Each begins with the name of the
+/// The sections of `config6a`, as `dot -c` of Graphviz 2.42 writes them. Each section begins with the name of the
 /// library.
+const GRAPHVIZ_PLUGINS: &str = include_str!("graphviz_plugins.txt");
+/// The paragraphs of `loaders.cache`, as `gdk-pixbuf-query-loaders` 2.42 writes them. Each paragraph begins with the
+/// name of the library.
 const PIXBUF_LOADERS: &str = include_str!("pixbuf_loaders.txt");
 
 /// Writes the lists, and returns the plugins that lath does not know.
@@ -35,14 +36,14 @@ pub(super) fn write(
     Ok(unknown)
 }
 
-/// Names the plugins that lath does not know.
+/// Returns a note with the names of the plugins that lath does not know.
 pub(super) fn note(unknown: &[ImagePath]) -> Option<String> {
     let names: Vec<&str> = unknown.iter().map(ImagePath::file_name).collect();
     (!names.is_empty())
         .then(|| format!("{}: lath does not know these plugins, so their programs do not use them", names.join(", ")))
 }
 
-/// Writes the list in which `dot` finds its layouts and output formats.
+/// Writes the list from which `dot` reads its layouts and output formats.
 fn write_graphviz(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
     let sections: BTreeMap<&str, String> = GRAPHVIZ_PLUGINS
         .split_inclusive("\n}\n")
@@ -57,7 +58,7 @@ fn write_graphviz(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec
     write_list(tree, &path, "# Written from the plugins of this image.\n\n", &known(plugins, &sections), store)
 }
 
-/// Writes the list of the plugins with which gdk-pixbuf reads more than its built-in formats.
+/// Writes the list of the plugins with which gdk-pixbuf reads formats that are not built in.
 fn write_pixbuf(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
     let loaders = format!("{directory}/loaders");
     let paragraphs: BTreeMap<&str, String> = PIXBUF_LOADERS
@@ -72,7 +73,8 @@ fn write_pixbuf(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<I
     write_list(tree, &format!("{directory}/loaders.cache"), head, &known(plugins, &paragraphs), store)
 }
 
-/// Writes one of Ghostscript's lists of fonts, like `update-gsfontmap`: its parts, one after the other.
+/// Writes one of Ghostscript's lists of fonts in the same way as `update-gsfontmap`. The list consists of the `.conf`
+/// files of packages, one after the other.
 fn write_font_map(tree: &mut Tree, list: &str, store: &Store) -> Result<(), AssembleError> {
     let directory = format!("/etc/ghostscript/{}.d", list.to_lowercase());
     let mut text = String::new();
@@ -93,14 +95,14 @@ fn files(tree: &Tree, directory: &str, is_plugin: impl Fn(&str) -> bool) -> Vec<
     here.filter(|path| is_plugin(path.file_name())).cloned().collect()
 }
 
-/// Returns each plugin with its entry.
+/// Returns each plugin, and its entry if lath knows the plugin.
 fn known<'a>(plugins: Vec<ImagePath>, entries: &'a BTreeMap<&str, String>) -> Vec<(ImagePath, Option<&'a str>)> {
     let entry = |path: &ImagePath| entries.get(path.file_name()).map(String::as_str);
     plugins.into_iter().map(|path| (path.clone(), entry(&path))).collect()
 }
 
-/// Writes the entries of `plugins` to `path`, and returns the plugins without an entry. If there are no entries, no
-/// file is written.
+/// Writes the entries of `plugins` to `path`. Returns the plugins that have no entry. If there are no entries, no file
+/// is written.
 fn write_list(
     tree: &mut Tree,
     path: &str,

@@ -2,7 +2,7 @@
 
 use super::{Command, System};
 
-/// The values are sorted so that the result of an "or" is its greatest operand.
+/// The order of the values matters: the result of an "or" is the greater one of its operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Truth {
     False,
@@ -52,7 +52,7 @@ pub(super) fn truth(command: &Command, system: &System<'_>) -> Truth {
             "lt-nl" | "le-nl" | "gt" | "ge" | "eq" => Truth::False,
             _ => Truth::Unknown,
         },
-        // No administrator has set anything yet.
+        // On a fresh installation, no administrator has set an owner or permissions.
         ("dpkg-statoverride", ["--list", ..]) => Truth::False,
         ("grep" | "egrep" | "fgrep" | "dpkg" | "dpkg-query" | "systemctl" | "cmp" | "ischroot" | "mountpoint", _) => {
             Truth::Unknown
@@ -89,7 +89,8 @@ fn test(words: &[&str], system: &System<'_>) -> Truth {
         [word] => (!word.is_empty()).into(),
         ["-n", word] => (!word.is_empty()).into(),
         ["-z", word] => word.is_empty().into(),
-        // Only existence is checked: a file of a package is readable, and a program of a package can be run.
+        // For all these tests, lath checks only whether the path exists, because files of packages are readable and
+        // programs of packages are executable.
         ["-e" | "-f" | "-d" | "-x" | "-r" | "-L" | "-h", path] if path.starts_with('/') && !path.contains('*') => {
             (system.exists)(path).into()
         }
@@ -115,7 +116,7 @@ fn compare(one: i64, operator: &str, other: i64) -> Truth {
     }
 }
 
-/// Returns whether a pattern of `case` matches. Only `*` is understood.
+/// Returns whether a pattern of `case` matches `text`. `*` is the only special character that is understood.
 pub(super) fn matches(pattern: &str, text: &str) -> Truth {
     if pattern.contains(['?', '[']) {
         return Truth::Unknown;

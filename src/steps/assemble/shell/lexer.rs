@@ -9,16 +9,16 @@ pub(super) struct Word(pub(super) Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Text, and whether it is quoted.
+    /// A text. The flag is set if the text is quoted.
     Text(String, bool),
-    /// A variable or parameter, and whether it is quoted.
+    /// The name of a variable or parameter. The flag is set if the variable is quoted.
     Variable(String, bool),
     /// A value that only a shell could compute.
     Unknown,
 }
 
 impl Word {
-    /// Returns the text of a word without quotes and expansions, such as a reserved word.
+    /// Returns the text of the word. `None` if the word contains quotes or expansions, so it cannot be a reserved word.
     pub(super) fn plain(&self) -> Option<&str> {
         match self.0.as_slice() {
             [Piece::Text(text, false)] => Some(text),
@@ -49,12 +49,12 @@ pub(super) fn tokens(script: &str) -> Option<Vec<Token>> {
 struct Lexer<'a> {
     rest: Peekable<Chars<'a>>,
     tokens: Vec<Token>,
-    /// The words that end the here-documents of this line.
+    /// The words that end the here-documents of the current line.
     here: Vec<String>,
 }
 
 impl Lexer<'_> {
-    /// Reads one token. `Some(false)` at the end.
+    /// Reads one token. Returns `Some(false)` at the end of the script.
     fn next(&mut self) -> Option<bool> {
         let Some(&letter) = self.rest.peek() else { return Some(false) };
         match letter {
@@ -169,7 +169,7 @@ impl Lexer<'_> {
         (!word.0.is_empty()).then_some(word)
     }
 
-    /// Reads the rest of `"..."`.
+    /// Reads the rest of a text in double quotes, after the first quote.
     fn quoted(&mut self, word: &mut Word) -> Option<()> {
         word.push("", true);
         loop {
@@ -217,7 +217,7 @@ impl Lexer<'_> {
                 let is_plain =
                     !inner.is_empty() && inner.chars().all(|letter| is_name(&letter) || "@*#".contains(letter));
                 match inner.as_str() {
-                    // The root of the system is always `/`, and for this root dpkg leaves `DPKG_ROOT` empty.
+                    // lath expects that the root of the system is `/`. For this root, dpkg leaves `DPKG_ROOT` empty.
                     root if root.starts_with("DPKG_ROOT:+") || root == "DPKG_ROOT:-" || root == "DPKG_ROOT-" => {
                         Some(Piece::Text(String::new(), is_quoted))
                     }
@@ -288,7 +288,7 @@ impl Lexer<'_> {
 }
 
 impl Word {
-    /// Adds text to the last piece if it is of the same kind.
+    /// Appends text to the last piece. If that is not a text with the same flag, adds a new piece.
     fn push(&mut self, text: &str, is_quoted: bool) {
         match self.0.last_mut() {
             Some(Piece::Text(last, quoted)) if *quoted == is_quoted => last.push_str(text),

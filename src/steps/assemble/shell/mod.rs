@@ -14,12 +14,12 @@ use self::conditions::Truth;
 use self::lexer::{Piece, Word};
 use self::syntax::{AndOr, Command as Node, List, Pipeline};
 
-/// The most commands that are read from one script. Each round of a loop counts. The longest real scripts need a few
-/// thousand.
+/// The maximum number of commands that are read from one script. Each round of a loop counts. The longest real scripts
+/// need a few thousand.
 const MAX_COMMANDS: usize = 20_000;
-/// The deepest nesting of calls of functions.
+/// The maximum depth of nested calls of functions.
 const MAX_CALLS: usize = 5;
-/// The longest value of a variable. Without a limit, a loop could double a value with each round.
+/// The maximum length of a variable's value. Without a limit, a loop could double a value in each round.
 const MAX_VALUE_BYTES: usize = 64 << 10;
 
 /// One simple command after expansion.
@@ -80,7 +80,7 @@ pub(super) fn commands(script: &str, arguments: &[&str], system: &System<'_>) ->
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Next(Truth),
-    /// `break` and `continue`: the rest of the list is left out.
+    /// The list ended with `break` or `continue`, so the rest of the list is left out.
     Leave,
     /// `return` with its result.
     Return(Truth),
@@ -91,14 +91,13 @@ enum Flow {
 
 struct Reader<'a> {
     system: &'a System<'a>,
-    /// The values that are known. If the value of a variable is unknown, it is `None`. If a variable is not set, it is
-    /// not in the map.
+    /// The variables that are set, with their values. An unknown value is `None`.
     variables: BTreeMap<String, Option<String>>,
-    /// `$1` and so on, if they are known.
+    /// The positional parameters: `$1` and so on. `None` if they are not known.
     parameters: Option<Vec<String>>,
     functions: BTreeMap<String, Rc<List>>,
     calls: usize,
-    /// Whether the current function may have returned before.
+    /// Whether the current function may have returned at an earlier command.
     may_have_returned: bool,
     found: Vec<Command>,
     is_certain: bool,
@@ -117,8 +116,8 @@ impl Reader<'_> {
         last
     }
 
-    /// Reads a list of commands that may or may not run. An `exit` in the list does not end the script, because it is
-    /// not certain that the list runs. All commands of the list are uncertain.
+    /// Reads a list of commands that may or may not run. So all commands of the list are uncertain, and an `exit` in
+    /// the list does not end the script.
     fn maybe(&mut self, read: impl FnOnce(&mut Self) -> Flow) -> Flow {
         let was_certain = std::mem::replace(&mut self.is_certain, false);
         let flow = read(self);
@@ -149,7 +148,7 @@ impl Reader<'_> {
             }
         }
         match flow {
-            // The result of a pipeline depends on text that is unknown.
+            // The result of a pipeline is unknown, because it depends on the text that flows through the pipeline.
             Flow::Next(_) if pipeline.commands.len() > 1 => Flow::Next(Truth::Unknown),
             Flow::Next(truth) if pipeline.is_negated => Flow::Next(truth.negated()),
             Flow::Next(truth) => Flow::Next(truth),
@@ -208,7 +207,7 @@ impl Reader<'_> {
             },
         };
         for value in values {
-            // The names of files that a pattern matches are unknown.
+            // If the value is a pattern for file names, the files that it matches are unknown.
             let value = value.filter(|value| !value.contains(['*', '?', '[']));
             let is_known = value.is_some();
             self.variables.insert(name.to_owned(), value);
@@ -256,7 +255,7 @@ impl Reader<'_> {
             }
             return Flow::Next(Truth::True);
         }
-        // A loop may repeat long words, so their bytes count as well.
+        // A loop may repeat long words, so each KiB of words counts like a command.
         let bytes: usize = words.iter().flatten().map(String::len).sum();
         self.left = self.left.saturating_sub(bytes >> 10);
         let command = Command { words, is_certain: self.is_certain, is_written };
@@ -333,7 +332,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Sets a variable. If the assignment is uncertain, it does not replace a value that is already known.
+    /// Sets a variable. If it is not certain that the assignment runs, it does not replace a known value.
     fn assign(&mut self, name: String, value: Option<String>) {
         let value = value.filter(|value| value.len() <= MAX_VALUE_BYTES);
         if self.is_certain || !matches!(self.variables.get(&name), Some(Some(_))) {
@@ -374,7 +373,7 @@ impl Reader<'_> {
         let mut fields = Vec::new();
         for word in words {
             match word.0.as_slice() {
-                // A quoted word begins with a quoted text, which may be empty.
+                // This word is `"$@"`. A quoted word begins with a quoted text, which is empty here.
                 [Piece::Text(text, true), Piece::Variable(name, true)] if text.is_empty() && name == "@" => {
                     match &self.parameters {
                         Some(parameters) => fields.extend(parameters.iter().cloned().map(Some)),

@@ -1,16 +1,16 @@
 //! Reads the text of a shell script (POSIX, "Shell Command Language") into a tree of commands.
 //!
 //! Only the constructs that maintainer scripts use are understood. The value of a command substitution or of an
-//! arithmetic expansion is unknown, and redirections are kept only if they may create a file.
+//! arithmetic expansion is unknown. Redirections are kept only if they may create a file.
 
 use super::lexer::{Token, Word, tokens};
 
-/// The deepest nesting of constructs in a script. Without a limit, a script could exhaust the stack.
+/// The maximum depth of nested constructs in a script. Without a limit, a script could exhaust the stack.
 const MAX_DEPTH: usize = 30;
 
 pub(super) type List = Vec<AndOr>;
 
-/// Pipelines joined by `&&` (`true`) and `||` (`false`).
+/// Pipelines that are joined by operators. The flag before a pipeline is `true` for `&&`, and `false` for `||`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AndOr {
     pub(super) first: Pipeline,
@@ -113,7 +113,7 @@ impl Parser {
         while self.take_operator("\n") {}
     }
 
-    /// Reads commands up to one of the reserved words `ends`, to `)` or `;;`, or to the end.
+    /// Reads commands until one of the reserved words in `ends`, until `)` or `;;`, or until the end of the script.
     fn list(&mut self, ends: &[&str]) -> Option<List> {
         let mut list = List::new();
         loop {
@@ -176,7 +176,8 @@ impl Parser {
         if outputs.is_empty() {
             return Some(compound);
         }
-        // The output of the whole construct is written to a file.
+        // A redirection after a construct applies to the whole construct. An empty command in front of the construct
+        // represents it.
         let writes = Command::Simple { words: Vec::new(), outputs };
         let alone =
             |command| AndOr { first: Pipeline { is_negated: false, commands: vec![command] }, rest: Vec::new() };

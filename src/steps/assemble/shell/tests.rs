@@ -7,7 +7,7 @@ pub(in crate::steps::assemble) fn commands(script: &str) -> Vec<Command> {
     super::commands(script, &["configure", ""], &NOTHING).unwrap()
 }
 
-/// Returns the commands as text. `?` is an unknown word, and `maybe` marks an uncertain command.
+/// Returns the commands as text. An unknown word is shown as `?`, and an uncertain command begins with `maybe`.
 fn text(script: &str, system: &System<'_>) -> Vec<String> {
     let Some(commands) = super::commands(script, &["configure", ""], system) else {
         return vec!["not understood".to_owned()];

@@ -26,8 +26,8 @@ pub(super) fn distributions(
 }
 
 /// Reads the metadata at `path`: `NAME-VERSION.dist-info/METADATA` (packaging.python.org, "Recording installed
-/// projects"), or an `.egg-info`, which is a file or a folder. If the metadata cannot be read, the name of the folder
-/// is used.
+/// projects"), or an `.egg-info`, which is a file or a folder. If the metadata cannot be read, the name and the version
+/// come from the name of the folder.
 fn distribution(
     scene: &Scene<'_>,
     folder: &ImagePath,

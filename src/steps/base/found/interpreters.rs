@@ -1,4 +1,4 @@
-//! The Pythons of an image: the one that `PATH` finds, and all others.
+//! Finds all Pythons of an image: the Python that `PATH` finds, and all others.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,10 @@ use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::outside::store::StoreError;
 
-/// The search path of an engine for an image without `PATH` (Moby, `DefaultPathEnv`).
+/// The search path that an engine sets if the image sets no `PATH` (Moby, `DefaultPathEnv`).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The folders of programs in which lath searches for interpreters. Red Hat's own interpreter is in `libexec`.
+/// The folders of programs in which lath searches for interpreters. The interpreter of Red Hat's system tools is in
+/// `libexec`.
 const PROGRAM_FOLDERS: [&str; 3] = ["bin", "sbin", "libexec"];
 /// The folder of wheels that Debian's `ensurepip` uses.
 const DEBIAN_WHEELS: &str = "/usr/share/python-wheels";
@@ -35,7 +36,7 @@ pub(super) fn interpreters(
     let mut known = BTreeSet::new();
     let mut interpreters = Vec::new();
     let on_path = on_path(scene);
-    // Short names come first. So if one interpreter has two names, `python3` is used and not `python3.12`.
+    // Shorter names come first. So if an interpreter has the names `python3` and `python3.12`, lath uses `python3`.
     let mut others: Vec<ImagePath> = scene.tree.nodes.keys().filter(|path| is_candidate(path)).cloned().collect();
     others.sort_by_key(|path| (path.parent(), path.file_name() != "python3", path.file_name().len()));
     for path in on_path.iter().chain(&others) {
@@ -48,7 +49,7 @@ pub(super) fn interpreters(
     Ok(interpreters)
 }
 
-/// Returns the first `python3`, or else the first `python`, of the search path.
+/// Returns the first `python3` of the search path. If there is none, returns the first `python`.
 fn on_path(scene: &Scene<'_>) -> Option<ImagePath> {
     let folders = scene.variable("PATH").unwrap_or(DEFAULT_PATH);
     let paths = ["python3", "python"].iter().flat_map(|name| {
@@ -89,7 +90,7 @@ struct Place {
 /// Returns the files of the interpreter at `path`. `None` if it is not a CPython with a standard library.
 fn place(scene: &Scene<'_>, path: &ImagePath) -> Option<Place> {
     let (program, node) = scene.file(path.as_str())?;
-    // A script that starts another Python is not an ELF file, so it has no linkage.
+    // A script that starts another Python is not an ELF file. It has no linkage, so it is left out.
     let linkage = scene.facts_of(node)?.linkage()?;
     if !node.is_executable() {
         return None;
@@ -115,7 +116,7 @@ fn stdlib_of(scene: &Scene<'_>, prefix: &ImagePath, version: PythonVersion) -> O
     scene.directory(found.as_str())
 }
 
-/// Returns the only standard library below a prefix.
+/// Returns the standard library below a prefix. `None` if there are several versions.
 fn only_stdlib(scene: &Scene<'_>, prefix: &ImagePath) -> Option<(PythonVersion, ImagePath)> {
     let libs = ["lib64", "lib"].iter().filter_map(|lib| scene.directory(prefix.join(lib).ok()?.as_str()));
     let children = libs.flat_map(|lib| scene.children(&lib));
@@ -126,8 +127,8 @@ fn only_stdlib(scene: &Scene<'_>, prefix: &ImagePath) -> Option<(PythonVersion, 
     <[_; 1]>::try_from(found).ok().map(|[only]| only)
 }
 
-/// Returns the virtual environment of the program at `path`. The folder of the program or the folder above it contains
-/// `pyvenv.cfg` (PEP 405).
+/// Returns the virtual environment to which the program at `path` belongs. It is the folder of the program or the
+/// folder above it. This folder contains `pyvenv.cfg` (PEP 405).
 fn environment(scene: &Scene<'_>, path: &ImagePath) -> Option<ImagePath> {
     let folder = path.parent()?;
     let above = folder.parent();
@@ -172,7 +173,7 @@ fn has_pip_wheel(scene: &Scene<'_>, stdlib: &ImagePath) -> bool {
     wheels.any(|(path, _)| path.file_name().starts_with("pip-") && path.file_name().ends_with(".whl"))
 }
 
-/// Returns the files that contain the code of the interpreter: its `libpython`, or the program.
+/// Returns the files that may contain the code of the interpreter: its `libpython` and its program.
 fn binaries(scene: &Scene<'_>, place: &Place, library_folders: &[ImagePath]) -> Vec<ImagePath> {
     let own = ["lib", "lib64"].iter().filter_map(|lib| place.prefix.join(lib).ok());
     let folders = own.chain(library_folders.iter().cloned());
@@ -184,8 +185,8 @@ fn binaries(scene: &Scene<'_>, place: &Place, library_folders: &[ImagePath]) -> 
 }
 
 /// Returns the folders of distributions in the order of `sys.path` (CPython, `Lib/site.py`): `PYTHONPATH`, the folder
-/// of the user, then the folders of the prefix or of the virtual environment. The first two are returned only if they
-/// exist.
+/// of the user, then the folders of the prefix or of the virtual environment. The folders of `PYTHONPATH` and of the
+/// user are returned only if they exist.
 fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<Vec<ImagePath>, StoreError> {
     let version = place.version;
     let listed = scene.variable("PYTHONPATH").unwrap_or_default();
@@ -214,7 +215,7 @@ fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<V
         None => names.extend(system),
     }
     folders.extend(names.iter().enumerate().filter_map(|(index, name)| {
-        // The first folder is returned even if it is missing, because an installer would put files there.
+        // The first folder is returned even if it is missing, because an installer would create it.
         scene.directory(name).or_else(|| ImagePath::parse(name).ok().filter(|_| index == 0))
     }));
     let mut known = BTreeSet::new();
@@ -222,13 +223,14 @@ fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<V
     Ok(folders)
 }
 
-/// Whether `include-system-site-packages` is set in a `pyvenv.cfg`.
+/// Whether the `pyvenv.cfg` with this text sets `include-system-site-packages`.
 fn uses_system(settings: &str) -> bool {
     let mut lines = settings.lines().filter_map(|line| line.split_once('='));
     lines.any(|(key, value)| key.trim() == "include-system-site-packages" && value.trim().eq_ignore_ascii_case("true"))
 }
 
-/// Returns the folders of the prefix. Debian and Fedora changed `site.py`, so its text shows which folders are used.
+/// Returns the folders of the prefix that contain distributions. Debian and Fedora changed these folders in `site.py`,
+/// so lath searches the text of `site.py`.
 fn system_folders(scene: &Scene<'_>, place: &Place) -> Result<Vec<String>, StoreError> {
     let Place { prefix, version, stdlib, .. } = place;
     let site = scene.text(&format!("{stdlib}/site.py"))?.unwrap_or_default();

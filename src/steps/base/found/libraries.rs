@@ -13,9 +13,9 @@ use crate::outside::store::StoreError;
 
 /// Returns the existing folders in which the loader searches. Links in their paths are resolved.
 ///
-/// Both loaders search `LD_LIBRARY_PATH` first. glibc's loader then searches the folders of `ld.so.conf`, which it
-/// reads from its cache, and its default folders (ld.so(8)). musl's loader uses the list in a file, or else three
-/// default folders (musl, `ldso/dynlink.c`).
+/// Both loaders search `LD_LIBRARY_PATH` first. After them, glibc's loader searches its cache, which contains the
+/// libraries in the folders of `ld.so.conf`, and its default folders (ld.so(8)). musl's loader searches the folders
+/// that a file lists, or else three default folders (musl, `ldso/dynlink.c`).
 pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     let architecture = scene.platform.architecture;
     let mut names: Vec<String> = Vec::new();
@@ -37,11 +37,12 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     Ok(there.filter(|folder| known.insert(folder.clone())).collect())
 }
 
-/// The longest chain of files that include one another. In real images, only `ld.so.conf` itself includes files.
+/// The maximum length of a chain of files in which each file includes the next one. In real images, only `ld.so.conf`
+/// includes files.
 const MAX_INCLUDES: usize = 16;
 
-/// Returns the folders in `ld.so.conf` and in the files that it includes, in order (ldconfig(8)). Each file is read
-/// once.
+/// Returns the folders in the file `path` and in the files that it includes, in their order (ldconfig(8)). Each file is
+/// read once.
 fn configured(
     scene: &Scene<'_>,
     path: &str,
@@ -60,7 +61,7 @@ fn configured(
         };
         let Some(includes) = includes.checked_sub(1) else { continue };
         let whole = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/{pattern}") };
-        // The image may contain any pattern, so the time for a match must be limited.
+        // An image may contain any pattern. `globset` matches every pattern in limited time.
         let glob = GlobBuilder::new(&whole).literal_separator(true).build().map(|glob| glob.compile_matcher());
         let (Ok(glob), Some((folder, _))) = (glob, whole.rsplit_once('/')) else { continue };
         let children = scene.directory(folder).map(|folder| scene.children(&folder)).unwrap_or_default();
@@ -71,8 +72,8 @@ fn configured(
     Ok(folders)
 }
 
-/// Returns the libraries in the folders by SONAME. If two libraries have the same SONAME, the library in the first
-/// folder counts.
+/// Returns the path of each library in the folders, by its SONAME. If two libraries have the same SONAME, the loader
+/// uses the one in the earlier folder, so this one is returned.
 pub(super) fn libraries(scene: &Scene<'_>, folders: &[ImagePath]) -> BTreeMap<String, ImagePath> {
     let mut libraries = BTreeMap::new();
     for folder in folders {
@@ -90,7 +91,7 @@ pub(super) fn libraries(scene: &Scene<'_>, folders: &[ImagePath]) -> BTreeMap<St
     libraries
 }
 
-/// Returns the C library that `programs` use, or else the one that the image contains.
+/// Returns the C library that `programs` use. If no program uses one, returns the C library that the image contains.
 pub(super) fn libc(
     scene: &Scene<'_>,
     folders: &[ImagePath],
@@ -123,7 +124,8 @@ fn musl(scene: &Scene<'_>) -> Result<Option<Libc>, StoreError> {
     Ok(Some(Libc { family: LibcFamily::Musl, version, path }))
 }
 
-/// Reads `GNU C Library (...) stable release version 2.36.`, or else the newest version of a symbol: `GLIBC_2.36`.
+/// Returns the version of a glibc. It is in a text such as `GNU C Library (...) stable release version 2.36.`. If there
+/// is no such text, returns the newest version of a symbol, such as `GLIBC_2.36`.
 fn glibc_version(bytes: &[u8]) -> Option<String> {
     let banner = memmem::find(bytes, b"GNU C Library").map(|at| &bytes[at..(at + 256).min(bytes.len())]);
     let release = banner.and_then(|banner| {
@@ -136,7 +138,7 @@ fn glibc_version(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// Reads musl's `__libc_version`, which is a separate string: `1.2.5`, `1.2.5-git-12`.
+/// Returns the version of a musl. It is the value of `__libc_version`, a string such as `1.2.5` or `1.2.5-git-12`.
 fn musl_version(bytes: &[u8]) -> Option<String> {
     let candidates = memmem::find_iter(bytes, b"\x001.").filter_map(|at| {
         let text = &bytes[at + 1..];
@@ -157,7 +159,7 @@ fn apk_version(text: &str) -> Option<String> {
     version.split('-').next().map(str::to_owned)
 }
 
-/// Returns the numbers and dots at the beginning, without a dot at the end.
+/// Returns the digits and dots at the beginning of `bytes`, without a dot at the end.
 fn numbers(bytes: &[u8]) -> Option<String> {
     let end = bytes.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.').unwrap_or(bytes.len());
     let text = std::str::from_utf8(&bytes[..end]).ok()?.trim_end_matches('.');

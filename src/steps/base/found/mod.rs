@@ -19,7 +19,7 @@ use crate::model::platform::Platform;
 use crate::model::tree::{Kind, Node, Tree};
 use crate::outside::store::{Store, StoreError};
 
-/// A larger file is not searched. The largest `libpython` has about 30 MB.
+/// The maximum size of a file that is searched. The largest `libpython` has about 30 MB.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, Error)]
@@ -76,12 +76,13 @@ pub(super) fn found(scene: &Scene<'_>) -> Result<Found, FoundError> {
     Ok(found)
 }
 
-/// Returns the programs whose loader is the loader of the image.
+/// Returns the interpreters and the shell. The loader that they use is the loader of the image.
 fn programs<'a>(interpreters: &'a [Interpreter], shell: Option<&'a ImagePath>) -> Vec<&'a ImagePath> {
     interpreters.iter().map(|interpreter| &interpreter.program).chain(shell).collect()
 }
 
-/// Compares the platform in the config with the programs, because the config of a copied image may be wrong.
+/// Refuses an image whose programs are for another platform than its config says. The config of a copied image, for
+/// example, may contain a wrong platform.
 fn refuse_other_machine(scene: &Scene<'_>, found: &Found) -> Result<(), FoundError> {
     let libc = found.libc.iter().map(|libc| &libc.path);
     let default = found.default_interpreter().map(|interpreter| &interpreter.program);
@@ -134,7 +135,7 @@ impl Scene<'_> {
 
     /// Returns the paths that are directly in a directory, in the order of their names.
     fn children(&self, directory: &ImagePath) -> Vec<(&ImagePath, &Node)> {
-        // The smallest name that a path can have.
+        // `\u{1}` is the smallest name that a path can have.
         let Ok(first) = directory.join("\u{1}") else { return Vec::new() };
         let depth = directory.components().count() + 1;
         let below = self.tree.nodes.range(first..).take_while(|(path, _)| path.is_within(directory.as_str()));

@@ -1,4 +1,4 @@
-//! The version of an interpreter with its patch level, found without running the interpreter.
+//! Finds the full version of an interpreter, such as `3.12.4`, without running the interpreter.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::outside::store::StoreError;
 
-/// Those files of an interpreter that may contain its version.
+/// The files and packages that may contain the full version of an interpreter.
 pub(super) struct Candidate<'a> {
     pub(super) version: PythonVersion,
     /// The program, and its `libpython` if it has one.
@@ -19,8 +19,8 @@ pub(super) struct Candidate<'a> {
     pub(super) debs: &'a [InstalledDeb],
 }
 
-/// Returns the full version. The program itself is the best evidence, because the other files may belong to another
-/// build.
+/// Returns the full version. The program itself is read first, because the other files may belong to another build of
+/// Python.
 pub(super) fn full_version(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Result<Option<String>, StoreError> {
     let version = candidate.version;
     for path in &candidate.binaries {
@@ -43,8 +43,8 @@ pub(super) fn full_version(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Resu
     Ok(variable.map(str::to_owned))
 }
 
-/// Returns `PY_VERSION`, which is a separate string in the program (CPython, `Python/getversion.c`). `None` if several
-/// strings look like it.
+/// Returns the value of `PY_VERSION`, which is a string in the program (CPython, `Python/getversion.c`). `None` if
+/// several strings look like a version.
 fn in_binary(bytes: &[u8], version: PythonVersion) -> Option<String> {
     const LONGEST: usize = 24;
     let start = format!("\0{version}.");
@@ -72,7 +72,7 @@ fn in_package(text: &str, version: PythonVersion) -> Option<String> {
     is_full(&upstream, version).then_some(upstream)
 }
 
-/// Whether a text is a release of `version`: `3.12.4`, `3.14.0rc2`, `3.13.0+`.
+/// Whether a text is a full version of the Python `version`, such as `3.12.4`, `3.14.0rc2` or `3.13.0+`.
 fn is_full(text: &str, version: PythonVersion) -> bool {
     let Some(rest) = text.strip_prefix(&format!("{version}.")) else { return false };
     let rest = rest.strip_suffix('+').unwrap_or(rest);

@@ -6,8 +6,8 @@ use crate::model::base_image::{ImageUser, InstalledDeb, OsRelease};
 use crate::model::image_path::ImagePath;
 use crate::outside::store::StoreError;
 
-/// The paths at which OpenSSL finds the certificates of authorities. They are the paths of Debian and Alpine, of Red
-/// Hat's distributions, of SUSE's distributions, and OpenSSL's own default.
+/// The usual paths of the file with the certificates of authorities: in Debian and Alpine, in Red Hat's distributions,
+/// in SUSE's distributions, and OpenSSL's own default.
 const CA_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -17,10 +17,10 @@ const CA_BUNDLES: [&str; 6] = [
     "/etc/pki/tls/cert.pem",
 ];
 
-/// The shells that can run scripts. The last one is in the debug images of distroless.
+/// The paths of shells that can run scripts. The last path is that of the debug images of distroless.
 const SHELLS: [&str; 6] = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash", "/bin/ash", "/busybox/sh"];
 
-/// Reads os-release(5). Without it, `debian_version` shows at least the family.
+/// Reads os-release(5). If there is no such file, `debian_version` at least shows that the distribution is Debian.
 pub(super) fn os_release(scene: &Scene<'_>) -> Result<Option<OsRelease>, StoreError> {
     for path in ["/etc/os-release", "/usr/lib/os-release"] {
         if let Some(text) = scene.text(path)? {
@@ -47,7 +47,7 @@ fn read_os_release(text: &str) -> OsRelease {
     }
 }
 
-/// `12.7`, or `trixie/sid` before a release.
+/// Reads the text of `debian_version`: `12.7`, or `trixie/sid` before the release.
 fn debian(version: &str) -> OsRelease {
     let is_number = version.starts_with(|c: char| c.is_ascii_digit());
     let name = version.split('/').next().unwrap_or_default();
@@ -59,7 +59,7 @@ fn debian(version: &str) -> OsRelease {
     }
 }
 
-/// Reads dpkg's database. Images of distroless have one file for each package instead; these are read as well.
+/// Reads dpkg's database. Images of distroless have one file for each package instead. These files are read, too.
 pub(super) fn debs(scene: &Scene<'_>) -> Result<Vec<InstalledDeb>, FoundError> {
     let mut debs = scene.text("/var/lib/dpkg/status")?.map_or_else(Vec::new, |text| installed(&text, true));
     if let Some(folder) = scene.directory("/var/lib/dpkg/status.d") {
@@ -75,7 +75,8 @@ pub(super) fn debs(scene: &Scene<'_>) -> Result<Vec<InstalledDeb>, FoundError> {
     Ok(debs)
 }
 
-/// Returns the installed packages of a text. The files of distroless contain no status, so none is needed there.
+/// Returns the installed packages in a text. If `needs_status` is set, a package must have the status `installed`. The
+/// files of distroless contain no status.
 fn installed(text: &str, needs_status: bool) -> Vec<InstalledDeb> {
     let paragraphs = paragraphs(text.as_bytes()).map_while(Result::ok);
     let debs = paragraphs.filter_map(|paragraph| {
@@ -90,13 +91,14 @@ fn installed(text: &str, needs_status: bool) -> Vec<InstalledDeb> {
 }
 
 /// Returns the user of the config (image-spec, config.md, `User`): `user`, `uid`, `user:group`, `uid:gid`, `uid:group`
-/// or `user:gid`. If no group is given, the group is the one in `/etc/passwd`.
+/// or `user:gid`. If the config names no group, the group is read from `/etc/passwd`.
 pub(super) fn user(scene: &Scene<'_>) -> Result<ImageUser, StoreError> {
     let text = scene.config.config.user.clone();
     let (name, group) = text.split_once(':').map_or((text.as_str(), None), |(name, group)| (name, Some(group)));
     let name = if name.is_empty() { "0" } else { name };
     let passwd = scene.text("/etc/passwd")?.unwrap_or_default();
-    // An engine first searches for a user with this name. Only if there is none, the name is read as a number.
+    // An engine first searches for a user with this name. If there is no such user, the engine reads the name as a
+    // number.
     let by_name = line_of(&passwd, 0, name);
     let line = by_name.or_else(|| name.parse::<u32>().ok().and_then(|uid| line_of(&passwd, 2, &uid.to_string())));
     let number = |at: usize| line.as_ref().and_then(|fields| fields.get(at)?.parse::<u32>().ok());
@@ -119,7 +121,8 @@ fn line_of<'a>(text: &'a str, at: usize, wanted: &str) -> Option<Vec<&'a str>> {
     text.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.get(at) == Some(&wanted))
 }
 
-/// Returns the certificates in the image's variables, or those at a usual path.
+/// Returns the path of the file with certificates: the path in `SSL_CERT_FILE`, or else the first usual path that
+/// exists.
 pub(super) fn ca_bundle(scene: &Scene<'_>) -> Option<ImagePath> {
     let named = scene.variable("SSL_CERT_FILE").into_iter();
     let path = named.chain(CA_BUNDLES).find(|path| scene.file(path).is_some())?;

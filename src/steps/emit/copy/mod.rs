@@ -1,5 +1,5 @@
-//! Copies an existing image to another place. Documents are copied byte by byte, so that digests stay the same if the
-//! destination can contain the documents (docs/decisions/0129-copies-of-images.md).
+//! Copies an existing image to another place. If the destination can contain documents, they are copied byte by byte,
+//! so that all digests stay the same (docs/decisions/0129-copies-of-images.md).
 
 mod packed;
 mod referrers;
@@ -28,10 +28,9 @@ use crate::outside::images::{self, ImageDocument, ImagesError, OpenImage, digest
 use crate::outside::world::World;
 use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
-/// The deepest nesting of indexes in indexes.
+/// The maximum number of levels of indexes that refer to other indexes.
 const MAX_DEPTH: usize = 4;
-/// An image with more manifests is refused, because a small index could otherwise refer to the same manifest very
-/// often.
+/// The maximum number of manifests of an image, because lath fetches all of them and holds them in memory.
 const MAX_DOCUMENTS: usize = 1_000;
 
 #[derive(Debug, Error)]
@@ -53,7 +52,7 @@ pub(crate) enum CopyError {
 }
 
 impl CopyError {
-    /// Returns the destination that could not be written to, if that was the cause.
+    /// Returns the destination that could not be written to. `None` if this was not the cause of the error.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),
@@ -73,7 +72,7 @@ impl Hints for CopyError {
     }
 }
 
-/// Copies the image. If the destination cannot be written, it is refused before anything is read.
+/// Copies the image. A destination that cannot be written to is refused before anything is read.
 pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyError> {
     let CopyRequest { source, destination, platform, .. } = request;
     if let Destination::Directory(path) = destination {
@@ -113,7 +112,8 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
     Ok(copied)
 }
 
-/// Returns the image in a registry to which the referrers are copied, if the user wants a copy of them.
+/// Returns the image in a registry to which the referrers are copied. `None` if the user does not want to copy
+/// referrers.
 fn referrers_to(request: &CopyRequest) -> Result<Option<&ImageReference>, CopyError> {
     match (&request.source, &request.destination) {
         _ if !request.referrers => Ok(None),
@@ -122,8 +122,8 @@ fn referrers_to(request: &CopyRequest) -> Result<Option<&ImageReference>, CopyEr
     }
 }
 
-/// Returns the platform if only one platform of an index is copied. A Docker archive and a daemon can contain only one
-/// platform. They get the platform of this machine, unless the user wants another one.
+/// Returns the platform that is copied. `None` if the whole image is copied. A Docker archive and a daemon can contain
+/// only one platform. They get the platform of this machine, unless the user wants another one.
 fn chosen(
     image: &OpenImage<'_>,
     destination: &Destination,
@@ -138,7 +138,7 @@ fn has_one_platform(destination: &Destination) -> bool {
     matches!(destination, Destination::DockerArchive { .. } | Destination::Daemon(_))
 }
 
-/// The name of the copy in an archive, if the destination gives none.
+/// Returns the name that the copy has in an archive if the destination contains no name.
 fn name_of(source: &ImageSource) -> String {
     let tagged = |name: String, tag: &Option<String>| match tag {
         Some(tag) => format!("{name}:{tag}"),
@@ -162,10 +162,10 @@ fn name_of(source: &ImageSource) -> String {
     if is_image_name(&name) { name } else { "image".to_owned() }
 }
 
-/// The documents of an image, and everything that they refer to.
+/// The documents of an image, and everything to which the documents refer.
 struct Graph {
     root: Document,
-    /// The documents below the root. Each comes after the documents that it refers to.
+    /// The documents below the root. Each document comes after the documents to which it refers.
     documents: Vec<Document>,
     /// All manifests of the image, in the order of the index.
     manifests: Vec<Manifest>,
@@ -197,7 +197,8 @@ impl Graph {
         Ok(self.packed.as_ref().and_then(|packed| packed.files.get(&digest)))
     }
 
-    /// If `document` is an index, adds the documents that it refers to. If it is a manifest, adds it to the manifests.
+    /// Adds the documents to which an index refers, and the documents to which these refer. If `document` is a
+    /// manifest, adds it to `manifests`.
     fn add_children(
         &mut self,
         image: &OpenImage<'_>,
@@ -276,7 +277,7 @@ fn of_file(file: &Path, size_bytes: u64) -> Blob<'_> {
 }
 
 /// Whether the publisher of a layer does not allow copies of it (image-spec, layer.md, "Non-Distributable Layers").
-/// Such a layer stays at its own address.
+/// Such a layer is not copied: its manifest contains its URL.
 fn is_elsewhere(layer: &Descriptor) -> bool {
     layer.media_type.contains("nondistributable") || layer.media_type.contains(".foreign.")
 }

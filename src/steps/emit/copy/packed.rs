@@ -1,5 +1,6 @@
-//! Docker's archives have layers without compression. A copy in a registry or in a layout has compressed layers, so its
-//! manifest is made here. The config stays the same, because it names the layers by their uncompressed contents.
+//! Compresses the layers of Docker's archives, which have layers without compression. Copies in registries and layouts
+//! have compressed layers, so a new manifest is made here. The config stays the same, because it contains the digests
+//! of the uncompressed layers.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};

@@ -1,5 +1,5 @@
-//! The referrers of an image: manifests about it, such as signatures and SBOMs. They are copied after the image, with
-//! the referrers of referrers.
+//! The referrers of an image: manifests about the image, such as signatures and SBOMs. They are copied after the image.
+//! The referrers of referrers are copied, too.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,14 @@ use crate::outside::images::{OpenImage, digest_of};
 use crate::outside::world::World;
 use crate::steps::emit::registry::{failed, fill};
 
-/// A copy of referrers from one registry to another, or to another repository.
+/// The inputs for a copy of referrers to another registry or repository.
 pub(super) struct Referrers<'a> {
     pub(super) image: &'a OpenImage<'a>,
     pub(super) to: &'a ImageReference,
     pub(super) world: &'a World,
 }
 
-/// The field of a manifest with its subject: the manifest that it is about.
+/// The part of a referrer that names its subject: the manifest to which the referrer belongs.
 #[derive(Deserialize)]
 struct About {
     subject: Option<Descriptor>,
@@ -37,8 +37,8 @@ impl Referrers<'_> {
                     continue;
                 }
                 let document = self.image.document(&entry)?;
-                // The list can also contain other manifests. The reason: if the list is the index of a tag, everyone
-                // who can push can write it.
+                // The list may contain manifests that are no referrers of this subject. In some registries, the list is
+                // an index with a tag, and everyone who can push can write this index.
                 if !is_about(&document, &subject) {
                     continue;
                 }

@@ -1,5 +1,5 @@
-//! Removes bulk: documentation, manuals, translations, and files for packagers and desktops. No program needs them,
-//! unless the user named a package because of them: `iso-codes`, `manpages-de`, `python3-doc`.
+//! Removes bulk: documentation, manuals, translations, and files for packagers and desktops. No program needs these
+//! files. They stay if the user named a package because of them, such as `iso-codes`, `manpages-de` or `python3-doc`.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub(super) fn bulk(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(going.map(|(path, reason)| Proposal::Remove { path: path.clone(), reason }).collect())
 }
 
-/// Returns which kind of bulk the path is. `None` if the path is not bulk.
+/// Returns the kind of bulk to which the path belongs. `None` if the path is not bulk.
 fn kind(path: &ImagePath, package: &str) -> Option<Removed> {
     match path {
         _ if is_documentation(path) => Some(Removed::Documentation),
@@ -31,9 +31,9 @@ fn kind(path: &ImagePath, package: &str) -> Option<Removed> {
     }
 }
 
-/// Returns the named packages whose purpose is bulk: they contain no compiled program or library, and more than half of
-/// their bytes are bulk. Changelogs do not count. In a package with a program, bulk is about the program. For example,
-/// 87 % of `wget` are translations and manuals, but users do not name `wget` because of them.
+/// Returns the named packages whose purpose is bulk. Such a package contains no compiled program or library, and more
+/// than half of its bytes are bulk. Changelogs do not count. If a package contains a program, its bulk only describes
+/// the program. For example, 87 % of `wget` are translations and manuals, but users do not name `wget` because of them.
 fn packages_of_bulk<'a>(scene: &Scene<'a>) -> BTreeSet<&'a str> {
     let mut named = named(scene);
     if named.is_empty() {
@@ -58,7 +58,7 @@ fn packages_of_bulk<'a>(scene: &Scene<'a>) -> BTreeSet<&'a str> {
 }
 
 /// Returns the packages that the user named, and the packages that a named metapackage requires. For example,
-/// `python3-doc` contains nothing and depends on the documentation of one version.
+/// `python3-doc` contains no documentation itself, but depends on the documentation of one version.
 fn named<'a>(scene: &Scene<'a>) -> BTreeSet<&'a str> {
     let is_named = |deb: &&LockedDeb| matches!(deb.why, Why::Named { .. });
     let named: BTreeSet<&str> = scene.lock().debs.iter().filter(is_named).map(|deb| deb.name.as_str()).collect();
@@ -72,7 +72,7 @@ fn named<'a>(scene: &Scene<'a>) -> BTreeSet<&'a str> {
     named.iter().copied().chain(required.filter(|package| !scene.is_base(package))).collect()
 }
 
-/// Returns whether the file is one that every package has.
+/// Returns whether the file is of a kind that every package contains.
 fn is_paperwork(path: &ImagePath) -> bool {
     path.is_within("/usr/share/doc") || path.is_within("/usr/share/lintian")
 }

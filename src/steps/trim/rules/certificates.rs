@@ -4,7 +4,7 @@ use super::{Proposal, Scene};
 use crate::model::reason::Removed;
 use crate::outside::store::StoreError;
 
-/// Removes the certificates that the bundle contains, if there is a bundle.
+/// If there is a bundle of certificates, removes the single certificates, because the bundle contains them.
 pub(super) fn bundled(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     if scene.tree.find("/etc/ssl/certs/ca-certificates.crt").is_none() {
         return Ok(Vec::new());

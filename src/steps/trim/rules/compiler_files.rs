@@ -17,12 +17,12 @@ pub(super) fn compiler_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreEr
     }))
 }
 
-/// Returns whether the image contains a compiler. We assume that the user then wants to compile in the image.
+/// Returns whether the image contains a compiler. In this case, the user probably wants to compile in the image.
 pub(super) fn has_compiler(scene: &Scene<'_>) -> bool {
     scene.tree.nodes.keys().any(is_compiler)
 }
 
-/// Returns whether this is a package for development, with headers. Such a package is in the image only if the user
+/// Returns whether a package is for development and contains headers. Such a package is in the image only if the user
 /// named it, or named a package that depends on it.
 pub(super) fn is_for_development(package: &str) -> bool {
     package.ends_with("-dev")
@@ -31,7 +31,7 @@ pub(super) fn is_for_development(package: &str) -> bool {
 fn is_compiler(path: &ImagePath) -> bool {
     const COMPILERS: [&str; 7] = ["c++", "cc", "clang", "cpp", "g++", "gcc", "tcc"];
     let name = path.file_name();
-    // `gcc-14`, `x86_64-linux-gnu-gcc-14`.
+    // The names of compilers can contain a version and a platform: `gcc-14`, `x86_64-linux-gnu-gcc-14`.
     let unversioned =
         name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.').trim_end_matches('-');
     path.is_within("/usr/bin")

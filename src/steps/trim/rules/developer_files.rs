@@ -42,8 +42,8 @@ pub(super) fn developer_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreE
     Ok(going.into_iter().map(|(path, reason)| Proposal::Remove { path: path.clone(), reason }).collect())
 }
 
-/// Whether an extension module with the name of the source is beside it. Other sources may be templates that a program
-/// reads.
+/// Whether an extension module with the same name is beside the source. Other sources stay, because they may be
+/// templates that a program reads.
 fn is_source_of_module(tree: &Tree, source: &ImagePath) -> bool {
     let Some((begin, _)) = source.as_str().rsplit_once('.') else { return false };
     let Ok(first) = ImagePath::parse(begin) else { return false };
@@ -52,12 +52,12 @@ fn is_source_of_module(tree: &Tree, source: &ImagePath) -> bool {
     ends.any(|end| end.starts_with('.') && is_extension_module(&format!("module{end}")))
 }
 
-/// Whether a program could read files with this reason as its data.
+/// Whether a program could read the files that are removed for this reason as its data.
 fn is_data(reason: Removed) -> bool {
     matches!(reason, Removed::ExtensionSources | Removed::SourceMaps)
 }
 
-/// Whether the file is a bill of materials. `pip` and `importlib.metadata` do not read them.
+/// Whether the file is a bill of materials. `pip` and `importlib.metadata` do not read such files.
 ///
 /// <https://peps.python.org/pep-0770/>
 fn is_bill(path: &ImagePath) -> bool {
@@ -66,7 +66,7 @@ fn is_bill(path: &ImagePath) -> bool {
     folder.is_some_and(|folder| folder.file_name() == "sboms" && folder.parent().as_ref().is_some_and(is_metadata))
 }
 
-/// The Python files of the distributions that contain such data.
+/// The texts of the Python files of each distribution that contains such data.
 struct Named<'a>(BTreeMap<&'a Origin, Vec<Vec<u8>>>);
 
 impl<'a> Named<'a> {
@@ -82,7 +82,7 @@ impl<'a> Named<'a> {
         Ok(Self(files))
     }
 
-    /// Whether a Python file of the same distribution contains the name of the file.
+    /// Whether the name of the file `path` occurs in a Python file of the same distribution.
     fn has(&self, scene: &Scene<'_>, path: &ImagePath) -> bool {
         let texts = scene.tree.nodes.get(path).and_then(|node| self.0.get(&node.origin));
         let search = memmem::Finder::new(path.file_name());

@@ -8,8 +8,8 @@ use crate::model::reason::Removed;
 use crate::model::tree::Origin;
 use crate::outside::store::StoreError;
 
-/// Removes them deepest first, because a directory may contain only directories that are removed. Directories that were
-/// empty before stay.
+/// Begins with the deepest directories, because a directory may contain only directories that are removed. Directories
+/// that were empty before trim stay.
 pub(super) fn empty_directories(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let mut candidates: BTreeSet<ImagePath> = scene.tree.removed.keys().filter_map(ImagePath::parent).collect();
     let mut going: BTreeSet<ImagePath> = BTreeSet::new();
@@ -27,7 +27,8 @@ pub(super) fn empty_directories(scene: &Scene<'_>) -> Result<Vec<Proposal>, Stor
 
 /// Returns whether the directory contains only paths of `going`.
 fn is_empty(scene: &Scene<'_>, directory: &ImagePath, going: &BTreeSet<ImagePath>) -> bool {
-    // Other paths may sort between a directory and its contents, because some characters sort before the slash.
+    // The contents of a directory may not follow it directly in the order of paths, because some characters sort before
+    // the slash.
     let after = scene.tree.nodes.range(directory.clone()..).skip(1).map(|(path, _)| path);
     let mut near = after.take_while(|path| path.as_str().starts_with(directory.as_str()));
     !near.any(|path| path.is_within(directory.as_str()) && !going.contains(path))

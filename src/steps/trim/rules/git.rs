@@ -9,8 +9,8 @@ use crate::outside::store::StoreError;
 const SERVERS: [&str; 5] = ["git-daemon", "git-http-backend", "git-imap-send", "git-shell", "scalar"];
 
 /// Programs that push over WebDAV, and that fetch files over HTTP without a git server. git uses these programs only if
-/// it is configured for this. Cloning, fetching and pushing over http, even from plain servers, is done by
-/// `git-remote-http`.
+/// it is configured for this. Normally, `git-remote-http` clones, fetches and pushes over HTTP, even from plain
+/// servers.
 const PLAIN_SERVERS: [&str; 2] = ["git-http-push", "git-http-fetch"];
 
 pub(super) fn servers(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {

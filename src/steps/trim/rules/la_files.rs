@@ -7,8 +7,8 @@ use crate::model::reason::Removed;
 use crate::model::vocabulary::LTDL_LIBRARY_PATH;
 use crate::outside::store::StoreError;
 
-/// libtool reads `.la` files when it links. At run time, only its library libltdl reads them, to find plugins.
-/// ImageMagick, PulseAudio and OpenLDAP use it.
+/// libtool reads `.la` files when it links. At run time, only libltdl, which is a library of libtool, reads them to
+/// find plugins. ImageMagick, PulseAudio and OpenLDAP use libltdl.
 pub(super) fn la_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     if has_compiler(scene) || scene.is_mentioned(&[LTDL_LIBRARY_PATH]) {
         return Ok(Vec::new());

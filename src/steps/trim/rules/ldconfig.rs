@@ -1,4 +1,4 @@
-//! Replaces `ldconfig`, if no application file names it.
+//! Replaces `ldconfig` by a script, if no file names it.
 
 use super::{Proposal, Scene, loader_cache};
 use crate::formats::ldcache;
@@ -11,8 +11,8 @@ use crate::outside::store::StoreError;
 /// The paths of the program in Debian and in Ubuntu. In Ubuntu, `/usr/sbin/ldconfig` itself is a script.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/ldconfig", "/usr/sbin/ldconfig.real"];
 
-/// Replaces the static program of 1 MB by a script. In a finished image no program writes a cache, so the only
-/// remaining task is to print the cache for `ctypes.util.find_library`.
+/// Replaces the static program of 1 MB by a script. In a finished image, no program writes the cache. So the only task
+/// of the script is to print the cache for `ctypes.util.find_library`.
 pub(super) fn ldconfig(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let paths: Vec<ImagePath> = PROGRAMS.iter().filter_map(|path| ImagePath::parse(path).ok()).collect();
     if !paths.iter().any(|path| scene.tree.nodes.contains_key(path)) || scene.is_mentioned(&[FIND_LIBRARY, LDCONFIG]) {
@@ -26,7 +26,7 @@ pub(super) fn ldconfig(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(vec![Proposal::Substitute { paths, reason: Removed::Ldconfig, by }])
 }
 
-/// The interpreter runs isolated and without `site`, so it does not read the user base.
+/// Returns the text of the script. Its interpreter runs isolated and without `site`, so it does not read the user base.
 fn script(listing: &str, interpreter: &str) -> String {
     format!(
         "#!{interpreter} -IS\n\

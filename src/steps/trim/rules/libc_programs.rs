@@ -4,8 +4,8 @@ use super::{Proposal, Scene, any_within};
 use crate::model::reason::Removed;
 use crate::outside::store::StoreError;
 
-/// Programs that create files which lath writes itself, or that only administrators use. `ldconfig`, `getent` and
-/// `locale` stay.
+/// Programs that create files that lath writes itself, and programs that only administrators use. `ldconfig`, `getent`
+/// and `locale` stay.
 const MAINTENANCE: [&str; 7] = ["iconv", "iconvconfig", "localedef", "pldd", "tzselect", "zdump", "zic"];
 
 pub(super) fn maintenance(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {

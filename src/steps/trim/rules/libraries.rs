@@ -1,6 +1,7 @@
 //! Removes shared libraries that no kept file needs.
 //!
-//! Only packages of the base lose libraries. A package that the user or a wheel requires stays whole.
+//! Libraries are removed only from packages of the base. A package that the user or a wheel requires keeps all its
+//! libraries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +13,8 @@ use crate::model::tree::{Kind, Origin};
 use crate::outside::store::StoreError;
 
 /// Libraries whose names programs compute at run time, and libraries that glibc opens itself. `pthread_cancel` opens
-/// libgcc_s, nsswitch opens libnss_*, and programs compiled against an old glibc open the libraries that are part of
-/// libc now.
+/// libgcc_s, and nsswitch opens libnss_*. Programs that were compiled for an old glibc open libraries that are now part
+/// of libc.
 const OPENED_BY_NAME: [&str; 11] = [
     "ld-linux",
     "libanl",
@@ -31,8 +32,8 @@ const OPENED_BY_NAME: [&str; 11] = [
 /// The library that opens the plugins.
 const OPENS_PLUGINS: &str = "libcrypto.so.";
 
-/// Removes libraries of the base if no ELF file needs them and no file outside the base names them. For each library
-/// that stays, proposes the file that needs it as the reason.
+/// Proposes to remove libraries of the base that no ELF file needs and that no file outside the base names. For each
+/// library that stays, proposes the reason: the file that needs the library, or the origin of a file that names it.
 pub(super) fn unneeded(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let candidates = Candidates::of(scene);
     let reasons = candidates.needed(scene);
@@ -48,14 +49,14 @@ pub(super) fn unneeded(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(removals.into_iter().chain(explained).collect())
 }
 
-/// The libraries that may go, and the files that may need them.
+/// The libraries that may be removed, and the files that may need them.
 #[derive(Default)]
 struct Candidates<'a> {
     by_path: BTreeMap<&'a ImagePath, &'a Linkage>,
-    /// The libraries that may go, by each name under which a loader may look for them.
+    /// The libraries that may be removed, by each name under which a loader may search for them.
     by_name: BTreeMap<&'a str, &'a ImagePath>,
-    /// Libraries that only another library opens. They are not a need of their own. If the library is removed, they are
-    /// removed, too.
+    /// Libraries that only `libcrypto` opens. If `libcrypto` is removed, they are removed, too. So the libraries that
+    /// they need stay only if `libcrypto` stays.
     plugins: Vec<(&'a ImagePath, &'a Linkage)>,
     /// All other ELF files.
     others: Vec<(&'a ImagePath, &'a Linkage)>,
@@ -70,7 +71,7 @@ impl<'a> Candidates<'a> {
                 let is_here = path.parent().is_some_and(|parent| parent.as_str() == directory);
                 let name = path.file_name();
                 let is_library = is_here && name.contains(".so") && name.starts_with("lib");
-                // If the user keeps a library, the libraries that it needs stay, too.
+                // A held library is not a candidate, so that the libraries that it needs stay, too.
                 let may_go = scene.is_of_base(origin) && !scene.is_held(path) && !is_opened_by_name(name);
                 if is_library && may_go {
                     candidates.by_path.insert(path, linkage);
@@ -98,7 +99,7 @@ impl<'a> Candidates<'a> {
             }
         }
         while let Some((needing, linkage)) = queue.pop() {
-            // A plugin needs the library that opens it, and may need others.
+            // `libcrypto` stays, so its plugins stay. A plugin may need other libraries.
             if needing.file_name().starts_with(OPENS_PLUGINS) {
                 for (path, linkage) in &self.plugins {
                     reasons.insert(path, Kept::NeededBy { path: needing.clone() });
@@ -122,7 +123,7 @@ fn named_libraries<'a>(scene: &Scene<'a>) -> BTreeMap<&'a str, &'a Origin> {
     outside.flat_map(|(origin, survey)| survey.named_libraries.iter().map(|name| (*name, *origin))).collect()
 }
 
-/// Whether the file is an algorithm of OpenSSL that `libcrypto` opens.
+/// Whether the file is a plugin of OpenSSL, which `libcrypto` opens.
 fn is_plugin(path: &ImagePath, libraries: &str) -> bool {
     let folder = path.parent().and_then(|folder| Some(folder.as_str().strip_prefix(libraries)?.to_owned()));
     folder.is_some_and(|folder| folder == "/ossl-modules" || folder.starts_with("/engines-"))
@@ -135,7 +136,7 @@ fn is_opened_by_name(file_name: &str) -> bool {
         .any(|name| if name.ends_with('_') || name.starts_with("ld-") { stem.starts_with(name) } else { stem == *name })
 }
 
-/// Returns `libfoo-2.0` for `libfoo-2.0.so.1`.
+/// Returns the name without its version: `libfoo-2.0` for `libfoo-2.0.so.1`.
 fn stem(file_name: &str) -> &str {
     file_name.split_once(".so").map_or(file_name, |(stem, _)| stem)
 }

@@ -26,7 +26,8 @@ pub(super) fn remaining(scene: &Scene<'_>) -> Result<Vec<Library>, StoreError> {
     Ok(libraries)
 }
 
-/// Returns the libraries of the cache. There are none if the image has no cache, or a cache of another program.
+/// Returns the libraries of the cache. The result is empty if the image has no cache, or if the cache has another
+/// format.
 fn listed(scene: &Scene<'_>) -> Result<Vec<Library>, StoreError> {
     let cache = ImagePath::parse(CACHE).ok().and_then(|path| scene.tree.nodes.get(&path));
     let Some(digest) = cache.and_then(Node::digest) else { return Ok(Vec::new()) };

@@ -40,9 +40,9 @@ use crate::outside::store::StoreError;
 /// A rule: the changes that it proposes for a scene.
 type Rule = fn(&Scene<'_>) -> Result<Vec<Proposal>, StoreError>;
 
-/// All rules, in stages, with the lowest trim level that uses the stage. The rules of a stage see the tree without the
-/// paths that earlier stages removed. They do not see the proposals of other rules of their stage. If two rules of a
-/// stage propose to remove the same path, the first one gives the reason.
+/// All rules, in stages. Each stage has the lowest trim level that uses it. The rules of a stage see the tree without
+/// the paths that earlier stages removed. They do not see the proposals of other rules in the same stage. If two rules
+/// of a stage propose to remove the same path, the first one gives the reason.
 pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, BY_NAME),
     (TrimLevel::Reach, BY_REACH),
@@ -52,7 +52,8 @@ pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, AFTERWARDS),
 ];
 
-/// These rules decide by the name of a path. Later stages ignore the needs of the removed files.
+/// These rules decide by the name of a path. They run first, so that the needs of the removed files do not count in
+/// later stages.
 const BY_NAME: &[Rule] = &[
     bulk::bulk,
     compiler_files::compiler_files,
@@ -70,7 +71,8 @@ const BY_NAME: &[Rule] = &[
     translations::translations,
 ];
 
-/// These rules depend on the programs of the image. Later stages ignore the libraries that removed modules need.
+/// These rules depend on the programs of the image. So the libraries that removed modules need do not count in later
+/// stages.
 const BY_REACH: &[Rule] = &[reach::modules, developer_files::developer_files];
 
 /// These rules depend on the files that runs have used.
@@ -91,7 +93,7 @@ const BY_NEED: &[Rule] = &[
 /// These rules write the removals into the image, so that its programs can report them.
 const EXPLAINED: &[Rule] = &[tombstones::tombstones];
 
-/// These rules adapt the image to the removals.
+/// These rules adapt the rest of the image to the removed paths.
 const AFTERWARDS: &[Rule] = &[empty_directories::empty_directories, loader_cache::loader_cache, ldconfig::ldconfig];
 
 fn any_within(path: &ImagePath, directories: &[&str]) -> bool {

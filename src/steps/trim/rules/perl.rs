@@ -4,7 +4,7 @@ use super::{Proposal, Scene, any_within};
 use crate::model::reason::Removed;
 use crate::outside::store::StoreError;
 
-/// Removes the modules if the image has no perl. Packages such as git contain perl modules for parts that are seldom
+/// Removes perl modules if the image has no perl. Packages such as git contain perl modules for parts that are seldom
 /// used.
 pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     if scene.tree.find("/usr/bin/perl").is_some() {

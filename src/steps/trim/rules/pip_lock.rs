@@ -1,12 +1,12 @@
-//! Removes the mark because of which pip does not install into the system's Python.
+//! Removes the file `EXTERNALLY-MANAGED`. Because of this file, pip refuses to install into the system's Python.
 
 use super::{Proposal, Scene};
 use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
 use crate::outside::store::StoreError;
 
-/// Because of the mark (packaging.python.org, "Externally Managed Environments"), pip does not change the modules that
-/// apt installs. An image has no apt, unless the user adds it. Without the mark, `pip install --user` works like in
+/// The file (packaging.python.org, "Externally Managed Environments") protects modules that apt has installed from
+/// changes by pip. An image has no apt, unless the user adds it. Without the file, `pip install --user` works like in
 /// Python's own images.
 pub(super) fn externally_managed(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     if scene.tree.find("/usr/bin/apt-get").is_some() {

@@ -1,7 +1,7 @@
 //! Removes modules that no program of the image can import.
 //!
-//! The modules that stay are those that [`crate::model::reach`] finds from the programs of the image. A program that
-//! runs code of its users keeps all modules, because lath cannot know the imports of this code.
+//! [`crate::model::reach`] follows the imports of the programs of the image. The modules that it finds stay. If a
+//! program runs code of its users, all modules stay, because lath does not know the imports of this code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ struct Added {
     archives: Vec<ImagePath>,
 }
 
-/// The modules that an image needs if a trace is the evidence.
+/// The modules that an image needs according to a trace.
 pub(super) enum Needed {
     /// All modules, because a program runs code of its users.
     All { reason: String },
@@ -43,8 +43,8 @@ pub(super) enum Needed {
     Only { removed: BTreeSet<ImagePath> },
 }
 
-/// Returns which modules are needed. If a program computes the name of a module, only the modules in `trace` count. If
-/// import statements lead from these to other modules, those stay as well.
+/// Returns the modules that are needed: the modules in `trace`, and the modules to which import statements lead from
+/// them. If a program computes the name of a module, the module is needed only if it is in `trace`.
 pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.needed(trace)
@@ -64,7 +64,7 @@ fn conditional(one: &names::Conditional) -> Conditional {
     }
 }
 
-/// The largest file whose first line is read.
+/// The maximum size of a file whose first line is read.
 const MAX_PROGRAM_BYTES: u64 = 1 << 20;
 
 struct Reach<'a, 'b> {
@@ -84,9 +84,9 @@ impl<'a> Reach<'a, '_> {
         self.whole.programs.iter().any(|program| program.name == distribution)
     }
 
-    /// Returns the reason if a program of the image runs code of its users. The reason is either a distribution that is
-    /// known to run such code, or a call in the code of a requested distribution. If no requested distribution has a
-    /// program, the image starts Python itself.
+    /// Returns the reason why all modules stay, if a program of the image runs code of its users. The reason is either
+    /// a distribution that is known to run such code, or a call in the code of a requested distribution. If no
+    /// requested distribution has a program, the image starts Python itself.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
         let has_program = self.whole.scripts.iter().any(|script| script.is_requested);
         if !has_program && *self.request.started == Started::default() {
@@ -109,8 +109,8 @@ impl<'a> Reach<'a, '_> {
         Some(format!("the module `{module}` runs code that it is given"))
     }
 
-    /// Returns the reason if `.pth` files add an archive. All modules stay then, because lath cannot look into the
-    /// archive.
+    /// Returns the reason why all modules stay, if `.pth` files add an archive. lath cannot read the imports of modules
+    /// in an archive.
     fn archive(added: &Added) -> Option<String> {
         added.archives.first().map(|archive| format!("`{archive}` is an archive with modules"))
     }
@@ -128,13 +128,14 @@ impl<'a> Reach<'a, '_> {
         Ok(map)
     }
 
-    /// Returns the paths of those scripts of distributions for which `is_meant` is true.
+    /// Returns the paths of the console scripts for which `is_meant` is true.
     fn scripts_of(&self, is_meant: impl Fn(&InstalledScript) -> bool) -> impl Iterator<Item = String> {
         let meant = self.whole.scripts.iter().filter(move |script| is_meant(script));
         meant.map(|script| self.request.user_base.program(&script.name))
     }
 
-    /// Returns the module that a script runs. If the script is a file of its distribution, this is the file itself.
+    /// Returns the module that a script runs. If the script is not generated but a file of its distribution, returns
+    /// the path of the file.
     fn module_of(&self, script: &InstalledScript) -> String {
         script.module.clone().unwrap_or_else(|| self.request.user_base.program(&script.name))
     }
@@ -151,8 +152,8 @@ impl<'a> Reach<'a, '_> {
         }
         let contents = files.contents(path)?;
         let first = contents.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        // A script in another language may run any module of its distribution, so it counts as a file that cannot be
-        // read.
+        // A script in another language may run any module of its distribution. So it counts as a Python file that
+        // cannot be read.
         let is_meant = matches!(node.origin, Origin::Wheel { .. }) || first.windows(6).any(|word| word == b"python");
         Ok(first.starts_with(b"#!") && is_meant)
     }
@@ -307,7 +308,7 @@ impl<'a> Reach<'a, '_> {
         for path in self.pth_files() {
             roots.extend(python_imports::of_pth(&files.contents(path)?));
         }
-        // The module with this name depends on the platform, and `sysconfig` computes it.
+        // `sysconfig` computes the name of this module, which depends on the platform.
         roots.extend(map.modules.keys().filter(|name| name.starts_with("_sysconfigdata_")).cloned());
         let is_added = |file: &ModulePath<'_>| added.folders.iter().any(|folder| file.path.is_within(folder.as_str()));
         let of_extras = self.of_extras(files)?;
@@ -321,7 +322,8 @@ impl<'a> Reach<'a, '_> {
         Ok(roots)
     }
 
-    /// Returns the distributions that extras of requested libraries require. Users import them, too.
+    /// Returns the distributions that extras of requested libraries require. They are roots, because users import them,
+    /// too.
     fn of_extras(&self, files: &PythonFiles<'_>) -> Result<BTreeSet<String>, StoreError> {
         let has_script = |name: &str| self.whole.scripts.iter().any(|script| script.distribution == name);
         let is_library = |origin: &Origin| matches!(origin, Origin::Wheel { name, .. } if self.is_requested(name) && !has_script(name));
@@ -343,9 +345,8 @@ impl<'a> Reach<'a, '_> {
         is_all || named.contains(&script.name) || started.as_ref() == Some(&script.name)
     }
 
-    /// Whether the users of the image can start or import the module themselves. This holds for the modules of a
-    /// library that they requested, for the package and the `__main__` of a program, and for everything that no
-    /// distribution contains.
+    /// Whether the users of the image can start or import the module themselves. These are the modules of a requested
+    /// library, the package and the `__main__` of a requested program, and all modules that no distribution contains.
     fn is_root(&self, name: &str, file: &ModulePath<'_>) -> bool {
         match file.origin {
             Origin::Wheel { name: distribution, .. } => {
@@ -369,14 +370,14 @@ impl<'a> Reach<'a, '_> {
             }
         }
         groups.retain(|group, _| group != "console_scripts" && group != "gui_scripts");
-        // Each script is a group as well, because a program that runs the script contains its name.
+        // Each script is a group, too, because a program that runs the script contains the name of the script.
         for script in &self.whole.scripts {
             groups.entry(script.name.clone()).or_default().insert(self.module_of(script));
         }
         Ok(groups)
     }
 
-    /// Proposes to remove the other files of folders with tests, if none of their modules is reached.
+    /// Proposes to remove all other files of folders with tests, if no module in the folder is reached.
     fn test_suites(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
         let mut suites: BTreeSet<ImagePath> = BTreeSet::new();
         let mut used: BTreeSet<ImagePath> = BTreeSet::new();
@@ -398,8 +399,8 @@ impl<'a> Reach<'a, '_> {
     }
 }
 
-/// Returns the normalised name in a line of a `METADATA` file, if the distribution is required only with an extra:
-/// `Requires-Dist: psycopg-pool; extra == "pool"`.
+/// Returns the normalised name in a line of a `METADATA` file such as `Requires-Dist: psycopg-pool; extra == "pool"`.
+/// `None` if the line does not require a distribution, or requires it without an extra.
 fn required_by_extra(line: &str) -> Option<String> {
     let (requirement, marker) = line.strip_prefix("Requires-Dist:")?.split_once(';')?;
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);

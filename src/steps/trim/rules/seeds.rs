@@ -1,5 +1,5 @@
-//! Removes wheels of pip and setuptools, which virtualenv contains for new environments. They are removed if they are
-//! for a Python that the image does not have and cannot get.
+//! Removes wheels of pip and setuptools that virtualenv contains for new environments. A wheel is removed if it is for
+//! a Python that the image does not have and that no program in the image could install.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use crate::outside::store::StoreError;
 
 const VIRTUALENV: &str = "virtualenv";
 
-/// The module with a table that shows which wheel in its folder is for which Python.
+/// The module with the table of wheels: for each version of Python, the wheels in the same folder.
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 
 /// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image. They stay
-/// if something in the image fetches interpreters. If the user requested virtualenv itself, everything stays, because
+/// if a program in the image fetches interpreters. If the user requested virtualenv itself, everything stays, because
 /// virtualenv can fetch newer wheels for each Python.
 pub(super) fn foreign(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let Some((table, node)) = scene.tree.nodes.iter().find(|(path, node)| is_table(path, node)) else {
@@ -46,8 +46,8 @@ fn is_table(path: &ImagePath, node: &Node) -> bool {
     path.as_str().ends_with(TABLE) && is_of_virtualenv(node)
 }
 
-/// Returns whether `path` is an interpreter other than the image's own that virtualenv could make an environment of:
-/// `bin/python3.9`, `bin/pypy3.11`, `bin/graalpy`.
+/// Returns whether `path` is another interpreter than the image's own one, for which virtualenv could make an
+/// environment: `bin/python3.9`, `bin/pypy3.11`, `bin/graalpy`.
 fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
     let name = path.file_name();
     let is_minor = |minor: &str| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit());
@@ -57,8 +57,8 @@ fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
 }
 
 /// Returns the wheels that `table` lists only for other Pythons. This table, `BUNDLE_SUPPORT`, maps each version to
-/// projects, and each project to a file name. The wheels for `MAX` stay too, because virtualenv uses them for a Python
-/// that it does not know. Empty if the table cannot be read or has no entry for `version`.
+/// projects, and each project to a file name. The wheels for the version `MAX` stay, too, because virtualenv uses them
+/// for a Python that the table does not contain. Empty if the table cannot be read or has no entry for `version`.
 fn wheels_for_others(table: &str, version: PythonVersion) -> BTreeSet<String> {
     let Some((bundles, after)) = bundles(table) else { return BTreeSet::new() };
     let of = |version: &str| bundles.iter().find(|(key, _)| *key == version);
@@ -74,11 +74,12 @@ fn wheels_for_others(table: &str, version: PythonVersion) -> BTreeSet<String> {
     all.filter(|wheel| !own.contains(wheel) && !fallback.contains(wheel)).map(|wheel| (*wheel).to_owned()).collect()
 }
 
-/// Wheels by version of Python, in the table's order.
+/// For each version of Python, its wheels, in the order of the table.
 type Bundles<'a> = Vec<(&'a str, Vec<&'a str>)>;
 
-/// Reads `BUNDLE_SUPPORT`, a literal dictionary of dictionaries of strings. Returns each outer key with the inner
-/// values, and the text after the dictionary. `None` if the table has any other form.
+/// Reads `BUNDLE_SUPPORT`, a literal dictionary of dictionaries of strings. Returns each key of the outer dictionary
+/// with the values of its inner dictionary, and the text after the outer dictionary. `None` if the table has another
+/// form.
 fn bundles(table: &str) -> Option<(Bundles<'_>, &str)> {
     let (_, assignment) = table.split_once("BUNDLE_SUPPORT")?;
     let (_, mut rest) = assignment.split_once('{')?;
@@ -137,7 +138,7 @@ MAX: Final[str] = next(reversed(BUNDLE_SUPPORT))
         let foreign_to_newest =
             ["pip-26.0-py3-none-any.whl", "pip-26.3-py3-none-any.whl", "setuptools-82.0-py3-none-any.whl"];
         assert_eq!(foreign_to(EMBED, "3.11"), foreign_to_newest);
-        // The form in virtualenv 20.
+        // This is the form of the table in older versions of virtualenv 20.
         let oldest = EMBED.replace(": Final[str] = next(reversed(BUNDLE_SUPPORT))", " = \"3.9\"");
         assert_eq!(foreign_to(&oldest, "3.11"), ["pip-26.3-py3-none-any.whl"]);
     }

@@ -11,8 +11,8 @@ pub(super) fn tests(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(scene.remove(Removed::StdlibTests, |path, _| is_test(path)))
 }
 
-/// The extension modules of the tests, and `test`, `idlelib` and `turtledemo`. Debian puts the last three into separate
-/// packages, except for a few files.
+/// Whether the path belongs to the tests: an extension module for tests, or a file of `test`, `idlelib` or
+/// `turtledemo`. Most files of the last three are in separate packages of Debian.
 fn is_test(path: &ImagePath) -> bool {
     let mut components = path.components();
     let is_stdlib = components.next() == Some("usr")

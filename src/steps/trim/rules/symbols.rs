@@ -9,15 +9,15 @@ use crate::model::image_path::ImagePath;
 use crate::model::tree::{Node, Origin};
 use crate::outside::store::{Bucket, Store, StoreError};
 
-/// Larger modules are not stripped. The reason: a module is in memory twice while it is stripped, and larger modules
-/// are usually stripped already.
+/// The maximum size of a module that is stripped. While a module is stripped, it is in memory twice. Larger modules
+/// usually contain no symbols.
 const LARGEST_BYTES: u64 = 512 << 20;
 
-/// The contents of a file.
+/// The contents of a file: digest and size in bytes.
 type Contents = (Digest, u64);
 
-/// Libraries in `*.libs/` are not changed. A repair tool has put them there and changed their layout. Stripping has
-/// broken such files.
+/// Libraries in `*.libs/` are not changed. A tool such as auditwheel has put them into this folder and changed their
+/// layout, and stripping can break such files.
 pub(super) fn symbols(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let store = scene.store();
     let nodes = scene.tree.nodes.iter().filter(|(path, node)| is_module(path, node));
@@ -37,7 +37,8 @@ fn is_module(path: &ImagePath, node: &Node) -> bool {
         && !path.components().any(|component| component.ends_with(".libs") || component == ".dylibs")
 }
 
-/// Puts the contents without symbols into the store and returns them. `None` if they would not be smaller.
+/// Removes the symbols, puts the new contents into the store, and returns their digest and size. `None` if the new
+/// contents would not be smaller.
 fn stripped(digest: &Digest, store: &Store) -> Result<Option<Contents>, StoreError> {
     let cached: Option<Option<Contents>> = store.entry(Bucket::Stripped, digest);
     if let Some(stripped) = cached

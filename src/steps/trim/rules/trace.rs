@@ -1,7 +1,7 @@
 //! Removes modules and data of distributions that no check and no record of the user has used.
 //!
 //! A module stays if it was used. It also stays if import statements lead to it from a used module, so that no such
-//! statement can fail. If a program computes the name of a module, the module counts only if it was used. Data of a
+//! statement can fail. If a program computes the name of a module, this alone does not keep the module. Data of a
 //! distribution stays if it was used, if it belongs to data that was used, or if a module that stays contains its name.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ use crate::outside::store::StoreError;
 /// Proposes to remove modules and data if no evidence shows that they were used. If a program of the image runs code of
 /// its users, proposes a note instead.
 pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    // If there is no record yet, this run only determines the checks that will be recorded.
+    // Without a trace, nothing is removed here: this first trim only determines the checks that will be recorded.
     let Some(trace) = scene.request().trace else { return Ok(Vec::new()) };
     let removed = match reach::needed(scene, trace)? {
         Needed::Only { removed } => removed,
@@ -34,7 +34,7 @@ pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(modules.chain(data.into_iter().map(remove(Removed::UntracedData))).collect())
 }
 
-/// Those files of distributions that are not modules.
+/// The files of distributions that are not modules.
 struct Data<'a, 'b> {
     scene: &'b Scene<'a>,
     trace: &'b Trace,
@@ -46,12 +46,12 @@ struct Data<'a, 'b> {
     packages: BTreeSet<ImagePath>,
 }
 
-/// Data that a program would use together: the files of a folder without modules, at any depth, or the files of a
-/// package with the same ending.
+/// Data that a program probably uses together. A group consists of all files in and below a folder without modules, or
+/// of the files with the same ending in a package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     folder: ImagePath,
-    /// `None` for a folder without modules.
+    /// The ending of the files in a package. `None` if the group is a folder without modules.
     ending: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl<'a, 'b> Data<'a, 'b> {
         data
     }
 
-    /// Returns the files that were used by nothing and are named in no module.
+    /// Returns the files that no run has used and whose names occur in no module.
     fn unused(&self) -> Result<Vec<ImagePath>, StoreError> {
         let used: BTreeSet<Group> = self.trace.paths.keys().filter_map(|path| self.group(path)).collect();
         let mut unused = Vec::new();
@@ -85,8 +85,8 @@ impl<'a, 'b> Data<'a, 'b> {
         Ok(unused)
     }
 
-    /// Returns the data of each distribution that has modules. A distribution without modules consists of programs, and
-    /// their data stays.
+    /// Returns the data of each distribution that has modules. Distributions without modules are left out, because they
+    /// consist of programs, and the data of programs stays.
     fn candidates(&self) -> BTreeMap<&'a Origin, Vec<&'a ImagePath>> {
         let bin = self.scene.request().user_base.bin();
         let is_candidate = |path: &ImagePath| {
@@ -95,7 +95,8 @@ impl<'a, 'b> Data<'a, 'b> {
         let mut candidates: BTreeMap<&Origin, Vec<&ImagePath>> = BTreeMap::new();
         for path in self.scene.distribution_files().filter(|path| is_candidate(path)) {
             let node = &self.scene.tree.nodes[path];
-            // This is a library that a module of the distribution may load, under any of its names.
+            // A module of the distribution may load this library under any of its names, so the library is not a
+            // candidate.
             let is_library = path.file_name().contains(".so") && self.modules.contains_key(&node.origin);
             if self.with_modules.contains(&node.origin) && !is_library {
                 candidates.entry(&node.origin).or_default().push(path);
@@ -104,8 +105,8 @@ impl<'a, 'b> Data<'a, 'b> {
         candidates
     }
 
-    /// Returns the group of a path. `None` for a module. Also `None` for a folder with modules, because each import
-    /// lists the folder.
+    /// Returns the group of a path. `None` for a module. Also `None` for a folder with modules: each import lists the
+    /// folder, so this does not show that data was used.
     fn group(&self, path: &ImagePath) -> Option<Group> {
         let is_directory = self.scene.tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
         if self.packages.contains(path) || !is_directory && is_module(path) {
@@ -132,7 +133,7 @@ impl<'a, 'b> Data<'a, 'b> {
         Some(Group { folder, ending: None })
     }
 
-    /// Returns the names of those `paths` that occur in the modules of their distribution.
+    /// Returns the file names in `paths` that occur in the modules of the distribution `origin`.
     fn named(&self, origin: &Origin, paths: &[&ImagePath]) -> Result<BTreeSet<String>, StoreError> {
         let names: Vec<&str> = paths.iter().map(|path| path.file_name()).collect();
         let modules = self.modules.get(origin).map_or(&[][..], Vec::as_slice);

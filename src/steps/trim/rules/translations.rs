@@ -1,7 +1,7 @@
 //! Removes translations of distributions into languages that `--locale` does not name.
 //!
-//! These are the folders of gettext (`LANG/LC_MESSAGES`), with everything that is beside them in `LANG`, and the data
-//! of Babel (`locale-data/LANG.dat`). Without the option, all of them stay.
+//! Translations are the folders `LANG` that contain gettext's folder `LC_MESSAGES`, and Babel's data in
+//! `locale-data/LANG.dat`. Without the option, all translations stay.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ pub(super) fn translations(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreErro
         return Ok(Vec::new());
     }
     let folders: BTreeSet<ImagePath> = scene.distribution_files().filter_map(folder_of_language).collect();
-    // English always stays, because programs have their own texts in it. Babel derives all languages from `root`, which
-    // is not the name of a language, so it stays, too.
+    // English always stays, because the texts of programs themselves are usually English. `root`, from which Babel
+    // derives all languages, stays, too, because it is not the name of a language.
     let is_other = |name: &str| {
         let stays = |locale: &Locale| locale.is_english() || wanted.iter().any(|one| one.is_same_language(locale));
         Locale::parse(name).is_some_and(|locale| !stays(&locale))
@@ -38,13 +38,14 @@ pub(super) fn translations(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreErro
     Ok(going.map(|path| Proposal::Remove { path: path.clone(), reason: Removed::Translations }).collect())
 }
 
-/// Returns `locale/de` for `locale/de/LC_MESSAGES/app.mo`.
+/// Returns the folder of the language to which a file belongs: `locale/de` for `locale/de/LC_MESSAGES/app.mo`.
 fn folder_of_language(path: &ImagePath) -> Option<ImagePath> {
     path.parent().filter(|folder| folder.file_name() == MESSAGES)?.parent()
 }
 
-/// Returns whether a folder is a package of Python with a short name, and not the folder of a language. Each folder in
-/// `site-packages` may be a package. The folders of languages in Django are packages, too, but they are in `locale`.
+/// Returns whether a folder is a package of Python with a short name, and not the folder of a language. A folder in
+/// `site-packages` may be a package whose name is also the name of a language. In Django, the folders of languages are
+/// packages, too, but they are in a folder `locale`.
 fn is_package(folder: &ImagePath, scene: &Scene<'_>) -> bool {
     let above = folder.parent();
     let above = above.as_ref().map_or("", ImagePath::file_name);
@@ -52,7 +53,7 @@ fn is_package(folder: &ImagePath, scene: &Scene<'_>) -> bool {
     above == "site-packages" || has_init && above != LOCALE
 }
 
-/// Returns `de` for `locale-data/de.dat`.
+/// Returns the language of Babel's data: `de` for `locale-data/de.dat`.
 fn language_of_data(path: &ImagePath) -> Option<&str> {
     let is_data = path.parent().is_some_and(|folder| folder.file_name() == "locale-data");
     path.file_name().strip_suffix(".dat").filter(|_| is_data)

@@ -1,5 +1,5 @@
-//! Removes programs of Debian's essential packages that are named in no script. These packages are in an image because
-//! scripts of other packages need some of their programs.
+//! Removes programs of Debian's essential packages whose names occur in no file that could call them. These packages
+//! are in an image because scripts of other packages need some of their programs.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::model::tree::Origin;
 use crate::model::vocabulary::is_program;
 use crate::outside::store::StoreError;
 
-/// If a package has at most this many programs, it keeps all of them, because they are probably the reason for the
-/// dependency.
+/// A package with at most this number of programs keeps all of them. They are probably the reason why the package is in
+/// the image.
 const FEW: usize = 4;
 
 /// Removes the programs of `coreutils` and similar packages that no script in the image could call.
@@ -27,12 +27,13 @@ pub(super) fn unnamed_programs(scene: &Scene<'_>) -> Result<Vec<Proposal>, Store
     Ok(going.map(|path| Proposal::Remove { path: path.clone(), reason: Removed::UnnamedPrograms }).collect())
 }
 
-/// Returns whether a file outside of the helper packages names the program.
+/// Returns whether a file outside of the helper packages could call the program, because it contains the program's
+/// name.
 fn could_be_called(scene: &Scene<'_>, program: &str) -> bool {
     let mut callers = scene.surveys().iter().filter(|(origin, _)| match origin {
         Origin::Deb { name, .. } => !scene.is_aide(name),
         Origin::Wheel { .. } | Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,
     });
-    // If a program is not in the vocabulary, any file could name it.
+    // Files are not searched for a program that is not in the vocabulary, so any file could contain its name.
     !is_program(program.as_bytes()) || callers.any(|(_, survey)| survey.mentions.contains(program))
 }

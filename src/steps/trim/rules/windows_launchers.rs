@@ -13,8 +13,8 @@ pub(super) fn windows_launchers(scene: &Scene<'_>) -> Result<Vec<Proposal>, Stor
     Ok(going.map(|(path, _)| remove(path)).collect())
 }
 
-/// The launchers that distlib (also inside pip) and setuptools install next to a script if `os.name` is `nt`. They are
-/// not opened on other systems.
+/// Whether the path is a launcher of distlib (which pip contains, too) or of setuptools. They install a launcher next
+/// to a script if `os.name` is `nt`, and do not use it on other systems.
 fn is_launcher(path: &ImagePath) -> bool {
     const DISTLIB: [&str; 6] = ["t32.exe", "t64.exe", "t64-arm.exe", "w32.exe", "w64.exe", "w64-arm.exe"];
     const SETUPTOOLS: [&str; 8] = [

@@ -43,7 +43,7 @@ fn with_openssl(program: &str) -> Given {
     given
 }
 
-/// Returns the names of the files that go with this program, sorted.
+/// Returns the sorted names of the files that trim removes if the image contains this program.
 fn gone_with(program: &str) -> Vec<String> {
     let slim = with_openssl(program).slim(TrimLevel::Reach, &[]);
     let files = slim.tree.removed.iter().filter(|(_, removal)| removal.reason != Removed::EmptiedDirectories);

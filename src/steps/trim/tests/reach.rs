@@ -100,7 +100,7 @@ fn an_image_that_runs_code_of_its_users_keeps_all_modules() {
     assert_eq!(notes, ["`--trim reach` keeps all modules: Python runs code of its users"]);
 }
 
-/// Returns the path and the lines of the module that names the removed ones.
+/// Returns the path and the lines of the module that contains the names of removed modules.
 fn tombstones(given: &Given, slim: &Slim) -> Option<(String, Vec<String>)> {
     let node = slim.tree.nodes.iter().find(|(_, node)| node.kept == Some(Kept::RemovedNames));
     let (path, node) = node?;
@@ -309,7 +309,7 @@ fn with_only_scripts_the_modules_of_other_scripts_go() {
         assert!(!names_no(&gone(&given), name), "{name}: {:?}", gone(&given));
     }
     assert!(names_no(&gone(&given), "cli.py "));
-    // Without a name, all scripts stay.
+    // If `-c` names no script, all scripts stay.
     given.only_scripts = Some(Vec::new());
     assert!(names_no(&gone(&given), "admin.py"));
 }
@@ -336,7 +336,7 @@ fn programs_that_are_no_modules_keep_all_that_they_import() {
     };
     let mut given = with_program();
     assert_eq!(stays(&given), [false; 4]);
-    // Returns a script that a wheel contains as a file. The wheel is requested, or another one.
+    // Returns a script that a wheel contains as a file. `is_requested` is whether the wheel is requested.
     let script = |name: &str, is_requested| InstalledScript {
         name: name.to_owned(),
         distribution: "tool".to_owned(),

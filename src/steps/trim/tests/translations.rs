@@ -27,7 +27,7 @@ fn with_translations() -> Given {
     with(&files)
 }
 
-/// Returns the translations that go.
+/// Returns the translations that trim removes.
 fn gone(given: &Given, level: TrimLevel) -> Vec<String> {
     let slim = given.slim(level, &[]);
     let going = slim.tree.removed.iter().filter(|(_, removal)| removal.reason == Removed::Translations);

@@ -1,7 +1,7 @@
 //! Adds the reason to the errors of programs that import a removed module.
 //!
 //! Python runs the module `sitecustomize` at each start. Debian's file only loads a hook for Ubuntu's crash reports,
-//! which no image has. lath replaces this file, so that Python reads no more files at a start than before.
+//! which no image has. lath replaces this file. So Python reads the same number of files at a start as before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use crate::model::tree::{Node, Origin, Removal};
 use crate::outside::store::StoreError;
 
 const MODULE: &str = include_str!("sitecustomize.py");
-/// The place of the lines in the module.
+/// The text of the module that is replaced by the lines about removed modules.
 const LINES: &str = "REMOVED = \"\"\"\n";
-/// Debian's file imports this module and does nothing else.
+/// The module that Debian's `sitecustomize` imports. Debian's file does nothing else.
 const HOOK: &str = "apport_python_hook";
-/// Debian's file has 155 bytes.
+/// The maximum size of a file that can be Debian's `sitecustomize`, which has 155 bytes.
 const LONGEST_HOOK: u64 = 400;
 
 /// Proposes the module that names the removed modules.
