@@ -199,7 +199,7 @@ fn a_module_that_cannot_be_imported_does_not_break_the_build() {
     let start = text.find("RUN /usr/bin/python3 -c 'import").unwrap();
     let line = text[start..].split("\n#").next().unwrap().trim_start_matches("RUN ");
     // The program stands for the interpreter. It fails for the first module, and writes the names of the others.
-    let python = "python() { case \"$2\" in *missing*) exit 1;; *) echo \"$2\";; esac; }";
+    let python = "python() { case \"$2\" in *missing*) return 1;; *) echo \"$2\";; esac; }";
     let script = format!("{python}\n{}", line.replace("/usr/bin/python3", "python"));
     let output = std::process::Command::new("sh").args(["-ec", &script]).output().unwrap();
     assert_eq!(outcome(output), (0, "import tool\n".to_owned(), String::new()));
