@@ -176,7 +176,8 @@ fn lean_is_the_recipe_with_care() {
     # Python and the shell find the user base by these variables.
     ENV PYTHONUSERBASE=/opt/app PATH=/opt/app/bin:${PATH} LANG=C.UTF-8
     # Compile the modules that start-up imports, because the program itself cannot write there.
-    RUN /usr/bin/python3 -c 'import tool'
+    # A script of an optional extra may fail.
+    RUN /usr/bin/python3 -c 'import tool' || true
     # Labels for registries and scanners.
     LABEL org.opencontainers.image.base.name="debian:trixie"
     LABEL org.opencontainers.image.base.digest="sha256:00ff"
@@ -186,6 +187,22 @@ fn lean_is_the_recipe_with_care() {
     # The program runs without a shell, so it gets arguments and signals directly.
     ENTRYPOINT ["/opt/app/bin/tool"]
     "#);
+}
+
+/// A distribution may have a script that needs an optional distribution. So the module of one script may fail, and the
+/// others are compiled nevertheless.
+#[test]
+fn a_module_that_cannot_be_imported_does_not_break_the_build() {
+    let tool = tool().script("optional", "missing:main");
+    let world = World::new(archive(), PyPi::new().built(&tool));
+    let text = text(&world, "tool -c tool --style lean");
+    let start = text.find("RUN /usr/bin/python3 -c 'import").unwrap();
+    let line = text[start..].split("\n#").next().unwrap().trim_start_matches("RUN ");
+    // The program stands for the interpreter. It fails for the first module, and writes the names of the others.
+    let python = "python() { case \"$2\" in *missing*) return 1;; *) echo \"$2\";; esac; }";
+    let script = format!("{python}\n{}", line.replace("/usr/bin/python3", "python"));
+    let output = std::process::Command::new("sh").args(["-ec", &script]).output().unwrap();
+    assert_eq!(outcome(output), (0, "import tool\n".to_owned(), String::new()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Pushes to registries: the requests are in the right order, nothing is sent twice, and a tag never refers to an
 //! incomplete image.
 
+use testkit::client::Client;
 use testkit::registry::{Fault, Operation};
 use testkit::{PyPi, Registry, RegistryServer, oci};
 
@@ -86,6 +87,52 @@ fn nothing_is_sent_twice() {
     let (bytes, documents, _) = push("tool:2", "--label a=b");
     let config = registry.manifest("tool", "2").unwrap().json()["config"]["size"].as_u64().unwrap();
     assert_eq!((bytes, documents), (config, 1), "only the config is new");
+}
+
+/// Returns the digests of the config and the layers that a tag refers to.
+fn blobs_of(registry: &RegistryServer, tag: &str) -> Vec<String> {
+    let manifest = registry.manifest("tool", tag).unwrap().json();
+    let descriptors = manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]);
+    descriptors.map(|descriptor| descriptor["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn blobs_of_the_push_before_need_no_request() {
+    let (world, registry) = (World::usual(), Registry::new().serve());
+    let push = |world: &World, tag: &str| {
+        registry.forget_exchanges();
+        stdout(world.build(&format!("tool -t {} --push --label of={tag}", registry.image(&format!("tool:{tag}")))));
+        registry.count(Operation::HeadBlob)
+    };
+    let all = push(&world, "a");
+    assert_eq!(all, blobs_of(&registry, "a").len());
+    assert_eq!(push(&world, "b"), 1, "only the config is new");
+    assert_eq!(push(&World::usual(), "c"), all, "another machine has not pushed to this repository");
+    let pushed = registry.tags("tool")["b"].clone();
+    let client = Client::new(&registry.host());
+    client.send("DELETE", &format!("/v2/tool/manifests/{pushed}"), &[], b"").unwrap();
+    assert_eq!(push(&world, "d"), all, "the registry no longer has the image");
+}
+
+#[test]
+fn blobs_that_a_registry_lost_are_sent_again() {
+    let (world, registry) = (World::usual(), Registry::new().serve());
+    let client = Client::new(&registry.host());
+    let push = |tags: &[&str], more: &str| {
+        let names: String = tags.iter().map(|tag| format!(" -t {}", registry.image(&format!("tool:{tag}")))).collect();
+        stdout(world.build(&format!("tool{names} --push {more}")));
+    };
+    push(&["a"], "");
+    // With one tag, the request for the tag is refused. With two tags, it is the one that sends the manifest by its
+    // digest.
+    for (tags, label) in [(&["b"][..], "--label x=b"), (&["c", "d"], "--label x=c")] {
+        let lost = blobs_of(&registry, "a")[0].clone();
+        assert_eq!(client.send("DELETE", &format!("/v2/tool/blobs/{lost}"), &[], b"").unwrap().status, 202);
+        push(tags, label);
+        for blob in blobs_of(&registry, tags[0]) {
+            assert!(registry.blob("tool", &blob).is_some(), "{blob}");
+        }
+    }
 }
 
 #[test]

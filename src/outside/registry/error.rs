@@ -166,6 +166,12 @@ impl RegistryError {
     pub(super) fn network(task: &Task, registry: &str, source: reqwest::Error) -> Self {
         Self::Network { task: task.clone(), registry: registry.to_owned(), source: source.without_url() }
     }
+
+    /// Returns whether the registry refused a manifest for another reason than a lack of permission.
+    pub(crate) fn is_refused_document(&self) -> bool {
+        let Self::Status(answer) = self else { return false };
+        matches!(answer.task, Task::PushManifest { .. }) && answer.status.is_client_error()
+    }
 }
 
 impl Hints for RegistryError {

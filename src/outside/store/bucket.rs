@@ -97,6 +97,9 @@ pub(crate) enum Bucket {
     /// The state of a file that contains an image. Key: the path, the image and its name. New version if: the format of
     /// the entry changes, or the same image has other bytes.
     WrittenFiles,
+    /// The last image that was pushed to a repository, and its blobs. Key: the registry and the repository. New version
+    /// if: the format of the entry changes.
+    PushedImages,
 }
 
 impl Bucket {
@@ -132,6 +135,7 @@ impl Bucket {
             Self::NextLevels => "next-levels-1",
             Self::Explanations => "explanations-2",
             Self::WrittenFiles => "written-files-1",
+            Self::PushedImages => "pushed-images-1",
         }
     }
 }

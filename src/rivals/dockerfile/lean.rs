@@ -164,10 +164,10 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
         }
         Bytecode::Start if !modules.is_empty() => {
             text.why("Compile the modules that start-up imports, because the program itself cannot write there.");
-            text.run(
-                &[],
-                &[format!("{} -c {}", page.program(), shell_word(&format!("import {}", modules.join(", "))))],
-            );
+            text.why("A script of an optional extra may fail.");
+            let import =
+                |module: &String| format!("{} -c {} || true", page.program(), shell_word(&format!("import {module}")));
+            text.run(&[], &modules.iter().map(import).collect::<Vec<_>>());
         }
         Bytecode::Start | Bytecode::None => {}
     }

@@ -12,6 +12,7 @@ mod directory;
 mod document;
 mod layout;
 mod place;
+mod pushed;
 mod registry;
 mod staged;
 
@@ -226,7 +227,7 @@ fn write(
 /// Stages all destinations. Registries are the last ones, because a push cannot be undone.
 fn stage_all<'a>(
     destinations: &[&'a Destination],
-    source: &Source<'_>,
+    source: &'a Source<'a>,
     world: &'a World,
     ready: &mut Vec<Ready<'a>>,
 ) -> Result<(), EmitError> {

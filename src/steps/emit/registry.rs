@@ -1,14 +1,16 @@
 //! Images in registries. First, everything that a tag needs is pushed to all registries. The tags are set last, so that
 //! a failed push never leaves a tag with an incomplete image (docs/decisions/0128-the-order-of-a-push.md).
 
+use std::collections::BTreeSet;
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::EmitError;
 use super::contents::{Blob, Bytes, Contents};
+use super::{EmitError, pushed};
 use crate::model::destination::Destination;
+use crate::model::digest::Digest;
 use crate::model::image::{BlobDescriptor, BlobDigest, Document};
 use crate::model::image_reference::ImageReference;
 use crate::outside::registry::{RegistryError, Upload};
@@ -19,9 +21,24 @@ const FETCHES: usize = 4;
 
 /// The tags that are still to be set.
 pub(super) struct StagedTags<'a> {
-    tags: Vec<&'a ImageReference>,
-    root: Document,
+    tags: Vec<StagedTag<'a>>,
+    contents: &'a Contents<'a>,
     world: &'a World,
+}
+
+struct StagedTag<'a> {
+    image: &'a ImageReference,
+    /// Whether some blobs were not checked, because an earlier push had sent them.
+    has_unchecked_blobs: bool,
+}
+
+/// What is known about a registry before blobs are pushed to it.
+#[derive(Default)]
+pub(super) struct Known<'a> {
+    /// Repositories that have the blobs, because this run has pushed them.
+    filled: &'a [&'a ImageReference],
+    /// Blobs that the repository has because of an earlier push.
+    blobs: BTreeSet<Digest>,
 }
 
 /// A repository and the tags in it.
@@ -43,12 +60,12 @@ pub(super) fn refuse(destinations: &[Destination], world: &World) -> Result<(), 
 /// this image, nothing is sent to it.
 pub(super) fn stage<'a>(
     destinations: &[&'a Destination],
-    contents: &Contents<'_>,
+    contents: &'a Contents<'a>,
     world: &'a World,
 ) -> Result<StagedTags<'a>, EmitError> {
     let targets = targets(destinations.iter().copied());
     let pushes: usize = targets.iter().map(|target| target.tags.len()).sum();
-    let mut staged = StagedTags { tags: Vec::new(), root: contents.root.clone(), world };
+    let mut staged = StagedTags { tags: Vec::new(), contents, world };
     let mut filled: Vec<&ImageReference> = Vec::new();
     for Target { image, tags } in targets {
         let unset = unset(&tags, contents.root.digest, world)?;
@@ -56,13 +73,22 @@ pub(super) fn stage<'a>(
             filled.push(image);
             continue;
         }
-        fill(image, &filled, contents, world)?;
-        // If there is only one tag, its request sends the document.
-        if pushes > 1 {
-            put_by_digest(image, contents.root, world)?;
+        let put_all = |known: &Known<'_>| {
+            fill(image, known, contents, world)?;
+            // If there is only one tag, its request sends the document.
+            if pushes > 1 { put_by_digest(image, contents.root, world) } else { Ok(()) }
+        };
+        let mut known = Known { filled: &filled, blobs: pushed::blobs_there(image, world) };
+        let outcome = put_all(&known);
+        if !known.blobs.is_empty() && is_refused_document(&outcome) {
+            known.blobs.clear();
+            put_all(&known)?;
+        } else {
+            outcome?;
         }
+        let has_unchecked_blobs = !known.blobs.is_empty();
         filled.push(image);
-        staged.tags.extend(unset);
+        staged.tags.extend(unset.into_iter().map(|image| StagedTag { image, has_unchecked_blobs }));
     }
     Ok(staged)
 }
@@ -70,11 +96,25 @@ pub(super) fn stage<'a>(
 impl StagedTags<'_> {
     /// Sets the tags, in the order of the destinations.
     pub(super) fn publish(self) -> Result<(), EmitError> {
-        self.tags.into_iter().try_for_each(|image| {
-            let pushed = self.world.registry.push_manifest(image, &self.root);
-            pushed.map_err(|source| failed(image, source))
-        })
+        let Self { tags, contents, world } = self;
+        for StagedTag { image, has_unchecked_blobs } in tags {
+            let set = || world.registry.push_manifest(image, contents.root).map_err(|source| failed(image, source));
+            let outcome = set();
+            if has_unchecked_blobs && is_refused_document(&outcome) {
+                fill(image, &Known::default(), contents, world)?;
+                set()?;
+            } else {
+                outcome?;
+            }
+            pushed::record(image, contents, world)?;
+        }
+        Ok(())
     }
+}
+
+/// Returns whether a registry refused a document. One reason is that it lost a blob of an earlier push.
+fn is_refused_document(outcome: &Result<(), EmitError>) -> bool {
+    matches!(outcome, Err(EmitError::Push { source, .. }) if source.is_refused_document())
 }
 
 /// Returns the repositories of `destinations`, in their order.
@@ -108,10 +148,9 @@ fn unset<'a>(
 
 /// Pushes the blobs and the documents below the root to the repository of `image`. If the repository already has the
 /// root, it has these too, because a registry accepts a document only after everything that the document names.
-/// `filled` are repositories that have the blobs.
 pub(super) fn fill(
     image: &ImageReference,
-    filled: &[&ImageReference],
+    known: &Known<'_>,
     contents: &Contents<'_>,
     world: &World,
 ) -> Result<(), EmitError> {
@@ -119,8 +158,8 @@ pub(super) fn fill(
     if world.registry.pushed_manifest(&root).map_err(|source| failed(image, source))?.is_some() {
         return Ok(());
     }
-    fetch_missing(image, contents, world)?;
-    let uploads = uploads(image, filled, contents, world);
+    fetch_missing(image, known, contents, world)?;
+    let uploads = uploads(image, known, contents, world);
     world.registry.push_blobs(image, &uploads).map_err(|source| failed(image, source))?;
     contents.documents.iter().try_for_each(|document| put_by_digest(image, document, world))
 }
@@ -132,7 +171,7 @@ fn put_by_digest(image: &ImageReference, document: &Document, world: &World) -> 
 
 fn uploads<'a>(
     image: &ImageReference,
-    filled: &[&ImageReference],
+    known: &Known<'_>,
     contents: &'a Contents<'_>,
     world: &'a World,
 ) -> Vec<Upload<'a>> {
@@ -140,29 +179,37 @@ fn uploads<'a>(
     let repositories = |images: &[&ImageReference]| -> Vec<String> {
         images.iter().filter(same_registry).map(|other| other.repository.clone()).collect()
     };
-    let of_run = repositories(filled);
+    let of_run = repositories(known.filled);
     let of_origin = repositories(contents.origin.as_slice());
-    let upload = |(digest, blob): (_, &'a Blob<'_>)| Upload {
+    let upload = |(digest, blob): (&Digest, &'a Blob<'_>)| Upload {
         title: blob.title.clone(),
-        blob: BlobDescriptor { digest: BlobDigest(digest), size_bytes: blob.size_bytes },
+        blob: BlobDescriptor { digest: BlobDigest(*digest), size_bytes: blob.size_bytes },
         open: Box::new(|| opened_apart(blob, world).map_err(io::Error::other)),
         mount_from: match &blob.bytes {
             Bytes::Fetched(_) => [of_run.as_slice(), &of_origin].concat(),
             Bytes::Memory(_) | Bytes::Segments(_) | Bytes::Kept(_) => of_run.clone(),
         },
     };
-    contents.blobs.iter().map(|(digest, blob)| upload((*digest, blob))).collect()
+    let unknown = contents.blobs.iter().filter(|(digest, _)| !known.blobs.contains(digest));
+    unknown.map(upload).collect()
 }
 
 /// Fetches the blobs that are in another place and not in the repository of `image`, several at once. If they are in
 /// the same registry, they are not fetched, because the registry can mount them.
-fn fetch_missing(image: &ImageReference, contents: &Contents<'_>, world: &World) -> Result<(), EmitError> {
+fn fetch_missing(
+    image: &ImageReference,
+    known: &Known<'_>,
+    contents: &Contents<'_>,
+    world: &World,
+) -> Result<(), EmitError> {
     if contents.origin.is_some_and(|origin| origin.registry == image.registry) {
         return Ok(());
     }
     let mut all = Vec::new();
     for (digest, blob) in &contents.blobs {
-        if let Bytes::Fetched(fetch) = &blob.bytes {
+        if let Bytes::Fetched(fetch) = &blob.bytes
+            && !known.blobs.contains(digest)
+        {
             all.push((BlobDigest(*digest), fetch));
         }
     }

@@ -11,7 +11,7 @@ use crate::model::image::{BlobDigest, Document};
 use crate::model::image_reference::ImageReference;
 use crate::outside::images::{OpenImage, digest_of};
 use crate::outside::world::World;
-use crate::steps::emit::registry::{failed, fill};
+use crate::steps::emit::registry::{Known, failed, fill};
 
 /// The inputs for a copy of referrers to another registry or repository.
 pub(super) struct Referrers<'a> {
@@ -55,7 +55,7 @@ impl Referrers<'_> {
 
     fn copy_one(&self, subject: &BlobDigest, entry: &Descriptor, document: Document) -> Result<(), CopyError> {
         let graph = Graph::of(self.image, document)?;
-        fill(self.to, &[], &graph.contents(self.image, String::new())?, self.world)?;
+        fill(self.to, &Known::default(), &graph.contents(self.image, String::new())?, self.world)?;
         let pushed = self.world.registry.push_referrer(self.to, subject, &graph.root, entry);
         pushed.map_err(|source| failed(self.to, source).into())
     }
