@@ -238,6 +238,7 @@ fn choose_all_with(
 ) -> Result<Chosen, BuildError> {
     let choice = choose(request, platform, sources, world)?;
     let base = choice.base.clone();
+    let base: Vec<Parcel<'_>> = base.iter().map(Parcel::Deb).collect();
     let (ahead, resolved) = Ahead::open(&base, world, || choose_packages(choice, world));
     let Resolved { lock, wheels } = resolved?;
     Ok(Chosen { lock, open: Some((wheels, ahead)) })
@@ -260,10 +261,13 @@ fn open_locked(lock: PlatformLock, world: &World) -> Result<Opened, BuildError> 
     Ok(Opened { lock, parts })
 }
 
-/// Fetches and opens the chosen wheels, and chooses the packages.
+/// Fetches and opens the chosen wheels, and chooses the packages. While wheels are built from source, the others are
+/// fetched and opened.
 fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
-    let locked = choice.wheels()?;
-    let wheels = fetch_and_open(&locked.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
+    let ready: Vec<Parcel<'_>> = choice.ready_wheels().iter().map(Parcel::Wheel).collect();
+    let (ahead, locked) = Ahead::open(&ready, world, || choice.wheels());
+    let locked = locked?;
+    let wheels = ahead.open_rest(&locked.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
     Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
@@ -369,7 +373,7 @@ fn make(
     let Making { options, computes_gain } = *making;
     let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, options, stage, world)?;
     let Made { lock, assembly, launch, .. } = made;
-    // A second round has the same messages.
+    // Messages are shown only in the first round, because a second round has the same messages.
     let is_first_round = options.put_back.is_empty();
     if is_first_round {
         warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
@@ -513,8 +517,8 @@ pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
     store::amount(dir)
 }
 
-/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. It first waits until
-/// no build uses the cache.
+/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. First waits until no
+/// build uses the cache.
 pub(crate) fn prune_cache(
     dir: &Path,
     unused_for: Option<Duration>,

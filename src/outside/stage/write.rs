@@ -29,14 +29,14 @@ pub(super) enum Files<'a> {
     Own,
 }
 
-/// Lays out `tree` in the empty directory `root`. Files are hard links to contents in the store. So if a program runs
-/// in the directory, it must be mounted read-only.
+/// Lays out `tree` in the empty directory `root`. Files are hard links to contents in the store. So the directory must
+/// be mounted read-only when a program runs in it.
 pub(crate) fn check_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     lay_out(store, &Tree::default(), tree, root, Files::Links)
 }
 
-/// Does the same with copies of the files, for programs that may write to them. If lath runs as root, the copies get
-/// the owners of the tree.
+/// Lays out `tree` like [`check_out`], but with copies of the files, for programs that may write to them. If lath runs
+/// as root, the copies get the owners of the tree.
 pub(crate) fn copy_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     lay_out(store, &Tree::default(), tree, root, Files::Own)
 }
@@ -155,7 +155,8 @@ fn set_modes(before: &Tree, tree: &Tree, root: &Path, files: Files<'_>) -> Resul
     Ok(())
 }
 
-/// A shared file keeps the mode that it has in the store, 0644 or 0755.
+/// Returns whether [`set_modes`] sets the mode of `node`. A hard link to a file in the store keeps the mode of that
+/// file: 0644 or 0755.
 fn sets_mode(node: &Node, files: Files<'_>) -> bool {
     match node.kind {
         Kind::Directory => true,
