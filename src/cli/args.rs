@@ -152,6 +152,9 @@ pub(super) struct SourceBuilds {
     /// A setting for build backends
     #[arg(long, value_name = "KEY=VALUE")]
     config_setting: Vec<String>,
+    /// How long the build of one source may take; 0 is no limit [default: 1800]
+    #[arg(long, value_name = "SECONDS")]
+    build_timeout: Option<u64>,
     /// Keep the files of a build that fails
     #[arg(long)]
     keep_failed: bool,
@@ -165,6 +168,7 @@ impl Typed for SourceBuilds {
             no_build_package: list(&self.no_build_package),
             no_binary_package: list(&self.no_binary_package),
             config_setting: list(&self.config_setting),
+            build_timeout: self.build_timeout,
             keep_failed: flag(self.keep_failed),
             ..Settings::default()
         }

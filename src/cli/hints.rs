@@ -169,6 +169,9 @@ fn build(hint: &BuildHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         BuildHint::IgnoreFiles => {
             f.write_str("name the files that the build does not need in the folder's `.gitignore`")
         }
+        BuildHint::MoreTime => {
+            f.write_str("allow more time with `--build-timeout SECONDS`; 0 means that there is no limit")
+        }
     }
 }
 
@@ -482,6 +485,7 @@ mod tests {
             BuildHint::OtherSource,
             BuildHint::Allow,
             BuildHint::IgnoreFiles,
+            BuildHint::MoreTime,
         ];
         insta::assert_snapshot!(words(hints.map(Hint::Build)), @"
         add the Debian package that contains `x/y.h` with `--build-with PACKAGE`
@@ -490,6 +494,7 @@ mod tests {
         use a wheel, or a source distribution with a `Cargo.lock`
         leave out `--no-build`, or use a version that has a wheel
         name the files that the build does not need in the folder's `.gitignore`
+        allow more time with `--build-timeout SECONDS`; 0 means that there is no limit
         ");
     }
 

@@ -50,6 +50,14 @@ fn kind(word: &str) -> Kind {
     Kind::Requirement
 }
 
+/// Returns a note if an input is the name of a distribution and of a folder.
+fn of_index(word: &str) -> Option<Event> {
+    let has_folder = !is_path(word) && Path::new(word).is_dir();
+    let text =
+        || format!("`{word}` is the distribution of the index: to build the folder `{word}`, name it `./{word}`");
+    has_folder.then(text).map(Event::Note)
+}
+
 /// The folder or script of the user's application.
 #[derive(Debug, Clone)]
 enum Source {
@@ -90,6 +98,7 @@ pub(super) fn read(settings: &Settings) -> Result<Inputs, Failure> {
             Kind::Script(path) => Source::Script(path),
             // If several folders are projects, each of them is a requirement, and none is the application.
             Kind::Requirement | Kind::Folder(_) => {
+                inputs.notices.extend(of_index(word.exposed()));
                 inputs.requirements.push(word.clone());
                 continue;
             }
@@ -324,6 +333,9 @@ mod tests {
         for folder in ["project", "old"] {
             assert_eq!(kind(&path(folder)), Kind::Folder(path(folder).into()));
         }
+        // The tests run in the folder of this package, which has a folder `src`.
+        assert!(matches!(of_index("src"), Some(Event::Note(text)) if text.ends_with("name it `./src`")));
+        assert!(["./src", "Cargo.toml", "httpie", "."].iter().all(|word| of_index(word).is_none()));
         for word in ["src", "discord.py", "https://host/x.py", "./x-1-py3-none-any.whl"] {
             assert_eq!(kind(word), Kind::Requirement, "{word}");
         }

@@ -159,6 +159,7 @@ layer! {
         no_binary_package: Vec<String>,
         /// Each `KEY=VALUE`.
         config_setting: Vec<String>,
+        build_timeout: u64,
         keep_failed: bool,
 
         trim: TrimLevel,

@@ -138,6 +138,7 @@ fn builds(settings: &Settings) -> Result<BuildsRequest, Failure> {
         no_binary_packages: names(&settings.no_binary_package),
         config_settings,
         extra_requires: BTreeMap::new(),
+        limit_secs: settings.build_timeout,
         keep_failed: settings.keep_failed.unwrap_or(false),
     })
 }

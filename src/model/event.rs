@@ -1,5 +1,9 @@
 //! Events of a build, which are reported to the code that shows them.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
 /// One event.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
@@ -54,6 +58,52 @@ pub(crate) enum Event {
 /// The receiver of events.
 pub(crate) trait Listener: Send + Sync {
     fn hear(&self, event: Event);
+}
+
+/// A message for the user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Message {
+    Note(String),
+    Warning(String),
+}
+
+impl From<Message> for Event {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Note(text) => Self::Note(text),
+            Message::Warning(text) => Self::Warning(text),
+        }
+    }
+}
+
+/// A listener that passes all events on, and keeps the messages among them.
+pub(crate) struct Recorder {
+    listener: Arc<dyn Listener>,
+    messages: Mutex<Vec<Message>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(listener: Arc<dyn Listener>) -> Self {
+        Self { listener, messages: Mutex::default() }
+    }
+
+    /// Returns the messages since the last call.
+    pub(crate) fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Listener for Recorder {
+    fn hear(&self, event: Event) {
+        let message = match &event {
+            Event::Note(text) => Some(Message::Note(text.clone())),
+            Event::Warning(text) => Some(Message::Warning(text.clone())),
+            _ => None,
+        };
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).extend(message);
+        self.listener.hear(event);
+    }
 }
 
 /// A listener that ignores all events.

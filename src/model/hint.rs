@@ -146,6 +146,8 @@ pub(crate) enum BuildHint {
     Allow,
     /// Keep large files out of a build.
     IgnoreFiles,
+    /// Allow more time for a build.
+    MoreTime,
 }
 
 /// How to change the command that the image runs.

@@ -9,7 +9,7 @@ use crate::model::reason::Why;
 use crate::model::source::{BuiltFrom, BuiltPlace};
 use crate::model::tree::Origin;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct PlatformLock {
     pub(crate) platform: Platform,
     /// The wheels, sorted by normalised name.
@@ -54,7 +54,7 @@ pub(crate) fn namesake(script: &str) -> String {
     script.replace(['_', '.'], "-")
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct LockedWheel {
     /// The normalised name (PEP 503), such as `pre-commit`.
     pub(crate) name: String,
@@ -76,7 +76,7 @@ pub(crate) struct LockedWheel {
 }
 
 /// Everything that is needed to build a wheel again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct LockedBuild {
     pub(crate) from: BuiltFrom,
     /// All requirements of the build, including those that only the backend could name.

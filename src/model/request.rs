@@ -362,6 +362,9 @@ pub(crate) struct BuildsRequest {
     pub(crate) config_settings: BTreeMap<String, Vec<String>>,
     /// Additional build requirements of each distribution.
     pub(crate) extra_requires: BTreeMap<String, Vec<String>>,
+    /// The time limit in seconds of one build. 0 means no limit, and `None` the limit of lath.
+    #[serde(default)]
+    pub(crate) limit_secs: Option<u64>,
     /// Whether the files of a failed build are kept.
     pub(crate) keep_failed: bool,
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::model::digest::Digest;
 use crate::model::platform::PythonVersion;
 
@@ -58,7 +60,7 @@ impl SourcePlace {
 }
 
 /// The source from which a wheel was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct BuiltFrom {
     pub(crate) place: BuiltPlace,
     /// The folder of the project in the source.
@@ -70,7 +72,7 @@ pub(crate) struct BuiltFrom {
 }
 
 /// The place of the source from which a wheel was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) enum BuiltPlace {
     /// A source distribution. Its URL may be that of a file on this machine.
     Archive { url: String },

@@ -73,6 +73,12 @@ impl Node {
     }
 }
 
+/// Adds a text after its length, so that different texts never have the same bytes.
+fn add_field(bytes: &mut Vec<u8>, field: &[u8]) {
+    bytes.extend((field.len() as u64).to_le_bytes());
+    bytes.extend(field);
+}
+
 /// A removed path, and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Removal {
@@ -189,27 +195,24 @@ impl Tree {
 
     /// Returns the digest of the paths for which `counts` is true.
     pub(crate) fn digest_of(&self, counts: impl Fn(&ImagePath, &Node) -> bool) -> Digest {
-        /// The fields of a node that affect the digest.
-        #[derive(Serialize)]
-        struct NodeKey<'a> {
-            path: &'a ImagePath,
-            mode: u32,
-            owner: u32,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            group: Option<u32>,
-            kind: &'a Kind,
+        let mut bytes = Vec::with_capacity(self.nodes.len() * 128);
+        for (path, node) in self.nodes.iter().filter(|(path, node)| counts(path, node)) {
+            add_field(&mut bytes, path.as_str().as_bytes());
+            bytes.extend([node.mode, node.owner, node.group()].into_iter().flat_map(u32::to_le_bytes));
+            match &node.kind {
+                Kind::Directory => bytes.push(b'd'),
+                Kind::File { digest, size_bytes } => {
+                    bytes.push(b'f');
+                    bytes.extend(digest.as_bytes());
+                    bytes.extend(size_bytes.to_le_bytes());
+                }
+                Kind::Link { target } => {
+                    bytes.push(b'l');
+                    add_field(&mut bytes, target.as_bytes());
+                }
+            }
         }
-        let counted = self.nodes.iter().filter(|(path, node)| counts(path, node));
-        let nodes: Vec<NodeKey<'_>> = counted
-            .map(|(path, node)| NodeKey {
-                path,
-                mode: node.mode,
-                owner: node.owner,
-                group: node.group,
-                kind: &node.kind,
-            })
-            .collect();
-        Digest::of_key(&nodes)
+        Digest::of(&bytes)
     }
 
     /// Returns the tree as text for tests and people. There is one line per path, including removed paths.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fs_err as fs;
 use thiserror::Error;
 
-use crate::model::event::Listener;
+use crate::model::event::{Listener, Recorder};
 use crate::model::hint::{ArchiveHint, Hint, Hints};
 use crate::model::world_settings::WorldSettings;
 use crate::outside::archive::signature::{Keyring, SignatureError};
@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) daemon: Daemon,
     pub(crate) registry: Registry,
     pub(crate) listener: Arc<dyn Listener>,
+    /// The messages that the listener has received.
+    pub(crate) messages: Arc<Recorder>,
     /// The folder with the files of a lock.
     pub(crate) vendor: Option<Vendor>,
     /// The time at which the build began, in seconds since 1970.
@@ -94,6 +96,8 @@ impl World {
 
     /// Opens the doors. From now on, a signal leaves no incomplete files.
     pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
+        let messages = Arc::new(Recorder::new(listener));
+        let listener: Arc<dyn Listener> = messages.clone();
         threads::prepare()?;
         unfinished::watch_signals().map_err(ThreadsError::Threads)?;
         let keyring = match settings.keyring {
@@ -135,6 +139,7 @@ impl World {
             registry: Registry::new(registry, Arc::clone(&listener)),
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
             listener,
+            messages,
             vendor: settings.vendor.as_deref().map(Vendor::open).transpose()?,
             now_secs: clock::now_secs(),
         })

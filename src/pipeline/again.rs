@@ -1,22 +1,28 @@
-//! A build with the same lock and options as an earlier one. Its image is in the store, so it only has to be written
-//! (docs/decisions/0097-locks.md).
+//! A build with the same lock and options as an earlier one, or with the same chosen wheels and packages. Its image is
+//! in the store, so it only has to be written (docs/decisions/0184-images-are-kept-by-what-was-chosen.md).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use super::to_lock;
 use crate::formats::oci;
+use crate::model::application::{AppFile, AppRequest};
 use crate::model::destination::Destination;
 use crate::model::digest::Digest;
+use crate::model::event::Message;
 use crate::model::image::{BlobDigest, Document, Image, Layer, PlatformImage};
-use crate::model::lock::LockedWheel;
+use crate::model::lock::{LockedBase, LockedWheel, PlatformLock};
 use crate::model::non_empty::NonEmpty;
-use crate::model::platform::Platform;
+use crate::model::platform::{Architecture, Platform};
 use crate::model::receipt::{NotRun, PlatformReceipt, Receipt};
-use crate::model::request::{OutputRequest, Request};
+use crate::model::request::{OutputRequest, Request, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::program;
 use crate::outside::store::{Bucket, Store, StoreError};
+use crate::outside::world::World;
 use crate::steps::emit::named;
 use crate::steps::explain;
 
@@ -26,6 +32,8 @@ struct Kept {
     platforms: Vec<KeptPlatform>,
     index: Option<String>,
     receipt: Receipt,
+    /// The messages about the contents of the image.
+    messages: Vec<Message>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,44 +44,89 @@ struct KeptPlatform {
     manifest: String,
 }
 
-/// Everything that an image from a lock depends on.
+/// Everything that an image depends on.
 #[derive(Serialize)]
 struct ImageKey<'a> {
     program: &'a str,
-    lock: Digest,
-    compares_inputs: bool,
+    contents: Contents<'a>,
     /// All options, so that none can be forgotten.
     options: &'a Request,
 }
 
-/// Returns the key of the image of `request`. `None` if the image depends on more than a lock and options, if its tree
-/// is written too, or if it contains files of this machine. The inputs may still be files with requirements, or wheels,
-/// because these are compared with the lock.
-pub(super) fn key(request: &Request) -> Option<Digest> {
-    let lock = request.lock.as_ref()?;
+/// The wheels and packages of an image.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Contents<'a> {
+    /// Those in a lock that lath wrote.
+    Lock { digest: Digest, compares_inputs: bool },
+    /// Those that were chosen for each platform, and its base image.
+    Chosen { platforms: Vec<(&'a PlatformLock, Option<LockedBase>)>, application: Option<Digest> },
+}
+
+/// Returns the key of an image with these contents. `None` if its tree is written too, or if files are copied into it.
+fn image_key(contents: Contents<'_>, request: &Request) -> Option<Digest> {
     let is_folder = |destination: &Destination| matches!(destination, Destination::Directory(_));
-    let is_known = |input: &SecretText| is_name(input.exposed()) || input.exposed().trim().ends_with(".whl");
-    if !request.python.requirements.iter().all(is_known) {
+    if !request.copies.is_empty() || request.output.destinations.iter().any(is_folder) {
         return None;
     }
-    let has_files = !request.copies.is_empty() || request.app.is_some() || request.python.project.is_some();
-    // The files of a folder may have changed.
-    let wheels = || lock.file.platforms.iter().flat_map(|platform| &platform.wheels);
-    if wheels().any(LockedWheel::is_of_folder) {
-        return None;
-    }
-    if has_files || request.output.destinations.iter().any(is_folder) {
-        return None;
-    }
-    // The destinations of the image do not change it, and the lock is part of the key by its digest.
+    // The destinations of the image do not change it.
     let output = OutputRequest { name: request.output.name.clone(), ..OutputRequest::default() };
     let options = &Request { lock: None, output, ..request.clone() };
-    Some(Digest::of_key(&ImageKey {
-        program: &program::identity(),
-        lock: lock.file.digest,
-        compares_inputs: lock.compares_inputs,
-        options,
-    }))
+    Some(Digest::of_key(&ImageKey { program: &program::identity(), contents, options }))
+}
+
+/// Returns the key of the image of `request` if a lock contains everything on which the image depends. `None` if there
+/// is none, or if a wheel is built from a folder, because the files of a folder may have changed. The inputs may still
+/// be files with requirements, or wheels, because these are compared with the lock.
+pub(super) fn key(request: &Request) -> Option<Digest> {
+    let lock = request.lock.as_ref()?;
+    let is_known = |input: &SecretText| is_name(input.exposed()) || input.exposed().trim().ends_with(".whl");
+    let mut wheels = lock.file.platforms.iter().flat_map(|platform| &platform.wheels);
+    let has_folder = request.app.is_some() || request.python.project.is_some() || wheels.any(LockedWheel::is_of_folder);
+    if has_folder || !request.python.requirements.iter().all(is_known) {
+        return None;
+    }
+    let (digest, compares_inputs) = (lock.file.digest, lock.compares_inputs);
+    image_key(Contents::Lock { digest, compares_inputs }, request)
+}
+
+/// Returns the key of the image that contains the wheels and packages of `locks`, and the files of the application.
+/// There is one lock for each platform, in order. `None` for a foreign platform, because its bytecode also depends on
+/// the tree in which it is compiled. Also `None` if a trimmed image is not proved, because it also depends on the files
+/// that earlier proofs have put back.
+pub(super) fn key_of_chosen(locks: &[&PlatformLock], request: &Request) -> Option<Digest> {
+    let host = Architecture::of_host();
+    let is_foreign = request.platforms.iter().any(|platform| Some(platform.architecture) != host);
+    if is_foreign || (!request.proof.verify && request.trim.level != TrimLevel::None) {
+        return None;
+    }
+    let application = match &request.app {
+        Some(app) => Some(application_key(app)?),
+        None => None,
+    };
+    let platforms = locks.iter().map(|lock| (*lock, to_lock(request, lock.platform))).collect();
+    image_key(Contents::Chosen { platforms, application }, request)
+}
+
+/// Returns a key for the files of an application. `None` if they are large, because they are read again for the image,
+/// or if a file cannot be read.
+fn application_key(app: &AppRequest) -> Option<Digest> {
+    const MAX_BYTES: u64 = 16 << 20;
+    let AppRequest { folder: _, script, target, files } = app;
+    if app.extent().bytes > MAX_BYTES {
+        return None;
+    }
+    let mut keys: BTreeMap<&str, (bool, Digest)> = BTreeMap::new();
+    let mut links: BTreeMap<&str, &str> = BTreeMap::new();
+    for (path, file) in &files.files {
+        match file {
+            AppFile::Link { target } => drop(links.insert(path, target)),
+            AppFile::File { source, is_executable, size_bytes: _ } => {
+                keys.insert(path, (*is_executable, Digest::of(&fs::read(source).ok()?)));
+            }
+        }
+    }
+    Some(Digest::of_key(&(script, target, keys, links)))
 }
 
 /// Returns whether the inputs of `request` are completely in its options. If not, parts of them are in files that may
@@ -91,9 +144,10 @@ fn is_name(input: &str) -> bool {
     is_started && !input.contains('/') && !input.trim().ends_with(".whl") && !Path::new(input).exists()
 }
 
-/// Returns the image of an earlier build, and its receipt.
-pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Image, Receipt)> {
-    let Kept { platforms, index, mut receipt } = store.entry(Bucket::Images, key)?;
+/// Returns the image of an earlier build, and its receipt. Repeats the messages about its contents.
+pub(super) fn kept(key: &Digest, request: &Request, world: &World) -> Option<(Image, Receipt)> {
+    let store = &world.store;
+    let Kept { platforms, index, mut receipt, messages } = store.entry(Bucket::Images, key)?;
     let has_explanation =
         |platform: &KeptPlatform| explain::kept(&BlobDigest(Digest::of(platform.config.as_bytes())), store).is_some();
     if !platforms.iter().all(has_explanation) {
@@ -118,13 +172,23 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
         index: index.map(|text| Document::new(oci::INDEX, text.into_bytes())),
         base: request.base_image.as_ref().map(|base| base.source.clone()),
     };
+    if receipt.digest != image.digest().0.prefixed() {
+        return None;
+    }
+    messages.into_iter().for_each(|message| world.listener.hear(message.into()));
     receipt.destinations = named(&image, &request.output.destinations);
-    (receipt.digest == image.digest().0.prefixed()).then_some((image, receipt))
+    Some((image, receipt))
 }
 
 /// Keeps an image for later builds. An image whose checks could not run is not kept, because they may run the next
 /// time.
-pub(super) fn keep(key: &Digest, image: &Image, receipt: &Receipt, store: &Store) -> Result<(), StoreError> {
+pub(super) fn keep(
+    key: &Digest,
+    image: &Image,
+    receipt: &Receipt,
+    messages: &[Message],
+    store: &Store,
+) -> Result<(), StoreError> {
     let is_settled = |platform: &PlatformReceipt| platform.checks.not_run.iter().all(|one| *one == NotRun::Unwanted);
     if !receipt.platforms.iter().all(is_settled) {
         return Ok(());
@@ -140,6 +204,7 @@ pub(super) fn keep(key: &Digest, image: &Image, receipt: &Receipt, store: &Store
         platforms: platforms.collect(),
         index: image.index.as_ref().map(text),
         receipt: Receipt { destinations: Vec::new(), ..receipt.clone() },
+        messages: messages.to_vec(),
     };
     store.write_entry(Bucket::Images, key, &kept)
 }

@@ -6,12 +6,11 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::BuildError;
+use super::{BuildError, Trimmed};
 use crate::model::digest::Digest;
 use crate::model::lock::Parcel;
 use crate::model::part::Part;
-use crate::model::request::PackRequest;
-use crate::model::tree::Tree;
+use crate::model::request::Request;
 use crate::outside::store::Store;
 use crate::outside::world::World;
 use crate::steps::fetch::fetch;
@@ -74,15 +73,7 @@ impl Ahead {
     }
 }
 
-/// Runs `work`. In parallel it compresses the files of `tree` for the layers, if a core is free.
-pub(super) fn while_compressing<T: Send>(
-    tree: &Tree,
-    requested: &[&str],
-    request: PackRequest,
-    store: &Store,
-    work: impl FnOnce() -> T + Send,
-) -> Result<T, PackError> {
-    let (result, compressed) = rayon::join(work, || compress(tree, requested, request, store));
-    compressed?;
-    Ok(result)
+/// Compresses the files of `tree` for the layers.
+pub(super) fn compress_ahead(made: Trimmed<'_>, request: &Request, store: &Store) -> Result<(), PackError> {
+    compress(made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), store)
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::early::{Early, Named};
-use super::{BuildError, Opened, resolve_and_open_with};
+use super::{BuildError, Chosen, Opened, choose_all_with};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::hint::{Hint, RequestHint};
@@ -281,10 +281,10 @@ impl<'a> FromSource<'a> {
     fn make_on(&self, open: &OpenSource, mut plan: Plan, platform: Platform, goal: Goal) -> Result<Made, Reason> {
         let machine = self.machine(platform)?;
         for _ in 0..ROUNDS {
-            let opened = self.opened(open, &plan, platform).map_err(|error| Reason::Tree(error.into()))?;
-            match self.step(open, &Attempt { plan: &plan, machine: &machine, goal }, &opened)? {
+            let (step, tree) = self.step_in(open, &Attempt { plan: &plan, machine: &machine, goal })?;
+            match step {
                 Step::Metadata(text) => return Ok(Made::Metadata(text)),
-                Step::Wheel(wheel) => return Ok(Made::Wheel(Box::new(Finished { wheel, plan, tree: opened.lock }))),
+                Step::Wheel(wheel) => return Ok(Made::Wheel(Box::new(Finished { wheel, plan, tree }))),
                 Step::Requires(requires) => plan.requires.extend(requires),
                 Step::Compilers(groups) => {
                     for group in groups {
@@ -294,6 +294,17 @@ impl<'a> FromSource<'a> {
             }
         }
         Err(Reason::Restless { rounds: ROUNDS, requires: plan.requires })
+    }
+
+    /// Chooses the tree of a build. Builds the source in it, or takes the result of the same build from the store.
+    fn step_in(&self, open: &OpenSource, attempt: &Attempt<'_>) -> Result<(Step, PlatformLock), Reason> {
+        let failed = |error: BuildError| Reason::Tree(error.into());
+        let chosen = self.chosen(open, attempt.plan, attempt.machine.platform).map_err(failed)?;
+        if let Some(step) = self.known(open, attempt, &chosen.lock)? {
+            return Ok((step, chosen.lock));
+        }
+        let opened = chosen.open(self.world).map_err(failed)?;
+        Ok((self.step(open, attempt, &opened)?, opened.lock))
     }
 
     /// Returns the machine for builds that run on `platform`.
@@ -306,23 +317,33 @@ impl<'a> FromSource<'a> {
         Ok(Machine { platform, emulation })
     }
 
-    /// Builds a source in the tree of `opened`, or takes the result of the same build from the store.
+    /// Returns the result of the same build in the tree of `lock`, if it is in the store. Then the tree is not needed.
+    pub(super) fn known(
+        &self,
+        open: &OpenSource,
+        attempt: &Attempt<'_>,
+        lock: &PlatformLock,
+    ) -> Result<Option<Step>, Reason> {
+        Ok(wheel::known(&self.order(open, attempt, lock, &user_base()?), self.world))
+    }
+
+    fn order<'o>(
+        &'o self,
+        open: &'o OpenSource,
+        attempt: &'o Attempt<'_>,
+        lock: &'o PlatformLock,
+        user_base: &'o UserBase,
+    ) -> Order<'o> {
+        let python = self.request.python;
+        let Attempt { plan, goal, .. } = *attempt;
+        Order { open, plan, builds: &python.builds, lock, version: python.version, user_base, goal }
+    }
+
+    /// Builds a source in the tree of `opened`.
     pub(super) fn step(&self, open: &OpenSource, attempt: &Attempt<'_>, opened: &Opened) -> Result<Step, Reason> {
-        let Attempt { plan, machine, goal } = *attempt;
-        let world = self.world;
+        let (world, machine) = (self.world, attempt.machine);
         let user_base = user_base()?;
-        let order = Order {
-            open,
-            plan,
-            builds: &self.request.python.builds,
-            lock: &opened.lock,
-            version: self.request.python.version,
-            user_base: &user_base,
-            goal,
-        };
-        if let Some(step) = wheel::known(&order, world) {
-            return Ok(step);
-        }
+        let order = self.order(open, attempt, &opened.lock, &user_base);
         let shown = open.source.shown();
         if self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(shown.clone()) {
             world.listener.hear(Event::Step(format!("building {shown} from source")));
@@ -338,8 +359,8 @@ impl<'a> FromSource<'a> {
         wheel::build(&order, Site { tree, stage, emulation: machine.emulation.clone() }, world)
     }
 
-    /// Resolves, fetches and opens the parcels of a build's tree.
-    fn opened(&self, open: &OpenSource, plan: &Plan, platform: Platform) -> Result<Opened, BuildError> {
+    /// Chooses the wheels and packages of a build's tree.
+    fn chosen(&self, open: &OpenSource, plan: &Plan, platform: Platform) -> Result<Chosen, BuildError> {
         let python = PythonRequest {
             requirements: plan.requires.iter().map(|text| SecretText::from(text.as_str())).collect(),
             ..self.request.python.bare()
@@ -356,9 +377,9 @@ impl<'a> FromSource<'a> {
         };
         let stack = self.stack.iter().cloned().chain([open.source.shown()]).collect();
         let inner = FromSource { stack, ..FromSource::new(wanted, platform, self.world) };
-        let opened = resolve_and_open_with(wanted, platform, &inner, self.world);
+        let chosen = choose_all_with(wanted, platform, &inner, self.world);
         inner.end();
-        opened
+        chosen
     }
 
     /// Lays out the tree of a build. If the tree was laid out before, returns that one.

@@ -19,10 +19,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::ahead::{Ahead, fetch_and_open, while_compressing};
+use self::ahead::{Ahead, compress_ahead, fetch_and_open};
 use self::bases::{OfBase, to_lock};
 use self::from_source::{Attempt, FromSource, failure as build_failure};
-use self::next_level::next_level;
+use self::next_level::{Begun, Trimmed, begin};
 use self::rebuild::{rebuild as build_again, source_files};
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::event::{Event, Listener};
@@ -79,25 +79,34 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     }
     let key = again::key(request);
     let earlier = key.filter(|_| again::has_plain_inputs(request));
-    if let Some((image, receipt)) = earlier.and_then(|key| again::kept(&key, request, &world.store)) {
+    if let Some((image, receipt)) = earlier.and_then(|key| again::kept(&key, request, world)) {
         return write(&image, &Tree::default(), receipt, request, world);
     }
     say("resolving and fetching");
     let request = &*with_own_python(request, world)?;
-    if let Some((image, receipt)) = key.and_then(|key| again::kept(&key, request, &world.store)) {
+    if let Some((image, receipt)) = key.and_then(|key| again::kept(&key, request, world)) {
         return write(&image, &Tree::default(), receipt, request, world);
     }
-    let opened = request
-        .platforms
-        .as_ref()
-        .try_map(|platform| resolve_and_open(request.to_resolve(*platform), *platform, world))?;
+    let chosen =
+        request.platforms.as_ref().try_map(|platform| choose_all(request.to_resolve(*platform), *platform, world))?;
+    let locks: Vec<&PlatformLock> = chosen.iter().map(|chosen| &chosen.lock).collect();
+    let of_chosen = again::key_of_chosen(&locks, request);
+    if let Some((image, receipt)) = of_chosen.and_then(|key| again::kept(&key, request, world)) {
+        return write(&image, &Tree::default(), receipt, request, world);
+    }
+    let opened = chosen.try_map(|chosen| chosen.open(world))?;
     say("assembling and proving");
+    world.messages.take();
     let shares = opened.try_map(|opened| share(opened, request, world))?;
     let image = seal(&shares, &request.to_seal())?;
+    let messages = world.messages.take();
     keep_explanations(&image, &shares, request, world)?;
     let receipt = receipt::of(&image, &shares, request);
-    if let Some(key) = key {
-        again::keep(&key, &image, &receipt, &world.store)?;
+    let locks: Vec<&PlatformLock> = shares.iter().map(|share| &share.made.lock).collect();
+    // The files of an application may have changed during the build.
+    let of_chosen = of_chosen.filter(|key| again::key_of_chosen(&locks, request) == Some(*key));
+    for key in key.into_iter().chain(of_chosen) {
+        again::keep(&key, &image, &receipt, &messages, &world.store)?;
     }
     write(&image, &shares.first().made.tree, receipt, request, world)
 }
@@ -190,38 +199,60 @@ pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &W
     resolved
 }
 
-/// Chooses the wheels of a platform, fetches and opens them, chooses the packages, and fetches and opens these. The
-/// packages that do not depend on the wheels are fetched and opened in parallel with the wheels.
-pub(crate) fn resolve_and_open(
-    request: ResolveRequest<'_>,
-    platform: Platform,
-    world: &World,
-) -> Result<Opened, BuildError> {
-    if let Some(lock) = request.lock {
-        return open_locked(locked::of_platform(lock, request, platform, world)?, world);
-    }
-    let sources = FromSource::new(request, platform, world);
-    let opened = sources.early(|| resolve_and_open_with(request, platform, &sources, world));
-    sources.end();
-    opened
+/// The lock of one platform, and those of its parcels that are already open.
+pub(crate) struct Chosen {
+    lock: PlatformLock,
+    /// All wheels, and some packages. `None` if nothing is open.
+    open: Option<(Vec<Part>, Ahead)>,
 }
 
-/// Works like [`resolve_and_open`]. In addition, `sources` build the wheels that no index has.
-fn resolve_and_open_with(
+impl Chosen {
+    /// Fetches and opens all other parcels.
+    fn open(self, world: &World) -> Result<Opened, BuildError> {
+        let Self { lock, open } = self;
+        let Some((wheels, ahead)) = open else { return open_locked(lock, world) };
+        let debs: Vec<Parcel<'_>> = lock.debs.iter().map(Parcel::Deb).collect();
+        let mut parts = ahead.open_rest(&debs, world)?;
+        parts.extend(wheels);
+        Ok(Opened { lock, parts })
+    }
+}
+
+/// Chooses the wheels and the packages of a platform. The wheels are fetched and opened, because the packages depend on
+/// their files. The packages that do not depend on the wheels are fetched and opened in parallel, unless they are in
+/// the store.
+fn choose_all(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Chosen, BuildError> {
+    if let Some(lock) = request.lock {
+        return Ok(Chosen { lock: locked::of_platform(lock, request, platform, world)?, open: None });
+    }
+    let sources = FromSource::new(request, platform, world);
+    let chosen = sources.early(|| choose_all_with(request, platform, &sources, world));
+    sources.end();
+    chosen
+}
+
+/// Works like [`choose_all`]. In addition, `sources` build the wheels that no index has.
+fn choose_all_with(
     request: ResolveRequest<'_>,
     platform: Platform,
     sources: &FromSource<'_>,
     world: &World,
-) -> Result<Opened, BuildError> {
+) -> Result<Chosen, BuildError> {
     let choice = choose(request, platform, sources, world)?;
     let base = choice.base.clone();
     let base: Vec<Parcel<'_>> = base.iter().map(Parcel::Deb).collect();
     let (ahead, resolved) = Ahead::open(&base, world, || choose_packages(choice, world));
     let Resolved { lock, wheels } = resolved?;
-    let debs: Vec<Parcel<'_>> = lock.debs.iter().map(Parcel::Deb).collect();
-    let mut parts = ahead.open_rest(&debs, world)?;
-    parts.extend(wheels);
-    Ok(Opened { lock, parts })
+    Ok(Chosen { lock, open: Some((wheels, ahead)) })
+}
+
+/// Chooses, fetches and opens the wheels and the packages of a platform.
+pub(crate) fn resolve_and_open(
+    request: ResolveRequest<'_>,
+    platform: Platform,
+    world: &World,
+) -> Result<Opened, BuildError> {
+    choose_all(request, platform, world)?.open(world)
 }
 
 /// Fetches and opens all parcels of a lock.
@@ -255,13 +286,14 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
     let mut put_back = Vec::new();
     let mut whole = whole(opened, request, world)?;
     for round in 0.. {
-        let made = make(whole, request, &trim, &mut stage, world)?;
+        let making = Making { options: &trim, computes_gain: true };
+        let (made, gain) = make(whole, request, &making, &mut stage, world)?;
         let (proof, (layers, next_level)) = rayon::join(
             || prove(&made, &mut stage, &request.to_prove(), round < ROUNDS, world),
             || {
                 let wanted = request.to_pack(made.lock.platform);
                 let layers = pack(&made.tree, &made.lock.requested(), wanted, &world.store);
-                (layers, next_level(&made, request, &world.store))
+                (layers, gain.finish(&made, request, &world.store))
             },
         );
         match proof? {
@@ -324,14 +356,23 @@ fn slim(
     Ok(trimmed(made, Some(&trace))?)
 }
 
-/// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
+/// How [`make`] makes the contents of an image.
+struct Making<'a> {
+    options: &'a TrimRequest,
+    /// Whether the gain of the next level of trim is computed.
+    computes_gain: bool,
+}
+
+/// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`. While Python compiles, the
+/// files for the layers are compressed, and the gain of the next level is computed.
 fn make(
     mut made: Made,
     request: &Request,
-    options: &TrimRequest,
+    making: &Making<'_>,
     stage: &mut Stage,
     world: &World,
-) -> Result<Made, BuildError> {
+) -> Result<(Made, Begun), BuildError> {
+    let Making { options, computes_gain } = *making;
     let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, options, stage, world)?;
     let Made { lock, assembly, launch, .. } = made;
     // Messages are shown only in the first round, because a second round has the same messages.
@@ -350,12 +391,19 @@ fn make(
         }
     };
     let bench = Workbench { workshop: workshop.as_ref(), stage };
-    let tree = while_compressing(&slim, &lock.requested(), request.to_pack(lock.platform), &world.store, || {
-        compile(slim.clone(), &assembly, &compiled, bench, world)
-    })??;
+    let trimmed = Trimmed { lock: &lock, assembly: &assembly, launch: &launch, tree: &slim };
+    let (tree, (compressed, gain)) = rayon::join(
+        || compile(slim.clone(), &assembly, &compiled, bench, world),
+        || {
+            let compressed = compress_ahead(trimmed, request, &world.store);
+            (compressed, if computes_gain { begin(trimmed, request, &world.store) } else { Ok(Begun::Nothing) })
+        },
+    );
+    let tree = tree?;
+    compressed?;
     let warning = zone_warning(&launch, &tree).filter(|_| is_first_round);
     warning.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
-    Ok(Made { lock, assembly, launch, tree, reached })
+    Ok((Made { lock, assembly, launch, tree, reached }, gain?))
 }
 
 /// Returns a tree with a bare Python of the same release for this machine. This Python compiles the bytecode for
@@ -420,14 +468,14 @@ pub(crate) fn trace(
 /// builds.
 fn make_as_proved(whole: Made, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
     let mut trim = request.trim.clone();
-    let mut made = make(whole, request, &trim, stage, world)?;
+    let (mut made, _) = make(whole, request, &Making { options: &trim, computes_gain: false }, stage, world)?;
     for _ in 0..ROUNDS {
         let known = known_lacks(&made, world);
         if known.is_empty() {
             break;
         }
         trim.put_back.extend(known.into_iter().map(|lack| lack.path));
-        made = make(made, request, &trim, stage, world)?;
+        (made, _) = make(made, request, &Making { options: &trim, computes_gain: false }, stage, world)?;
     }
     Ok(made)
 }

@@ -90,12 +90,15 @@ impl Rebuilding<'_> {
         let machine = self.sources.machine(build.tree.platform).map_err(failed)?;
         let mut tree = build.tree.clone();
         self.all(&mut tree.wheels)?;
-        let opened = open_locked(tree, self.world)?;
-        match self
-            .sources
-            .step(open, &Attempt { plan: &plan, machine: &machine, goal: Goal::Wheel }, &opened)
-            .map_err(failed)?
-        {
+        let attempt = Attempt { plan: &plan, machine: &machine, goal: Goal::Wheel };
+        let step = match self.sources.known(open, &attempt, &tree).map_err(failed)? {
+            Some(step) => step,
+            None => {
+                let opened = open_locked(tree, self.world)?;
+                self.sources.step(open, &attempt, &opened).map_err(failed)?
+            }
+        };
+        match step {
             Step::Wheel(built) => Ok(built),
             Step::Requires(requires) => Err(self.changed(Changed::Requires { name: &wheel.name, new: &requires })),
             Step::Compilers(groups) => Err(self.changed(Changed::Compilers { name: &wheel.name, groups: &groups })),

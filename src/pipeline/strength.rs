@@ -16,7 +16,8 @@ pub(crate) fn strength(
 ) -> Result<(), BuildError> {
     let request = &*with_own_python(request, world)?;
     let mut stage = world.stages.stage();
-    let made = make(first(request, world)?, request, &request.trim, &mut stage, world)?;
+    let making = Making { options: &request.trim, computes_gain: false };
+    let (made, _) = make(first(request, world)?, request, &making, &mut stage, world)?;
     let report = |deletion| print(serde_json::to_string(&deletion).unwrap_or_default());
     Ok(measure(&made, &request.to_prove(), deletions, world, report)?)
 }

@@ -59,3 +59,36 @@ pub fn elf_for(machine: u16, soname: Option<&str>, needed: &[&str]) -> Vec<u8> {
     bytes.extend_from_slice(&strings);
     bytes
 }
+/// Builds a program that never ends, for the processor of this machine. It needs no libraries. `None` if this function
+/// does not support the processor.
+pub fn endless() -> Option<Vec<u8>> {
+    const HEADER_BYTES: u64 = 64 + 56;
+    const START: u64 = 0x40_0000;
+    let (machine, code): (u16, &[u8]) = match std::env::consts::ARCH {
+        // pause(2) in a loop: `mov eax, 34; syscall; jmp -9`.
+        "x86_64" => (X86_64, b"\xb8\x22\0\0\0\x0f\x05\xeb\xf7"),
+        // `b .`
+        "aarch64" => (183, b"\0\0\0\x14"),
+        _ => return None,
+    };
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(16, 0);
+    bytes.extend(2_u16.to_le_bytes()); // ET_EXEC
+    bytes.extend(machine.to_le_bytes());
+    bytes.extend(1_u32.to_le_bytes());
+    for word in [START + HEADER_BYTES, 64, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(0_u32.to_le_bytes());
+    for half in [64_u16, 56, 1, 64, 0, 0] {
+        bytes.extend(half.to_le_bytes());
+    }
+    // The only segment is PT_LOAD for the whole file, which can be read and executed.
+    bytes.extend([1_u32, 5].into_iter().flat_map(u32::to_le_bytes));
+    let size = HEADER_BYTES + code.len() as u64;
+    for word in [0, START, START, size, size, 0x1000] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(code);
+    Some(bytes)
+}

@@ -1,7 +1,9 @@
 //! Runs lath as its users do, with a PyPI and a Debian archive on loopback.
 
+mod again;
 mod applications;
 mod build;
+mod builds;
 mod compare;
 mod configuration;
 mod copy;

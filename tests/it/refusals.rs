@@ -5,7 +5,7 @@ mod circle;
 mod debs;
 mod dependencies;
 mod disk;
-mod sources;
+pub(crate) mod sources;
 mod typed;
 mod wheels;
 

@@ -14,11 +14,16 @@ pub(crate) fn archive() -> DebianArchive {
 
 /// Returns such an archive for another release and its Python.
 pub(crate) fn archive_of(suite: &str, python: &str) -> DebianArchive {
+    archive_with(suite, python, b"not really python")
+}
+
+/// Does the same with the bytes of the program `python`.
+pub(crate) fn archive_with(suite: &str, python: &str, program: &[u8]) -> DebianArchive {
     let mut archive = DebianArchive::new(suite);
     for (architecture, triplet) in [("amd64", "x86_64-linux-gnu"), ("arm64", "aarch64-linux-gnu")] {
         let interpreter = DebBuilder::new(&format!("python{python}-minimal"), &format!("{python}.5-2"), architecture)
             .depends("libc6 (>= 2.38)")
-            .file(&format!("usr/bin/python{python}"), 0o755, "not really python")
+            .file(&format!("usr/bin/python{python}"), 0o755, program)
             .file(&format!("usr/share/doc/python{python}-minimal/copyright"), 0o644, "PSF")
             .file(&format!("usr/share/doc/python{python}-minimal/changelog.gz"), 0o644, "long");
         let libc = DebBuilder::new("libc6", "2.41-12", architecture);

@@ -156,6 +156,21 @@ fn base_with_python(registry: &DockerRegistry, home: &Path) -> String {
     name
 }
 
+/// Builds a project, and a distribution without wheels, with the Python of the base image `source`.
+fn build_sources_on_base(source: &str, trusted: &[&str]) {
+    let project = tempfile::tempdir().unwrap();
+    write_project(project.path());
+    for style in ["lean", "recipe"] {
+        let tag = format!("lath-test-sources-on-base-{style}");
+        let check = "serve word | grep -q \"helped six .'word'\"";
+        let words = ["dockerfile", ".", "docopt==0.6.2", "--base", source, "--style", style, "--check", check];
+        let words = [&words[..], &["--build", "--engine", "docker", "-t", &tag], trusted].concat();
+        succeeded(lath::command(project.path(), &words).env_remove("LATH_BASE").output().unwrap());
+        succeeded(docker(&["run", "--rm", "--entrypoint", "python3", &tag, "-c", "import docopt"]));
+        succeeded(docker(&["rmi", &tag]));
+    }
+}
+
 fn a_dockerfile_on_a_base_image_builds_the_same() {
     let (home, registry) = (tempfile::tempdir().unwrap(), DockerRegistry::open());
     let own_builder = builder();
@@ -165,6 +180,7 @@ fn a_dockerfile_on_a_base_image_builds_the_same() {
     let words = ["dockerfile", "httpie", "--base", &source, "--style", "lean", "--build", "--engine", "docker"];
     let certificates = lath::variable("SSL_CERT_FILE").unwrap_or_default();
     let trusted: &[&str] = if certificates.is_empty() { &[] } else { &["--ca", &certificates] };
+    build_sources_on_base(&source, trusted);
     let command = |words: &[&str]| lath::command(home.path(), words).env_remove("LATH_BASE").output().unwrap();
     succeeded(command(&[&words[..], trusted, &["-t", tags[0]]].concat()));
     // The image is not trimmed, because the level `standard` removes symbols from extension modules.

@@ -11,6 +11,7 @@ mod sonames;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
+use std::sync::{Mutex, PoisonError};
 
 use flate2::read::MultiGzDecoder;
 use rayon::prelude::*;
@@ -43,6 +44,19 @@ const MAX_CONTENTS_BYTES: u64 = 8 << 30;
 /// Access to archives, with the keys to trust.
 pub(crate) struct Archive {
     keyring: Option<Keyring>,
+    /// The snapshots of this process, each with its pockets. An image and the builds of its sources have the same
+    /// state of an archive.
+    snapshots: Mutex<Vec<(SnapshotKey, Snapshot)>>,
+}
+
+/// Everything that a snapshot depends on, except the time.
+#[derive(Debug, PartialEq, Eq)]
+struct SnapshotKey {
+    distribution: Distribution,
+    main_suite: String,
+    architecture: Architecture,
+    /// The URLs of the Release files.
+    urls: Vec<String>,
 }
 
 #[derive(Debug, Error)]
@@ -104,7 +118,7 @@ impl Hints for ArchiveError {
 }
 
 /// An InRelease file from the last fetch.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct KeptRelease {
     etag: Option<String>,
     text: String,
@@ -214,13 +228,35 @@ impl Snapshot {
 
 impl Archive {
     pub(crate) fn new(keyring: Option<Keyring>) -> Self {
-        Self { keyring }
+        Self { keyring, snapshots: Mutex::default() }
     }
 
-    /// Fetches and verifies the Release files of all pockets of `base`.
+    /// Returns the state of all pockets of `base`. Their Release files are fetched and verified only once.
     pub(crate) fn snapshot(
         &self,
         base: &ReleaseRequest,
+        architecture: Architecture,
+        access: Access<'_>,
+    ) -> Result<Snapshot, ArchiveError> {
+        let pockets = mirrors::pockets(base, architecture, access.http.credentials())?;
+        let urls = pockets.iter().map(Pocket::url).collect();
+        let (distribution, main_suite) = (base.distribution, base.suite.clone());
+        let key = SnapshotKey { distribution, main_suite, architecture, urls };
+        // A second caller waits for the first one.
+        let mut known = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, snapshot)) = known.iter().find(|(other, _)| *other == key) {
+            return Ok(snapshot.clone());
+        }
+        let snapshot = self.fetched(base, &pockets, architecture, access)?;
+        known.push((key, snapshot.clone()));
+        Ok(snapshot)
+    }
+
+    /// Fetches and verifies the Release files of `pockets`.
+    fn fetched(
+        &self,
+        base: &ReleaseRequest,
+        pockets: &[Pocket],
         architecture: Architecture,
         access: Access<'_>,
     ) -> Result<Snapshot, ArchiveError> {
@@ -234,12 +270,11 @@ impl Archive {
                 &own
             }
         };
-        let pockets = mirrors::pockets(base, architecture, http.credentials())?;
         // If lath is offline, an expired file in the store is accepted. It was valid when it was fetched, and a newer
         // one cannot be fetched.
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut snapshot = Snapshot::new(architecture);
-        for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {
+        for (pocket, fetched) in pockets.iter().zip(in_releases(pockets, base.distribution, http, store)?) {
             let trusted = |kept: &KeptRelease| {
                 let trusted = trusted(kept, keyring, &pocket.place(), store)?;
                 judge(base.distribution, pocket, &trusted.release, not_after)?;
@@ -512,7 +547,10 @@ fn in_releases(
         releases.push(match (answer, kept) {
             (Ok(Conditional::Changed { bytes, etag }), before) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                Fetched { release: KeptRelease { etag, text }, is_new: true, before }
+                let release = KeptRelease { etag, text };
+                // Some servers send no entity tags, so they always send the whole file.
+                let is_new = before.as_ref() != Some(&release);
+                Fetched { release, is_new, before: before.filter(|_| is_new) }
             }
             (Ok(Conditional::Unchanged) | Err(HttpError::Offline { .. }), Some(release)) => {
                 Fetched { release, is_new: false, before: None }

@@ -13,12 +13,12 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, ClientBuilder};
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls_platform_verifier::Verifier;
 use tokio::sync::OnceCell;
 
 use crate::outside::http::body::Bodies;
 #[cfg(test)]
 use crate::outside::http::body::Bounds;
+use crate::outside::http::certificates::Certificates;
 
 /// The addresses of a host. They are set after the host was looked up.
 type Known = Arc<OnceCell<Vec<SocketAddr>>>;
@@ -32,8 +32,8 @@ pub(crate) struct Clients {
     names: Names,
     /// The limits for the bodies that the clients read.
     pub(crate) bodies: Bodies,
-    /// The TLS configuration. It is created with the first client and then reused, because the system's certificates
-    /// are hundreds of files.
+    /// The TLS configuration. It is created with the first client and then reused, so that all clients share the
+    /// system's certificates.
     tls: Arc<Mutex<Option<ClientConfig>>>,
 }
 
@@ -96,7 +96,7 @@ impl Clients {
         }
         let provider =
             CryptoProvider::get_default().map_or_else(|| Arc::new(aws_lc_rs::default_provider()), Arc::clone);
-        let verifier = Verifier::new(Arc::clone(&provider))?;
+        let verifier = Certificates::new(Arc::clone(&provider));
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             // In rustls, the method to set a verifier is called dangerous. The method is safe here, because the

@@ -5,6 +5,7 @@
 //! `SSL_CERT_FILE` if that is set. lath also uses the proxies in the usual environment variables.
 
 mod body;
+mod certificates;
 mod clients;
 mod download;
 mod retries;
@@ -48,8 +49,7 @@ pub(crate) struct HttpSettings {
 }
 
 pub(crate) struct Http {
-    /// The client is created with the first request and not earlier, because creating it reads the system's
-    /// certificates.
+    /// The client is created with the first request.
     client: OnceLock<Client>,
     runtime: Runtime,
     settings: HttpSettings,

@@ -109,7 +109,7 @@ impl Registry {
         registries::is_loopback(name) || self.settings.registries.insecure.iter().any(|insecure| insecure == name)
     }
 
-    /// Returns the client. It is created only once, because creating it reads the system's certificates.
+    /// Returns the client. It is created only once, so that requests share connections.
     fn client(&self, is_insecure: bool) -> Result<&Client, RegistryError> {
         let cell = if is_insecure { &self.unverified } else { &self.verified };
         if let Some(client) = cell.get() {

@@ -1,20 +1,19 @@
 //! Directories in memory for trees that are used once and removed. Creating and removing some thousands of files is
 //! many times faster there than on a disk.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fs_err as fs;
 use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
-use super::write::write;
 use crate::model::digest::Digest;
 use crate::model::tree::{Kind, Node, Tree};
-use crate::outside::store::{Store, StoreError, private_dir};
+use crate::outside::store::{Store, private_dir};
 use crate::outside::unfinished::Unfinished;
 
 /// The directory of POSIX shared memory on Linux (shm_overview(7)), which is nearly always a tmpfs.
@@ -33,13 +32,13 @@ const BYTES_PER_FILE: u64 = 4096;
 /// The prefix of the names of these directories.
 const PREFIX: &str = "lath-";
 
-/// A directory in memory for one process. The directory contains each content once per mode, and trees of links to
-/// these contents. The directory is removed together with the last tree.
+/// A directory in memory for one process. The trees in it have each content once per mode: the first file that has it,
+/// and hard links to that file. The directory is removed together with the last tree.
 #[derive(Debug)]
 pub(super) struct Memory {
     folder: TempDir,
-    /// The contents in the directory, and whether each is executable.
-    contents: Mutex<BTreeSet<(Digest, bool)>>,
+    /// A file of a tree for each content, by its digest and whether it is executable.
+    places: Mutex<BTreeMap<(Digest, bool), PathBuf>>,
     /// An empty file, which is used at the path of a mounted file.
     placeholder: PathBuf,
     /// Whether large contents are mounted.
@@ -70,7 +69,7 @@ impl Memory {
             folder.path().metadata().is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
         let placeholder = folder.path().join("placeholder");
         fs::write(&placeholder, "").ok()?;
-        is_there.then_some(Self { folder, contents: Mutex::default(), placeholder, mounts, unfinished, lock })
+        is_there.then_some(Self { folder, places: Mutex::default(), placeholder, mounts, unfinished, lock })
     }
 
     /// Returns whether `tree` can be laid out here.
@@ -88,21 +87,35 @@ impl Memory {
         TempDir::new_in(self.folder.path())
     }
 
-    /// Returns the path of a file that has the content of `node`. In the tree, the file of `node` becomes a hard link
-    /// to this file.
-    pub(super) fn contents_path(&self, store: &Store, node: &Node, digest: &Digest) -> Result<PathBuf, StoreError> {
+    /// Returns the path of a file that has the content of `node`, if there is one. The file of `node` can become a hard
+    /// link to it.
+    pub(super) fn place_of(&self, node: &Node, digest: &Digest) -> Option<PathBuf> {
         if self.is_mounted(node) {
-            return Ok(self.placeholder.clone());
+            return Some(self.placeholder.clone());
         }
-        let executable = node.is_executable();
-        let path = self.folder.path().join(format!("{digest}{}", if executable { "-x" } else { "" }));
-        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
-        if !contents.contains(&(*digest, executable)) {
-            let mut reader = store.reader(digest)?;
-            write(&mut reader, &path, executable).map_err(|source| StoreError::Write { path: path.clone(), source })?;
-            contents.insert((*digest, executable));
+        self.places().get(&(*digest, node.is_executable())).cloned()
+    }
+
+    /// Adds a file that was created for `node`.
+    pub(super) fn add(&self, node: &Node, digest: &Digest, path: PathBuf) {
+        self.places().insert((*digest, node.is_executable()), path);
+    }
+
+    /// Forgets the file `path`, because it is removed. Another content may have this path then.
+    pub(super) fn forget(&self, node: &Node, digest: &Digest, path: &Path) {
+        let (mut places, key) = (self.places(), (*digest, node.is_executable()));
+        if places.get(&key).is_some_and(|place| place == path) {
+            places.remove(&key);
         }
-        Ok(path)
+    }
+
+    /// Forgets all files in the directory `root`, because it is removed.
+    pub(super) fn forget_all(&self, root: &Path) {
+        self.places().retain(|_, place| !place.starts_with(root));
+    }
+
+    fn places(&self) -> MutexGuard<'_, BTreeMap<(Digest, bool), PathBuf>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,6 +215,7 @@ fn sweep_in(memory: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

@@ -17,7 +17,6 @@ use self::memory::Memory;
 pub(crate) use self::memory::sweep;
 use self::write::{Files, lay_out};
 pub(crate) use self::write::{check_out, copy_out};
-use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Node, Tree};
 use crate::outside::store::Store;
@@ -160,6 +159,14 @@ impl Location {
     }
 }
 
+impl Drop for Location {
+    fn drop(&mut self) {
+        if let Some(memory) = &self.memory {
+            memory.forget_all(&self.root);
+        }
+    }
+}
+
 impl Stage {
     /// Lays out `tree`. If possible, this changes the directory of the previous tree. The paths of large files only get
     /// empty placeholders, and the large files must be mounted there.
@@ -228,11 +235,8 @@ impl Stage {
     }
 
     fn change(&self, location: &Location, before: &Tree, tree: &Tree) -> Result<(), StageError> {
-        let contents = |node: &Node, digest: &Digest| match &location.memory {
-            None => self.common.store.contents_path(digest, node.is_executable()),
-            Some(memory) => memory.contents_path(&self.common.store, node, digest),
-        };
-        lay_out(&self.common.store, before, tree, &location.root, Files::Links(&contents))
+        let files = location.memory.as_ref().map_or(Files::Links, |memory| Files::Memory(memory));
+        lay_out(&self.common.store, before, tree, &location.root, files)
     }
 }
 

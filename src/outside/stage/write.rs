@@ -1,23 +1,30 @@
 //! Lays out a tree on a file system, either completely or as a change of another tree.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fs_err as fs;
 use fs_err::os::unix::fs as unix;
+use rayon::prelude::*;
 
 use super::error::StageError;
+use super::memory::Memory;
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
 use crate::outside::store::{Store, StoreError};
 
+/// The least number of files that one thread creates or removes.
+const FILES_AT_ONCE: usize = 64;
+
 /// How the files of a tree are created.
 #[derive(Clone, Copy)]
 pub(super) enum Files<'a> {
-    /// As hard links to the files that the function returns.
-    Links(&'a dyn Fn(&Node, &Digest) -> Result<PathBuf, StoreError>),
+    /// As hard links to contents in the store.
+    Links,
+    /// In memory. A content that another tree in memory has is a hard link.
+    Memory(&'a Memory),
     /// As copies. If this process may change owners, the copies get the owners of the tree.
     Own,
 }
@@ -25,8 +32,7 @@ pub(super) enum Files<'a> {
 /// Lays out `tree` in the empty directory `root`. Files are hard links to contents in the store. So the directory must
 /// be mounted read-only when a program runs in it.
 pub(crate) fn check_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
-    let contents = |node: &Node, digest: &Digest| store.contents_path(digest, node.is_executable());
-    lay_out(store, &Tree::default(), tree, root, Files::Links(&contents))
+    lay_out(store, &Tree::default(), tree, root, Files::Links)
 }
 
 /// Lays out `tree` like [`check_out`], but with copies of the files, for programs that may write to them. If lath runs
@@ -47,43 +53,90 @@ pub(super) fn lay_out(
         let old = before.nodes.get(path);
         old.is_some_and(|old| old.kind == node.kind && (old.mode == node.mode || node.kind == Kind::Directory))
     };
-    for (path, old) in before.nodes.iter().rev() {
-        if tree.nodes.get(path).is_none_or(|node| !stays(path, node)) {
-            let here = path.under(root);
-            let removed = if old.kind == Kind::Directory { fs::remove_dir(&here) } else { fs::remove_file(&here) };
-            removed.map_err(|source| StageError::CheckOut { path: path.clone(), source })?;
-        }
-    }
-    let links = tree.hard_links();
-    let may_give_away = matches!(files, Files::Own) && rustix::process::geteuid().is_root();
+    let goes = |path: &ImagePath| tree.nodes.get(path).is_none_or(|node| !stays(path, node));
+    remove(before.nodes.iter().filter(|(path, _)| goes(path)).collect(), root, files)?;
+    let mut new_files: Vec<(&ImagePath, &Node, &Digest)> = Vec::new();
     for (path, node) in tree.nodes.iter().filter(|(path, node)| !stays(path, node)) {
-        let here = path.under(root);
         let failed = |source| StageError::CheckOut { path: path.clone(), source };
         match &node.kind {
             Kind::Directory if *path == ImagePath::root() => {}
-            Kind::Directory => fs::create_dir(&here).map_err(failed)?,
-            Kind::Link { target } => unix::symlink(target, &here).map_err(failed)?,
-            Kind::File { .. } if matches!(files, Files::Own) && links.contains_key(path) => {
-                fs::hard_link(links[path].under(root), &here).map_err(failed)?;
-            }
-            Kind::File { digest, .. } => {
-                let executable = node.is_executable();
-                let contents = match files {
-                    Files::Links(contents) => Some(contents(node, digest)?),
-                    Files::Own => None,
-                };
-                if contents.is_none_or(|contents| fs::hard_link(contents, &here).is_err()) {
-                    write(&mut store.reader(digest)?, &here, executable).map_err(failed)?;
-                }
-            }
-        }
-        if may_give_away && node.owner != 0 {
-            // In a user namespace, root cannot change an owner to an ID outside of the namespace. So an error is
-            // ignored.
-            let _ = unix::lchown(&here, Some(node.owner), Some(node.owner));
+            Kind::Directory => fs::create_dir(path.under(root)).map_err(failed)?,
+            Kind::Link { target } => unix::symlink(target, path.under(root)).map_err(failed)?,
+            Kind::File { digest, .. } => new_files.push((path, node, digest)),
         }
     }
+    if matches!(files, Files::Own) {
+        copy_files(store, tree, &new_files, root)?;
+    } else {
+        // Several threads create files in different directories at the same time.
+        let create = |(path, node, digest): &(&ImagePath, &Node, &Digest)| {
+            let contents = match files {
+                Files::Links => Some(store.contents_path(digest, node.is_executable())?),
+                Files::Memory(memory) => memory.place_of(node, digest),
+                Files::Own => None,
+            };
+            let here = path.under(root);
+            if contents.is_some_and(|contents| fs::hard_link(contents, &here).is_ok()) {
+                return Ok::<(), StageError>(());
+            }
+            write(store, digest, &here, node)?
+                .map_err(|source| StageError::CheckOut { path: (*path).clone(), source })?;
+            if let Files::Memory(memory) = files {
+                memory.add(node, digest, here);
+            }
+            Ok(())
+        };
+        new_files.par_iter().with_min_len(FILES_AT_ONCE).try_for_each(create)?;
+    }
+    give_away(&stays, tree, root, files);
     set_modes(before, tree, root, files)
+}
+
+/// Removes these paths. First the files, in several threads, and then the directories, from the deepest one upwards.
+fn remove(paths: Vec<(&ImagePath, &Node)>, root: &Path, files: Files<'_>) -> Result<(), StageError> {
+    let (directories, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(_, old)| old.kind == Kind::Directory);
+    let failed = |path: &ImagePath, source| StageError::CheckOut { path: path.clone(), source };
+    others.par_iter().with_min_len(FILES_AT_ONCE).try_for_each(|(path, old)| {
+        let here = path.under(root);
+        if let (Files::Memory(memory), Some(digest)) = (files, old.digest()) {
+            memory.forget(old, digest, &here);
+        }
+        fs::remove_file(&here).map_err(|source| failed(path, source))
+    })?;
+    directories
+        .iter()
+        .rev()
+        .try_for_each(|(path, _)| fs::remove_dir(path.under(root)).map_err(|source| failed(path, source)))
+}
+
+/// Copies files. Files that are hard links of one another in the image are so here, too.
+fn copy_files(
+    store: &Store,
+    tree: &Tree,
+    new_files: &[(&ImagePath, &Node, &Digest)],
+    root: &Path,
+) -> Result<(), StageError> {
+    let links = tree.hard_links();
+    for &(path, node, digest) in new_files {
+        let here = path.under(root);
+        let copied = match links.get(path) {
+            Some(first) => fs::hard_link(first.under(root), &here),
+            None => write(store, digest, &here, node)?,
+        };
+        copied.map_err(|source| StageError::CheckOut { path: path.clone(), source })?;
+    }
+    Ok(())
+}
+
+/// Gives the new paths of a copy the owners of the tree, if this process may do so.
+fn give_away(stays: &dyn Fn(&ImagePath, &Node) -> bool, tree: &Tree, root: &Path, files: Files<'_>) {
+    if !matches!(files, Files::Own) || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for (path, node) in tree.nodes.iter().filter(|(path, node)| node.owner != 0 && !stays(path, node)) {
+        // In a user namespace, root cannot change an owner to an ID outside of the namespace. So an error is ignored.
+        let _ = unix::lchown(path.under(root), Some(node.owner), Some(node.owner));
+    }
 }
 
 /// Sets the modes that differ from those in `before`. This is done last and from the deepest path upwards, because a
@@ -112,12 +165,18 @@ fn sets_mode(node: &Node, files: Files<'_>) -> bool {
     }
 }
 
-/// Writes the file `path` with mode 0644, or 0755 if it is executable.
-pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    io::copy(&mut io::BufReader::with_capacity(128 << 10, contents), &mut file)?;
-    let mode = if executable { 0o755 } else { 0o644 };
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
+/// Writes the file `path` with mode 0644, or 0755 if it is executable. A large content is not held in memory.
+fn write(store: &Store, digest: &Digest, path: &Path, node: &Node) -> Result<io::Result<()>, StoreError> {
+    /// A larger content is read in parts.
+    const SMALL_BYTES: u64 = 1 << 20;
+    let mode = if node.is_executable() { 0o755 } else { 0o644 };
+    let set_mode = |file: fs::File| file.set_permissions(std::fs::Permissions::from_mode(mode));
+    if node.size_bytes() <= SMALL_BYTES {
+        let bytes = store.read(digest)?;
+        return Ok(fs::File::create(path).and_then(|mut file| file.write_all(&bytes).and_then(|()| set_mode(file))));
+    }
+    let mut contents = io::BufReader::with_capacity(128 << 10, store.reader(digest)?);
+    Ok(fs::File::create(path).and_then(|mut file| io::copy(&mut contents, &mut file).and_then(|_| set_mode(file))))
 }
 
 #[cfg(test)]

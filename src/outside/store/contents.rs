@@ -117,12 +117,11 @@ impl Store {
     }
 
     fn read_packed(&self, place: Place) -> Result<Vec<u8>, StoreError> {
-        let path = self.path_in("packs", &place.pack);
-        let failed = |source| StoreError::Read { path: path.clone(), source };
+        let failed = |source| StoreError::Read { path: self.path_in("packs", &place.pack), source };
         let length = usize::try_from(place.size_bytes).map_err(|error| failed(io::Error::other(error)))?;
         let mut bytes = vec![0; length];
-        let file = fs::File::open(&path).map_err(failed)?;
-        file.file().read_exact_at(&mut bytes, place.offset).map_err(failed)?;
+        let file = self.open_pack_file(&place.pack).map_err(failed)?;
+        file.read_exact_at(&mut bytes, place.offset).map_err(failed)?;
         Ok(bytes)
     }
 

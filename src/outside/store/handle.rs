@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -29,6 +29,8 @@ pub(crate) struct Store {
 pub(super) struct Shared {
     pub(super) folder: TempDir,
     pub(super) places: RwLock<Places>,
+    /// The packs whose files are open.
+    pub(super) open_packs: Mutex<BTreeMap<Digest, Arc<std::fs::File>>>,
     #[expect(dead_code, reason = "while this lives, a signal handler removes the folder")]
     unfinished: Unfinished,
     #[expect(dead_code, reason = "the lock lives as long as the file")]
@@ -82,7 +84,8 @@ impl Store {
         }
         let folder = private_dir("", &root.join("tmp")).map_err(failed)?;
         let unfinished = Unfinished::new(folder.path());
-        let shared = Shared { folder, places: RwLock::default(), unfinished, lock };
+        let (places, open_packs) = (RwLock::default(), Mutex::default());
+        let shared = Shared { folder, places, open_packs, unfinished, lock };
         let store = Self { root, shared: Arc::new(shared) };
         let version = store.root.join("version");
         if !version.exists() {

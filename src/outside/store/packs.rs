@@ -3,9 +3,11 @@
 //! everything else in unpacking.
 
 use std::collections::BTreeSet;
-use std::io::{BufWriter, Read, Write};
-use std::sync::PoisonError;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::sync::{Arc, PoisonError};
 
+use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -60,6 +62,26 @@ impl Store {
             offset += size_bytes;
         }
         true
+    }
+}
+
+/// The most files of packs that stay open.
+const MAX_OPEN: usize = 16;
+
+impl Store {
+    /// Returns the open file of a pack. It stays open for some time, because a tree has thousands of contents from a
+    /// few packs.
+    pub(super) fn open_pack_file(&self, pack: &Digest) -> io::Result<Arc<File>> {
+        let mut open = self.shared.open_packs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.get(pack) {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(fs::File::open(self.path_in("packs", pack))?.into_parts().0);
+        if open.len() >= MAX_OPEN {
+            open.clear();
+        }
+        open.insert(*pack, Arc::clone(&file));
+        Ok(file)
     }
 }
 
@@ -130,6 +152,19 @@ mod tests {
                 assert_eq!(read, bytes);
             }
         }
+    }
+
+    #[test]
+    fn the_files_of_packs_stay_open_but_not_too_many() {
+        let (_home, store) = store();
+        let packs: Vec<Packed> = (0..=MAX_OPEN as u32).map(|one| parcel(&store, &[&one.to_le_bytes()]).0).collect();
+        let key = |number: usize| packs[number].key();
+        let first = store.open_pack_file(&key(0)).unwrap();
+        assert!(Arc::ptr_eq(&first, &store.open_pack_file(&key(0)).unwrap()), "it was opened twice");
+        for number in 1..=MAX_OPEN {
+            store.open_pack_file(&key(number)).unwrap();
+        }
+        assert_eq!(store.shared.open_packs.lock().unwrap().len(), 1);
     }
 
     #[test]

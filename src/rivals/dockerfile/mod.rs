@@ -80,9 +80,9 @@ pub(crate) enum DockerfileError {
     #[error("cannot give `{source_path}` a mode in a Dockerfile of this builder: it needs BuildKit, Podman or Buildah")]
     Mode { source_path: String },
     #[error(
-        "cannot write `{name}` into a Dockerfile on this base: it is built from source, and the base has a Python of its own; build the image with `lath build --base`"
+        "cannot write `{name}` into a Dockerfile on this base: its build needs Debian packages, and the base is no Debian or Ubuntu; build the image with `lath build --base`"
     )]
-    Built { name: String },
+    BuildPackages { name: String },
     #[error(
         "cannot write a Dockerfile on `{base}`: it has no `/bin/sh`, so that no instruction of a Dockerfile can run in it"
     )]

@@ -3,7 +3,7 @@
 
 use super::contents::{lean_packages, pins};
 use super::text::{Text, exec_form, folded, listed, pair, shell_word};
-use super::{DockerfileError, Page, lean, uv};
+use super::{DockerfileError, Page, lean, sources, uv};
 use crate::model::base_image::Interpreter;
 use crate::model::image_path::ImagePath;
 use crate::model::image_source::ImageSource;
@@ -122,14 +122,25 @@ fn install(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), D
             text.run(&page.secret_mounts(), &apt);
         }
     }
+    let for_builds: Vec<String> = sources::packages(page.ingredients).into_iter().collect();
+    if !for_builds.is_empty() {
+        text.why("The packages that the builds of distributions without a wheel need.");
+        let apt = page.apt(" --no-install-recommends", &for_builds, page.certificates());
+        text.run(&page.secret_mounts(), &apt);
+    }
     match page.wanted.style {
         Style::Uv => uv::install(page, text),
         Style::Lean => lean::install(page, text),
+        Style::Recipe | Style::Fat if !page.has_fetched() => {}
         Style::Recipe | Style::Fat => {
             text.why("Every distribution that the base lacks, at the version that lath resolved.");
             let options = [&page.target()[..], &["--no-cache-dir", "--ignore-installed", "--no-deps"]].concat();
             text.run(&page.secret_mounts(), &[listed(&page.pip_install(&options), &pins(page.ingredients, false))]);
         }
+    }
+    if sources::has_own(page.ingredients) {
+        sources::build(page, text)?;
+        sources::install(page, text);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::text::{Text, exec_form, listed, shell_word};
-use super::{DockerfileError, OwnPython, PYTHON, Page, indexes};
+use super::{DockerfileError, OwnPython, Page, indexes};
 use crate::model::digest::Digest;
 use crate::model::lock::{LockedBuild, LockedWheel, WheelSource};
 use crate::model::secret_text::SecretText;
@@ -44,9 +44,6 @@ pub(super) fn packages(ingredients: &Ingredients) -> BTreeSet<String> {
 pub(super) fn refuse_hopeless(page: &Page<'_>) -> Result<(), DockerfileError> {
     refuse_line_breaks(page)?;
     for wheel in wheels(page.ingredients).filter(|wheel| is_own(wheel)) {
-        if OwnPython::of(page).is_some() {
-            return Err(DockerfileError::Built { name: wheel.name.clone() });
-        }
         if local_path(wheel).is_some_and(|path| page.in_context(&path).is_err()) {
             let (name, file_name) = (wheel.name.clone(), wheel.file_name.clone());
             return Err(match &wheel.built {
@@ -55,8 +52,13 @@ pub(super) fn refuse_hopeless(page: &Page<'_>) -> Result<(), DockerfileError> {
             });
         }
     }
+    let has_release = OwnPython::of(page).is_none_or(|own| own.base.release().is_some());
     for (wheel, build) in builds(page.ingredients) {
         let name = wheel.name.clone();
+        let is_git = matches!(build.from.place, BuiltPlace::Git { .. });
+        if !has_release && (is_git || !build.packages.is_empty()) {
+            return Err(DockerfileError::BuildPackages { name });
+        }
         if let BuiltPlace::Git { url, .. } = &build.from.place
             && !(url.starts_with("https:") || url.starts_with("http:"))
         {
@@ -253,7 +255,8 @@ fn pip_wheel(page: &Page<'_>, options: &[&str]) -> String {
     words.extend(indexes::for_pip(&page.ingredients.indexes));
     listed(
         &format!(
-            "{trusted}PIP_CONSTRAINT={TOOLS} {PYTHON} -m pip wheel --no-cache-dir --no-deps --use-pep517 --wheel-dir {WHEELS}"
+            "{trusted}PIP_CONSTRAINT={TOOLS} {} -m pip wheel --no-cache-dir --no-deps --use-pep517 --wheel-dir {WHEELS}",
+            page.program()
         ),
         &words,
     )
@@ -267,22 +270,24 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
         text.run(&[], &[command]);
         return;
     }
-    let mut options = vec!["--user", "--no-cache-dir", "--ignore-installed", "--no-index", "--no-deps"];
+    let mut options = page.target();
+    options.extend(["--no-cache-dir", "--ignore-installed", "--no-index", "--no-deps"]);
     if page.has_hashes() && !page.has_bytecode() {
         options.push("--no-compile");
     }
     if page.is_externally_managed() {
         options.push("--break-system-packages");
     }
-    text.run(&[], &[format!("{PYTHON} -m pip install {} {WHEELS}/*.whl", options.join(" "))]);
+    text.run(&[], &[format!("{} -m pip install {} {WHEELS}/*.whl", page.program(), options.join(" "))]);
 }
 
 /// Returns the command of uv that installs the wheels of [`WHEELS`].
 fn uv_install(page: &Page<'_>) -> String {
     let broken = if page.is_externally_managed() { " --break-system-packages" } else { "" };
     format!(
-        "uv pip install --prefix {0} --python {PYTHON}{broken} --no-cache --no-index --no-deps {WHEELS}/*.whl \\\n    && rm -f {0}/.lock",
-        page.wanted.user_base
+        "uv pip install --prefix {0} --python {1}{broken} --no-cache --no-index --no-deps {WHEELS}/*.whl \\\n    && rm -f {0}/.lock",
+        page.wanted.user_base,
+        page.program()
     )
 }
 

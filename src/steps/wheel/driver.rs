@@ -27,7 +27,7 @@ const BUILD: &str = "/build";
 const ARCHIVE: &str = "/run/lath-source";
 const CRATES: &str = "/run/lath-crates";
 
-/// The longest time of a build.
+/// The longest time of a build, if the user sets no other limit.
 const LIMIT_SECS: u64 = 30 * 60;
 /// The number of bytes at the end of the log that are read.
 const LOG_BYTES: u64 = 64 << 10;
@@ -86,6 +86,8 @@ pub(super) struct Run<'a> {
     pub(super) archive: PathBuf,
     /// A folder with the crates, if there are any.
     pub(super) crates: Option<PathBuf>,
+    /// The time limit that the user set.
+    pub(super) limit_secs: Option<u64>,
 }
 
 /// The folders of a run on this machine.
@@ -115,6 +117,7 @@ pub(super) fn drive(
     desk: &Desk,
     world: &World,
 ) -> Result<Report, Reason> {
+    let limit_secs = run.limit_secs.unwrap_or(LIMIT_SECS);
     let text = serde_json::to_vec(instructions).map_err(Reason::Document)?;
     fs::write(desk.work.join("job.json"), text).map_err(Reason::Work)?;
     let target = ImagePath::parse(BUILD).map_err(|error| Reason::Work(io::Error::other(error)))?;
@@ -127,12 +130,12 @@ pub(super) fn drive(
         files: run.shown.files,
         documents: vec![(run.archive, ARCHIVE.to_owned())],
         volumes: vec![Volume { source: desk.build.clone(), target, is_read_only: false }],
-        timeout_secs: LIMIT_SECS,
+        timeout_secs: limit_secs,
         emulation: run.emulation,
         ..Job::default()
     };
     let outcome = world.sandbox.run(run.shown.root, &job)?;
-    report(&outcome, &desk.work)
+    report(&outcome, &desk.work, limit_secs)
 }
 
 /// The environment of a build. It is the same on every machine.
@@ -161,12 +164,11 @@ fn environment(user_base: &UserBase) -> BTreeMap<String, String> {
     own.into_iter().chain(fixed).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn report(outcome: &Outcome, work: &Path) -> Result<Report, Reason> {
-    let log = log(outcome, work);
+fn report(outcome: &Outcome, work: &Path, limit_secs: u64) -> Result<Report, Reason> {
+    let log = super::advice::last_lines(&log(outcome, work));
     if outcome.is_timeout {
-        return Err(Reason::Timeout { minutes: LIMIT_SECS / 60, log: super::advice::last_lines(&log) });
+        return Err(Reason::Timeout { limit_secs, log });
     }
-    let log = super::advice::last_lines(&log);
     if outcome.exit_code != 0 {
         return Err(Reason::Backend { exit_code: outcome.exit_code, log, hints: Vec::new() });
     }
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn a_report_counts_only_if_the_driver_ended_well() {
         let work = tempfile::tempdir().unwrap();
-        let told = |outcome: &Outcome| match report(outcome, work.path()) {
+        let told = |outcome: &Outcome| match report(outcome, work.path(), 90) {
             Ok(Report::Wheel(name)) => format!("wheel {name}"),
             Ok(other) => format!("{other:?}"),
             Err(reason) => reason.to_string(),
@@ -214,7 +216,7 @@ mod tests {
         assert!(failed.starts_with("its build backend fails with exit code 137:\nxxx"), "{failed}");
         assert!(failed.ends_with("\nthe end\nKilled"), "{failed}");
         let hung = told(&ended(137, true));
-        assert!(hung.starts_with("its build backend does not finish in 30 minutes; its last lines are:\n"), "{hung}");
+        assert!(hung.starts_with("its build backend does not finish in 90 s; its last lines are:\n"), "{hung}");
         fs::write(work.path().join("result.json"), r#"{"another": 1}"#).unwrap();
         assert!(told(&ended(0, false)).starts_with("its build backend gives no result"));
     }
@@ -224,6 +226,6 @@ mod tests {
         let work = tempfile::tempdir().unwrap();
         fs::write(work.path().join("secret"), r#"{"metadata": "secret"}"#).unwrap();
         fs_err::os::unix::fs::symlink(work.path().join("secret"), work.path().join("result.json")).unwrap();
-        assert!(matches!(report(&ended(0, false), work.path()), Err(Reason::NoResult { .. })));
+        assert!(matches!(report(&ended(0, false), work.path(), 90), Err(Reason::NoResult { .. })));
     }
 }

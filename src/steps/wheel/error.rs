@@ -64,8 +64,8 @@ pub(crate) enum Reason {
     Restless { rounds: usize, requires: Vec<String> },
     #[error("its build backend fails with exit code {exit_code}:\n{log}")]
     Backend { exit_code: i32, log: String, hints: Vec<Hint> },
-    #[error("its build backend does not finish in {minutes} minutes; its last lines are:\n{log}")]
-    Timeout { minutes: u64, log: String },
+    #[error("its build backend does not finish in {limit_secs} s; its last lines are:\n{log}")]
+    Timeout { limit_secs: u64, log: String },
     #[error("{0}")]
     Problem(String),
     #[error("its build backend gives no result:\n{log}")]
@@ -120,6 +120,7 @@ impl Hints for Reason {
             Self::Backend { hints, .. } => return hints.clone(),
             Self::NoCargoLock | Self::ForeignCrate { .. } => BuildHint::OtherSource,
             Self::NotAllowed => BuildHint::Allow,
+            Self::Timeout { .. } => BuildHint::MoreTime,
             Self::LargeFolder { .. } => BuildHint::IgnoreFiles,
             Self::Foreign { .. } => return vec![Hint::Machine(MachineHint::InstallEmulator)],
             _ => return Vec::new(),

@@ -283,6 +283,7 @@ fn run(
         emulation: site.emulation,
         archive: world.store.parcel_path(&order.open.archive),
         crates: crates.map(|crates| lay_out(crates, folder, world)).transpose()?,
+        limit_secs: order.builds.limit_secs,
     };
     drive(run, &instructions, &desk, world)
 }

@@ -13,7 +13,7 @@ fn archive_for_builds() -> DebianArchive {
 }
 
 /// Returns a source distribution `name` 1.0, whose build requires `requires`.
-fn sdist(name: &str, requires: &str) -> Vec<u8> {
+pub(crate) fn sdist(name: &str, requires: &str) -> Vec<u8> {
     let pyproject = format!("[build-system]\nrequires = ['{requires}']\nbuild-backend = 'backend'\n");
     let files =
         [("PKG-INFO", format!("Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n")), ("pyproject.toml", pyproject)];
