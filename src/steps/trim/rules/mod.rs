@@ -89,7 +89,7 @@ const BY_NEED: &[Rule] = &[
 ];
 
 /// These rules write the removals into the image, so that its programs can report them.
-const EXPLAINED: &[Rule] = &[tombstones::tombstones];
+const EXPLAINED: &[Rule] = &[tombstones::tombstones, tombstones::data];
 
 /// These rules adapt the image to the removals.
 const AFTERWARDS: &[Rule] = &[empty_directories::empty_directories, loader_cache::loader_cache, ldconfig::ldconfig];
