@@ -21,8 +21,8 @@ const NAMES: &str = include_str!("removed_data.py");
 const LINES: &str = "REMOVED = \"\"\"\n";
 /// The names of the file that makes the paths. The second one is that of Python 3.10.
 const FILES: [&str; 2] = ["resources/_common.py", "_common.py"];
-/// The added lines use these parts of the file.
-const USED: [&str; 2] = ["\nimport pathlib\n", "\ndef from_package("];
+/// The added lines use what these lines of the file define.
+const USED: [&str; 2] = ["import pathlib", "def from_package("];
 /// The maximum size of all names. A longer list would cost more than the sentence is worth.
 const MOST_BYTES: usize = 128 << 10;
 
@@ -49,7 +49,8 @@ fn place(scene: &Scene<'_>) -> Result<Option<(ImagePath, String)>, StoreError> {
     let Some((path, node)) = found.filter(|(path, _)| !scene.is_held(path)) else { return Ok(None) };
     let Some(digest) = node.digest().filter(|_| matches!(node.origin, Origin::Deb { .. })) else { return Ok(None) };
     let text = String::from_utf8_lossy(&scene.store().read(digest)?).into_owned();
-    Ok(USED.iter().all(|used| text.contains(used)).then_some((path, text)))
+    let has_line = |begin: &&str| text.lines().any(|line| line.starts_with(*begin));
+    Ok(USED.iter().all(has_line).then_some((path, text)))
 }
 
 /// Returns one line per removed data file: its path, the rule, and the option that keeps it. If nothing of a folder is
