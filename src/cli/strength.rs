@@ -17,6 +17,9 @@ pub(super) struct Strength {
     /// How many files to delete [default: 200]
     #[arg(long, value_name = "N", help_heading = "The files")]
     deletions: Option<usize>,
+    /// How many files to leave out, because an earlier run deleted them [default: 0]
+    #[arg(long, value_name = "N", help_heading = "The files")]
+    skip: Option<usize>,
     /// Another number gives other files [default: 1]
     #[arg(long, value_name = "N", help_heading = "The files")]
     seed: Option<u64>,
@@ -33,7 +36,8 @@ impl Command for Strength {
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let request = call.request(&call.settings)?;
         let world = call.open()?;
-        let deletions = Deletions { count: self.deletions.unwrap_or(200), seed: self.seed.unwrap_or(1) };
+        let (count, skip) = (self.deletions.unwrap_or(200), self.skip.unwrap_or(0));
+        let deletions = Deletions { count, skip, seed: self.seed.unwrap_or(1) };
         let print = |line: String| {
             // If the reader has closed the pipe, the measurement ends.
             let _ = call.screen.print(line);

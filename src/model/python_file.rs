@@ -30,6 +30,10 @@ pub(crate) struct PythonFile {
     /// dot are included only if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) texts: BTreeSet<String>,
+    /// Texts that may be the paths of data files, such as `data/words.txt`. A text that may also be the name of a module,
+    /// such as `words.txt`, is only in `texts`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) files: BTreeSet<String>,
     /// Texts without a dot that may be names of programs. The set is empty if the file runs no programs, or if the file
     /// finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]

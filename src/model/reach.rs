@@ -3,6 +3,7 @@
 //! contains it.
 
 mod conditional;
+mod data;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::conditional::Conditional;
 use self::conditional::{Conditions, is_within};
+use self::data::DataFiles;
 use crate::model::binary_texts::{BinaryTexts, NameSearch};
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
@@ -41,6 +43,7 @@ pub(crate) struct ModuleMap<'a> {
     by_origin: BTreeMap<&'a Origin, Vec<String>>,
     /// The modules by the name of their file, such as `tool.py`.
     by_file_name: BTreeMap<&'a str, Vec<String>>,
+    data: DataFiles<'a>,
 }
 
 impl<'a> ModuleMap<'a> {
@@ -48,6 +51,7 @@ impl<'a> ModuleMap<'a> {
     pub(crate) fn new(tree: &'a Tree, roots: &[String]) -> Self {
         let mut map = Self::default();
         for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
+            map.data.add(path, node);
             let Some((name, is_package)) = inside(path, roots).and_then(module_name) else { continue };
             map.add(name, ModulePath { path, origin: &node.origin, is_package });
         }
@@ -182,6 +186,8 @@ pub(crate) struct Reached {
     pub(crate) more: BTreeMap<String, BTreeSet<Cause>>,
     /// The modules that have more causes than these fields contain.
     pub(crate) cut: BTreeSet<String>,
+    /// The data files that texts in reached modules name, each with these modules.
+    pub(crate) data: BTreeMap<ImagePath, BTreeSet<String>>,
     /// Distributions with modules that run Python code from elsewhere. The value is a reached module of the
     /// distribution that runs such code.
     pub(crate) runs_code: BTreeMap<Origin, String>,
@@ -377,6 +383,9 @@ impl Walk<'_> {
         }
         if is_stdlib {
             return;
+        }
+        for data in facts.texts.iter().chain(&facts.files).filter_map(|text| self.map.data.named(text, file.path)) {
+            self.reached.data.entry(data.clone()).or_default().insert(by());
         }
         if facts.runs_code {
             self.reached.runs_code.entry(file.origin.clone()).or_insert_with(|| name.to_owned());
@@ -583,6 +592,22 @@ mod tests {
         given.start.groups.insert("other.group".to_owned(), set(&["z.tool"]));
         given.start.roots.insert("c".to_owned());
         assert_eq!(given.names("a"), ["a", "a.own", "a.tool", "b", "c", "d", "plugin"]);
+    }
+
+    #[test]
+    fn data_is_reached_if_a_reached_module_names_it() {
+        let naming = |texts: &[&str], files: &[&str]| PythonFile {
+            texts: set(texts),
+            files: set(files),
+            ..PythonFile::default()
+        };
+        let given = Given::default()
+            .file("a/__init__.py", naming(&["one.txt"], &["data/two.txt"]))
+            .file("a/other.py", naming(&["three.txt"], &[]))
+            .files(&["a/one.txt", "a/two.txt", "a/three.txt", "a/data/two.txt"]);
+        let data = given.reached("a").data;
+        let data: Vec<String> = data.iter().map(|(path, by)| format!("{path} {by:?}")).collect();
+        assert_eq!(data, ["/site/a/data/two.txt {\"a\"}", "/site/a/one.txt {\"a\"}"]);
     }
 
     #[test]

@@ -119,8 +119,8 @@ pub(crate) enum Kept {
     NamedBy { origin: Origin },
     /// It is a library that the ELF file `path` needs.
     NeededBy { path: ImagePath },
-    /// It contains the names of removed modules. If a program imports one of these modules, the error reports that lath
-    /// removed the module.
+    /// It contains the names of removed modules or data files. If a program uses one of them, the error reports that lath
+    /// removed it.
     RemovedNames,
     /// It is the bytecode of a module that is imported at start-up.
     StartUpBytecode,
@@ -170,7 +170,7 @@ impl fmt::Display for Kept {
             Self::EveryImage => f.write_str("in every image"),
             Self::NamedBy { origin } => write!(f, "named in files of {origin}"),
             Self::NeededBy { path } => write!(f, "needed by {path}"),
-            Self::RemovedNames => f.write_str("names the removed modules in errors"),
+            Self::RemovedNames => f.write_str("names the removed modules or data in errors"),
             Self::StartUpBytecode => f.write_str("bytecode of a module that start-up imports"),
             Self::ApplicationBytecode => f.write_str("bytecode of a module that the application imports"),
             Self::AllBytecode => f.write_str("`--bytecode all`"),

@@ -129,6 +129,8 @@ pub(crate) enum ItemKind {
     ExtensionModules,
     /// Shared libraries that are not extension modules.
     SharedLibraries,
+    /// Data and metadata of distributions that modules of the image name or read.
+    DataFiles,
 }
 
 /// Checks that passed.
@@ -219,6 +221,7 @@ mod tests {
                 Passed::Items { kind: ItemKind::InnerModules, count: 9 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
                 Passed::Items { kind: ItemKind::SharedLibraries, count: 7 },
+                Passed::Items { kind: ItemKind::DataFiles, count: 5 },
             ],
             drove: vec![Passed::Command { command: text("tool --help") }],
             not_run: vec![
@@ -248,7 +251,8 @@ mod tests {
                 r#"{"id":"items","kind":"modules","count":3},"#,
                 r#"{"id":"items","kind":"inner-modules","count":9},"#,
                 r#"{"id":"items","kind":"extension-modules","count":2},"#,
-                r#"{"id":"items","kind":"shared-libraries","count":7}],"#,
+                r#"{"id":"items","kind":"shared-libraries","count":7},"#,
+                r#"{"id":"items","kind":"data-files","count":5}],"#,
                 r#""drove":[{"id":"command","command":"tool --help"}],"#,
                 r#""not_run":[{"id":"unwanted"},"#,
                 r#"{"id":"foreign","platform":{"architecture":"arm64"},"reason":"no emulator"},"#,

@@ -8,6 +8,8 @@ use crate::model::image_path::ImagePath;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deletions {
     pub(crate) count: usize,
+    /// How many files to leave out, because an earlier run deleted them.
+    pub(crate) skip: usize,
     /// The seed of the random choice.
     pub(crate) seed: u64,
 }
@@ -35,7 +37,7 @@ pub(crate) enum FileKind {
 pub(crate) enum Notice {
     /// A check detected it, although the check does not name the file.
     ByOthers,
-    /// No check detected it, except the import of the module itself.
+    /// No check detected it, except the import or the read of the file itself.
     ByItself,
     No,
 }
@@ -45,8 +47,8 @@ pub(crate) enum Notice {
 pub(crate) struct Deletion {
     pub(crate) path: ImagePath,
     pub(crate) kind: FileKind,
-    /// Whether the programs of the image need the file. It may be a module that they can import, one of the programs,
-    /// or a library that one of them needs.
+    /// Whether a program of the image can reach the file. It may be a module that the program can import, the program
+    /// itself, a library that it needs, or data that one of its modules names.
     pub(crate) is_reached: bool,
     pub(crate) notice: Notice,
     /// The check that detected it.

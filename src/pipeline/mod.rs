@@ -470,7 +470,7 @@ fn make_as_proved(whole: Made, request: &Request, stage: &mut Stage, world: &Wor
     let mut trim = request.trim.clone();
     let (mut made, _) = make(whole, request, &Making { options: &trim, computes_gain: false }, stage, world)?;
     for _ in 0..ROUNDS {
-        let known = known_lacks(&made, world);
+        let known = known_lacks(&made, &world.store);
         if known.is_empty() {
             break;
         }

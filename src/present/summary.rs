@@ -217,6 +217,7 @@ fn passed(passed: &Passed) -> String {
         Passed::Items { kind: ItemKind::InnerModules, count } => format!("the import of {count} more modules"),
         Passed::Items { kind: ItemKind::ExtensionModules, count } => format!("{count} extension modules"),
         Passed::Items { kind: ItemKind::SharedLibraries, count } => format!("{count} shared libraries"),
+        Passed::Items { kind: ItemKind::DataFiles, count } => counted(*count, "data file"),
     }
 }
 
@@ -361,6 +362,7 @@ mod tests {
                 Passed::Items { kind: ItemKind::Modules, count: 3 },
                 Passed::Items { kind: ItemKind::InnerModules, count: 9 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
+                Passed::Items { kind: ItemKind::DataFiles, count: 4 },
                 Passed::Help { program: text("tool"), subcommands: 1 },
                 Passed::Help { program: text("flat"), subcommands: 0 },
             ],
@@ -384,7 +386,7 @@ mod tests {
         let mut words = String::new();
         proof(&mut words, &summary);
         insta::assert_snapshot!(words, @"
-    proved: tool --version, 1 console scripts' imports, the import of 3 modules, the import of 9 more modules, 2 extension modules, the help of tool and its 1 subcommand, flat --help
+    proved: tool --version, 1 console scripts' imports, the import of 3 modules, the import of 9 more modules, 2 extension modules, 4 data files, the help of tool and its 1 subcommand, flat --help
     proved, but also recorded for `trace`: other --help
     not proved: the checks (`--no-verify`)
     not proved: the checks: this machine does not run linux/arm64: no emulator

@@ -1,6 +1,6 @@
 //! Images that are trimmed according to records. Nothing is run here.
 
-use testkit::{PyPi, WheelBuilder, oci};
+use testkit::{DebBuilder, PyPi, WheelBuilder, oci};
 
 use crate::world::{World, archive, stdout};
 
@@ -38,6 +38,24 @@ fn records_are_joined_and_decide_what_stays() {
     assert_eq!(built(&world, "--trace two.trace --trace one.trace", "turned"), both);
     assert_eq!(built(&world, "--trace both.trace", "same"), both);
     assert_ne!(one.0, both.0);
+}
+
+#[test]
+fn the_image_names_data_that_no_run_used_and_importlib_resources_reads_the_names() {
+    let paths = "import pathlib\n\n\ndef from_package(package):\n    pass\n";
+    let stdlib = DebBuilder::new("libpython3.13-stdlib", "2", "all");
+    let stdlib = stdlib.file("usr/lib/python3.13/importlib/resources/_common.py", 0o644, paths);
+    let main = "import importlib.resources._common\ndef main(): pass\n";
+    let tool = WheelBuilder::new("tool", "1.0").file("tool/__init__.py", main).script("tool", "tool:main");
+    let tool = tool.file("tool/words/a.txt", "a").file("tool/words/b.txt", "b").file("tool/c.txt", "c");
+    let world = World::new(archive().deb(&stdlib.build()), PyPi::new().built(&tool));
+    fs_err::write(world.path("one.trace"), format!("lath trace 1\nopen {SITE}/words/a.txt\n")).unwrap();
+    stdout(world.build("tool -t t --trim trace --trace one.trace -o oci:one"));
+    let image = oci::check(&world.path("one")).unwrap();
+    let text = |name: &str| image.platforms[0].text(&format!("usr/lib/python3.13/importlib/{name}")).unwrap();
+    let line = format!("\n{SITE}/c.txt untraced-data --keep {SITE}/c.txt\n");
+    assert!(text("_lath.py").contains(&line) && !text("_lath.py").contains("words"), "{}", text("_lath.py"));
+    assert!(text("resources/_common.py").starts_with(paths) && text("resources/_common.py").contains("_lath"));
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         every_subcommand_is_run_with_another_user_and_a_module_that_data_lacks_is_found,
         at_reach_every_check_runs_as_another_user_without_variables_of_the_host,
         the_proof_needs_no_module_that_reach_removes,
+        data_that_a_module_names_is_put_back_if_a_rule_removed_it,
         a_script_that_hangs_exits_or_fails_hides_no_other, a_program_that_is_missing_is_named_with_what_brings_it,
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
         a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
@@ -34,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials_of![&[Registries, Namespaces, Minutes]; bytecode_of_a_changed_program_is_what_a_fresh_cache_makes,
             bytecode_of_the_standard_library_is_compiled_once_for_all_images,
             an_import_of_a_removed_module_names_the_rule_and_the_option_in_every_python,
+            a_read_of_removed_data_names_the_rule_and_the_option_in_every_python,
         ],
     );
     trials.extend(trials_of![&[Registries, Namespaces, Minutes, Emulator]; an_image_of_two_platforms_is_the_same_with_and_without_an_emulator]);
@@ -533,6 +535,86 @@ fn an_import_of_a_removed_module_names_the_rule_and_the_option_in_every_python()
         let output = command.args(["--", "python3", "-c", IMPORTS_OF_REMOVED]).output().unwrap();
         assert_eq!(lath::succeeded(output), expected, "{release}");
     }
+}
+
+/// Reads removed data in all possible ways, and prints the errors.
+const READS_OF_REMOVED: &str = r#"
+import importlib.resources, pathlib
+root = importlib.resources.files("tool")
+plain = pathlib.Path(str(root))
+def show(name, run):
+    try:
+        print(name, run())
+    except FileNotFoundError as error:
+        first, _, second = str(error).removesuffix(f": {error.filename!r}").partition(". ")
+        print(name, error.errno, error.filename.removeprefix(f"{root}/"), first, "|", second)
+for name in ("gone.pyi", "tests/a.txt", "never.txt"):
+    path = root.joinpath(name)
+    show("text", path.read_text)
+    show("bytes", path.read_bytes)
+    show("open", path.open)
+    print(path.is_file(), path.exists())
+print((root / "there.txt").read_text(), sorted(path.name for path in root.glob("*.txt")))
+print(root == plain, hash(root) == hash(plain), repr(root) == repr(plain), root.__reduce__()[0] is type(plain))
+"#;
+
+fn a_read_of_removed_data_names_the_rule_and_the_option_in_every_python() {
+    let wheel = WheelBuilder::new("tool", "1.0")
+        .file("tool/__init__.py", "import importlib.resources, pathlib\ndef main():\n    print('tool 1.0')\n")
+        .file("tool/there.txt", "data")
+        .file("tool/gone.pyi", "x: int\n")
+        .file("tool/tests/test_a.py", "import tool\n")
+        .file("tool/tests/a.txt", "a\n")
+        .script("tool", "tool:main");
+    let own = Own::new(&[wheel]);
+    for (release, python) in [
+        ("jammy", "python3.10"),
+        ("bookworm", "python3.11"),
+        ("noble", "python3.12"),
+        ("trixie", "python3.13"),
+        ("resolute", "python3.14"),
+    ] {
+        let reads = |name: &str, rule: Option<(&str, &str)>| {
+            let reason = rule.map(|(rule, kept)| {
+                format!(
+                    "lath removed it from this image by the rule {rule}: \
+                     build the image with `--keep /opt/app/lib/{python}/site-packages/tool/{kept}` to keep it"
+                )
+            });
+            let error = format!("2 {name} [Errno 2] No such file or directory | {}", reason.unwrap_or_default());
+            format!("text {error}\nbytes {error}\nopen {error}\nFalse False\n")
+        };
+        let expected = [
+            reads("gone.pyi", Some(("type-stubs", "gone.pyi"))),
+            reads("tests/a.txt", Some(("test-suites", "tests/**"))),
+            reads("never.txt", None),
+            "data ['there.txt']\nTrue True True True\n".to_owned(),
+        ];
+        let mut command = own.command(&["run", "tool", "--trim", "reach", "--release", release]);
+        let output = command.args(["--", "python3", "-c", READS_OF_REMOVED]).output().unwrap();
+        assert_eq!(lath::succeeded(output), expected.concat(), "{release}");
+    }
+}
+
+fn data_that_a_module_names_is_put_back_if_a_rule_removed_it() {
+    let source = "import os\nHERE = os.path.dirname(__file__)\ndef main():\n    print('tool 1.0')\n\
+        def job():\n    return open(os.path.join(HERE, 'templates', 'api.pyi')).read()\n";
+    let own = Own::new(&[tool(source)
+        .file("tool/templates/api.pyi", "x: int\n")
+        .file("tool/other.pyi", "y: int\n")
+        .file("tool/words.txt", "")]);
+    let said = own.summary(&["build", "tool", "--trim", "reach"]);
+    let site = "opt/app/lib/python3.13/site-packages";
+    let put_back = format!(
+        "put back: `/{site}/tool/templates/api.pyi` (type stubs), because `read /{site}/tool/templates/api.pyi` needs it"
+    );
+    // The others are the metadata of the tool, because `importlib.metadata` is in the image.
+    assert!(said.contains(&put_back) && said.contains("3 data files"), "{said}");
+    let files = &oci::check(&own.home().join("tool.tar")).unwrap().platforms[0].files;
+    let has = |name: &str| files.contains_key(&format!("{site}/tool/{name}"));
+    assert_eq!([has("templates/api.pyi"), has("other.pyi"), has("words.txt")], [true, false, true]);
+    let said = own.summary(&["build", "tool", "--trim", "standard"]);
+    assert!(!said.contains("data file"), "{said}");
 }
 
 fn run_passes_input_and_exit_codes_on() {

@@ -6,6 +6,7 @@
 //! Sources: the Python language reference, sections "Import statement" and "Encoding declarations" (PEP 263).
 
 mod dynamic;
+mod files;
 mod text;
 mod uses;
 
@@ -14,10 +15,11 @@ use std::collections::BTreeSet;
 
 use memchr::memmem;
 use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_keyword, walk_stmt};
-use ruff_python_ast::{self as ast, CmpOp, ExceptHandler, Expr, Number, Stmt, UnaryOp};
+use ruff_python_ast::{self as ast, CmpOp, ExceptHandler, Expr, Number, Operator, Stmt, UnaryOp};
 use ruff_python_parser::parse_module;
 
 use self::dynamic::{Call, after_module_option, meaning, name_in};
+use self::files::{joined_path, path_in};
 use self::text::{decode, nesting};
 use self::uses::Uses;
 use crate::model::python_file::{Import, ImportedName, PythonFile, When};
@@ -247,6 +249,7 @@ impl Collector {
         let later = |import| Import { when: When::Later, ..import };
         self.file.imports.extend(file.imports.into_iter().map(later));
         self.file.texts.extend(file.texts);
+        self.file.files.extend(file.files);
         self.file.programs.extend(file.programs);
         self.file.uses.extend(file.uses);
     }
@@ -266,7 +269,14 @@ impl Collector {
             Some((name, false)) => {
                 self.words.insert(name.to_owned());
             }
-            None => {}
+            None => self.add_path(text),
+        }
+    }
+
+    /// Adds a text that may be the path of a data file.
+    fn add_path(&mut self, text: &str) {
+        if let Some(path) = path_in(text).filter(|_| !self.is_skipped) {
+            self.file.files.insert(path.to_owned());
         }
     }
 }
@@ -337,6 +347,11 @@ impl<'a> Visitor<'a> for Collector {
             Expr::Call(call) => {
                 self.add_run(&call.func);
                 self.add_call(call);
+                self.add_path(&joined_path(expr).unwrap_or_default());
+                walk_expr(self, expr);
+            }
+            Expr::BinOp(operation) if operation.op == Operator::Div => {
+                self.add_path(&joined_path(expr).unwrap_or_default());
                 walk_expr(self, expr);
             }
             _ => walk_expr(self, expr),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::data_files;
 use super::help::{self, HELP_SECS, Help};
 use super::imports;
 use super::modules::promised;
@@ -325,8 +326,8 @@ fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
     Some(FIRST + digits.unwrap_or_default())
 }
 
-/// Returns the imports of all reached modules, and the loads of all shared libraries. `driver` is Python with its
-/// program.
+/// Returns the imports of all reached modules, the loads of all shared libraries, and the reads of data files. `driver`
+/// is Python with its program.
 fn inner_loads(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>, user: Option<u32>) -> Vec<Task> {
     if request.level < TrimLevel::Reach {
         return Vec::new();
@@ -343,7 +344,14 @@ fn inner_loads(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>,
         is_shared: true,
     };
     let libraries = shared_libraries(&made.tree);
-    modules.chunks(SHARED).chain(libraries.chunks(SHARED)).map(|items| Task::Batch(batch(items))).collect()
+    let data: Vec<Item> = data_files::named(made, request).iter().map(read_of).collect();
+    let lists = [modules, libraries, data];
+    lists.iter().flat_map(|items| items.chunks(SHARED)).map(|items| Task::Batch(batch(items))).collect()
+}
+
+/// Returns the item that reads a file. A path without the sign before it would be loaded as a library.
+fn read_of(path: &ImagePath) -> Item {
+    Item { kind: ItemKind::DataFiles, name: format!("read {path}"), argument: format!("<{path}") }
 }
 
 /// Returns the shared libraries of the tree that are not extension modules.

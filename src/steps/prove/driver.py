@@ -1,5 +1,6 @@
 # Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name
-# may be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`.
+# may be a module that nothing has imported yet). Loads libraries by path, and reads a file if there is `<` before its path.
+# Reports each item at once, as `NUMBER ERROR`.
 # An error lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly.
 # The output of the items is discarded, and a thread that they leave running does not delay the end. If the first argument is
 # `+SECONDS`, each item may use this much processor time, and six times as much time in total, because a busy machine is
@@ -70,6 +71,9 @@ for number, item in enumerate(items):
     try:
         if item.startswith("/"):
             load(item)
+        elif item.startswith("<"):
+            with open(item[1:], "rb") as file:
+                file.read(1)
         elif limit and item.endswith(".__main__"):
             read(item)
         else:

@@ -28,7 +28,7 @@ fn is_loaded(name: &str) -> bool {
 }
 
 /// Returns the modules that trim removed, such as the texts of Python's help.
-fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
+pub(super) fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
     let folders = request.user_base.search_path(request.python);
     made.tree.removed.keys().filter_map(|path| module_of(path, &folders)).collect()
 }

@@ -9,10 +9,12 @@ mod checkout;
 mod checks;
 mod clock;
 mod compare;
+mod data_files;
 mod engine_files;
 mod evidence;
 mod help;
 mod imports;
+mod known;
 mod libraries;
 mod machine;
 mod missing;
@@ -32,6 +34,7 @@ use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
 use self::compare::{Answer, Pair, Reply, Verdict, judge};
 use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
+use self::known::remember;
 use self::missing::Image;
 use self::own_code::OwnCode;
 use self::staged::{Asked, Question, Replies, Staged};
@@ -49,8 +52,7 @@ use crate::model::reason::Removed;
 use crate::model::receipt::{NotRun, ProofNote, ProofSummary, PutBack, shortened};
 use crate::model::request::{ProveRequest, Volume};
 use crate::model::trace::Trace;
-use crate::model::tree::{Node, Origin, Tree};
-use crate::outside::program;
+use crate::model::tree::{Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError, cannot_write_to};
 use crate::outside::stage::{Stage, StageError};
 use crate::outside::store::{Bucket, StoreError};
@@ -58,6 +60,7 @@ use crate::outside::world::World;
 
 pub(crate) use self::compare::Difference;
 pub(crate) use self::evidence::evidence;
+pub(crate) use self::known::known_lacks;
 #[cfg(feature = "strength")]
 pub(crate) use self::strength::measure;
 
@@ -151,43 +154,6 @@ struct ProofKey<'a> {
     is_driven: bool,
 }
 
-/// The key of the files that an earlier proof of a tree put back. Bytecode is no part of it, because a build without a
-/// proof may have none. The program is a part of it, because another lath may put other files back.
-#[derive(Serialize)]
-struct KnownKey {
-    program: String,
-    slim: Digest,
-    whole: Digest,
-}
-
-impl KnownKey {
-    fn of(made: &Made) -> Digest {
-        let is_code = |path: &ImagePath, _: &Node| !path.is_bytecode() && path.file_name() != "__pycache__";
-        Digest::of_key(&Self {
-            program: program::identity(),
-            slim: made.tree.digest_of(is_code),
-            whole: made.assembly.tree.digest_of(is_code),
-        })
-    }
-}
-
-/// Returns the files that earlier proofs of this tree have put back. They are known even if nothing runs now.
-pub(crate) fn known_lacks(made: &Made, world: &World) -> Vec<PutBack> {
-    world.store.entry(Bucket::Lacks, &KnownKey::of(made)).unwrap_or_default()
-}
-
-/// Adds `lacks` to those that are known of this tree, because other checks may have found others.
-fn remember(lacks: &[PutBack], made: &Made, world: &World) -> Result<(), StoreError> {
-    let key = KnownKey::of(made);
-    let mut known: Vec<PutBack> = world.store.entry(Bucket::Lacks, &key).unwrap_or_default();
-    for lack in lacks {
-        if known.iter().all(|other| other.path != lack.path) {
-            known.push(lack.clone());
-        }
-    }
-    world.store.write_entry(Bucket::Lacks, &key, &known)
-}
-
 /// The key of the results of one task. The digest covers the files that the task depends on.
 #[derive(Serialize)]
 struct AnswerKey<'a> {
@@ -221,7 +187,7 @@ pub(crate) fn prove(
     let platform = made.lock.platform;
     machine::refuse_foreign(&made.tree, &made.assembly, platform, request.user_base)?;
     if !request.proof.verify {
-        let known = if puts_back { known_lacks(made, world) } else { Vec::new() };
+        let known = if puts_back { known_lacks(made, &world.store) } else { Vec::new() };
         return Ok(if known.is_empty() { not_run(NotRun::Unwanted) } else { Proved::Lacks(known) });
     }
     let emulation = match world.sandbox.emulation(platform.architecture) {
@@ -258,7 +224,7 @@ pub(crate) fn prove(
     let lacks = compared.as_ref().err().map(ProveError::lacks).unwrap_or_default();
     if !lacks.is_empty() {
         world.store.write_entry(Bucket::Lacks, &key, &lacks)?;
-        remember(&lacks, made, world)?;
+        remember(&lacks, made, &world.store)?;
         return Ok(Proved::Lacks(lacks));
     }
     let mut summary = libraries::name_packages(compared, made, request.release, world)?;

@@ -1,12 +1,19 @@
 //! Measures the strength of the proof: deletes files of the trimmed tree, one at a time, and runs the checks.
+//!
+//! All checks run once in the intact tree, and the paths that they use are recorded. After a deletion, only those checks
+//! run that used the file, because all others would have the same result again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::checkout::Checkout;
 use super::checks::{self, Batch, Item, Task};
 use super::compare::{Answer, Reply, is_alike};
+use super::engine_files::{hosts_of_check, with_engine_files};
 use super::own_code::OwnCode;
-use super::{Clock, Common, ProveError, Side, started, untrimmed};
+use super::{ProveError, data_files, started};
 use crate::model::digest::Digest;
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
@@ -15,9 +22,18 @@ use crate::model::reach::module_of;
 use crate::model::reason::Kept;
 use crate::model::request::ProveRequest;
 use crate::model::strength::{Deletion, Deletions, FileKind, Notice};
+use crate::model::trace::{Trace, Use};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::sandbox::Emulation;
+use crate::outside::stage::{Shown, Stage};
 use crate::outside::world::World;
+
+/// How many items of a batch run together. With fewer items, fewer of them run without being able to notice a deletion.
+const PIECE: usize = 16;
+
+/// The most checks that run for one deletion, apart from those that name the file. A file that more checks use is used
+/// at each start of Python, and then the first of them notice that it is missing.
+const MOST_CHECKS: usize = 16;
 
 /// Deletes files of the trimmed tree, one at a time, and reports each to `on_deletion`.
 pub(crate) fn measure(
@@ -30,33 +46,46 @@ pub(crate) fn measure(
     let named = started::named(made, request, &world.store)?;
     // The checks are chosen before a file is deleted, so that no check disappears together with its file.
     let tasks = checks::tasks(made, request, named, &OwnCode::default());
-    let clock = Clock::start(0);
-    let user_base = request.user_base.path().as_str();
-    let python = request.python.version;
-    let emulation = &Emulation::Kernel;
-    let common = Common { launch: &made.launch, python, user_base, emulation, is_driven: false, clock: &clock, world };
-    let whole_tree = untrimmed(made);
     let mut stage = world.stages.stage();
     let mut other_stage = world.stages.stage();
-    let whole = Side::new(common, &whole_tree, made.tree.digest(), true).checkout(&mut other_stage)?;
-    let claims = claims(&whole, &tasks)?;
-    let places = Places { made, request };
+    let intact = LaidOut::new(made, &made.tree, &mut other_stage, world)?;
+    let claims = claims(&intact, &tasks)?;
+    let intact = intact.checkout();
+    let places = Places { made, request, data: data_files::named(made, request) };
     for path in chosen(&made.tree, deletions) {
         let mut tree = made.tree.clone();
         let Some(node) = tree.nodes.remove(&path) else { continue };
         let module = places.module(&path);
-        let side = Side::new(common, &tree, made.tree.digest(), false);
-        let checkout = side.checkout(&mut stage)?;
+        let checkout = LaidOut::new(made, &tree, &mut stage, world)?.checkout();
         let search =
-            Search { checkout: &checkout, whole: &whole, claims: &claims, module: module.as_deref(), path: &path };
-        let (notice, check) = search.run()?;
+            Search { checkout: &checkout, intact: &intact, claims: &claims, module: module.as_deref(), path: &path };
+        let (notice, check) = search.run(places.has_modules_beside(&path))?;
         let (kind, is_reached) = (places.kind(&path, &node), places.is_reached(&path, &node, module.as_deref()));
         on_deletion(Deletion { path, kind, is_reached, notice, check });
     }
     Ok(())
 }
 
-/// A task, and the results that the untrimmed tree gives.
+/// A tree that is laid out. Several checkouts can share it.
+struct LaidOut<'a> {
+    made: &'a Made,
+    tree: &'a Tree,
+    shown: Shown<'a>,
+    world: &'a World,
+}
+
+impl<'a> LaidOut<'a> {
+    fn new(made: &'a Made, tree: &'a Tree, stage: &'a mut Stage, world: &'a World) -> Result<Self, ProveError> {
+        let shown = stage.show(&with_engine_files(tree, &hosts_of_check(), &world.store)?)?;
+        Ok(Self { made, tree, shown, world })
+    }
+
+    fn checkout(&self) -> Checkout<'a> {
+        Checkout::new(self.tree, self.shown.clone(), &self.made.launch, Emulation::Kernel, self.world)
+    }
+}
+
+/// A task, and the results that the intact tree gives.
 struct Claim {
     task: Task,
     /// The result of a command.
@@ -65,6 +94,17 @@ struct Claim {
     is_restless: bool,
     /// The errors of the items, if all items of a batch fail.
     errors: Vec<Failed>,
+    /// The paths that the task uses.
+    used: Arc<Trace>,
+}
+
+impl Claim {
+    /// Whether the result can depend on the file. If the folder of the file contains modules, each import lists it, so
+    /// a list of its files does not count.
+    fn can_notice(&self, path: &ImagePath, has_modules_beside: bool) -> bool {
+        let lists = |folder: &ImagePath| self.used.paths.get(folder).is_some_and(|uses| uses.contains(&Use::List));
+        self.used.has(path) || !has_modules_beside && path.parent().is_some_and(|folder| lists(&folder))
+    }
 }
 
 /// An item that fails, and its error.
@@ -74,61 +114,77 @@ struct Failed {
     error: String,
 }
 
-/// Runs all tasks in the untrimmed tree. Tasks with output run twice.
-fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveError> {
-    let claims: Result<Vec<Vec<Claim>>, ProveError> = tasks.par_iter().map(|task| claims_of(checkout, task)).collect();
+/// Runs all tasks in the intact tree, and records the paths that they use. Tasks with output run twice.
+fn claims(intact: &LaidOut<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveError> {
+    let tasks: Vec<Task> = tasks.iter().flat_map(pieces).collect();
+    let claims: Result<Vec<Vec<Claim>>, ProveError> = tasks.par_iter().map(|task| claims_of(intact, task)).collect();
     Ok(claims?.into_iter().flatten().collect())
+}
+
+/// Splits a batch into small ones.
+fn pieces(task: &Task) -> Vec<Task> {
+    match task {
+        Task::Batch(batch) => {
+            let piece = |items: &[Item]| Batch { items: items.to_vec(), is_shared: true, ..batch.clone() };
+            batch.items.chunks(PIECE).map(|items| Task::Batch(piece(items))).collect()
+        }
+        Task::Command(_) | Task::Help(_) => vec![task.clone()],
+    }
 }
 
 /// Returns the claims of one task. The items that work and those that fail are separate, because the proof compares
 /// errors only of items that fail.
-fn claims_of(checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Claim>, ProveError> {
-    let of_items =
-        |batch: &Batch, errors| Claim { task: Task::Batch(batch.clone()), answer: None, is_restless: false, errors };
-    if let Task::Batch(batch) = task {
-        let mut working = Batch { is_shared: true, ..batch.clone() };
-        let mut failing = Batch { items: Vec::new(), ..working.clone() };
-        // Without the items that fail, others may fail, too.
-        loop {
-            let failed: Vec<Item> = failed(checkout, &working)?.into_iter().map(|failed| failed.item).collect();
-            if failed.is_empty() {
-                break;
-            }
-            working.items.retain(|item| !failed.contains(item));
-            failing.items.extend(failed);
-        }
-        let errors = failed(checkout, &failing)?;
-        failing.items = errors.iter().map(|failed| failed.item.clone()).collect();
-        return Ok(vec![of_items(&working, Vec::new()), of_items(&failing, errors)]);
-    }
-    let claim = || -> Result<Claim, ProveError> {
-        let replies = checkout.ask(task)?;
-        let again = checkout.ask(task)?;
-        let answer = match replies.into_iter().next() {
+fn claims_of(intact: &LaidOut<'_>, task: &Task) -> Result<Vec<Claim>, ProveError> {
+    let checkout = intact.checkout().recording();
+    let Task::Batch(batch) = task else {
+        let answer = match checkout.ask(task)?.pop() {
             Some(Reply::Answer(answer)) => Some(answer),
-            _ => None,
+            Some(Reply::NotRun) | None => None,
         };
-        let is_restless = answer.clone().map(Reply::Answer) != again.into_iter().next();
-        Ok(Claim { task: task.clone(), answer, is_restless, errors: Vec::new() })
+        let is_restless = answer.clone().map(Reply::Answer) != checkout.ask(task)?.pop();
+        let used = Arc::new(checkout.recorded());
+        return Ok(vec![Claim { task: task.clone(), answer, is_restless, errors: Vec::new(), used }]);
     };
-    Ok(vec![claim()?])
+    let (mut working, mut failing) = (batch.clone(), Batch { items: Vec::new(), ..batch.clone() });
+    // Without the items that fail, others may fail, too.
+    loop {
+        let failed: Vec<Item> = failed(&checkout, &working)?.into_iter().map(|failed| failed.item).collect();
+        if failed.is_empty() {
+            break;
+        }
+        working.items.retain(|item| !failed.contains(item));
+        failing.items.extend(failed);
+    }
+    let errors = failed(&checkout, &failing)?;
+    failing.items = errors.iter().map(|failed| failed.item.clone()).collect();
+    let used = Arc::new(checkout.recorded());
+    let claim = |batch: Batch, errors| Claim {
+        task: Task::Batch(batch),
+        answer: None,
+        is_restless: false,
+        errors,
+        used: Arc::clone(&used),
+    };
+    Ok(vec![claim(working, Vec::new()), claim(failing, errors)])
 }
 
 /// The search for a check that notices that a file is missing.
 struct Search<'a> {
     checkout: &'a Checkout<'a>,
-    /// The untrimmed tree.
-    whole: &'a Checkout<'a>,
+    /// The tree with the file.
+    intact: &'a Checkout<'a>,
     claims: &'a [Claim],
     module: Option<&'a str>,
     path: &'a ImagePath,
 }
 
 impl Search<'_> {
-    fn run(&self) -> Result<(Notice, Option<String>), ProveError> {
-        let mut claims: Vec<&Claim> = self.claims.iter().collect();
-        claims.sort_by_key(|claim| !self.is_near(claim));
-        if let Some(check) = self.first(&claims, |item| !self.names_file(item))? {
+    fn run(&self, has_modules_beside: bool) -> Result<(Notice, Option<String>), ProveError> {
+        let can_notice = |claim: &&Claim| claim.can_notice(self.path, has_modules_beside);
+        let mut claims: Vec<&Claim> = self.claims.iter().filter(can_notice).collect();
+        claims.sort_by_key(|claim| (!self.is_near(claim), claim.answer.is_none()));
+        let first = &claims[..claims.len().min(MOST_CHECKS)];
+        if let Some(check) = self.first(first, |item| !self.names_file(item))? {
             return Ok((Notice::ByOthers, Some(check)));
         }
         let batches: Vec<&Claim> = claims.into_iter().filter(|claim| claim.answer.is_none()).collect();
@@ -149,29 +205,30 @@ impl Search<'_> {
         self.module.is_some_and(|module| batch.items.iter().any(|item| package(&item.argument) == package(module)))
     }
 
-    /// Whether the item imports or loads the file itself, and not through another one.
+    /// Whether the item imports, loads or reads the file itself, and not through another one.
     fn names_file(&self, item: &Item) -> bool {
-        item.argument == self.path.as_str() || self.module == item.argument.split(':').next()
+        let argument = item.argument.trim_start_matches('<');
+        argument == self.path.as_str() || self.module == argument.split(':').next()
     }
 
     fn noticed(&self, claim: &Claim, is_wanted: impl Fn(&Item) -> bool) -> Result<Option<String>, ProveError> {
-        if let Task::Batch(batch) = &claim.task {
-            let items: Vec<Item> = batch.items.iter().filter(|item| is_wanted(item)).cloned().collect();
-            let shared = Batch { items, is_shared: true, ..batch.clone() };
-            for found in failed(self.checkout, &shared)?.into_iter().filter(|found| !claim.errors.contains(found)) {
-                // A failure is confirmed in a process of its own.
-                let alone = Batch { items: vec![found.item.clone()], ..shared.clone() };
-                let error = failed(self.checkout, &alone)?;
-                if !error.is_empty() && failed(self.whole, &alone)? != error {
-                    return Ok(Some(found.item.name));
-                }
+        let Task::Batch(batch) = &claim.task else {
+            let found = self.checkout.ask(&claim.task)?.pop();
+            let (Some(Reply::Answer(found)), Some(claimed)) = (found, &claim.answer) else { return Ok(None) };
+            let agrees = if claim.is_restless { is_alike(&found, claimed) } else { found == *claimed };
+            return Ok((!agrees).then(|| claim.task.name(0)));
+        };
+        let items: Vec<Item> = batch.items.iter().filter(|item| is_wanted(item)).cloned().collect();
+        let shared = Batch { items, ..batch.clone() };
+        for found in failed(self.checkout, &shared)?.into_iter().filter(|found| !claim.errors.contains(found)) {
+            // A failure is confirmed in a process of its own.
+            let alone = Batch { items: vec![found.item.clone()], ..shared.clone() };
+            let error = failed(self.checkout, &alone)?;
+            if !error.is_empty() && failed(self.intact, &alone)? != error {
+                return Ok(Some(found.item.name));
             }
-            return Ok(None);
         }
-        let found = self.checkout.ask(&claim.task)?.pop();
-        let (Some(Reply::Answer(found)), Some(claimed)) = (found, &claim.answer) else { return Ok(None) };
-        let agrees = if claim.is_restless { is_alike(&found, claimed) } else { found == *claimed };
-        Ok((!agrees).then(|| claim.task.name(0)))
+        Ok(None)
     }
 }
 
@@ -186,19 +243,21 @@ fn failed(checkout: &Checkout<'_>, batch: &Batch) -> Result<Vec<Failed>, ProveEr
 }
 
 /// Returns random files of the tree. Bytecode is not among them, because programs work without it.
-fn chosen(tree: &Tree, Deletions { count, seed }: Deletions) -> Vec<ImagePath> {
+fn chosen(tree: &Tree, Deletions { count, skip, seed }: Deletions) -> Vec<ImagePath> {
     let is_file = |node: &Node| !matches!(node.kind, Kind::Directory) && node.origin != Origin::Base;
     let files = tree.nodes.iter().filter(|(path, node)| is_file(node) && !path.is_bytecode());
     // The order of these digests is random, and the same for the same seed.
     let mut files: Vec<(Digest, &ImagePath)> =
         files.map(|(path, _)| (Digest::of(format!("{seed} {path}").as_bytes()), path)).collect();
     files.sort();
-    files.into_iter().take(count).map(|(_, path)| path.clone()).collect()
+    files.into_iter().skip(skip).take(count).map(|(_, path)| path.clone()).collect()
 }
 
 struct Places<'a> {
     made: &'a Made,
     request: &'a ProveRequest<'a>,
+    /// The data files that a module of the image names or reads.
+    data: BTreeSet<ImagePath>,
 }
 
 impl Places<'_> {
@@ -209,6 +268,14 @@ impl Places<'_> {
     /// Returns the module name of the file.
     fn module(&self, path: &ImagePath) -> Option<String> {
         module_of(path, &self.request.user_base.search_path(self.request.python))
+    }
+
+    /// Whether the folder of the file contains modules.
+    fn has_modules_beside(&self, path: &ImagePath) -> bool {
+        let is_beside = |other: &ImagePath| other.parent() == path.parent() && self.module(other).is_some();
+        let folder = path.parent().unwrap_or_else(|| path.clone());
+        let below = self.made.tree.nodes.range(folder.clone()..).map(|(path, _)| path);
+        below.take_while(|path| path.as_str().starts_with(folder.as_str())).any(is_beside)
     }
 
     fn kind(&self, path: &ImagePath, node: &Node) -> FileKind {
@@ -238,7 +305,7 @@ impl Places<'_> {
             .iter()
             .any(|script| script.is_requested && self.request.user_base.program(&script.name) == path.as_str());
         let is_module = module.is_some_and(|module| is_reached(module) && !self.is_hidden(path, module));
-        is_module || is_python || is_script || self.is_needed(node)
+        is_module || is_python || is_script || self.data.contains(path) || self.is_needed(node)
     }
 
     /// Whether Python never loads this file of the module, because an extension module with the same name is beside it.

@@ -119,7 +119,7 @@ fn is_extra(task: &Task, item: usize) -> bool {
         Task::Help(_) => true,
         Task::Batch(batch) => {
             let kind = batch.items.get(item).map(|item| item.kind);
-            matches!(kind, Some(ItemKind::InnerModules | ItemKind::SharedLibraries))
+            matches!(kind, Some(ItemKind::InnerModules | ItemKind::SharedLibraries | ItemKind::DataFiles))
         }
     }
 }

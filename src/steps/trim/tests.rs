@@ -2,6 +2,7 @@
 
 mod conditional;
 mod reach;
+mod removed_data;
 mod trace;
 mod translations;
 

@@ -91,7 +91,7 @@ const BY_NEED: &[Rule] = &[
 ];
 
 /// These rules write the removals into the image, so that its programs can report them.
-const EXPLAINED: &[Rule] = &[tombstones::tombstones];
+const EXPLAINED: &[Rule] = &[tombstones::tombstones, tombstones::data];
 
 /// These rules adapt the rest of the image to the removed paths.
 const AFTERWARDS: &[Rule] = &[empty_directories::empty_directories, loader_cache::loader_cache, ldconfig::ldconfig];

@@ -3,8 +3,11 @@
 //! Python runs the module `sitecustomize` at each start. Debian's file only loads a hook for Ubuntu's crash reports,
 //! which no image has. lath replaces this file. So Python reads the same number of files at a start as before.
 
+mod data;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use self::data::data;
 use super::{Proposal, Scene};
 use crate::model::image_path::ImagePath;
 use crate::model::modules::parent;
