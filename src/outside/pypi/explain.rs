@@ -179,7 +179,7 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
 
 /// The files that the index has for a package.
 struct Listing {
-    /// Whether no file that the request allows fits the target. Such a package causes the failure.
+    /// Whether none of the files that the request allows fits the target. If so, this package causes the failure.
     is_to_blame: bool,
     /// Whether there is a source distribution, from which lath could build the missing wheel.
     could_be_built: bool,
@@ -231,8 +231,8 @@ async fn listing(name: &PackageName, asked: &Asked<'_>) -> Option<Listing> {
 }
 
 /// Returns the newest Python that the newest allowed version accepts. Returns `None` if that version accepts the
-/// target's Python. If it does not, the resolver tries old versions, so the report of the resolver is only about old
-/// versions.
+/// target's Python. If it does not, the resolver tries older versions, and its report does not mention the newest
+/// version.
 fn other_python(
     versions: &[(Version, Files)],
     allowed: impl Fn(&Version) -> bool,

@@ -2,7 +2,7 @@
 //! are searched in the same way. This happens before uv resolves, because uv accepts only URLs that it knows before it
 //! begins.
 //!
-//! All requirements of such a distribution are checked before any distribution that they name is fetched.
+//! All requirements of a wheel or source are checked before any of the distributions that they name is fetched.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -93,8 +93,8 @@ impl Resolve<'_> {
         Ok((found, hasher))
     }
 
-    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. The metadata
-    /// of `dist` is then in memory, and uv uses it from there.
+    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. Keeps the
+    /// metadata of `dist` in memory, where uv finds it later.
     async fn requested_by(
         &self,
         requirement: Requirement,

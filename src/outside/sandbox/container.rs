@@ -138,7 +138,7 @@ struct File<'a> {
 }
 
 /// Removes links at the paths of the job's documents, such as `/etc/resolv.conf`, so that files can be mounted there.
-/// This is allowed only in the user's own run, because no other program runs in that tree afterwards.
+/// This is allowed only in the user's own run, because no other program runs in that tree after this run.
 fn remove_links(root: &Path, job: &Job) -> Result<(), Refusal> {
     for (_, inside) in &job.documents {
         let (folder, _) = inside.rsplit_once('/').unwrap_or_default();

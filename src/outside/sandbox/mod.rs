@@ -168,10 +168,11 @@ pub(crate) struct Outcome {
     pub(crate) touches: Vec<Touch>,
 }
 
-/// The exit code if a sandbox cannot start its program. The next constant is the prefix of the message. hakoniwa has
-/// its own prefix for failures in earlier steps.
+/// The exit code if a sandbox cannot start its program.
 const NOT_STARTED: i32 = 125;
+/// The prefix of the message about a program that cannot be started.
 const COMPLAINT: &[u8] = b"lath-sandbox: ";
+/// [`COMPLAINT`], and the prefix of hakoniwa, which reports failures in earlier steps.
 const COMPLAINTS: [&[u8]; 2] = [COMPLAINT, b"hakoniwa: "];
 const NOT_FOUND: i32 = 127;
 

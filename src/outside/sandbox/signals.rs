@@ -44,7 +44,7 @@ pub(super) fn relay<B, T>(
         if let Some(result) = end(&mut begun) {
             return Ok(result);
         }
-        // The kernel also sends a signal when a child ends, but a short pause is simpler.
+        // The kernel also sends a signal when a child ends. A short pause is simpler than waiting for that signal.
         const PAUSE: Duration = Duration::from_millis(10);
         let next = runtime.block_on(async { tokio::time::timeout(PAUSE, received.recv()).await });
         if let Ok(Some(number)) = next {

@@ -126,7 +126,7 @@ impl Warden {
         Ok(own)
     }
 
-    /// Returns the group of its process.
+    /// Returns the group of the warden's process.
     pub(super) fn group(&self) -> Option<Arc<Group>> {
         self.group.clone()
     }
