@@ -100,7 +100,7 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
     Ok(())
 }
 
-/// Returns whether a folder that the job mounts covers `path`. Nothing is mounted at such a path, because the mount
+/// Returns whether a folder that the job mounts covers `path`. If so, nothing is mounted at `path`, because the mount
 /// point would be created in that folder.
 pub(super) fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());

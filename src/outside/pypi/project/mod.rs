@@ -253,8 +253,8 @@ impl<'a> Discovered<'a> {
     fn itself(&self, member: &WorkspaceMember) -> Result<Requirement, Cause> {
         let known = member.project().optional_dependencies.iter().flat_map(|extras| extras.keys());
         let extras: Vec<ExtraName> = match &self.request.extras {
-            // The named extras are not compared with the known ones. If the metadata is dynamic, `pyproject.toml` does
-            // not list the extras.
+            // Extras that the user named are not checked here. If the metadata is dynamic, `pyproject.toml` does not
+            // list the extras.
             Extras::Named(names) => names.iter().map(|name| Ok(name.parse()?)).collect::<Result<_, Cause>>()?,
             Extras::All => self.extras.extra_names(known).cloned().collect(),
         };
