@@ -4,8 +4,8 @@
 //! The layer is a tar file that is compressed with zstd. The contents of each file are in separate frames. After the
 //! end of the tar file, there are skippable frames (RFC 8878, section 3.1.2), which other readers ignore. The skippable
 //! frames contain the table of contents, a second table called `tar-split`, and a footer with the positions of both
-//! tables. With `tar-split`, the tar file can be restored byte by byte. The annotations of the layer contain these
-//! positions too.
+//! tables. With `tar-split`, the tar file can be restored byte by byte. The annotations of the layer also contain the
+//! positions of both tables.
 
 use std::collections::BTreeMap;
 use std::io;
