@@ -39,8 +39,8 @@ struct CauseColumns {
     counts: Vec<usize>,
     /// The kind of each cause. The causes of a module follow those of the module before it.
     kinds: Vec<Kind>,
-    /// The position of the module of each cause, which is 0 for a root. If the previous cause belongs to the same
-    /// module and has the same kind, the value is the difference from that cause.
+    /// For each cause, the position of the module that the cause names, or 0 for a root. If the previous cause is of
+    /// the same kind and leads to the same module, the value is the difference from the position in that cause.
     by: Vec<usize>,
     /// The positions of the modules that have more causes than these columns contain.
     cut: Vec<usize>,
