@@ -220,7 +220,7 @@ pub(crate) struct Body {
     url: String,
     max_bytes: u64,
     pace: Pace,
-    /// Set if the body is a document. It counts the bytes of the body.
+    /// Set if the body is a document. The document counts the bytes of the body.
     document: Option<Document>,
     have_bytes: u64,
     /// The time in the current window that lath has spent waiting for bytes. The time that the reader itself needs is

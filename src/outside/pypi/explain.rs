@@ -103,7 +103,7 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
             hints.extend(listing.hint.map(Hint::Request));
         }
     }
-    // If the index has no file that fits, a long chain of reasons would only repeat this fact. So the chain is left
+    // If the index has no file that fits, a long report of uv would only repeat this fact. So a long report is left
     // out.
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
@@ -185,8 +185,8 @@ struct Listing {
     could_be_built: bool,
     text: String,
     hint: Option<RequestHint>,
-    /// A Python version that the newest version of the package accepts. Set only if that version does not accept the
-    /// target's Python.
+    /// The newest Python that the newest allowed version of the package accepts. Set only if that version does not
+    /// accept the target's Python.
     other_python: Option<PythonVersion>,
 }
 
@@ -195,7 +195,7 @@ struct Listing {
 struct Files {
     wheels: Vec<WheelFilename>,
     has_source: bool,
-    /// The Python versions that the last wheel accepts (`Requires-Python`).
+    /// The Python versions that the last of the wheels accepts (`Requires-Python`).
     pythons: Option<Arc<VersionSpecifiers>>,
 }
 

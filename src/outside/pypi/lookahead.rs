@@ -20,8 +20,8 @@ use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::requirements::{Source, refuse_source};
 use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, redacted};
 
-/// The maximum number of distributions that name one another by path or URL. Without a limit, a server could continue
-/// without end.
+/// The maximum number of distributions that name one another by path or URL. Without a limit, a server could send
+/// wheels that name further wheels without end.
 const MAX_WHEELS: usize = 1000;
 
 /// A requirement, and the distribution that contains it, or `None` if the user wrote it.

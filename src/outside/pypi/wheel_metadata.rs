@@ -58,8 +58,8 @@ impl<'a> WheelMetadata<'a> {
         Self { sources, client, context, bodies, python, excluded: Default::default(), requests }
     }
 
-    /// Returns whether `Requires-Python` excludes the image's Python. uv checks only the lower bound, but lath checks
-    /// the whole specifier, like pip.
+    /// Returns whether `Requires-Python` excludes the image's Python, but uv would accept it. uv checks only the lower
+    /// bound. lath also checks the rest of the specifier, like pip.
     pub(super) fn excludes(&self, pythons: &VersionSpecifiers) -> bool {
         !pythons.contains(&self.python)
             && RequiresPython::greater_than_equal_version(&self.python).is_contained_by(pythons)

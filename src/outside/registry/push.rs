@@ -53,12 +53,14 @@ struct Sending<'a> {
     beginnings: u32,
     /// The size of chunks. If it is `None`, the rest of the blob is sent as one chunk.
     chunk_bytes: Option<u64>,
-    /// Whether the registry accepts a blob only as one request.
+    /// Whether the whole blob is sent in one request, because it is small or because the registry does not accept
+    /// chunks.
     is_whole: bool,
 }
 
 impl Sending<'_> {
-    /// Reduces the size of chunks, after a chunk was refused. `rest` is the number of bytes that have not been sent.
+    /// Reduces the size of chunks, because the registry has kept no byte of the last request. `rest` is the number of
+    /// bytes that have not been sent.
     fn shrink_chunks(&mut self, rest: u64) {
         let failed = self.chunk_bytes.map_or(rest, |chunk| chunk.min(rest));
         self.chunk_bytes = Some(CHUNK_BYTES.min(failed / 4).max(LEAST_CHUNK_BYTES));

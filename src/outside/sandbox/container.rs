@@ -112,10 +112,10 @@ fn mount_memory(container: &mut Container, place: &str) {
     container.mount("tmpfs", place, "tmpfs", NO_PRIVILEGES, Some(MEMORY.to_owned()));
 }
 
-/// Mounts a directory in memory at `place`. The directory covers the tree's own files at `place`, for example a user
-/// base. So these files are mounted again in the directory. They are reached through another mount, which is below
-/// `/dev`. That mount is made first, because mounts are made in the order of their targets. `/dev` is in memory, so a
-/// mount point can be created there.
+/// Mounts a directory in memory at `place`. The directory hides the tree's own files at `place`, for example a user
+/// base. So these files are mounted again in the directory. Their source is another mount of the tree's folder, which
+/// is below `/dev`. The mount below `/dev` is made first, because mounts are made in the order of their targets. `/dev`
+/// is in memory, so a mount point can be created there.
 fn cover(container: &mut Container, root: &Path, place: &str) {
     let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
     let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));

@@ -95,8 +95,8 @@ pub(super) fn run_forwarding(command: &mut hakoniwa::Command, has_terminal: bool
     })
 }
 
-/// Forwards the signal to the program. Returns whether the program was killed. This happens if the program has no
-/// handler for the signal.
+/// Forwards the signal to the program. If the program has no handler for the signal, kills the program instead. Returns
+/// whether the program was killed.
 fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
     let Some(program) = only_child(warden) else { return false };
     let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap_or_default();
