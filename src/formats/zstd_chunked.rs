@@ -27,8 +27,9 @@ const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 const FRAME_HEADER_BYTES: u64 = 8;
 /// The last bytes of a footer.
 const FOOTER_MAGIC: &[u8; 8] = b"GNUlInUx";
-/// The types of entries in `tar-split`.
+/// The type of a line of `tar-split` that stands for the contents of a file.
 const FILE: u8 = 1;
+/// The type of a line of `tar-split` that contains other bytes of the tar file.
 const BYTES: u8 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -71,7 +71,7 @@ fn is_literal(expr: &Expr) -> bool {
     literal(expr).is_some()
 }
 
-/// For example `code.interact()`. A method `interact` of another object does not count.
+/// Whether the call is `code.interact()`. A method `interact` of another object does not count.
 fn is_interact(function: &str, of: Option<&Expr>) -> bool {
     function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
 }
