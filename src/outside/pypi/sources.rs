@@ -203,7 +203,7 @@ impl SourceMetadata<'_> {
         task: Task,
         reply: oneshot::Receiver<Result<T, SourceFailure>>,
     ) -> Result<T, SourceFailure> {
-        // If the queue has ended, the job and its reply channel are dropped.
+        // If the queue has ended, the job and its reply channel are dropped. Then waiting for the reply fails.
         let _ = self.queue.send(Job { source: source.clone(), task });
         reply.await.map_err(|_| SourceError::Thread { source_shown: source.shown() })?
     }
