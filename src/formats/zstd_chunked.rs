@@ -100,8 +100,8 @@ pub(crate) struct Table {
     entries: Vec<Entry>,
     tar_split: Vec<u8>,
     lines: usize,
-    /// The number of bytes that fill the last block of the previous file. They belong to the next bytes of the tar
-    /// file.
+    /// The number of zeros that fill the last block of the previous file. The next line with bytes of the tar file
+    /// begins with these zeros.
     padding: usize,
 }
 
@@ -169,7 +169,7 @@ impl Table {
     }
 }
 
-/// The position of a table in the layer, and its uncompressed size.
+/// The offset of a table in the layer, its compressed size and its uncompressed size.
 struct Place {
     offset: u64,
     packed: u64,

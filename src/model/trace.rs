@@ -141,7 +141,7 @@ impl fmt::Display for Trace {
 const MAX_LINKS: usize = 40;
 
 /// Follows `path` like the kernel. Returns the links that were followed, and the file or directory at the end. Returns
-/// `None` if the tree does not contain such a file or directory.
+/// `None` if `path` leads to nothing in the tree.
 fn walk(tree: &Tree, path: &str) -> Option<(Vec<ImagePath>, ImagePath)> {
     if path.is_empty() {
         return None;
