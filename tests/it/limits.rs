@@ -24,7 +24,7 @@ fn with_threads(world: &World, count: u32, words: &str) -> Option<Command> {
     std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
     let mut command = limited(&world.command(words), &[&format!("--nproc={count}")])?;
     if rustix::process::geteuid().is_root() {
-        // This limit does not apply to root.
+        // This limit does not apply to root, so an ordinary user runs lath.
         command.uid(USER).gid(USER);
         let may_run = Command::new(lath()).arg("--version").uid(USER).gid(USER).output();
         if !may_run.is_ok_and(|output| output.status.success()) {
