@@ -240,8 +240,7 @@ fn read_data<E: From<DebError>>(
     Ok(())
 }
 
-/// Returns whether this is possible as the target of a link (symlink(2); limits.h(0p), `PATH_MAX` of Linux, which
-/// includes the NUL).
+/// Returns whether a link can have this target (symlink(2); limits.h(0p), `PATH_MAX` of Linux, which includes the NUL).
 fn is_target(target: &str) -> bool {
     const MAX_PATH_BYTES: usize = 4096;
     (1..MAX_PATH_BYTES).contains(&target.len()) && !target.contains('\0')
@@ -249,8 +248,9 @@ fn is_target(target: &str) -> bool {
 
 /// Returns the offset in the tar file at which the blocks of an entry end.
 fn end_of<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<u64> {
-    // A pax record may contain another size than the header. For a sparse file, the size in the record includes holes.
-    // Only the header contains the size in the tar file.
+    // `size` returns the size in a pax record if there is one, because it replaces the size in the header. For a sparse
+    // file, `size` includes the holes, which are not in the tar file. So for a sparse file, the size in the header is
+    // used.
     let is_sparse = entry.header().entry_type().is_gnu_sparse();
     let size_bytes = if is_sparse { entry.header().entry_size()? } else { entry.size() };
     let end = entry.raw_file_position().checked_add(size_bytes);

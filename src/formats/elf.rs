@@ -196,7 +196,7 @@ const HEADER_BYTES: usize = 64;
 /// --strip-unneeded`.
 ///
 /// The result is the beginning of the file, with new headers. Every byte of a segment or an allocated section keeps its
-/// offset. Returns `None` if the file would not become smaller, or if it contains data that may be in use.
+/// offset. Returns `None` if the file would become less than 4 KiB smaller, or if it contains data that may be in use.
 pub(crate) fn strip_debug(bytes: &[u8]) -> Option<Vec<u8>> {
     const LEAST_GAIN_BYTES: usize = 4096;
     const TYPE_EXEC: u64 = 2;

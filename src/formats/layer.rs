@@ -15,9 +15,9 @@ const AUFS: &str = ".wh..wh.";
 /// The prefix of pax records that contain extended attributes.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
 
-/// The maximum length of a name. The next constant is the maximum length of a path, including the NUL at its end
-/// (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
+/// The maximum length of a name (limits.h(0p), `NAME_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
+/// The maximum length of a path, including the NUL at its end (limits.h(0p), `PATH_MAX` of Linux).
 const MAX_PATH_BYTES: usize = 4096;
 
 #[derive(Debug, Error)]
@@ -168,7 +168,7 @@ fn clean(path: &[u8]) -> Result<(String, bool), LayerError> {
     is_usable &= components.iter().all(|component| component.len() <= MAX_NAME_BYTES);
     is_usable &= components[..folders].iter().all(|component| !component.starts_with(WHITEOUT));
     let path = components.join("/");
-    // The leading slash counts too.
+    // The limit also counts the leading slash, which `path` does not have.
     is_usable &= path.len() + 1 < MAX_PATH_BYTES;
     Ok((path, is_usable))
 }

@@ -1,7 +1,7 @@
 //! The core metadata of a distribution (packaging.python.org, "Core metadata specifications").
 
-/// SPDX identifiers that may be in the old field `License`. Each has the classifier with exactly the same meaning. `BSD
-/// License` and `Apache Software License` are not listed, because they do not include a version.
+/// SPDX identifiers that may be in the old field `License`. Next to each is the classifier with exactly the same
+/// meaning. `BSD License` and `Apache Software License` are not listed, because they do not include a version.
 const LICENSES: [(&str, &str); 19] = [
     ("0BSD", "Zero-Clause BSD (0BSD)"),
     ("AGPL-3.0-only", "GNU Affero General Public License v3"),

@@ -22,7 +22,8 @@ const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];
 /// Each file of Cython contains this name. The file imports it only if the program has imported `asyncio` before.
 const OF_CYTHON: &str = "asyncio.coroutines";
 const COMPRESSED_MARK: &str = "LZSS string data decompression failed";
-/// The name of the function that is used by the other ways of compression.
+/// If a file of Cython contains the name of this function, its texts are compressed in another way, which lath cannot
+/// read.
 const OTHER_COMPRESSION: &[u8] = b"\0decompress\0";
 
 /// Reads the texts of a compiled file.

@@ -4,8 +4,8 @@
 //! The layer is a tar file that is compressed with zstd. The contents of each file are in separate frames. After the
 //! end of the tar file, there are skippable frames (RFC 8878, section 3.1.2), which other readers ignore. The skippable
 //! frames contain the table of contents, a second table called `tar-split`, and a footer with the positions of both
-//! tables. With `tar-split`, the tar file can be restored byte by byte. The annotations of the layer contain these
-//! positions too.
+//! tables. With `tar-split`, the tar file can be restored byte by byte. The annotations of the layer also contain the
+//! positions of both tables.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,8 +27,9 @@ const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 const FRAME_HEADER_BYTES: u64 = 8;
 /// The last bytes of a footer.
 const FOOTER_MAGIC: &[u8; 8] = b"GNUlInUx";
-/// The types of entries in `tar-split`.
+/// The type of a line of `tar-split` that stands for the contents of a file.
 const FILE: u8 = 1;
+/// The type of a line of `tar-split` that contains other bytes of the tar file.
 const BYTES: u8 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,8 +100,8 @@ pub(crate) struct Table {
     entries: Vec<Entry>,
     tar_split: Vec<u8>,
     lines: usize,
-    /// The number of bytes that fill the last block of the previous file. They belong to the next bytes of the tar
-    /// file.
+    /// The number of zeros that fill the last block of the previous file. The next line with bytes of the tar file
+    /// begins with these zeros.
     padding: usize,
 }
 
@@ -168,7 +169,7 @@ impl Table {
     }
 }
 
-/// The position of a table in the layer, and its uncompressed size.
+/// The offset of a table in the layer, its compressed size and its uncompressed size.
 struct Place {
     offset: u64,
     packed: u64,

@@ -1,10 +1,11 @@
 //! Names of images, according to the rules of engines and registries.
 
 /// The maximum length of a name. The length includes the registry but not the tag (`RepositoryNameTotalLengthMax` of
-/// github.com/distribution/reference, by which engines read names).
+/// github.com/distribution/reference; engines use that library to read names).
 const MAX_NAME_CHARACTERS: usize = 255;
-/// The registry and the namespace that an engine uses for a name without them.
+/// The registry that an engine uses for a name without a registry.
 const DEFAULT_REGISTRY: &str = "docker.io/";
+/// The namespace that an engine uses for a name that has neither a registry nor a namespace.
 const DEFAULT_NAMESPACE: &str = "library/";
 
 /// Whether engines and registries accept `text` as a name, with or without a tag (distribution-spec, "Pulling

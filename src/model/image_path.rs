@@ -26,9 +26,9 @@ pub(crate) enum ImagePathError {
     Whiteout(String),
 }
 
-/// The maximum size of a name. The next constant is the maximum size of a path, including the NUL at its end
-/// (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
+/// The maximum size of a name (limits.h(0p), `NAME_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
+/// The maximum size of a path, including the NUL at its end (limits.h(0p), `PATH_MAX` of Linux).
 const MAX_PATH_BYTES: usize = 4096;
 const TOO_LONG: &str = "Linux allows names of at most 255 bytes and paths of at most 4095 bytes";
 

@@ -43,8 +43,9 @@ pub(crate) struct IndexEntry {
     pub(crate) authenticate: Authenticate,
     /// HTTP status codes with which the index reports that it does not have a distribution.
     pub(crate) ignored_codes: Vec<u16>,
-    /// `Cache-Control` headers for pages and for files. These headers replace those of the server.
+    /// The `Cache-Control` header for pages. It replaces the header of the server.
     pub(crate) cache_control_of_pages: Option<String>,
+    /// The `Cache-Control` header for files. It replaces the header of the server.
     pub(crate) cache_control_of_files: Option<String>,
 }
 

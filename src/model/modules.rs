@@ -48,7 +48,7 @@ pub(crate) struct ModuleFile {
 
 impl ModuleFile {
     /// Returns the package for relative imports in this file. `name` is the name of its module. If the module is a
-    /// package, this is the module itself. Otherwise it is the package that contains the module.
+    /// package, the result is the module itself. Otherwise the result is the package that contains the module.
     pub(crate) fn package<'a>(&self, name: &'a str) -> &'a str {
         if self.is_package { name } else { parent(name) }
     }

@@ -16,7 +16,7 @@ pub(crate) struct Newer {
     pub(crate) locked: String,
     /// The version that would be chosen today. `None` if the request no longer needs the distribution.
     pub(crate) newest: Option<String>,
-    /// The platforms to which this applies.
+    /// The platforms to which the difference applies.
     pub(crate) platforms: Vec<String>,
 }
 

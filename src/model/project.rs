@@ -58,7 +58,7 @@ impl LockKind {
         }
     }
 
-    /// Returns the command that updates such a lock.
+    /// Returns the command that updates a lock of this kind.
     pub(crate) fn update(self) -> &'static str {
         match self {
             Self::Uv => "uv lock",

@@ -151,7 +151,7 @@ impl Walk<'_> {
         (!self.modules.is_frozen(name)).then_some(found.path)
     }
 
-    /// Handles a call of a function, which imports modules and uses other functions.
+    /// Handles a call of a function: visits the modules that the function imports, and the functions that it uses.
     fn run(&mut self, module: &str, function: &str, found: &ModuleFile) {
         let Some(Some(file)) = self.files.get(&found.path) else { return };
         let place = Place { module, package: found.package(module), file };

@@ -14,9 +14,10 @@ use crate::model::tree::{Kind, Tree};
 const TITLE: &str = "lath trace ";
 const VERSION: &str = "1";
 
-/// The maximum size of a record. The next constant is the maximum number of paths. Both limits are much higher than in
-/// real records. They limit the memory.
+/// The maximum size of a record. The size is limited, because the record is held in memory. Real records are much
+/// smaller.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
+/// The maximum number of paths in a record. The number is limited, because the paths are held in memory.
 const MAX_PATHS: usize = 500_000;
 
 /// How a program used a path.
@@ -140,7 +141,7 @@ impl fmt::Display for Trace {
 const MAX_LINKS: usize = 40;
 
 /// Follows `path` like the kernel. Returns the links that were followed, and the file or directory at the end. Returns
-/// `None` if the tree does not contain such a file or directory.
+/// `None` if `path` leads to nothing in the tree.
 fn walk(tree: &Tree, path: &str) -> Option<(Vec<ImagePath>, ImagePath)> {
     if path.is_empty() {
         return None;

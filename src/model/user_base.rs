@@ -48,7 +48,7 @@ impl UserBase {
 
     /// Returns a line for a path file (`.pth`). With this line, `python` finds the user base even if no environment
     /// variables are set. With this line, programs also find data of the user base. If the user site is already in
-    /// `sys.path`, its own path files must not be read a second time.
+    /// `sys.path`, the line does not add it, because its own path files would be read a second time.
     ///
     /// The user site must come before the distributions of a base image, so that distributions in the user site are
     /// preferred. If the user base is set by environment variables, the order is the same.

@@ -35,7 +35,7 @@ pub(crate) struct Daemon {
 pub(crate) struct Engine {
     /// For example `Docker 20.10.24`.
     pub(crate) name: String,
-    /// Whether it unpacks layers that are compressed with zstd.
+    /// Whether the engine can unpack layers that are compressed with zstd.
     pub(crate) reads_zstd: bool,
 }
 

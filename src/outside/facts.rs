@@ -18,7 +18,7 @@ pub(crate) struct Kept {
 }
 
 /// Puts the output of `reader` into the store with `put`, and reads the facts from the same bytes. Only a piece of a
-/// large file is in memory at a time. Its ELF headers may be anywhere in the file, so they are read from the store.
+/// large file is in memory at a time. ELF headers may be anywhere in the file, so they are read from the store.
 pub(crate) fn keep(
     reader: &mut dyn Read,
     texts: Texts,

@@ -116,8 +116,8 @@ pub(crate) fn sweep(folder: &Path) {
     }
 }
 
-/// Opens a file or folder in order to lock it. A link or a pipe with such a name was not created by lath. So a link is
-/// not followed, and opening a pipe does not block.
+/// Opens a file or folder in order to lock it. If a link or a pipe has a name like those of lath, lath did not create
+/// it. So a link is not followed, and opening a pipe does not block.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))

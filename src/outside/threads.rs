@@ -78,8 +78,8 @@ impl Hints for ThreadsError {
     }
 }
 
-/// Checks that the threads of a build can be started, and starts rayon's threads. If there are not enough for all
-/// processors, rayon gets fewer threads.
+/// Checks that the threads of a build can be started, and starts rayon's threads. If fewer threads than processors can
+/// be started, rayon gets fewer threads.
 pub(crate) fn prepare() -> Result<(), ThreadsError> {
     static IS_PREPARED: Mutex<bool> = Mutex::new(false);
     let mut is_prepared = IS_PREPARED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -88,7 +88,7 @@ fn the_digest_does_not_depend_on_modes_times_and_places() {
 #[test]
 fn an_image_that_lies_in_the_folder_is_not_in_the_next_one() {
     let world = world(&[("main.py", "x = 1\n"), ("requirements.txt", "tool\n")]);
-    // The cache and the keys are in the same folder, so they must be ignored.
+    // The cache and the keys of this world are in the folder of the application, so they must be left out.
     fs::write(world.path(".dockerignore"), "cache\nkeys\n").unwrap();
     let words = "./ -t shop --metadata-file meta.json -- tool";
     let first = digest(world.build(words));

@@ -42,7 +42,7 @@ fn a_private_package_is_never_replaced_by_a_higher_version_of_the_public_index()
     stdout(world.build(&format!("tool --index corp={}", private.url())));
     assert_eq!(fetched(&private, "internal", &["1.0"]), ["1.0"]);
     assert!(world.pypi().server.requests().iter().all(|request| !request.path.contains("internal")));
-    // The other index is not used, even if no version in the private index fits.
+    // The default index is not used, even if no version in the private index fits.
     let words = format!("tool internal>=2 --index {}", private.url());
     let error = world.error(&words).replace(&private.server.url(""), "[PRIVATE]");
     insta::assert_snapshot!(error, @"
@@ -321,8 +321,8 @@ fn a_build_of_pytorch_comes_only_from_its_own_index() {
     let torch = wheel("torch", "2.0");
     let world = World::new(archive(), PyPi::new().built(&tool().requires("torch")).built(&torch));
     stdout(world.build("tool"));
-    // The pages of this index are in the cache, so it can be used offline. The page of PyTorch's own index is not in
-    // the cache.
+    // The pages of the default index are in the cache, so this index can be used offline. The page of PyTorch's own
+    // index is not in the cache.
     stdout(world.build("tool --offline"));
     world.pypi().server.forget_requests();
     let error = world.error("tool --offline --torch-backend auto");

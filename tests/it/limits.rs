@@ -24,7 +24,7 @@ fn with_threads(world: &World, count: u32, words: &str) -> Option<Command> {
     std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
     let mut command = limited(&world.command(words), &[&format!("--nproc={count}")])?;
     if rustix::process::geteuid().is_root() {
-        // This limit does not apply to root.
+        // This limit does not apply to root, so an ordinary user runs lath.
         command.uid(USER).gid(USER);
         let may_run = Command::new(lath()).arg("--version").uid(USER).gid(USER).output();
         if !may_run.is_ok_and(|output| output.status.success()) {
@@ -105,7 +105,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_leaves_nothing() {
     let Some(mut small) = limited(&world.command("tool"), &["--fsize=100000"]) else { return };
     let output = small.output().unwrap();
     assert_failed(&output);
-    // The first file that is too large is a different one in each run.
+    // The file that exceeds the limit first differs from run to run, so only the hint is compared.
     let error = world.error_in(&String::from_utf8_lossy(&output.stderr));
     insta::assert_snapshot!(error.split_once("\n\n").unwrap().1, @"
     hint: the file is too large: raise the limit with `ulimit -f unlimited`, or use another file system

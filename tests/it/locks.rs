@@ -63,7 +63,7 @@ fn the_same_inputs_give_the_same_lock_in_another_folder_with_another_cache() {
     let text = |name: &str| fs_err::read_to_string(world.path(name)).unwrap();
     assert_eq!(text("one.toml"), text("two.toml"));
     assert_eq!(text("one.toml"), text("deep/three.toml"));
-    // A lock that is made from a lock is the same.
+    // Here `one.toml` exists already. The new lock replaces it and has the same text.
     stdout(world.lock("tool --with extra -o one.toml"));
     assert_eq!(text("one.toml"), text("two.toml"));
 }

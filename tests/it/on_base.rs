@@ -104,11 +104,12 @@ fn helper(version: &str) -> WheelBuilder {
     WheelBuilder::new("helper", version).file("helper.py", version)
 }
 
-/// Creates a world in which the archive cannot be reached.
+/// Creates a world with this index and the usual archive.
 fn world(pypi: PyPi) -> World {
     World::new(archive(), pypi)
 }
 
+/// Options with mirrors that cannot be reached.
 const NO_ARCHIVE: &str = "--mirror http://127.0.0.1:1 --security-mirror http://127.0.0.1:1";
 
 /// Builds on the base and returns the only platform of the image.
@@ -513,7 +514,7 @@ fn a_base_for_several_platforms_gives_an_image_for_several_platforms() {
     for (path, _, bytes) in other.layers.iter_mut().flatten() {
         *path = path.replace("x86_64-linux-gnu", "aarch64-linux-gnu");
         if bytes.starts_with(b"\x7fELF") {
-            // This is the machine in an ELF file (elf.h, `EM_AARCH64`).
+            // This byte of an ELF file contains its machine. 183 means arm64 (elf.h, `EM_AARCH64`).
             bytes[18] = 183;
         }
     }

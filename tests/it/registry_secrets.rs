@@ -85,7 +85,7 @@ impl Site {
 fn no_password_or_token_of_a_registry_is_in_an_output_a_file_or_an_image() {
     let mut site = Site::new(Registry::new().bearer(USER, PASSWORD).tokens_elsewhere().tokens_expire_after(3));
     stdout(site.push("team/tool:1"));
-    // Errors are a kind of output.
+    // The messages of a failed push must not contain a password either.
     site.registry.fault(Fault::on(Operation::PutManifest).always().status(403));
     assert!(!site.push("team/tool:2").status.success());
     site.registry.forget_faults();

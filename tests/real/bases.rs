@@ -10,8 +10,8 @@ pub(crate) fn docker(words: &[&str]) -> Output {
 }
 
 /// Reserves the engine for one test, from a build until its image is removed. This is necessary because the classic
-/// builder may reuse intermediate images of other builds. If such a build's image is removed, its intermediate images
-/// disappear.
+/// builder may reuse intermediate images of other builds. If the image of one of these builds is removed, its
+/// intermediate images disappear.
 pub(crate) fn builder() -> MutexGuard<'static, ()> {
     static BUILDING: Mutex<()> = Mutex::new(());
     // The lock may be poisoned by a test that failed. That is harmless, because the lock protects no data.

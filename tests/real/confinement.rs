@@ -14,7 +14,7 @@ use crate::lath;
 use crate::needs::Need::{self, Minutes, Namespaces, Registries, Root};
 use crate::needs::{own_uid, trial};
 
-/// A test: its name, its body, and what it needs in addition to the needs of `Who`.
+/// A test: its name, its body, and its needs in addition to the needs of `Who`.
 type Test = (&'static str, fn(Who), &'static [Need]);
 
 const TESTS: [Test; 5] = [
@@ -48,7 +48,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The user for these tests, if root runs them.
+/// The ID of the ordinary user who runs lath, if root runs these tests.
 const USER: u32 = 61_234;
 
 /// A home directory with a cache that belongs to `Who`.
@@ -314,7 +314,8 @@ fn control_group() {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("lath-")).count()
     };
-    // The build of another test may have a group now. But no group of an ended process may remain.
+    // Builds of other tests may have groups now, so a few groups are accepted. The groups of ended processes must not
+    // remain.
     if has_version_1 {
         succeeds(&home.check("", &["--trim", "none"]));
         assert!(left("/sys/fs/cgroup/pids") < 20);

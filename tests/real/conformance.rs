@@ -42,8 +42,9 @@ fn conforms(case: Case) {
     }
 }
 
-/// The registry of `testkit` has an option to behave in the same way. If a connection breaks, the client does not
-/// receive the new URL in the response, so it cannot continue the upload.
+/// Docker's registry accepts only the newest URL of an upload. If a connection breaks, the client does not receive the
+/// response with the new URL, so it cannot continue the upload. The registry of `testkit` has an option to behave like
+/// Docker's registry.
 fn dockers_registry_takes_only_the_newest_url_of_an_upload() {
     let docker = DockerRegistry::open();
     let ours = testkit::Registry::new().forgets_cut_uploads().serve();

@@ -39,8 +39,9 @@ impl Drop for Loaded {
     }
 }
 
-/// The user of the image. The next constant is a user that the image does not contain.
+/// The user of the image.
 const OWN: &str = "65532";
+/// A user that the image does not contain.
 const STRANGER: &str = "4711";
 
 fn does_its_work(program: &Program) {

@@ -127,7 +127,7 @@ fn build(name: &str, asked: &[&str]) -> Built {
     Built { folder: home, checked, metadata }
 }
 
-/// Returns the tag of the image of `name` in an engine. Only these tests use such tags.
+/// Returns the tag of the image of `name` in an engine. Only these tests use tags that begin with `lath-test/`.
 pub(crate) fn tag(name: &str) -> String {
     format!("lath-test/{name}:latest")
 }

@@ -93,8 +93,8 @@ struct Docker {
 }
 
 impl Docker {
-    /// Starts the engine in `root`. Its images are in a directory named `store`, which is empty at first. Names are
-    /// short, because the path of a socket is limited to 108 bytes (unix(7)).
+    /// Starts the engine in `root`. Its images are in a directory named `store`, which is empty at first. Its
+    /// directories have short names, because the path of a socket is limited to 108 bytes (unix(7)).
     fn start(root: &Path, store: &str, is_containerds: bool, network: Network) -> Self {
         let config = format!("/etc/docker/{store}.json");
         let features = serde_json::json!({ "features": { "containerd-snapshotter": is_containerds } });

@@ -72,8 +72,8 @@ VERSION_ID="9.4"
 "#;
 
 /// Builds on an image with musl. Debian's archive has a package of musl, but no Python for it. So the image contains
-/// only the files by which lath recognises a Python. lath must choose the extension module of a real wheel, and musl's
-/// loader must be able to load it.
+/// only the files that lath needs to recognise a Python. lath must choose the extension module of a real wheel, and
+/// musl's loader must be able to load it.
 fn musl() {
     let home = tempfile::tempdir().unwrap();
     let line = "apt-get download musl && dpkg-deb -x musl_*.deb root && mkdir -p root/usr/local/bin root/etc         root/usr/local/lib/python3.13/site-packages && cp root/lib/ld-musl-x86_64.so.1 root/usr/local/bin/python3.13         && ln -s python3.13 root/usr/local/bin/python3 && touch root/usr/local/lib/python3.13/os.py         && printf 'ID=alpine\nVERSION_ID=3.22\n' > root/etc/os-release && tar -C root -cf root.tar .         && umoci init --layout base && umoci new --image base:1 && umoci raw add-layer --image base:1 root.tar         && umoci config --image base:1 --config.env PATH=/usr/local/bin:/usr/bin --config.env PYTHON_VERSION=3.13.5";

@@ -214,7 +214,7 @@ fn containerd_pulls_and_runs_a_pushed_image(site: &Site) {
     let (hosts, user) = (site.path("hosts").display().to_string(), format!("{USER}:{PASSWORD}"));
     let pull = ["images", "pull", "--snapshotter", "native", "--hosts-dir", &hosts, "--user", &user, &image];
     succeeded(ctr(&pull));
-    // All containers on a machine share these names, so the name must be unique.
+    // The name of a container must be unique on the machine.
     let name = format!("lath-test-{}", host.replace([':', '.'], "-"));
     let run = ["run", "--rm", "--snapshotter", "native", &image, &name, "/opt/app/bin/yamllint", "--version"];
     let ran = succeeded(ctr(&run));

@@ -34,12 +34,13 @@ pub(crate) const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.
 /// The maximum size of a manifest or index. Registries must accept at least 4 MiB (distribution-spec, "Pushing
 /// Manifests").
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 << 20;
-/// The media type and the content of the config of an artifact that needs no config (manifest.md, "Guidance for an
-/// Empty Descriptor").
+/// The media type of the config of an artifact that needs no config (manifest.md, "Guidance for an Empty Descriptor").
 pub(crate) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// The content of the config of an artifact that needs no config.
 pub(crate) const EMPTY_CONFIG: &[u8] = b"{}";
-/// The media types of the artifact with the explanation of an image, and of its only layer.
+/// The media type of the artifact with the explanation of an image.
 pub(crate) const EXPLANATION: &str = "application/vnd.lath.explanation.v1";
+/// The media type of the only layer of that artifact.
 pub(crate) const EXPLANATION_LAYER: &str = "application/vnd.lath.explanation.v1+json+zstd";
 
 /// The annotation with the title of a layer or of an image (annotations.md).

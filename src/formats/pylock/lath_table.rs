@@ -32,7 +32,7 @@ pub(crate) struct LockedPlatform {
     pub(crate) platform: String,
     #[serde(default)]
     pub(crate) releases: Vec<LockedRelease>,
-    /// The image on which the image is built.
+    /// The base image.
     #[serde(default)]
     pub(crate) base: Option<LockedBase>,
     #[serde(default)]
@@ -96,7 +96,7 @@ pub(crate) struct Build {
     pub(crate) wheel: Digest,
     /// The sha256 of the archive with the source. If the source is a folder or a commit, lath creates this archive.
     pub(crate) source: Digest,
-    /// Whether this archive contains the history of a repository.
+    /// Whether the archive with the source contains the history of a repository.
     #[serde(default)]
     pub(crate) history: bool,
     /// The number of the builder. The first one has the number 0.

@@ -22,8 +22,8 @@ const BY_NAME: [&str; 10] = [
 const LISTING: [&str; 2] = ["iter_modules", "walk_packages"];
 /// Functions and classes that run other code: a file, a module that a user names, or lines that a user types.
 const RUNNING: [&str; 4] = ["InteractiveConsole", "InteractiveInterpreter", "run_module", "run_path"];
-/// The options of Python that are one letter without a value. In one word, they may come before `m`, as in `-Im`.
-/// Source: the documentation of Python, "Command line and environment".
+/// The options of Python that are one letter without a value. Such letters may come before `m` in the same word, as in
+/// `-Im`. Source: the documentation of Python, "Command line and environment".
 const FLAGS: &str = "bBdEiIOPqRsStuvx";
 /// A text that is longer than this is not a name.
 const MOST_CHARACTERS: usize = 120;
@@ -71,7 +71,7 @@ fn is_literal(expr: &Expr) -> bool {
     literal(expr).is_some()
 }
 
-/// For example `code.interact()`. A method `interact` of another object does not count.
+/// Whether the call is `code.interact()`. A method `interact` of another object does not count.
 fn is_interact(function: &str, of: Option<&Expr>) -> bool {
     function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
 }

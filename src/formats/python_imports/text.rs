@@ -104,7 +104,8 @@ pub(super) fn nesting(text: &str) -> Option<usize> {
                 here = brackets.pop().unwrap_or_default();
                 outside = outside.saturating_sub(here.all());
             }
-            // The parameters of a lambda may contain commas, and its body may contain another lambda.
+            // A comma may separate the parameters of a lambda, so it does not reset the number of lambdas. This number
+            // matters because the body of a lambda may contain another lambda.
             TokenKind::Comma => here.chain = 0,
             TokenKind::Lambda => here.lambdas += 1,
             TokenKind::Comment

@@ -103,8 +103,8 @@ pub(crate) struct Modules {
     pub(crate) started: Vec<String>,
     /// The modules that `--keep-module` keeps.
     pub(crate) kept: Vec<String>,
-    /// The reached modules, each with its causes. The cause by which the module was reached first is at the beginning.
-    /// `None` if trim has not followed the imports.
+    /// The reached modules, each with its causes. The first cause in each list is the one that was found first. `None`
+    /// if trim has not followed the imports.
     pub(crate) causes: Option<BTreeMap<String, Vec<Cause>>>,
     /// The modules that have more causes than `causes` contains.
     pub(crate) cut: BTreeSet<String>,
@@ -197,7 +197,7 @@ fn of_lock(made: &Made) -> Vec<Package> {
     wheels.chain(debs).collect()
 }
 
-/// Returns the causes of each reached module. The cause by which the module was reached first is at the beginning.
+/// Returns the causes of each reached module. The first cause in each list is the one that was found first.
 fn causes(reached: &Reached) -> BTreeMap<String, Vec<Cause>> {
     let more = |module: &String| reached.more.get(module).into_iter().flatten().cloned();
     let all = |(module, first): (&String, &Cause)| {

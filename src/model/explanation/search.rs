@@ -51,7 +51,8 @@ struct Part {
     steps: Vec<Vec<Step>>,
     /// The number of reasons up to the nearest end. `None` if no end can be reached.
     distances: Vec<Option<usize>>,
-    /// Whether a reason is missing.
+    /// Whether reasons are missing: the explanation does not contain all causes of a module, or there are more reasons
+    /// than [`MAX_STEPS`].
     is_cut: bool,
 }
 

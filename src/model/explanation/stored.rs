@@ -14,8 +14,8 @@ use crate::model::platform::Platform;
 use crate::model::reason::{Kept, Removed};
 
 const VERSION: u32 = 2;
-/// The maximum number of packages. It is much higher than in real images. It is necessary because the time of some
-/// searches grows with the square of this number.
+/// The maximum number of packages, which is much higher than in real images. The limit is necessary because the time of
+/// some searches grows with the square of the number of packages.
 const MAX_PACKAGES: usize = 5_000;
 /// The maximum length of all `required_by` together. The reason for this limit is the same as for [`MAX_PACKAGES`].
 const MAX_REQUIREMENTS: usize = 50_000;

@@ -11,8 +11,8 @@ use crate::model::reach::Cause;
 
 /// The maximum number of causes of all modules.
 const MAX_CAUSES: usize = 1_000_000;
-/// The maximum size of a name. It is much higher than in real images. It is necessary because each cause gets a copy of
-/// a name, so a few stored bytes could fill the memory.
+/// The maximum size of a name, which is much higher than in real images. The limit is necessary because each cause gets
+/// a copy of a name, so a few stored bytes could fill the memory.
 const MAX_NAME_BYTES: usize = 1_000;
 /// The maximum size of all copies of names.
 const MAX_COPIED_BYTES: usize = 64 << 20;
@@ -39,8 +39,8 @@ struct CauseColumns {
     counts: Vec<usize>,
     /// The kind of each cause. The causes of a module follow those of the module before it.
     kinds: Vec<Kind>,
-    /// The position of the module of each cause, which is 0 for a root. If the previous cause belongs to the same
-    /// module and has the same kind, the value is the difference from that cause.
+    /// For each cause, the position of the module that the cause names, or 0 for a root. If the previous cause is of
+    /// the same kind and leads to the same module, the value is the difference from the position in that cause.
     by: Vec<usize>,
     /// The positions of the modules that have more causes than these columns contain.
     cut: Vec<usize>,

@@ -35,8 +35,8 @@ const KEYS: [&str; 6] = ["key", "p12", "pfx", "jks", "keystore", "ppk"];
 /// A larger file is not a private key.
 const MAX_KEY_BYTES: u64 = 1 << 20;
 
-/// This is the first member of every archive that lath writes, and the file that marks a folder as an image
-/// (image-layout.md).
+/// The file that marks a folder as an OCI layout (image-layout.md). It is also the first member of every archive that
+/// lath writes.
 const OCI_LAYOUT: &str = "oci-layout";
 
 /// The file that marks a folder as a cache (bford.info/cachedir).

@@ -159,8 +159,8 @@ impl PackageIndex {
     }
 
     /// Returns the package that contains a shared library, by the naming rules for such packages. If the result is
-    /// `None`, a package with another name may contain the library. The archive's list of all files shows such a
-    /// package.
+    /// `None`, a package with another name may contain the library. In that case, the archive's list of all files
+    /// contains the library and its package.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }

@@ -38,8 +38,8 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
         (_, true) => vec![format!("{stem}-{version}"), format!("{stem}{version}")],
         (_, false) => vec![format!("{stem}{version}"), format!("{stem}-{version}")],
     };
-    // `libatk-1.0.so.0` is in `libatk1.0-0`. In this older form, the version is part of the name, and there is no
-    // hyphen before it.
+    // For example, `libatk-1.0.so.0` is in the package `libatk1.0-0`. Here the stem ends in a version, and the package
+    // name has no hyphen before this version.
     let joined = stem.rsplit_once('-').filter(|(_, end)| end.starts_with(|first: char| first.is_ascii_digit()));
     let joined = joined.map(|(start, end)| format!("{start}{end}-{version}")).filter(|_| !version.is_empty());
     names.into_iter().chain(joined).flat_map(with_t64).collect()
@@ -50,7 +50,7 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
 pub(super) fn is_named_after(package: &str, stem: &str) -> bool {
     let Some(version) = package.strip_prefix("lib").and_then(|rest| rest.strip_prefix(stem)) else { return false };
     let version = version.strip_suffix("t64").unwrap_or(version);
-    // In `libharfbuzz0b`, the letter was added because the library changed without a new version.
+    // In `libharfbuzz0b`, the letter `b` was added because the library changed without a new version.
     let version = version.strip_suffix(|last: char| last.is_ascii_lowercase()).unwrap_or(version);
     // `libmagickwand-7.q16-10` contains the number of bits per colour.
     let version = version.replace(".q16", "");

@@ -104,7 +104,8 @@ impl Helper {
         command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(fail)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // This error is ignored. A program that does not read its input either fails, or answers without the input.
+            // This error is ignored, because a program may answer without reading its input. If the program needed the
+            // input, it fails, and its failure is reported.
             let _ = stdin.write_all(input.as_bytes());
         }
         let (sender, receiver) = mpsc::channel();

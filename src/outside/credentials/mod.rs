@@ -92,7 +92,7 @@ impl fmt::Display for LoginSource {
     }
 }
 
-/// The credentials of a request that the server refused.
+/// The credentials that a refused request had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tried {
     None {

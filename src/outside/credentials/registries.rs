@@ -105,7 +105,7 @@ impl RegistryCredentials {
     /// Returns the credentials for a repository of a registry. May run a program, so it may block.
     pub(crate) fn of(&self, registry: &str, repository: &str) -> Found {
         let key = (registry.to_owned(), repository.to_owned());
-        // The lock is held while a program runs, so that each program runs once.
+        // The lock is held while a program runs, so that no other thread starts the same program.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(key).or_insert_with(|| self.find(registry, repository)).clone()
     }
@@ -135,7 +135,7 @@ impl RegistryCredentials {
         Found { problem, ..Found::default() }
     }
 
-    /// Returns the credentials in a file, or those of the program that is named in the file.
+    /// Returns the credentials from the program that the file names, or else the credentials in the file.
     fn in_file(&self, path: &Path, registry: &str, repository: &str) -> Result<Option<Found>, String> {
         let Some(file) = AuthFile::read(path).map_err(|error| in_words(&error))? else { return Ok(None) };
         let helped = file.helper(registry).map(|helper| (self.answer(&helper, registry), helper));

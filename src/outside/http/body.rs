@@ -220,11 +220,11 @@ pub(crate) struct Body {
     url: String,
     max_bytes: u64,
     pace: Pace,
-    /// Set if the body is a document. It counts the bytes of the body.
+    /// Set if the body is a document. The document counts the bytes of the body.
     document: Option<Document>,
     have_bytes: u64,
-    /// The time in this window that was spent waiting for bytes. `window_bytes` is the number of bytes that arrived in
-    /// it. The time that the reader itself needs is not included, because the server does not cause it.
+    /// The time in the current window that lath has spent waiting for bytes. The time that the reader itself needs is
+    /// not included, because the server does not cause it.
     waited: Duration,
     window_bytes: u64,
     chunks: BoxStream<'static, reqwest::Result<Bytes>>,

@@ -239,8 +239,8 @@ impl Http {
         let was_begun = fs::metadata(&partial).is_ok_and(|file| file.len() > 0);
         let mut outcome = self.download_from_any_place(id, item, &partial).await;
         if was_begun && matches!(&outcome, Ok((found, _)) if *found != item.digest) {
-            // The server may be right, but an earlier process may have left wrong bytes. So the download starts again
-            // without those bytes.
+            // The server may not be the cause, because an earlier process may have left wrong bytes in the file. So the
+            // file is removed, and the download starts again.
             let _ = fs::remove_file(&partial);
             outcome = self.download_from_any_place(id, item, &partial).await;
         }

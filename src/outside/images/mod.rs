@@ -161,8 +161,8 @@ impl OpenImage<'_> {
         self.medium.document(descriptor)
     }
 
-    /// Returns the manifests that refer to `subject`: all of them, or those of one type. Only registries have such
-    /// manifests.
+    /// Returns the manifests that refer to `subject`: all of them, or those of one type. Returns an empty list if the
+    /// image is not in a registry, because only registries list such manifests.
     pub(crate) fn referrers(
         &self,
         subject: &BlobDigest,
@@ -271,7 +271,7 @@ fn fetched(
     Ok(Document::new(media_type, bytes))
 }
 
-/// A buffer in memory, which takes at most one byte more than a limit.
+/// A buffer in memory, and the maximum number of its bytes. Writing more bytes fails.
 struct Limited(Vec<u8>, u64);
 
 impl Write for Limited {

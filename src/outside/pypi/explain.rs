@@ -103,7 +103,7 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
             hints.extend(listing.hint.map(Hint::Request));
         }
     }
-    // If the index has no file that fits, a long chain of reasons would only repeat this fact. So the chain is left
+    // If the index has no file that fits, a long report of uv would only repeat this fact. So a long report is left
     // out.
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
@@ -179,14 +179,14 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
 
 /// The files that the index has for a package.
 struct Listing {
-    /// Whether no file that the request allows fits the target. Such a package causes the failure.
+    /// Whether none of the files that the request allows fits the target. If so, this package causes the failure.
     is_to_blame: bool,
     /// Whether there is a source distribution, from which lath could build the missing wheel.
     could_be_built: bool,
     text: String,
     hint: Option<RequestHint>,
-    /// A Python version that the newest version of the package accepts. Set only if that version does not accept the
-    /// target's Python.
+    /// The newest Python that the newest allowed version of the package accepts. Set only if that version does not
+    /// accept the target's Python.
     other_python: Option<PythonVersion>,
 }
 
@@ -195,7 +195,7 @@ struct Listing {
 struct Files {
     wheels: Vec<WheelFilename>,
     has_source: bool,
-    /// The Python versions that the last wheel accepts (`Requires-Python`).
+    /// The Python versions that the last of the wheels accepts (`Requires-Python`).
     pythons: Option<Arc<VersionSpecifiers>>,
 }
 
@@ -231,8 +231,8 @@ async fn listing(name: &PackageName, asked: &Asked<'_>) -> Option<Listing> {
 }
 
 /// Returns the newest Python that the newest allowed version accepts. Returns `None` if that version accepts the
-/// target's Python. If it does not, the resolver tries old versions, so the report of the resolver is only about old
-/// versions.
+/// target's Python. If it does not, the resolver tries older versions, and its report does not mention the newest
+/// version.
 fn other_python(
     versions: &[(Version, Files)],
     allowed: impl Fn(&Version) -> bool,

@@ -1,5 +1,5 @@
-//! Uses a lock as an input: the Python half comes from a `pylock.toml` (PEP 751), which may be written by pip or uv.
-//! Nothing is resolved.
+//! Uses a lock as an input: the Python half comes from a `pylock.toml` (PEP 751), which another tool has written, such
+//! as pip or uv. Nothing is resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -121,7 +121,7 @@ impl Pypi {
     }
 
     /// Returns for each distribution the names of the distributions that depend on it. `metadata` contains the text of
-    /// each METADATA file, by name. Dependencies of all extras count, because a lock does not contain which extras were
+    /// each METADATA file, by name. Dependencies of all extras count, because a lock does not record which extras were
     /// requested.
     pub(crate) fn edges(
         &self,
@@ -237,6 +237,7 @@ enum Fetched {
     Pinned(DirectWheel),
     /// The sha256 and the size are known.
     Sized(DirectWheel, u64),
+    /// The wheel must be fetched before it can be locked.
     Direct(DirectWheel),
     /// It must be built from source.
     Built(Source),

@@ -92,8 +92,8 @@ async fn index(entry: &IndexEntry, keyring: Keyring, logins: Logins<'_>) -> Resu
     Ok(index)
 }
 
-/// Converts an index that uv has read from a project. After that, lath can find the credentials of the index in the
-/// same way as for other indexes.
+/// Converts an index that uv has read from a project to lath's own type, so that lath can find its credentials like
+/// those of other indexes.
 pub(super) fn entry(index: &Index) -> IndexEntry {
     let control = index.cache_control.as_ref().and_then(|control| serde_json::to_value(control).ok());
     let header = |name: &str| control.as_ref()?.get(name)?.as_str().map(str::to_owned);
@@ -188,8 +188,8 @@ pub(super) fn all(locations: &IndexLocations, indexes: &Indexes) -> Result<AllIn
     let (flat, simple): (Vec<&Index>, Vec<&Index>) =
         locations.defined_indexes().partition(|index| index.format == IndexFormat::Flat);
     let (default, extra): (Vec<&Index>, Vec<&Index>) = simple.into_iter().partition(|index| index.default);
-    // A Dockerfile cannot limit an index to some distributions. That is safe, because the Dockerfile has the hash of
-    // every file.
+    // A Dockerfile cannot limit an explicit index to the distributions that name it, so all indexes are searched for
+    // all distributions. That is safe, because the Dockerfile has the hash of every file.
     let is_explicit = extra.iter().any(|index| index.explicit);
     let torch = torch(indexes)?;
     Ok(AllIndexes {

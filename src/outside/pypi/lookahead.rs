@@ -2,7 +2,7 @@
 //! are searched in the same way. This happens before uv resolves, because uv accepts only URLs that it knows before it
 //! begins.
 //!
-//! All requirements of such a distribution are checked before any distribution that they name is fetched.
+//! All requirements of a wheel or source are checked before any of the distributions that they name is fetched.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -20,8 +20,8 @@ use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::requirements::{Source, refuse_source};
 use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, redacted};
 
-/// The maximum number of distributions that name one another by path or URL. Without a limit, a server could continue
-/// without end.
+/// The maximum number of distributions that name one another by path or URL. Without a limit, a server could send
+/// wheels that name further wheels without end.
 const MAX_WHEELS: usize = 1000;
 
 /// A requirement, and the distribution that contains it, or `None` if the user wrote it.
@@ -93,8 +93,8 @@ impl Resolve<'_> {
         Ok((found, hasher))
     }
 
-    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. The metadata
-    /// of `dist` is then in memory, and uv uses it from there.
+    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. Keeps the
+    /// metadata of `dist` in memory, where uv finds it later.
     async fn requested_by(
         &self,
         requirement: Requirement,

@@ -1,5 +1,5 @@
-//! Collects the requests that were refused for lack of permission. A sentence about such a request names the server
-//! that answered 401 or 403 to uv, and the credentials that the request had.
+//! Collects the requests of uv that a server refused for lack of permission, with the status 401 or 403. The sentence
+//! about a request names the server, and the credentials that the request had.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -87,7 +87,7 @@ impl Failure {
     }
 
     /// Returns whether reading the whole wheel may succeed. This is so if the server does not support ranges or HEAD
-    /// requests. uv uses the same list of statuses for this.
+    /// requests. uv decides this by the same list of statuses.
     fn is_about_ranges(&self) -> bool {
         const STATUSES: [StatusCode; 4] =
             [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST];

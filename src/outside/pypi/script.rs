@@ -16,7 +16,7 @@ use crate::outside::pypi::{Cause, PypiError, redacted};
 /// A script whose metadata was read.
 pub(super) struct Script<'a> {
     path: &'a Path,
-    /// The folder that relative paths in `[tool.uv.sources]` are relative to.
+    /// The folder at which relative paths in `[tool.uv.sources]` begin.
     folder: PathBuf,
     metadata: Pep723Metadata,
 }

@@ -90,7 +90,8 @@ pub(super) fn with_queue<T>(sources: &dyn Sources, work: impl FnOnce(Sender<Job>
         std::thread::Builder::new().spawn_scoped(scope, move || {
             for job in queue {
                 let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-                // If no thread can be started, the job and its reply channel are dropped. The receiver reports that.
+                // If no thread can be started, the job and its reply channel are dropped. Then the receiver of the
+                // reply reports an error.
                 let _ = thread.spawn_scoped(scope, move || job.run(sources));
             }
         })?;

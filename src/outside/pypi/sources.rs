@@ -102,7 +102,7 @@ pub(super) struct SourceMetadata<'a> {
 /// A source, and the values that are needed to find its metadata.
 struct Located {
     source: Source,
-    /// The folder that relative paths of `[tool.uv.sources]` are relative to.
+    /// The folder at which relative paths in `[tool.uv.sources]` begin.
     folder: Option<PathBuf>,
     version: Option<Version>,
 }
@@ -203,7 +203,7 @@ impl SourceMetadata<'_> {
         task: Task,
         reply: oneshot::Receiver<Result<T, SourceFailure>>,
     ) -> Result<T, SourceFailure> {
-        // If the queue has ended, the job and its reply channel are dropped.
+        // If the queue has ended, the job and its reply channel are dropped. Then waiting for the reply fails.
         let _ = self.queue.send(Job { source: source.clone(), task });
         reply.await.map_err(|_| SourceError::Thread { source_shown: source.shown() })?
     }
@@ -316,8 +316,8 @@ fn from_texts(
         let pyproject = pyproject.map_err(|error| unreadable("pyproject.toml", source, error))?;
         match ResolutionMetadata::parse_pyproject_toml(pyproject, version) {
             Ok(metadata) if check(&metadata, source, version).is_ok() => return Ok(Some(metadata)),
-            // The name or the version is not the expected one. A build finds the same name, and then the source is
-            // refused.
+            // The name or the version is not the expected one, so this metadata is not used. Later, PKG-INFO or a build
+            // provides the metadata. If that metadata has a wrong name or version too, the source is refused.
             Ok(_) => {}
             Err(
                 MetadataError::Pep508Error(_)

@@ -58,8 +58,8 @@ impl<'a> WheelMetadata<'a> {
         Self { sources, client, context, bodies, python, excluded: Default::default(), requests }
     }
 
-    /// Returns whether `Requires-Python` excludes the image's Python although uv accepts it. uv checks only the lower
-    /// bound, and pip checks the whole specifier.
+    /// Returns whether `Requires-Python` excludes the image's Python, but uv would accept it. uv checks only the lower
+    /// bound. lath also checks the rest of the specifier, like pip.
     pub(super) fn excludes(&self, pythons: &VersionSpecifiers) -> bool {
         !pythons.contains(&self.python)
             && RequiresPython::greater_than_equal_version(&self.python).is_contained_by(pythons)
@@ -85,8 +85,8 @@ impl<'a> WheelMetadata<'a> {
         }))
     }
 
-    /// Some Python versions in uv's report do not exist. Replaces them by the versions that the skipped versions
-    /// accept.
+    /// Replaces the Python versions in uv's report that do not exist. In the result, the report contains the Python
+    /// versions that the skipped versions of distributions accept.
     pub(super) fn reworded(&self, report: &str) -> String {
         let excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
         // Larger numbers are replaced first, because a larger number may begin with the digits of a smaller one.

@@ -12,7 +12,7 @@ use crate::outside::registry::error::{RegistryError, Task};
 use crate::outside::registry::requests::{Access, Call, next_address};
 
 impl Registry {
-    /// Fails if the user may not write to the repository of `image`. To find out, it begins an upload and cancels it.
+    /// Fails if the user may not write to the repository of `image`. To find out, lath begins an upload and cancels it.
     /// Getting a token is not enough, because a token server may give fewer rights than were requested.
     pub(crate) fn check_push(&self, image: &ImageReference) -> Result<(), RegistryError> {
         let access = self.pushing(image, Task::CheckPush { repository: image.name() });

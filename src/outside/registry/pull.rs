@@ -288,7 +288,7 @@ pub(super) fn digest_of(response: &Response) -> Option<BlobDigest> {
 fn media_type(task: &Task, header: Option<&str>, bytes: &[u8]) -> Result<String, RegistryError> {
     let head: Head = serde_json::from_slice(bytes).map_err(|_| RegistryError::NoManifest { task: task.clone() })?;
     let header = header.map(|header| header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    // Simple servers send the same general type for all files, so such a type is ignored.
+    // Simple servers send one general type, such as `text/plain`, for all files. A general type is ignored.
     let header = header.filter(|header| header.starts_with("application/vnd."));
     let old = [&header, &head.media_type].into_iter().flatten().find(|found| found.starts_with(OLD_MANIFEST));
     if old.is_some() || head.schema_version == Some(1) {

@@ -23,13 +23,15 @@ use crate::outside::registry::{Registry, Sent, Upload};
 /// The maximum number of attempts without progress. With the pauses between them, a registry has ten seconds to
 /// recover.
 const ATTEMPTS: u32 = 6;
-/// If the registry loses an upload, lath begins again at the first byte. This is the maximum number of such beginnings.
+/// The maximum number of times that the upload of a blob is begun. If the registry loses an upload, lath begins again
+/// at the first byte.
 const BEGINNINGS: u32 = 3;
 /// A blob up to this size is sent in one request.
 const SMALL_BYTES: u64 = 1 << 20;
 /// The size of a chunk, if the registry does not accept the rest of a blob in one request.
 const CHUNK_BYTES: u64 = 16 << 20;
-/// If the limit of a registry is below this size, the limit applies to the whole repository and not to a chunk.
+/// If a registry refuses a chunk of this size or less as too large, no smaller chunk is tried. In that case, the
+/// registry limits the whole repository and not a chunk.
 const LEAST_CHUNK_BYTES: u64 = 512 << 10;
 /// The header with the registry's minimum size of a chunk (distribution-spec, "Pushing a blob in chunks").
 const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
@@ -51,12 +53,14 @@ struct Sending<'a> {
     beginnings: u32,
     /// The size of chunks. If it is `None`, the rest of the blob is sent as one chunk.
     chunk_bytes: Option<u64>,
-    /// Whether the registry accepts a blob only as one request.
+    /// Whether the whole blob is sent in one request, because it is small or because the registry does not accept
+    /// chunks.
     is_whole: bool,
 }
 
 impl Sending<'_> {
-    /// Reduces the size of chunks, after a chunk was refused. `rest` is the number of bytes that have not been sent.
+    /// Reduces the size of chunks, because the registry has kept no byte of the last request. `rest` is the number of
+    /// bytes that have not been sent.
     fn shrink_chunks(&mut self, rest: u64) {
         let failed = self.chunk_bytes.map_or(rest, |chunk| chunk.min(rest));
         self.chunk_bytes = Some(CHUNK_BYTES.min(failed / 4).max(LEAST_CHUNK_BYTES));

@@ -15,8 +15,9 @@ use crate::outside::registry::pull::{pulling, text_of};
 use crate::outside::registry::requests::{Access, Call};
 
 const MAX_PAGE_BYTES: u64 = 8 << 20;
-/// The maximum number of pages of a list, and of their bytes. If a page exceeds a limit, no further page is read.
+/// The maximum number of pages of a list that are read. If the list has more pages, the rest is not read.
 const MAX_PAGES: usize = 100;
+/// If the pages that were read have this number of bytes or more, no further page is read.
 const MAX_LIST_BYTES: usize = 16 << 20;
 /// The maximum number of rounds. In each round, lath reads the list, and writes it if the entry is missing.
 const MAX_ROUNDS: usize = 5;

@@ -85,10 +85,9 @@ impl Registry {
         base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
     }
 
-    /// Sends a request. If the host refuses the token, the request is sent again with a new token. Other requests use
-    /// this token too. If the host refuses that token as well, the request is sent with a token that only this request
-    /// uses. This helps if the other requests have used up the shared token. If that token is refused too, returns an
-    /// error.
+    /// Sends a request. If the host refuses the token, the request is sent again with a new token. Other requests share
+    /// the new token, and may use it up. So if the host refuses the new token as well, the request is sent with a token
+    /// that only this request uses. Returns an error if this last token is refused.
     pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
         let base = &self.reach(&access.host).await?.base;
         let mut grant = self.grant(&access.host, &access.scope, None).await?;

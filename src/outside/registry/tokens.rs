@@ -121,7 +121,7 @@ impl Registry {
     ) -> Result<Grant, RegistryError> {
         let reached = self.reach(host).await?;
         let key = (host.name.clone(), scope.texts());
-        // This is locked while a token is fetched, so that each token is fetched only once.
+        // The grants are locked while a token is fetched, so that each token is fetched only once.
         let mut grants = self.grants.0.lock().await;
         let known = grants.get(&key).filter(|grant| grant.is_valid());
         if let Some(known) =

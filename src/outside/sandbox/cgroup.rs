@@ -76,7 +76,7 @@ fn set(file: &Path, value: &str) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 struct Parent {
     folder: PathBuf,
-    /// In version 1, the controller that this hierarchy is for.
+    /// In version 1, the controller of the hierarchy that contains the group. `None` in version 2.
     controller: Option<&'static str>,
 }
 
@@ -94,8 +94,8 @@ impl Parent {
     }
 }
 
-/// Returns the groups to try, best first, from the text of `/proc/self/cgroup`. In version 2 this is the parent of
-/// lath's own group, because a group with processes cannot limit its children.
+/// Returns the groups to try, best first, from the text of `/proc/self/cgroup`. In version 2, the parent of lath's own
+/// group is the best one, because a group with processes cannot limit its children.
 fn parents(text: &str) -> Vec<Parent> {
     let mut parents = Vec::new();
     for line in text.lines() {

@@ -100,7 +100,7 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
     Ok(())
 }
 
-/// Returns whether a folder that the job mounts covers `path`. Nothing is mounted at such a path, because the mount
+/// Returns whether a folder that the job mounts covers `path`. If so, nothing is mounted at `path`, because the mount
 /// point would be created in that folder.
 pub(super) fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
@@ -112,10 +112,10 @@ fn mount_memory(container: &mut Container, place: &str) {
     container.mount("tmpfs", place, "tmpfs", NO_PRIVILEGES, Some(MEMORY.to_owned()));
 }
 
-/// Mounts a directory in memory at `place`. The directory covers the tree's own files at `place`, for example a user
-/// base. So these files are mounted again in the directory. They are reached through another mount, which is below
-/// `/dev`. That mount is made first, because mounts are made in the order of their targets. `/dev` is in memory, so a
-/// mount point can be created there.
+/// Mounts a directory in memory at `place`. The directory hides the tree's own files at `place`, for example a user
+/// base. So these files are mounted again in the directory. Their source is another mount of the tree's folder, which
+/// is below `/dev`. The mount below `/dev` is made first, because mounts are made in the order of their targets. `/dev`
+/// is in memory, so a mount point can be created there.
 fn cover(container: &mut Container, root: &Path, place: &str) {
     let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
     let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));
@@ -138,7 +138,7 @@ struct File<'a> {
 }
 
 /// Removes links at the paths of the job's documents, such as `/etc/resolv.conf`, so that files can be mounted there.
-/// This is allowed only in the user's own run, because no other program runs in that tree afterwards.
+/// This is allowed only in the user's own run, because no other program runs in that tree after this run.
 fn remove_links(root: &Path, job: &Job) -> Result<(), Refusal> {
     for (_, inside) in &job.documents {
         let (folder, _) = inside.rsplit_once('/').unwrap_or_default();

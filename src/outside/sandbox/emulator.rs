@@ -46,8 +46,8 @@ pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Resul
     Err(reason)
 }
 
-/// Reads a registration (the kernel's Documentation/admin-guide/binfmt-misc.rst). Returns the emulator's path, and
-/// whether it works in every root. The flag `F` means that it does.
+/// Reads a registration (the kernel's Documentation/admin-guide/binfmt-misc.rst). Returns whether the emulator works in
+/// every root (flag `F`), and the emulator's path.
 fn registration(text: &str) -> (bool, Option<PathBuf>) {
     let is_enabled = text.lines().next() == Some("enabled");
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);

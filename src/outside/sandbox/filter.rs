@@ -2,7 +2,7 @@
 //! container has no capabilities.
 //!
 //! The kernel refuses most of these calls anyway, because the program has no privileges. But each of these calls has
-//! had bugs that gave privileges to such programs. Correct programs do not need these calls.
+//! had bugs that gave privileges to programs without any. Correct programs do not need these calls.
 
 use std::collections::BTreeMap;
 

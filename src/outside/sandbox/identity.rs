@@ -26,7 +26,8 @@ pub(super) struct Maps {
 }
 
 /// Returns the maps if lath runs as root. `inside` is the program's ID in the sandbox. Returns `None` if lath runs as
-/// an ordinary user. The error is the reason why root cannot run programs here.
+/// an ordinary user, or as a root that is an ordinary user outside of its namespace. The error is the reason why root
+/// cannot run programs here.
 pub(super) fn maps(inside: u32) -> Result<Option<Maps>, Refusal> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);

@@ -119,7 +119,7 @@ pub(crate) struct Job {
     /// The program's absolute path, and its arguments.
     pub(crate) argv: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
-    /// The folder in which it starts.
+    /// The folder in which the program starts.
     pub(crate) cwd: String,
     /// The user of the program. 0 means the default user of lath.
     pub(crate) uid: u32,
@@ -168,10 +168,11 @@ pub(crate) struct Outcome {
     pub(crate) touches: Vec<Touch>,
 }
 
-/// The exit code if a sandbox cannot start its program. The next constant is the prefix of the message. hakoniwa has
-/// its own prefix for failures in earlier steps.
+/// The exit code if a sandbox cannot start its program.
 const NOT_STARTED: i32 = 125;
+/// The prefix of the message about a program that cannot be started.
 const COMPLAINT: &[u8] = b"lath-sandbox: ";
+/// [`COMPLAINT`], and the prefix of hakoniwa, which reports failures in earlier steps.
 const COMPLAINTS: [&[u8]; 2] = [COMPLAINT, b"hakoniwa: "];
 const NOT_FOUND: i32 = 127;
 
@@ -228,7 +229,7 @@ impl Sandbox {
     /// Runs `job` with the input, output and network of this process, and forwards signals to the program. Returns how
     /// the job ended.
     pub(crate) fn attach(&self, root: &Path, job: &Job) -> Result<Ended, SandboxError> {
-        // If the kernel or the host refuses something, this first job reports it before the program's own output
+        // If the sandbox cannot be set up, this first job fails, so the error is shown before the program's own output
         // begins.
         let probe = Job { argv: vec!["/.lath-probe".to_owned()], ..job.clone() };
         self.run(root, &probe)?;
@@ -287,7 +288,8 @@ pub(crate) fn cannot_write_to(volume: &Volume) -> bool {
     !volume.is_read_only && rustix::process::geteuid().is_root() && !fs::metadata(&volume.source).is_ok_and(is_open)
 }
 
-/// Handles the case that the sandbox was set up but its program could not be started.
+/// Returns the outcome of a program that could not be started, for example because it is missing. If the sandbox could
+/// not be set up, returns an error.
 fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
     let reason = String::from_utf8_lossy(complaint).trim().to_owned();
     if !reason.starts_with("execve(") && !reason.starts_with("chdir(") {

@@ -44,7 +44,7 @@ pub(super) fn relay<B, T>(
         if let Some(result) = end(&mut begun) {
             return Ok(result);
         }
-        // The kernel also sends a signal when a child ends, but a short pause is simpler.
+        // The kernel also sends a signal when a child ends. A short pause is simpler than waiting for that signal.
         const PAUSE: Duration = Duration::from_millis(10);
         let next = runtime.block_on(async { tokio::time::timeout(PAUSE, received.recv()).await });
         if let Ok(Some(number)) = next {
@@ -95,8 +95,8 @@ pub(super) fn run_forwarding(command: &mut hakoniwa::Command, has_terminal: bool
     })
 }
 
-/// Forwards the signal to the program. Returns whether the program was killed. This happens if the program has no
-/// handler for the signal.
+/// Forwards the signal to the program. If the program has no handler for the signal, kills the program instead. Returns
+/// whether the program was killed.
 fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
     let Some(program) = only_child(warden) else { return false };
     let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap_or_default();

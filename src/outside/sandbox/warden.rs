@@ -29,8 +29,9 @@ use super::work::Workshop;
 
 /// The first argument of a warden process. The second argument is [`MAPPED`] or [`PLAIN`].
 const WORD: &str = "--sandbox-warden";
-/// The warden creates a user namespace, and lath writes its ID maps.
+/// This argument means that the warden creates a user namespace, and that lath writes the ID maps of the namespace.
 const MAPPED: &str = "mapped";
+/// This argument means that the warden creates no user namespace.
 const PLAIN: &str = "plain";
 /// A warden sends this when it is ready for the next step. Any other text is the reason why it cannot continue.
 const READY: &str = "ready";
@@ -126,7 +127,7 @@ impl Warden {
         Ok(own)
     }
 
-    /// Returns the group of its process.
+    /// Returns the group of the warden's process.
     pub(super) fn group(&self) -> Option<Arc<Group>> {
         self.group.clone()
     }

@@ -59,15 +59,16 @@ impl Workshop {
     }
 
     /// Runs a command in the tree at `root`. Other commands may run there at the same time. hakoniwa makes a folder in
-    /// the tree and removes it, so the tree is locked until the sandbox is set up. The lock is one of the file system,
-    /// because programs of different users have different wardens.
+    /// the tree and removes it, so the tree is locked until the sandbox is set up. The lock is a lock of the file
+    /// system, because the jobs of different users have different wardens, which are separate processes.
     fn run_one(command: &mut hakoniwa::Command, root: &Path) -> Result<ExitStatus, Refusal> {
         let failed = |cause: String| Refusal::Run { cause };
         let tree = fs_err::File::open(root).map_err(|error| failed(error.to_string()))?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&tree, FlockOperation::LockExclusive))
             .map_err(|error| failed(format!("cannot lock its tree: {error}")))?;
         let spawned = command.spawn();
-        // The new process may still have the descriptor, so closing it here would not be enough.
+        // The new process may still have the descriptor of the tree, so closing the descriptor here would not release
+        // the lock.
         let unlocked = rustix::fs::flock(&tree, FlockOperation::Unlock);
         let status = spawned.and_then(|mut child| child.wait()).map_err(|error| failed(error.to_string()))?;
         unlocked.map_err(|error| failed(format!("cannot unlock its tree: {error}")))?;

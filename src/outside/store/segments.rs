@@ -24,8 +24,8 @@ impl Store {
         self.write_segment(key, |file| file.write_all(bytes).map_err(failed))
     }
 
-    /// Stores the segment that `write` writes. Later, its bytes cannot be checked against its key. So they are synced
-    /// to the disk before the file gets its name.
+    /// Stores the segment that `write` writes. The key is not the digest of the bytes, so the bytes cannot be checked
+    /// later. Therefore they are synced to the disk before the file gets its name.
     pub(crate) fn write_segment<E: From<StoreError>>(
         &self,
         key: &Digest,

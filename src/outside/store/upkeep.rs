@@ -61,7 +61,7 @@ pub(crate) fn prune(
     sweep(store);
     let (mut removed, now) = (Amount::default(), clock::now());
     let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
-        // The lock file is not removed, because processes that wait for the lock have it open.
+        // The lock file is not removed, because processes that wait for the lock have this file open.
         let is_ground = path.parent() == Some(store)
             && path.file_name().is_some_and(|name| name == "lock" || name == "version" && unused_for.is_some());
         let is_unused = unused_for.is_none_or(|limit| is_older(metadata, limit, now));
@@ -89,7 +89,7 @@ fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, &std::fs::Metadata) -> io::Resu
     };
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        // Another process may have removed the file since then.
+        // Another process may have removed the file since the directory was read.
         let metadata = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             metadata => metadata.map_err(failed)?,

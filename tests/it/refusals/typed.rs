@@ -70,7 +70,7 @@ fn what_is_not_there_is_named() {
 
     hint: use `--release ubuntu:noble`, which has python 3.12
     ");
-    // It differs from run to run which missing file is reported first.
+    // The missing file that is reported first differs from run to run, so only the hint is compared.
     let said = refused(&world, "tool --offline --cache-dir empty");
     insta::assert_snapshot!(said.split_once("\n\n").unwrap().1, @"hint: run once without `--offline` to fill the cache");
 }

@@ -82,8 +82,8 @@ impl<'a> Input<'a> {
         self.pinned.as_ref().map(Pinned::constraints).transpose().map(Option::unwrap_or_default)
     }
 
-    /// Returns the project as a requirement without a name. This is needed for a package whose name only its build
-    /// backend can find out.
+    /// Returns the project as a requirement without a name. This is needed if `pyproject.toml` does not contain the
+    /// name of the package, because then only the build backend knows the name.
     pub(super) fn unnamed(&self) -> Result<Option<UnresolvedRequirementSpecification>, PypiError> {
         let is_standard = self.discovered.as_ref().is_some_and(|discovered| !discovered.members().is_empty());
         if is_standard || !self.request.is_package {
@@ -253,7 +253,8 @@ impl<'a> Discovered<'a> {
     fn itself(&self, member: &WorkspaceMember) -> Result<Requirement, Cause> {
         let known = member.project().optional_dependencies.iter().flat_map(|extras| extras.keys());
         let extras: Vec<ExtraName> = match &self.request.extras {
-            // If the metadata is dynamic, its extras are known only by name.
+            // Extras that the user named are not checked here. If the metadata is dynamic, `pyproject.toml` does not
+            // list the extras.
             Extras::Named(names) => names.iter().map(|name| Ok(name.parse()?)).collect::<Result<_, Cause>>()?,
             Extras::All => self.extras.extra_names(known).cloned().collect(),
         };
@@ -352,7 +353,8 @@ async fn discover(request: &ProjectRequest, cache: &Cache) -> Result<VirtualProj
     Ok(VirtualProject::discover(&request.folder, &options, cache, workspaces).await?)
 }
 
-/// Returns the extras of a request. Refuses a name that is not in static metadata.
+/// Returns the extras of a request. Refuses an extra that `pyproject.toml` does not list. If it lists no extras, every
+/// name is accepted, because the metadata may be dynamic.
 fn extras(request: &ProjectRequest, project: &VirtualProject) -> Result<ExtrasSpecificationWithDefaults, Cause> {
     let chosen = match &request.extras {
         Extras::All => ExtrasSpecification::from_all_extras(),

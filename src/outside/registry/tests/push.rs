@@ -239,7 +239,7 @@ fn each_lasting_status_of_the_specification_is_an_error_that_names_it() {
             match (operation, status) {
                 (HeadBlob, 404) => assert_eq!(error, "no error", "the blob is sent"),
                 (GetManifest, 404) => assert!(error.contains("a:1"), "{error}"),
-                // The upload is unknown.
+                // With these statuses, the registry reports that it does not know the upload.
                 (FinishUpload, 404 | 416) => assert!(error.ends_with("the registry has lost the upload"), "{error}"),
                 _ => assert!(error.contains(&status.to_string()), "{operation:?} {status}: {error}"),
             }

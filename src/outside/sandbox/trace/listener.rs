@@ -36,9 +36,9 @@ impl Listener {
         Ok(())
     }
 
-    /// Applies the filter. It does not check the architecture of a system call, because another filter already refuses
-    /// those of other architectures. seccomp(2) requires that the program cannot get new privileges, which is the case
-    /// since that other filter was applied.
+    /// Applies the filter. The filter does not check the architecture of a system call, because another filter already
+    /// refuses the calls of other architectures. seccomp(2) requires that the program cannot get new privileges, which
+    /// is the case since that other filter was applied.
     #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp(2) with a listener")]
     fn apply(&self) -> io::Result<OwnedFd> {
         let program = libc::sock_fprog {
@@ -106,6 +106,7 @@ pub(super) fn receive(socket: impl AsFd) -> io::Result<OwnedFd> {
 
 /// The offset of the system call's number in `struct seccomp_data` (seccomp(2)).
 const NUMBER: u32 = 0;
+/// The offset of the first argument in `struct seccomp_data`.
 const ARGUMENTS: u32 = 16;
 
 /// If a call has this flag, it is about an open file and has no path. The C library makes such a call for each `fstat`.

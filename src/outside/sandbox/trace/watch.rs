@@ -17,9 +17,9 @@ use super::calls::{Call, OPENAT2, calls};
 use super::listener::{receive, send};
 use crate::model::trace::{Touch, Use};
 
-/// The maximum number of different paths of a job, and of their bytes. If a program uses more, the rest is not
-/// recorded.
+/// The maximum number of different paths of a job. If a program uses more, the rest is not recorded.
 const MAX_PATHS: usize = 500_000;
+/// The maximum number of bytes of all recorded paths of a job. If they have more, the rest is not recorded.
 const MAX_BYTES: usize = 64 << 20;
 
 /// The oldest supported version of Linux. Older versions cannot let a call continue (before 5.5), or do not report that
