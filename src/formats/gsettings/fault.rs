@@ -18,8 +18,10 @@ pub(crate) enum Fault {
     Encoding,
     #[error(transparent)]
     Xml(#[from] quick_xml::Error),
-    #[error("it ends inside `<{0}>`, or it is empty")]
-    End(String),
+    #[error("it is empty")]
+    Empty,
+    #[error("it ends inside `<{0}>`")]
+    End(&'static str),
     #[error("`&{0};` is not defined")]
     Entity(String),
     #[error("`<{element}>` is not allowed in `<{parent}>`")]

@@ -128,9 +128,40 @@ fn the_whole_file_has_the_bytes_of_glib() {
         ("a.enums.xml", include_str!("tests/a.enums.xml")),
         ("README", "no settings"),
     ]);
-    insta::assert_snapshot!(left_out(&compiled), @"");
+    insta::assert_snapshot!(left_out(&compiled), @"
+    org.example.broken.gschema.xml, line 3: `'text'` is no value of the type `i`
+    10_vendor.gschema.override, org.example.app scale: `0.1` is not one of the allowed values
+    10_vendor.gschema.override, org.example.app:KDE font-name: a translated text has the same default for all desktops
+    20_site.gschema.override, org.example.app unknown: there is no key `unknown`
+    ");
     let listing: String = values(&compiled.bytes).iter().map(|(name, value)| format!("{name}  {value}\n")).collect();
-    insta::assert_snapshot!(listing, @"");
+    insta::assert_snapshot!(listing, @r#"
+    org.example.app .gettext-domain  example\x00\x00s
+    org.example.app .path  /org/example/app/\x00\x00s
+    org.example.app empty  \x00(as)
+    org.example.app extra  zoom\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xf8?\x00d\x05\x00\x00\x00\x00\x00names\x00\x00\x00x\x00y\x00\x02\x04\x00as\x06\x13*\x00(a{sv})
+    org.example.app font-name  Sans 11\x00lmfont\x04\'Sans 11\'\x00\x08\x00(s(y(ys)))
+    org.example.app limit  \x00(mi)
+    org.example.app mode  careful\x00c\x00\x00\x00\x00\x00\x00\x00\xfffast\x00\x00\xff\x00\x00\x00\x00\xffcareful\x00\x00\x00\xff\x08\x00(s(yau))
+    org.example.app parts  tail\x00head\x00\x05\nf\x00\x00\x00\x01\x00\x00\x00\xffhead\x00\x00\xff\x02\x00\x00\x00\xfftail\x00\x00\xff\x0c\x00(as(yau))
+    org.example.app profiles/  org.example.profiles\x00\x00s
+    org.example.app recent  a.txt\x00text/plain\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x11\x06\x00\x00\x00\x00\x00\x00b\x00\x00\x00\x00\x00\x00\x00\xfe\xff\xff\xff\xff\xff\xff\xff\x03\x02\":\x00(a(ssx))
+    org.example.app scale  \x00\x00\x00\x00\x00\x00\xf4?r\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xe0?\x00\x00\x00\x00\x00\x00\xf0\x7f\x00(d(y(dd)))
+    org.example.app side  left\x00\x00\x00\x00e\x00\x00\x00\x00\x00\x00\x00\xffleft\x00\x00\xff\x01\x00\x00\x00\xffright\x00\xff\x00\x00\x00\x00\xfewest\x00\x00\xff\x05\x00(s(yau))
+    org.example.app width  \xbc\x02\x00\x00r\x00\x00\x00\n\x00\x00\x00\x0f\'\x00\x00d\x00\x00\x00\x00\x00\x00\x00GNOME\x00\x00\x00\x00\x04\x00\x00\x00u\x06\x00KDE\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00u\x04\x0f\x1f\x00(u(y(uu))(ya{sv}))
+    org.example.app window/  org.example.window\x00\x00s
+    org.example.dialog .extends  org.example.window\x00\x00s
+    org.example.dialog .gettext-domain  other\x00\x00s
+    org.example.dialog maximized  \x01\x00(b)
+    org.example.dialog title  Dialog\x00lt\'Dialog\'\x00\x07\x00(s(y(ys)))
+    org.example.late .extends  org.example.dialog\x00\x00s
+    org.example.late new  \x07\x00(y)
+    org.example.nothing .path  /org/example/nothing/\x00\x00s
+    org.example.profiles .list-of  org.example.window\x00\x00s
+    org.example.profiles .path  /org/example/profiles:/\x00\x00s
+    org.example.window maximized  \x00\x00(b)
+    org.example.window position  \xff\xff\xff\xff\xff\xff\xff\xff\x00((ii))
+    "#);
     // The digest of the file that `glib-compile-schemas` of GLib 2.74 writes for these files.
     let digest = "sha256:47a6b054cb4da60de8b61822eff6603bae0304dca13d4464676802b6909c1c3a";
     assert_eq!(Digest::of(&compiled.bytes).to_string(), digest);
@@ -200,7 +231,59 @@ fn a_file_with_a_fault_is_left_out() {
         assert_eq!(values(&compiled.bytes), BTreeMap::new(), "{contents}");
         found += &left_out(&compiled);
     }
-    insta::assert_snapshot!(found.replace("a.gschema.xml, ", ""), @"");
+    insta::assert_snapshot!(found.replace("a.gschema.xml, ", ""), @"
+    line 2: a text can only be translated if its schema has a `gettext-domain`, and `l10n` must be `messages` or `time`
+    line 2: a text can only be translated if its schema has a `gettext-domain`, and `l10n` must be `messages` or `time`
+    line 2: `three` is not one of the allowed values
+    line 2: `uno` is not one of the allowed values
+    line 2: `none` is not one of the allowed values
+    line 2: `z` is not one of the allowed values
+    line 2: `y` is not one of the allowed values
+    line 2: `<choices>` is not possible here
+    line 2: `<choices>` needs a `<choice>`
+    line 2: the value `x` is already defined
+    line 2: `<choices>` is not possible here
+    line 2: `<aliases>` is not possible here
+    line 2: there is no choice `x`
+    line 2: `6` is not one of the allowed values
+    line 2: `5` is not one of the allowed values
+    line 2: `<range>` is not possible here
+    line 2: `<range>` is not possible here
+    line 2: `<key>` needs a `<default>`
+    line 2: `<key>` needs the attribute `type`
+    line 2: `<key>` needs the attribute `type`
+    line 2: there is no enumeration `x`
+    line 2: `a*` is no type of values
+    line 2: `'x'` is no value of the type `i`
+    line 2: `K` is not allowed as a name
+    line 2: `a_b` is not allowed as a name
+    line 2: `a--b` is not allowed as a name
+    line 2: `a-` is not allowed as a name
+    line 2: `` is not allowed as a name
+    line 2: `é` is not allowed as a name
+    line 2: the key `k` is already defined
+    line 2: the key `c/` is already defined
+    line 2: text is not allowed in `<key>`
+    line 2: `<other>` is not allowed in `<key>`
+    line 2: `<default>` cannot have the attribute `x`
+    line 2: `&foo;` is not defined
+    line 2: error while parsing attribute: position 22: duplicated attribute, previous declaration at position 13
+    line 2: schema `a.b` is already defined
+    line 2: ill-formed document: expected `</schemalist>`, but `</schema>` was found
+    line 2: there is no key `k`
+    line 2: schema `a.b` cannot be extended or listed like this
+    line 2: there is no schema `m`
+    line 2: schema `a.b` cannot be extended or listed like this
+    line 2: there is no schema `m`
+    line 2: `l` is no path for settings of this kind
+    line 2: `/l/` is no path for settings of this kind
+    line 2: `<key>` is not possible here
+    line 2: the key `k` is already defined
+    line 2: there is no key `k`
+    line 2: schema `l` cannot be extended or listed like this
+    line 2: `<enum>` needs a `<value>`
+    line 2: the enumeration `e` is already defined
+    ");
 }
 
 #[test]
@@ -211,7 +294,15 @@ fn files_that_are_no_xml_are_left_out() {
     let files =
         files.map(|(number, bytes)| SourceFile { name: format!("{number}.gschema.xml"), bytes: bytes.to_vec() });
     let compiled = compile(files.collect()).unwrap();
-    insta::assert_snapshot!(left_out(&compiled), @"");
+    insta::assert_snapshot!(left_out(&compiled), @"
+    0.gschema.xml, line 1: it is empty
+    1.gschema.xml, line 1: text is not allowed in `<file>`
+    2.gschema.xml, line 1: it ends inside `<schemalist>`
+    3.gschema.xml, line 1: ill-formed document: expected `</schemalist>`, but `</schema>` was found
+    4.gschema.xml, line 1: `<other>` is not allowed in `<file>`
+    5.gschema.xml: it is not UTF-8, or it contains the byte 0
+    6.gschema.xml: it is not UTF-8, or it contains the byte 0
+    ");
     // GLib writes the same file if no schema is left.
     assert_eq!(compiled.bytes.len(), 60);
 }

@@ -114,7 +114,8 @@ impl<'a> File<'a> {
                 Event::Text(text) => self.add_text(&text.xml10_content())?,
                 Event::CData(text) => self.add_text(&text.xml10_content())?,
                 Event::GeneralRef(reference) => self.add_text(&resolved(&reference)?)?,
-                Event::Eof if is_empty || self.open.len() > 1 => return Err(Fault::End(self.parent().to_owned())),
+                Event::Eof if is_empty => return Err(Fault::Empty),
+                Event::Eof if self.open.len() > 1 => return Err(Fault::End(self.parent())),
                 Event::Eof => return Ok(()),
                 _ => {}
             }
