@@ -148,7 +148,7 @@ mod tests {
             ("4294967296", false, false),
         ];
         for (text, is_member, is_flag) in table {
-            let mut add = |is_flags| Choices::default().add_member("name", text, is_flags).is_ok();
+            let add = |is_flags| Choices::default().add_member("name", text, is_flags).is_ok();
             assert_eq!((add(false), add(true)), (is_member, is_flag), "{text}");
         }
         let mut members = Choices::default();
