@@ -2,6 +2,8 @@
 //!
 //! A group is the id of a schema, or the id, a colon and the name of a desktop.
 
+use std::collections::BTreeMap;
+
 use super::fault::Fault;
 use super::schema::Schemas;
 use super::text::is_blank;
@@ -24,16 +26,15 @@ pub(super) fn apply(text: &str, schemas: &mut Schemas) -> Result<Vec<(String, Fa
     Ok(faults)
 }
 
-/// The lines below one heading. If a heading or a key is repeated, the first one has the place and the last one the
-/// value.
-#[derive(Debug, PartialEq)]
+/// The lines below one heading, or below all headings of the same name.
 struct Group {
     name: String,
-    entries: Vec<(String, String)>,
+    entries: BTreeMap<String, String>,
 }
 
 fn parse(text: &str) -> Result<Vec<Group>, Fault> {
     let mut groups: Vec<Group> = Vec::new();
+    let mut places = BTreeMap::new();
     let mut current = None;
     for line in text.split('\n') {
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -45,18 +46,21 @@ fn parse(text: &str) -> Result<Vec<Group>, Fault> {
         if let Some(name) = heading(line) {
             let is_name = !name.is_empty() && !name.contains(|c: char| c == '[' || c.is_ascii_control());
             is_name.then_some(()).ok_or_else(fault)?;
-            let place = groups.iter().position(|group| group.name == name);
-            current = Some(place.unwrap_or(groups.len()));
-            if place.is_none() {
-                groups.push(Group { name: name.to_owned(), entries: Vec::new() });
+            let place = *places.entry(name).or_insert(groups.len());
+            if place == groups.len() {
+                groups.push(Group { name: name.to_owned(), entries: BTreeMap::new() });
             }
+            current = Some(place);
             continue;
         }
         let (key, value) = line.split_once('=').ok_or_else(fault)?;
         let key = key.trim_end_matches(is_blank);
         let is_key = !key.is_empty() && (key.ends_with(']') || !key.contains('['));
         let group = current.filter(|_| is_key).and_then(|at: usize| groups.get_mut(at)).ok_or_else(fault)?;
-        group.set(key, value.trim_start_matches(is_blank));
+        // A key with the name of a locale in brackets is only for this locale.
+        if !key.ends_with(']') {
+            group.entries.insert(key.to_owned(), value.trim_start_matches(is_blank).to_owned());
+        }
     }
     Ok(groups)
 }
@@ -65,17 +69,4 @@ fn parse(text: &str) -> Result<Vec<Group>, Fault> {
 fn heading(line: &str) -> Option<&str> {
     let (name, rest) = line.strip_prefix('[')?.split_once(']')?;
     rest.chars().all(|c| matches!(c, ' ' | '\t')).then_some(name)
-}
-
-impl Group {
-    fn set(&mut self, key: &str, value: &str) {
-        // A key with the name of a locale in brackets is only for this locale.
-        if key.ends_with(']') {
-            return;
-        }
-        match self.entries.iter_mut().find(|(own, _)| own == key) {
-            Some((_, old)) => value.clone_into(old),
-            None => self.entries.push((key.to_owned(), value.to_owned())),
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: GLib, `gio/glib-compile-schemas.c` and `gio/gschema.dtd`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::choices::Choices;
@@ -14,6 +14,8 @@ use super::value::Value;
 use super::variant_type::VariantType;
 
 const MAX_NAME_BYTES: usize = 1024;
+/// The longest chain of schemas that extend each other. Usual chains have two. All of a chain is searched for each key.
+const MAX_CHAIN: usize = 32;
 
 /// Everything that the files define.
 #[derive(Debug, Default)]
@@ -59,8 +61,8 @@ pub(super) struct KeyType {
 #[derive(Debug, Default)]
 pub(super) struct Defined {
     schemas: Vec<String>,
-    enumerations: Vec<String>,
-    flags: Vec<String>,
+    enumerations: BTreeSet<String>,
+    flags: BTreeSet<String>,
 }
 
 impl Schemas {
@@ -84,7 +86,8 @@ impl Schemas {
                 (Some(_), None) => false,
                 (None, _) => true,
             };
-            if extended.path.is_some() || !is_list_of_the_same {
+            let is_long = self.extended(name).count() > MAX_CHAIN;
+            if extended.path.is_some() || !is_list_of_the_same || is_long {
                 return Err(Fault::Extension(name.clone()));
             }
             head.list_of = head.list_of.or(extended.list_of.clone());
@@ -206,7 +209,7 @@ impl Schemas {
         if table.contains_key(id) {
             return Err(Fault::Repeated { kind: "the enumeration", name: id.to_owned() });
         }
-        own.push(id.to_owned());
+        own.insert(id.to_owned());
         table.insert(id.to_owned(), Rc::new(members));
         Ok(())
     }

@@ -227,12 +227,12 @@ mod tests {
         let mut table = StringTable::default();
         let digest = |table: &StringTable<usize>| Digest::of(names(table).as_bytes()).to_string();
         (0..1000).for_each(|number| table.insert(&format!("name{number}"), 0));
-        assert_eq!(digest(&table), "sha256:fb70506297c653f0f3ebfcf148e2e063a9af6f77db32330545d185f55dc7db5c");
+        assert_eq!(digest(&table), "fb70506297c653f0f3ebfcf148e2e063a9af6f77db32330545d185f55dc7db5c");
         (0..1000).step_by(3).for_each(|number| table.remove(&format!("name{number}")));
         (0..200).for_each(|number| table.insert(&format!("new{number}"), 0));
-        assert_eq!(digest(&table), "sha256:832b0a31f599a434fda23a4a72bc23e1a66a943d9573139e50cd2f51287e7aa3");
+        assert_eq!(digest(&table), "832b0a31f599a434fda23a4a72bc23e1a66a943d9573139e50cd2f51287e7aa3");
         (1..900).for_each(|number| table.remove(&format!("name{number}")));
-        assert_eq!(digest(&table), "sha256:600eaa9b8db30ec19e42b2a455029a5d563912cafeba2bbef298b4a8cef37266");
+        assert_eq!(digest(&table), "600eaa9b8db30ec19e42b2a455029a5d563912cafeba2bbef298b4a8cef37266");
         (0..200).for_each(|number| table.remove(&format!("new{number}")));
         (900..990).for_each(|number| table.remove(&format!("name{number}")));
         assert_eq!(names(&table), "name998 name991 name997 name995 name994 name992");
