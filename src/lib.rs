@@ -1,9 +1,16 @@
 //! lath makes the smallest container image in which a Python program still does its whole job.
 //!
-//! In reading order: `model` (lath's own types), `catalog` (everything that is known by name), `formats` (the file
-//! formats of others), `outside` (everything that can fail for reasons outside of lath), `steps` (the steps of a
-//! build), `pipeline` (their order), `rivals` (the Docker side), `present` (values as text), and `cli` (input and
-//! output).
+//! In reading order:
+//!
+//! - `model`: lath's own types
+//! - `catalog`: everything that is known by name
+//! - `formats`: the file formats of others
+//! - `outside`: everything that can fail for reasons outside of lath
+//! - `steps`: the steps of a build
+//! - `pipeline`: their order
+//! - `rivals`: the Docker side
+//! - `present`: values as text
+//! - `cli`: input and output
 
 mod catalog;
 mod cli;

@@ -51,7 +51,7 @@ pub(crate) fn group_of_program(program: &str) -> Option<&'static str> {
     BUILDS.compilers.get(program).map(String::as_str)
 }
 
-/// Returns the Debian package with a program that builds run.
+/// Returns the Debian package that contains a program for builds.
 pub(crate) fn package_of_program(program: &str) -> Option<&'static str> {
     BUILDS.programs.get(program).map(String::as_str)
 }

@@ -90,7 +90,7 @@ fn package_of(program: &str) -> Option<&'static str> {
     programs().find(|(known, _)| *known == program).map(|(_, package)| package)
 }
 
-/// Returns the addition to an image that contains a Debian package.
+/// Returns the addition by which an image gets a Debian package.
 pub(crate) fn of_package(package: &str) -> Addition {
     match package {
         SHELL => Addition::Shell,
@@ -98,12 +98,12 @@ pub(crate) fn of_package(package: &str) -> Addition {
     }
 }
 
-/// Returns the addition to an image that contains `program`, if its package is known.
+/// Returns the addition by which an image gets `program`, if the package of the program is known.
 pub(crate) fn of_program(program: &str) -> Option<Addition> {
     package_of(program).map(of_package)
 }
 
-/// Returns the addition to an image that contains `module` for this version of Python, if it is known.
+/// Returns the addition by which an image gets `module` for this version of Python, if the addition is known.
 pub(crate) fn of_module(module: &str, python: PythonVersion) -> Option<Addition> {
     let name = module.split('.').next()?;
     let old = PROGRAMS.removed_modules.get(name).filter(|removed| python.minor < removed.since);

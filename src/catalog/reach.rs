@@ -21,7 +21,7 @@ pub(super) struct Reach {
     pub(super) conditional: Vec<Conditional>,
 }
 
-/// An import in the standard library that most programs do not need.
+/// An import that the standard library makes, but that most programs do not need.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Conditional {

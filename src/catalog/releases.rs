@@ -51,8 +51,8 @@ impl Archive {
         KEYRINGS.iter().find(|(name, _)| *name == self.keyring).map_or(&[], |(_, keys)| keys)
     }
 
-    /// Returns the URL of the archive of old packages. It has a folder for each archive, which contains a folder for
-    /// each time.
+    /// Returns the URL of the archive of old packages. The archive of old packages has a folder for each archive, which
+    /// contains a folder for each time.
     pub(crate) fn snapshot(&self) -> &str {
         &self.snapshot
     }

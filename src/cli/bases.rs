@@ -37,8 +37,8 @@ impl<'a> ReleaseName<'a> {
         }
     }
 
-    /// Reads a value of `--base`. `None` if it names an image, because its tag is more than the name of a release:
-    /// `debian:trixie-slim`, `debian:12.11`.
+    /// Reads a value of `--base`. `None` if it names an image: its tag is then more than the name of a release, as in
+    /// `debian:trixie-slim` and `debian:12.11`.
     fn of_base(text: &'a str) -> Option<Self> {
         let release = Self::parse(text).ok()?;
         let is_known = releases::find(release.distribution, release.name).is_some();
@@ -59,7 +59,7 @@ pub(super) fn with_release(settings: Settings) -> Settings {
     }
 }
 
-/// Returns the base image, if the settings name one. `requires_python` are the Pythons that the inputs allow.
+/// Returns the base image, if there is one in the settings. `requires_python` are the Pythons that the inputs allow.
 pub(super) fn image(settings: &Settings, requires_python: Option<String>) -> Result<Option<BaseImageRequest>, Failure> {
     let uses_packages = !settings.no_base_packages.unwrap_or(false);
     let Some(text) = &settings.base else {

@@ -47,7 +47,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Returns the request of these settings, and of the lock that they name.
+    /// Returns the request of these settings, and of their lock if they name one.
     pub(super) fn request(&self, settings: &Settings) -> Result<Request, Failure> {
         let mut request = locked::request(settings, &self.environment)?;
         for notice in request.notices.drain(..) {

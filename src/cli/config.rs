@@ -174,7 +174,7 @@ fn without_secrets(value: Value) -> Value {
     }
 }
 
-/// Returns a value as TOML. It is the same as JSON, except for the space between elements.
+/// Returns a value as TOML. The result is the same as JSON, except for the space between elements.
 fn toml_of(value: &Value) -> String {
     match value {
         Value::Array(values) => format!("[{}]", values.iter().map(toml_of).collect::<Vec<_>>().join(", ")),

@@ -20,7 +20,7 @@ pub(super) const USER: &str = "65532:65532";
 pub(super) const PRERELEASE: Prereleases = Prereleases::IfNecessary;
 pub(super) const INDEX_STRATEGY: IndexStrategy = IndexStrategy::FirstIndex;
 pub(super) const KEYRING_PROVIDER: Keyring = Keyring::Disabled;
-/// Parallel downloads.
+/// The number of parallel downloads.
 pub(super) const JOBS: usize = 16;
 pub(super) const COMPRESSION: &str = "gzip:6";
 pub(super) const LAYERS: Layering = Layering::Auto;
@@ -28,7 +28,7 @@ pub(super) const MAX_LAYERS: usize = LayersRequest::DEFAULT_MAX;
 pub(super) const STYLE: Style = Style::Recipe;
 pub(super) const BUILDER: Builder = Builder::Auto;
 pub(super) const APT: AptHabits = AptHabits::Official;
-/// Days.
+/// The number of days after which unused files of the cache are removed.
 pub(super) const OLDER_THAN: u64 = 30;
 
 /// Returns the defaults as a layer. Only the help and tests use it.

@@ -330,8 +330,7 @@ fn as_base(from: &str) -> String {
     format!("`--base {from}` reads the image, and uses the Python in it if there is one")
 }
 
-/// Refuses a Python that is not the release's own `python3`, because apt would install a different Python than the one
-/// of the lock.
+/// Refuses a Python that is not the release's own `python3`, because apt would not install the Python of the lock.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     let suite = &request.release.suite;
     let Some(release) = releases::find(request.release.distribution, suite) else { return Ok(()) };

@@ -93,7 +93,7 @@ impl Explain {
 
 /// Reads the place of an image: a place as for `lath copy`, or the path of a layout or of an archive.
 fn source(image: &str) -> Result<ExplainSource, Failure> {
-    // A build prints its destination with the digest.
+    // The digest is removed, because a build prints its destination with the digest.
     let path = image.split_once("@sha256:").map_or(image, |(path, _)| path);
     let path = if Path::new(image).exists() { Path::new(image) } else { Path::new(path) };
     match image.parse::<ImageSource>() {

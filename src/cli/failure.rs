@@ -25,7 +25,7 @@ impl Failure {
         Self { exit_code: 2, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// A failure outside of lath that is only known as text.
+    /// A failure outside of lath, of which only the text is known.
     pub(super) fn outside(message: impl Into<String>, causes: Vec<String>) -> Self {
         Self { exit_code: 1, message: message.into(), causes, hints: Vec::new() }
     }

@@ -253,7 +253,7 @@ impl OneFile<'_> {
         Failure::usage(format!("cannot use `{}`, line {line}, column {column}: {message}", self.file.path.display()))
     }
 
-    /// Returns the line and the column of a position in the text, from 1.
+    /// Returns the line and the column of a position in the text, both counted from 1.
     fn place(&self, at: usize) -> (usize, usize) {
         let before = self.file.text.get(..at).unwrap_or(&self.file.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -77,7 +77,7 @@ fn with_lists_joined(first: Settings, second: Settings) -> Settings {
     Settings { index, ..first.over(second) }
 }
 
-/// Returns a warning if pip's variables name indexes, but no setting of lath does. Without the warning, a private
+/// Returns a warning if pip's variables contain indexes, but no setting of lath does. Without the warning, a private
 /// package could be missing, or come from the public index, and the user would not see why.
 pub(super) fn warning_about_pip<T: Typed>(environment: &Environment, settings: &Settings) -> Option<String> {
     let Settings { index, default_index, find_links, no_index, .. } = settings;

@@ -70,7 +70,7 @@ impl fmt::Display for Addition {
             Self::Shell => f.write_str("add it with `--shell`"),
             Self::Package(package) => write!(f, "add it with `--with {package}`"),
             Self::BuildPackage(package) => write!(f, "add it with `--build-with {package}`"),
-            // Otherwise a shell would read the operators of a version as redirections.
+            // The requirement is quoted, because a shell would read the operators of a version as redirections.
             Self::Requirement(requirement) if requirement.contains(['<', '>']) => {
                 write!(f, "add the requirement `'{requirement}'`")
             }

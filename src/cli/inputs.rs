@@ -213,7 +213,7 @@ impl Inputs {
         let folder = script.parent().unwrap_or(Path::new(""));
         let ToolUv { settings: layer, others } =
             tool_uv::read(metadata.tool_uv().unwrap_or(&empty), folder, &shown.to_string())?;
-        // The image would have other versions than the user's environment.
+        // Such a setting is refused, because the image would have other versions than the user's environment.
         if let Some(key) = others.first() {
             return Err(usage(format!("cannot follow `tool.uv.{key}` of `{shown}`")));
         }

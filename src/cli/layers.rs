@@ -55,7 +55,7 @@ macro_rules! layer {
                 Self { $($field: self.$field.or(other.$field)),+ }
             }
 
-            /// Returns all layers together: no layer is below. So [`REST`] is nothing.
+            /// Returns the settings if no further layer is below. [`REST`] then stands for an empty list.
             pub(super) fn complete(self) -> Self {
                 Self { $($field: self.$field.map(|value| value.complete(stringify!($field)))),+ }
             }
@@ -315,8 +315,8 @@ impl Settings {
 }
 
 impl Settings {
-    /// Whether this layer names everything that is installed. Then the inputs of lower layers are not used: for
-    /// `lath build httpie`, it is of no importance that a file installs something else.
+    /// Whether this layer names everything that is installed. If it does, the inputs of lower layers are not used. For
+    /// example, `lath build httpie` ignores the inputs in a file.
     fn has_all_inputs(&self) -> bool {
         let requirement = self.requirement.as_deref().unwrap_or_default();
         let requirements = self.requirements.as_deref().unwrap_or_default();
@@ -348,7 +348,7 @@ pub(super) fn joined<const N: usize>(groups: [Settings; N]) -> Settings {
     groups.into_iter().fold(Settings::default(), Settings::or)
 }
 
-/// Returns a list that was given. An empty one was not.
+/// Returns a list that was given. An empty list means that it was not given.
 pub(super) fn list<T: Clone>(values: &[T]) -> Option<Vec<T>> {
     (!values.is_empty()).then(|| values.to_vec())
 }

@@ -1,5 +1,5 @@
-//! Settings that name a lock -> request. The lock contains the options of the request for which it was made. These are
-//! a layer of settings.
+//! Settings that name a lock -> request. The lock contains the options of the request for which it was made. These
+//! options are a layer of settings.
 
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environmen
 pub(super) fn foreign(path: &Path, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let tag = settings.tag.clone().or_else(|| Some(vec![folder_name(path)?]));
     let tag = tag.ok_or_else(|| usage("cannot derive the name of the image from the lock: set it with `-t NAME`"))?;
-    // These belong to the lock, and not to a project.
+    // These options select parts of the lock, and not of a project.
     let (extra, group, all_extras) = (None, None, None);
     let options = Settings { tag: Some(tag), extra, group, all_extras, ..settings.clone() };
     let mut request = settings::request(&options, environment)?;

@@ -103,9 +103,13 @@ impl Entry {
     }
 }
 
-/// Runs the command in `arguments`, which begin with the program's name, and returns the exit code: 0 done; 1 the
-/// request cannot be met, or something outside failed; 2 wrong usage; 3 built, but it does not run as promised; 70 a
-/// bug in lath.
+/// Runs the command in `arguments`, which begin with the program's name, and returns the exit code:
+///
+/// - 0: done
+/// - 1: the request cannot be met, or something outside of lath failed
+/// - 2: wrong usage
+/// - 3: built, but the image does not run as promised
+/// - 70: a bug in lath
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if serve_warden(&arguments) {
@@ -190,7 +194,7 @@ fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, 
     Ok(Call { settings, images, stack, environment, screen, command_line, options })
 }
 
-/// Returns the names of the options in files that the command uses.
+/// Returns the names of those options in files that the command uses.
 fn used<C: Command>(options: &Options) -> BTreeSet<String> {
     if C::FILES == Files::Shown {
         return options.0.keys().cloned().collect();
@@ -279,8 +283,8 @@ mod tests {
         }
     }
 
-    /// Returns the faults of a value, with their places. This supports only those parts of JSON schema that lath's
-    /// schema uses.
+    /// Returns the faults of a value, with their places. The function supports only those parts of JSON schema that
+    /// lath's schema uses.
     fn faults(place: &str, value: &Value, schema: &Value) -> Vec<String> {
         let fault = |rule: &str| vec![format!("{place}: {rule}")];
         let kind = match value {

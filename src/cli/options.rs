@@ -1,5 +1,5 @@
-//! The options that configuration files can contain, from the description of the command line: their names, the types
-//! of their values, and their help texts.
+//! The options that configuration files can contain: their names, the types of their values, and their help texts. They
+//! come from the description of the command line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

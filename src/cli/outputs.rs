@@ -43,8 +43,8 @@ fn names(settings: &Settings, derived: Option<&str>) -> Result<Vec<String>, Fail
     Ok(names)
 }
 
-/// Returns the destinations of the image. If the settings name no destination, the image is written into the current
-/// folder.
+/// Returns the destinations of the image. If there is no destination in the settings, the image is written into the
+/// current folder.
 fn destinations(settings: &Settings, names: &[String]) -> Result<Vec<Destination>, Failure> {
     let mut destinations = Vec::new();
     for output in all(&settings.output) {
@@ -82,7 +82,7 @@ pub(super) fn pushed_registries(settings: &Settings) -> Vec<String> {
 fn pushed(name: &str, repo: Option<&str>) -> Result<ImageReference, Failure> {
     let whole = match repo.map(|repo| repo.trim_end_matches('/')) {
         Some(repo) if !is_image_name(&format!("{repo}/x")) => {
-            // The whole text may be a URL with a password.
+            // The text is not shown, because it may be a URL with a password.
             return Err(usage(
                 "cannot read the value of `--repo`: write a registry and a prefix, such as `ghcr.io/team`, without `https://`",
             ));

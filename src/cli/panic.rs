@@ -46,7 +46,7 @@ impl Panic {
         Self { message, place }
     }
 
-    /// A thread that cannot be started is a limit of the machine. Everything else is a bug.
+    /// If a thread cannot be started, the reason is a limit of the machine. Every other panic is a bug.
     fn failure(self) -> Failure {
         if is_thread_panic(&self.message) {
             return Failure::outside("cannot continue: a thread cannot be started", vec![self.message])

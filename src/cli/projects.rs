@@ -57,7 +57,8 @@ pub(super) fn refuse_options(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// Returns the release of a project's image, and a sentence with the reason. Its Python is the one in
-/// `.python-version`, otherwise the default if the project supports it, otherwise the nearest that it supports.
+/// `.python-version`. Without this file, it is the default if the project supports it, or else the nearest version that
+/// the project supports.
 pub(super) fn python(project: &Project) -> Result<(&'static Release, String), Failure> {
     let limits = project.requires_python.as_deref().unwrap_or_default();
     let pinned = project.pinned_python.as_deref().and_then(|text| {

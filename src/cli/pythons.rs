@@ -6,7 +6,7 @@ use crate::cli::values::usage;
 use crate::model::platform::PythonVersion;
 use crate::pipeline;
 
-/// Returns whether `specifiers` allow a Python. `full` is its version with the patch number, if the latter is known.
+/// Returns whether `specifiers` allow a Python. `full` is its version with the patch number, if that number is known.
 pub(super) fn allows(specifiers: &str, python: PythonVersion, full: Option<&str>) -> Result<bool, Failure> {
     pipeline::allows_python(specifiers, python, full).map_err(|error| Failure::of(&error))
 }

@@ -1,4 +1,4 @@
-//! The settings of registries of images: insecure ones, mirrors, and the places of credentials.
+//! The settings of registries of images: insecure registries, mirrors, and the places of credentials.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -33,7 +33,7 @@ pub(super) struct Run {
     running: Running,
 }
 
-/// What runs in the sandbox, and with which mounts.
+/// The command that runs in the sandbox, and its mounts.
 #[derive(Debug, Args)]
 pub(super) struct Running {
     /// Mount a file or folder of this machine; `:ro` makes it read-only
@@ -86,10 +86,11 @@ pub(super) struct OwnRun {
 
 impl OwnRun {
     pub(super) fn new(call: &Call, settings: &Settings, command: &[String]) -> Result<Self, Failure> {
-        // Nothing is written. With this tag, no requirement has to be a valid name of an image.
+        // Nothing is written, so the tag is only a placeholder. Without it, a requirement would have to be a valid name
+        // of an image.
         let mut request = call.request(&Settings { tag: Some(vec!["run".to_owned()]), ..settings.clone() })?;
         if request.app.as_ref().is_some_and(|app| app.script.is_none()) {
-            // If the folder of an application has no Procfile, its image has no other command.
+            // The command is set here, because the image of an application without a Procfile has no other command.
             request.runtime.command = command.to_vec();
         }
         let volumes = runtime::mounts(settings)?;

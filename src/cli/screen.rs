@@ -71,7 +71,7 @@ impl Screen {
         }
     }
 
-    /// Whether stdout is a terminal, so that a person reads it.
+    /// Whether stdout is a terminal, which means that a person reads it.
     pub(super) fn is_terminal(&self) -> bool {
         std::io::stdout().is_terminal()
     }

@@ -1,4 +1,5 @@
-//! Settings and environment -> request, and settings of the world. All defaults are resolved here.
+//! Makes the request and the settings of the world from the settings and the environment. All defaults are resolved
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -154,14 +155,14 @@ fn indexes(settings: &Settings) -> Result<Indexes, Failure> {
     })
 }
 
-/// Returns the version of Python, whether this version may still change, and the release. If there is a base image, it
-/// replaces these later.
+/// Returns the version of Python, whether this version may still change, and the release. If there is a base image, its
+/// own values replace these later.
 fn release(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest), Failure> {
     let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
     let named = settings.release.as_deref().map(ReleaseName::parse).transpose()?;
     let release = match (&wanted, &named) {
         (_, Some(ReleaseName { distribution, name })) => releases::find(*distribution, name),
-        // The base image decides.
+        // The base image determines the release.
         (_, None) if settings.base.is_some() => None,
         (Some(version), None) => releases::for_python().into_iter().find(|release| release.python == *version),
         (None, None) => Some(releases::default()),
@@ -426,7 +427,7 @@ mod tests {
             ("x --release ubuntu:26.04", "ubuntu:resolute 3.14 certain"),
             ("x --release debian:12", "debian:bookworm 3.11 certain"),
             ("x --release debian:stable --python 3.13", "debian:trixie 3.13 certain"),
-            // The archives of these releases decide.
+            // The archives of these releases determine the Python.
             ("x --release debian:testing", "debian:forky 3.14 expected"),
             ("x --release debian:unstable --python 3.14", "debian:sid 3.14 certain"),
             ("x --release debian:duke", "debian:duke 3.13 expected"),

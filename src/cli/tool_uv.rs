@@ -26,8 +26,8 @@ const ELSEWHERE: [&str; 7] = [
 const OF_PROJECTS: [&str; 6] =
     ["conflicts", "default-groups", "dev-dependencies", "environments", "package", "workspace"];
 
-/// Settings that do not change which files are installed. They are for uv's own work, for other commands, and for the
-/// locks that uv writes.
+/// Settings that do not change which files are installed. Such settings are for uv's own work, for other commands, and
+/// for the locks that uv writes.
 const WITHOUT_EFFECT: [&str; 39] = [
     "add-bounds",
     "allow-insecure-host",
@@ -128,7 +128,7 @@ impl Entry<'_> {
         usage(format!("cannot read `tool.uv.{}` of `{}`: {}", self.key, self.file, reason.trim()))
     }
 
-    /// uv has another name for the default.
+    /// uv has another name for the default value.
     fn prereleases(&self) -> Result<Prereleases, Failure> {
         match self.value.as_str() {
             Some("if-necessary-or-explicit") => Ok(Prereleases::IfNecessary),

@@ -63,11 +63,11 @@ pub(super) fn with_owners(mut error: clap::Error, command_line: &clap::Command, 
         };
         let tip = StyledStr::from(format!("`{option}` is an option of {owners}{why}"));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
-        // clap's own suggestion is an option of a similar name.
+        // clap's own suggestion is removed, because it is only an option with a similar name.
         error.remove(ContextKind::SuggestedArg);
         error.remove(ContextKind::Usage);
     } else if error.get(ContextKind::SuggestedArg).is_some() {
-        // The option is probably misspelled, and not a word of the image's command.
+        // This suggestion is removed, because the option is probably misspelled, and not a word of the image's command.
         error.remove(ContextKind::Suggested);
     }
     error

@@ -16,7 +16,7 @@ pub(super) fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, S
     for text in texts {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => pairs.insert(name.to_owned(), value.to_owned()),
-            // The whole text may be a secret that the user pasted at the wrong place.
+            // The text is not shown, because it may be a secret that the user pasted at the wrong place.
             _ => return Err(usage(format!("cannot read the value of `{option}`: write it as `NAME=VALUE`"))),
         };
     }

@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// The last three bytes of the magic number of a skippable frame (RFC 8878, section 3.1.2). The first one is 0x50 to
+/// The last three bytes of the magic number of a skippable frame (RFC 8878, section 3.1.2). The first byte is 0x50 to
 /// 0x5f.
 const SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 

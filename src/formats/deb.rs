@@ -13,7 +13,7 @@ const MAX_DATA_BYTES: u64 = 8 << 30;
 const MAX_RATIO: u64 = 500;
 /// Up to this unpacked size, the ratio is not checked.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
-/// The maximum unpacked size of the control member. It is limited because it is held in memory.
+/// The maximum unpacked size of the control member. The size is limited, because the member is held in memory.
 const MAX_CONTROL_BYTES: u64 = 64 << 20;
 /// The memory limit for unpacking xz. `xz -9`, the highest level that Debian's tools use, needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
@@ -54,7 +54,7 @@ pub(crate) enum DebEntry<'a> {
 
 /// Reads the package. Returns the control files by name, and calls `take` for each path of the data with its mode.
 ///
-/// The type `E` also contains the errors of `take`.
+/// `E` is the type for the errors of this function and of `take`.
 pub(crate) fn read<E: From<DebError>>(
     reader: impl Read,
     mut take: impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
@@ -83,10 +83,11 @@ pub(crate) fn read<E: From<DebError>>(
     Err(missing.into())
 }
 
-/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) has no
-/// others.
+/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) allows no
+/// long names.
 ///
-/// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs them.
+/// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs these
+/// extensions.
 struct Members<R> {
     /// The remaining bytes of the current member.
     current: io::Take<R>,
@@ -165,7 +166,8 @@ impl<'a> Unpacked<'a> {
     }
 
     /// Reads to the end. Returns whether the tar file has an end marker at or after `end`. `end` is the offset after
-    /// the last entry. Reading to the end also checks the checksums, because these come last.
+    /// the last entry. Reading to the end also checks the checksums, because the checksums are at the end of the
+    /// compressed data.
     fn finish(mut self, end: u64) -> io::Result<bool> {
         io::copy(&mut self, &mut io::sink())?;
         let is_whole = self.read_bytes.is_multiple_of(TAR_BLOCK_BYTES);

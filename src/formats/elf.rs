@@ -25,8 +25,8 @@ pub(crate) enum ElfError {
     Names,
 }
 
-/// The maximum size of a table in a file. It is limited because it is held in memory. The tables of the largest
-/// libraries have 20 MB.
+/// The maximum size of a table in a file. The size is limited, because the table is held in memory. The tables of the
+/// largest libraries have 20 MB.
 const MAX_TABLE_BYTES: u64 = 256 << 20;
 
 /// The maximum size of all names in a file together. All entries may refer to the same long text, so without this
@@ -53,7 +53,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Linkage>, ElfError> {
     parse_wide(bytes).map(Some)
 }
 
-/// Does the same for a file of any size. Only its headers and the dynamic section are read.
+/// Reads the facts like [`parse`], from a file of any size. Only its headers and the dynamic section are read.
 pub(crate) fn parse_file(mut file: impl Read + Seek) -> Result<Option<Linkage>, ElfError> {
     let mut start = Vec::new();
     let read = file.rewind().and_then(|()| file.by_ref().take(MACHINE_END).read_to_end(&mut start));
@@ -142,7 +142,8 @@ fn object_error(message: &'static str) -> object::Error {
     }
 }
 
-/// Finds the string table. The dynamic section contains its address. The loaded segments map the address to an offset.
+/// Finds the string table. The dynamic section contains its address. The loaded segment that contains this address
+/// shows the offset of the table in the file.
 fn dynamic_strings<'data>(
     entries: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::Dyn],
     segments: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::ProgramHeader],

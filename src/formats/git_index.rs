@@ -1,4 +1,4 @@
-//! The index of a git repository, which contains the paths that git tracks. Versions 2, 3 and 4 are supported.
+//! The index of a git repository. The index contains the paths that git tracks. Versions 2, 3 and 4 are supported.
 //!
 //! [gitformat-index](https://git-scm.com/docs/gitformat-index)
 

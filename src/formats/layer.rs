@@ -8,9 +8,9 @@ use super::{Headers, each_entry};
 
 /// The name of a file begins with this prefix if it marks a path as removed (layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
-/// The file that hides everything in its directory that comes from lower layers (layer.md, "Opaque Whiteout").
+/// A file with this name hides everything that lower layers have in its directory (layer.md, "Opaque Whiteout").
 const OPAQUE: &str = ".wh..wh..opq";
-/// The prefix of files that aufs needed. They have no meaning in a layer.
+/// The prefix of files that aufs needed. Such files have no meaning in a layer.
 const AUFS: &str = ".wh..wh.";
 /// The prefix of pax records that contain extended attributes.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
@@ -54,7 +54,7 @@ pub(crate) enum EntryChange<'a> {
     Directory,
     File(&'a mut dyn Read),
     Link(String),
-    /// A hard link to this path. It is written in the same form as `path`.
+    /// A hard link. The value is the target, in the same form as `path` of an entry.
     HardLink(String),
     Device,
     Pipe,
@@ -83,7 +83,7 @@ pub(crate) fn read<R: Read, E: From<LayerError>>(
     )
 }
 
-/// Returns `None` for a file that only aufs used.
+/// Reads one entry. Returns `None` for a file that only aufs used.
 fn layer_entry<'a, R: Read>(entry: &'a mut tar::Entry<'_, Headers<R>>) -> Result<Option<LayerEntry<'a>>, LayerError> {
     let (path, is_usable) = clean(&entry.path_bytes())?;
     let (attributes, is_sparse) = records(entry)?;

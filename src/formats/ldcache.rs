@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use crate::model::platform::Architecture;
 
 const MAGIC: &[u8; 20] = b"glibc-ld.so.cache1.1";
-/// The size of the header. It has a magic number, two 32-bit counts, flags with padding, the offset of the extension,
-/// and three unused words.
+/// The size of the header. The header has a magic number, two 32-bit counts, flags with padding, the offset of the
+/// extension, and three unused words.
 const HEADER_BYTES: usize = 48;
 const ENTRY_BYTES: usize = 24;
 /// The maximum size of all names in a cache together. All entries may refer to the same text, so without this limit, a

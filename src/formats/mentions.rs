@@ -10,8 +10,8 @@ use crate::model::zeros::is_zero;
 /// The maximum size of a piece of a file that is in memory. A longer file is read piece by piece, and is not treated as
 /// a script.
 const PIECE_BYTES: usize = 8 << 20;
-/// If one of the first bytes of a file is zero, the file cannot be a script. This is the number of bytes that are
-/// checked for that. It is also the size of the pieces of such a file. Smaller pieces are enough for it.
+/// The number of bytes at the beginning of a file that are searched for a zero. If one of these bytes is zero, the file
+/// cannot be a script. Then the whole file is not needed at once, so it is read in pieces of this smaller size.
 const BINARY_PIECE_BYTES: usize = 256 << 10;
 /// This number of bytes at the end of a piece is read again with the next piece. This is necessary because a name may
 /// begin in one piece and end in the next piece. A name that is cut may be mistaken for a shorter name. The only effect
@@ -24,7 +24,7 @@ const LONGEST_NAME: usize = 64;
 /// Decides which texts may be read by a shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Texts {
-    /// Any text may be, because a script of the same package may read it.
+    /// Any text, because a script of the same package may read it.
     All,
     /// Only texts that contain a script.
     Scripts,

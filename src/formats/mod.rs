@@ -32,7 +32,7 @@ use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-/// The maximum size of the headers of one entry. They are limited because the `tar` crate holds long names and pax
+/// The maximum size of the headers of one entry. The size is limited, because the `tar` crate holds long names and pax
 /// records in memory.
 const MAX_HEADERS_BYTES: u64 = 1 << 20;
 

@@ -15,11 +15,11 @@ use crate::model::binary_texts::BinaryTexts;
 const SHORTEST_ROW: usize = 200;
 /// The maximum length of a row of texts.
 const MOST_BYTES: usize = 16 << 20;
-/// If the last bytes of the result are not text, unpacking ends. This is the number of bytes that are checked.
+/// The number of bytes at the end of the result that are checked. If these bytes are not text, unpacking ends.
 const WINDOW: usize = 64;
 /// Texts in the functions that Cython adds to each file.
 const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];
-/// Each file of Cython contains this name. It is only imported for a program that has imported `asyncio` before.
+/// Each file of Cython contains this name. The file imports it only if the program has imported `asyncio` before.
 const OF_CYTHON: &str = "asyncio.coroutines";
 const COMPRESSED_MARK: &str = "LZSS string data decompression failed";
 /// The name of the function that is used by the other ways of compression.

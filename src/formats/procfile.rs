@@ -6,8 +6,8 @@
 pub(crate) enum Command {
     /// The words of the command. No shell is needed.
     Words(Vec<String>),
-    /// The line uses features of a shell, such as `$PORT`. If it is one simple command, `exec` is put before it. Then
-    /// signals reach the program itself and not the shell.
+    /// The line uses features of a shell, such as `$PORT`. If it is one simple command, `exec` is put before it. With
+    /// `exec`, signals reach the program itself and not the shell.
     Shell(String),
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alternatives(pub(crate) Vec<Relation>);
 
-/// The name of a package, and the versions of it that are allowed.
+/// The name of a package, and its allowed versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) name: String,
@@ -80,7 +80,7 @@ pub(crate) fn compare(one: &str, other: &str) -> Result<Ordering, RelationError>
 struct Version<'a> {
     epoch: u32,
     upstream: &'a str,
-    /// It is empty if the version has no revision. That is equal to the revision `0`.
+    /// It is empty if the version has no revision. An empty revision is equal to the revision `0`.
     revision: &'a str,
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Prepared {
     pub(crate) text: String,
-    /// The other files that it includes, as they are written in it.
+    /// The paths of the files that this file includes, as they are written in this file.
     pub(crate) includes: Vec<String>,
     pub(crate) options: Vec<FileOption>,
     /// Requirements that are paths which uv's parser would misread. They are removed from the text.
@@ -78,7 +78,7 @@ pub(crate) fn prepare(
             if matches!(option.as_str(), "-r" | "--requirement" | "-c" | "--constraint") {
                 prepared.includes.push(value);
             } else if matches!(option.as_str(), "-i" | "--index-url") {
-                // Like in pip, the last one is used.
+                // Like in pip, the last index is used.
                 if let Some((start, end)) = index_url.replace((prepared.text.len(), prepared.text.len() + kept.len())) {
                     prepared.text.replace_range(start..end, &" ".repeat(end - start));
                 }

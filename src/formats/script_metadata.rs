@@ -52,7 +52,8 @@ fn block(text: &str) -> Result<Option<String>, ScriptMetadataError> {
     Ok(blocks.pop())
 }
 
-/// Returns the kind of a block if this line begins one, such as `# /// script`.
+/// Returns the kind of the block that begins at `line`, such as `script` for `# /// script`. Returns `None` if no block
+/// begins there.
 fn kind(line: &str) -> Option<&str> {
     let kind = line.trim_end().strip_prefix("# /// ")?;
     (!kind.is_empty() && kind.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')).then_some(kind)

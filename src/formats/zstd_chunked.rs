@@ -2,9 +2,10 @@
 //! (`docs/containers-storage-zstd-chunked.md` of containers/storage).
 //!
 //! The layer is a tar file that is compressed with zstd. The contents of each file are in separate frames. After the
-//! end of the tar file, there are skippable frames (RFC 8878, section 3.1.2), which other readers ignore. They contain
-//! the table of contents, a second table called `tar-split`, and a footer with the positions of both tables. With
-//! `tar-split`, the tar file can be restored byte by byte. The annotations of the layer contain these positions too.
+//! end of the tar file, there are skippable frames (RFC 8878, section 3.1.2), which other readers ignore. The skippable
+//! frames contain the table of contents, a second table called `tar-split`, and a footer with the positions of both
+//! tables. With `tar-split`, the tar file can be restored byte by byte. The annotations of the layer contain these
+//! positions too.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -57,7 +58,7 @@ pub(crate) struct Entry {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) modtime: String,
-    /// It is missing if the file is empty.
+    /// The digest is missing if the file is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
     /// The positions in the layer at which the contents begin and end. Both are 0 if the file is empty.

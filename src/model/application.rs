@@ -1,4 +1,4 @@
-//! The files of the user's application, which are not a distribution.
+//! An application of the user: files that are not a distribution.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ pub(crate) struct AppRequest {
     pub(crate) folder: PathBuf,
     /// The name of the script in `folder`, if the application is only this script.
     pub(crate) script: Option<String>,
-    /// The folder in the image, which is also the work directory.
+    /// The folder of the application in the image. It is also the work directory.
     pub(crate) target: ImagePath,
     pub(crate) files: AppFiles,
 }
 
 impl AppRequest {
-    /// Returns the path of the script in the image, if the application is only a script.
+    /// Returns the path of the script in the image. Returns `None` if the application is a folder.
     pub(crate) fn script_path(&self) -> Option<String> {
         self.script.as_ref().map(|name| format!("{}/{name}", self.target.as_str().trim_end_matches('/')))
     }
@@ -58,7 +58,7 @@ pub(crate) struct AppFiles {
     pub(crate) procfile: Option<String>,
     /// Files that do not go into the image, because they may contain secrets.
     pub(crate) secrets: Vec<String>,
-    /// Files that do not go into the image, because they are neither files nor links.
+    /// Paths that do not go into the image, because they are neither regular files nor links.
     pub(crate) special: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! An image that lath builds on. It has all layers as one tree, and the facts that decide how a Python program runs in
-//! the image.
+//! An image that lath builds on. It is described by one tree of all layers, and by the facts that decide how a Python
+//! program runs in the image.
 //!
 //! Everything is read from files. No program in the image is run.
 
@@ -19,7 +19,7 @@ pub(crate) struct BaseImage {
     /// The digest of its manifest.
     pub(crate) digest: BlobDigest,
     pub(crate) platform: Platform,
-    /// The media type of its manifest. It is that of OCI, or that of Docker's schema 2.
+    /// The media type of the manifest: either OCI's, or the one of Docker's schema 2.
     pub(crate) media_type: String,
     /// The exact text of its config.
     pub(crate) config: String,
@@ -78,7 +78,7 @@ pub(crate) struct Found {
     pub(crate) distribution: Option<OsRelease>,
     /// `None` means that there is no C library, so only static programs can run.
     pub(crate) libc: Option<Libc>,
-    /// The Python interpreters. If `PATH` finds one, it comes first. The others are sorted by path.
+    /// The Python interpreters. The interpreter that `PATH` finds comes first. The others are sorted by path.
     pub(crate) interpreters: Vec<Interpreter>,
     /// The Debian packages that are installed, sorted by name.
     pub(crate) debs: Vec<InstalledDeb>,
@@ -140,7 +140,7 @@ pub(crate) enum LibcFamily {
     Musl,
 }
 
-/// An interpreter, which is CPython.
+/// A Python interpreter. It is always CPython.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interpreter {
     /// The path at which it was found, such as `/usr/local/bin/python3`.
@@ -158,7 +158,7 @@ pub(crate) struct Interpreter {
     pub(crate) environment: Option<ImagePath>,
     /// For example `/usr/local/lib/python3.12`.
     pub(crate) stdlib: ImagePath,
-    /// The folders with distributions, in the order of `sys.path`. A folder may not exist.
+    /// The folders with distributions, in the order of `sys.path`. Some of these folders may be missing.
     pub(crate) site_packages: Vec<ImagePath>,
     /// Whether the image contains `ensurepip` and its wheels.
     pub(crate) has_ensurepip: bool,
@@ -170,8 +170,8 @@ pub(crate) struct Interpreter {
 }
 
 impl Interpreter {
-    /// Returns the path with which it must be started. The program of a virtual environment finds the environment by
-    /// this path.
+    /// Returns the path by which the interpreter must be started. The program of a virtual environment finds the
+    /// environment by this path.
     pub(crate) fn start(&self) -> &ImagePath {
         if self.environment.is_some() { &self.path } else { &self.program }
     }

@@ -29,7 +29,7 @@ pub(crate) struct BaseImageRequest {
     /// only platform. `None` if the platforms come from several images.
     #[serde(skip)]
     pub(crate) root: Option<BlobDigest>,
-    /// The image of each platform. They are added after they were opened.
+    /// The image of each platform. The images are added after they were opened.
     #[serde(skip)]
     pub(crate) images: Vec<Arc<BaseImage>>,
 }
@@ -58,15 +58,15 @@ pub(crate) struct OnBase<'a> {
 }
 
 impl OnBase<'_> {
-    /// Returns the home directory of the image's user, if the image defines it.
+    /// Returns the home directory of the image's user. Returns `None` if the image does not define it.
     pub(crate) fn home(&self) -> Option<String> {
         let found = &self.image.found;
         let of_user = || found.user.home.clone().filter(|_| self.keeps_user());
         found.variable("HOME").map(str::to_owned).or_else(of_user)
     }
 
-    /// Returns whether the program runs as the user of the image. This is not so if that user is root, because lath
-    /// replaces root.
+    /// Returns whether the program runs as the user of the image. If the user of the image is root, lath uses another
+    /// user instead.
     pub(crate) fn keeps_user(&self) -> bool {
         !self.request.has_user && self.image.found.user.uid.is_some_and(|uid| uid != 0)
     }

@@ -1,4 +1,4 @@
-//! The texts of a compiled file that may be names of modules, and a search for module names in them.
+//! Those texts of a compiled file that may be names of modules, and a search for module names in them.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
 
-/// The texts of a compiled file that may be names of modules.
+/// Those texts of a compiled file that may be names of modules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BinaryTexts {
     /// Texts that have the form of a name and are between two zeros.

@@ -29,6 +29,6 @@ pub(crate) struct Copied {
     pub(crate) bytes: u64,
     /// The platform, if the source has several and only one was copied.
     pub(crate) platform: Option<Platform>,
-    /// The number of copied referrers, if they were wanted.
+    /// The number of copied referrers, if the user requested a copy of them.
     pub(crate) referrers: Option<usize>,
 }

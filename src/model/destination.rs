@@ -22,7 +22,7 @@ pub(crate) enum Destination {
     DockerArchive { path: PathBuf, name: Option<String> },
     /// `dir:PATH`: a plain root file system.
     Directory(PathBuf),
-    /// `docker-daemon:NAME`: an image of Docker or Podman, which is sent to its socket.
+    /// `docker-daemon:NAME`: an image of Docker or Podman. lath sends the image to the engine's socket.
     Daemon(String),
     /// `docker://HOST/NAME[:TAG]`: an image in a registry. Here, the reference always has a tag and never a digest.
     Registry(ImageReference),

@@ -27,8 +27,8 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Computes a key from several fields. The length is put before each field, so that different lists of fields never
-    /// have the same key.
+    /// Computes a key from several fields. Each field is preceded by its length, so that different lists of fields
+    /// never have the same key.
     pub(crate) fn of_fields<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for field in fields {
@@ -38,10 +38,10 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
-    /// Computes a key from the JSON of `value`. The type of `value` must be made for this. It contains everything on
-    /// which the result depends, and the keys of its maps are texts.
+    /// Computes a key from the JSON of `value`. `value` must have a type that exists only for this purpose. `value`
+    /// contains everything on which a cached result depends, and the keys of its maps are texts.
     pub(crate) fn of_key(value: &impl Serialize) -> Self {
-        // The JSON of a long record would need much memory.
+        // The JSON is written directly to the hasher, because the JSON of a long record would need much memory.
         let mut hasher = Sha256::new();
         match serde_json::to_writer(&mut hasher, value) {
             Ok(()) => Self(hasher.finalize().into()),

@@ -14,7 +14,7 @@ pub(crate) enum Event {
         files: usize,
         bytes: u64,
     },
-    /// A download begins. `total` is in bytes, if it is known.
+    /// A download begins. `total` is its size in bytes, or `None` if the size is unknown.
     DownloadStarted {
         id: u64,
         name: String,

@@ -15,7 +15,7 @@ use crate::model::tree::{Node, Origin};
 pub(crate) struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) elf: Option<Elf>,
-    /// The libraries that the file names, without the part after `.so`. For example, this contains `libmagic` if the
+    /// The names of libraries in the file, without the part after `.so`. For example, this contains `libmagic` if the
     /// file contains the text `libmagic.so.1` or the call `find_library("magic")`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) libraries: BTreeSet<String>,
@@ -52,8 +52,8 @@ pub(crate) struct Linkage {
     /// The values of `DT_NEEDED`, in the order of the file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) needed: Vec<String>,
-    /// The folders in `DT_RUNPATH`, or in `DT_RPATH` if there is no `DT_RUNPATH`. They were split at colons. `$ORIGIN`
-    /// is not replaced.
+    /// The folders in `DT_RUNPATH`, or in `DT_RPATH` if there is no `DT_RUNPATH`. The text in the file was split at
+    /// colons. `$ORIGIN` is not replaced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) search_paths: Vec<String>,
     /// The path of the dynamic loader, if the file is a program.

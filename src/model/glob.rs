@@ -2,8 +2,8 @@
 //! matches one character.
 
 /// Whether `pattern` is valid. It must be absolute, because image paths are absolute. The special characters of other
-/// programs (`[ab]`, `{a,b}`, `\`) are refused, because here they would have no special meaning. A pattern can have a
-/// `?` at the place of such a character.
+/// programs (`[ab]`, `{a,b}`, `\`) are refused, because here they would have no special meaning. A pattern can contain
+/// a `?` instead of such a character.
 pub(crate) fn is_pattern(pattern: &str) -> bool {
     let is_sign = |c: char| "[]{}\\".contains(c) || c.is_control();
     pattern.starts_with(['/', '*', '?']) && !pattern.contains(is_sign)

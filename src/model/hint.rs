@@ -12,8 +12,8 @@ pub(crate) enum Hint {
     /// Libraries of `wheel` link against the libraries `sonames`, and no known package of `suite` contains these
     /// libraries.
     Libraries { wheel: String, sonames: Vec<String>, suite: String },
-    /// Libraries of `wheel` link against the libraries `sonames`. These are missing in the base image, and lath cannot
-    /// add packages to it.
+    /// Libraries of `wheel` link against the libraries `sonames`. These libraries are missing in the base image, and
+    /// lath cannot add packages to this base image.
     BaseLibraries { wheel: String, sonames: Vec<String> },
     /// Libraries of `wheel` link against the libraries `sonames` of NVIDIA's CUDA, which are in no wheel of the image.
     CudaLibraries { wheel: String, sonames: Vec<String> },
@@ -188,7 +188,7 @@ pub(crate) enum LockHint {
 pub(crate) enum ProofHint {
     /// Allow more time for all checks.
     MoreTime,
-    /// Keep a path that trim removed and that a failed check names.
+    /// Keep a path that was removed by trim and that is named by a failed check.
     Keep { path: String },
     /// Build without trimming to find out whether trim is the cause, or build without checks.
     Untrimmed,
@@ -315,8 +315,8 @@ pub(crate) trait Hints: std::error::Error {
         Vec::new()
     }
 
-    /// Returns the error that this error wraps, if that can have hints. `tests/floor_plan.rs` checks that no
-    /// implementation is missing.
+    /// Returns the error that this error wraps. Returns `None` if that error cannot have hints. `tests/floor_plan.rs`
+    /// checks that no implementation is missing.
     fn wrapped(&self) -> Option<&dyn Hints> {
         None
     }

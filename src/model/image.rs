@@ -42,7 +42,7 @@ pub(crate) struct Layer {
 pub(crate) enum LayerContents {
     /// The keys of the segments, in order. The segments together are the blob.
     Segments(Vec<Digest>),
-    /// A blob of a base image, with its own digest. The store may not have it yet.
+    /// A blob of a base image, with its own digest. The blob may be missing in the store.
     Blob,
 }
 
@@ -109,7 +109,7 @@ impl Image {
         [&self.name].into_iter().chain(&self.aliases).map(String::as_str)
     }
 
-    /// Returns the digest that identifies the image. It is that of the index, or of the only manifest.
+    /// Returns the digest that identifies the image. This is the digest of the index, or of the only manifest.
     pub(crate) fn digest(&self) -> BlobDigest {
         match &self.index {
             Some(index) => index.digest,

@@ -1,7 +1,7 @@
 //! Names of images, according to the rules of engines and registries.
 
-/// The maximum length of a name. It includes the registry but not the tag (`RepositoryNameTotalLengthMax` of
-/// github.com/distribution/reference, which engines use to read names).
+/// The maximum length of a name. The length includes the registry but not the tag (`RepositoryNameTotalLengthMax` of
+/// github.com/distribution/reference, by which engines read names).
 const MAX_NAME_CHARACTERS: usize = 255;
 /// The registry and the namespace that an engine uses for a name without them.
 const DEFAULT_REGISTRY: &str = "docker.io/";
@@ -21,7 +21,7 @@ pub(crate) fn is_image_name(text: &str) -> bool {
     qualified(name).len() <= MAX_NAME_CHARACTERS
         && registry.is_none_or(is_host)
         && path.split('/').all(is_component)
-        // Engines would understand such a name as the digest of an image.
+        // Names of 64 hexadecimal digits are refused, because engines take such a name for the digest of an image.
         && !(path.len() == 64 && path.bytes().all(|byte| byte.is_ascii_hexdigit()))
         && tag.is_none_or(is_tag)
 }

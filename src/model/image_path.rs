@@ -1,4 +1,4 @@
-//! Paths inside an image. A value of this type can be created only by its check.
+//! Paths inside an image. A value of [`ImagePath`] exists only if its text was checked.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -32,7 +32,7 @@ const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
 const TOO_LONG: &str = "Linux allows names of at most 255 bytes and paths of at most 4095 bytes";
 
-/// Returns the beginning of a path, because the whole path is too long to be shown.
+/// Returns the beginning of a path that is too long to be shown.
 fn start(path: &str) -> String {
     path.chars().take(64).collect()
 }
@@ -137,7 +137,7 @@ impl ImagePath {
         self.0.ends_with(".pyc") && self.0.contains("/__pycache__/")
     }
 
-    /// Returns the path on the host, if `root` is the host directory that is the image's root.
+    /// Returns this path on the host. `root` is the host directory that contains the files of the image.
     pub(crate) fn under(&self, root: &Path) -> PathBuf {
         root.join(self.relative())
     }
@@ -172,8 +172,8 @@ impl From<ImagePath> for String {
 /// The directories in the root that are links into `/usr` since usrmerge.
 pub(crate) const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
-/// Returns a path in the form that it has since usrmerge: it then begins with `/usr/`. The path may be absolute or
-/// relative. Packages may still contain paths that use the links, such as `/lib/x`. Other paths are returned unchanged.
+/// Replaces a link of [`MERGED`] at the beginning of a path. For example, `/lib/x` and `lib/x` become `/usr/lib/x`.
+/// Packages may still contain paths that use the links. Other paths are returned unchanged.
 pub(crate) fn usr_merged(path: &str) -> Cow<'_, str> {
     let relative = path.trim_start_matches('/');
     let first = relative.split('/').next().unwrap_or_default();

@@ -10,8 +10,8 @@ pub(crate) struct Indexes {
     /// The index that replaces PyPI.
     pub(crate) default_index: Option<IndexEntry>,
     /// Further indexes in the order in which they are searched: first those of the command line, then those of
-    /// configuration files. They are searched before the default index. If two indexes have the same name, only the
-    /// first one is used.
+    /// configuration files. All of them are searched before the default index. If two indexes have the same name, only
+    /// the first one is used.
     pub(crate) extra: Vec<IndexEntry>,
     /// Pages and folders that contain lists of files.
     pub(crate) find_links: Vec<SecretText>,
@@ -29,7 +29,8 @@ pub(crate) struct Indexes {
 /// An index, with the settings that an entry of `[[tool.uv.index]]` can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct IndexEntry {
-    /// The name. It is used in requirements that name their index, and in the variables with the index's credentials.
+    /// The name. The name is used in requirements that name their index, and in the variables with the index's
+    /// credentials.
     pub(crate) name: Option<String>,
     /// A URL, or the path of a folder.
     pub(crate) url: SecretText,
@@ -42,7 +43,7 @@ pub(crate) struct IndexEntry {
     pub(crate) authenticate: Authenticate,
     /// HTTP status codes with which the index reports that it does not have a distribution.
     pub(crate) ignored_codes: Vec<u16>,
-    /// `Cache-Control` headers for pages and for files. They replace those of the server.
+    /// `Cache-Control` headers for pages and for files. These headers replace those of the server.
     pub(crate) cache_control_of_pages: Option<String>,
     pub(crate) cache_control_of_files: Option<String>,
 }
@@ -92,7 +93,7 @@ pub(crate) enum IndexStrategy {
     /// a higher version on a public index.
     #[default]
     FirstIndex,
-    /// The first index that has a version that fits.
+    /// The first index with a version that fits.
     UnsafeFirstMatch,
     /// The index with the best version.
     UnsafeBestMatch,

@@ -23,7 +23,7 @@ pub(crate) struct Launch {
     pub(crate) started: Started,
 }
 
-/// The parts of the image that the command names. They are loaded when the image starts.
+/// The parts of the image that are named in the command. They are loaded when the image starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Started {
     /// The console script.

@@ -98,7 +98,7 @@ pub(crate) enum WheelSource {
     Index,
     /// A requirement contains its URL (PEP 508, "Direct references").
     Url,
-    /// A requirement contains the wheel's path on this machine. Then `url` begins with `file:`.
+    /// A requirement contains the wheel's path on this machine. In this case, `url` begins with `file:`.
     Path,
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct LockedDeb {
     pub(crate) version: String,
     pub(crate) architecture: String,
     pub(crate) url: String,
-    /// Other URLs of the same file. They are used if the server no longer has it at `url`.
+    /// Other URLs of the same file. These URLs are used if the server no longer has the file at `url`.
     #[serde(default)]
     pub(crate) other_urls: Vec<String>,
     pub(crate) digest: Digest,
@@ -116,7 +116,7 @@ pub(crate) struct LockedDeb {
     pub(crate) why: Why,
     /// The packages of the lock that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
-    /// Whether every image with this Python contains it. It is false if the user named the package.
+    /// Whether every image with this Python contains it. The value is false if the user named the package.
     pub(crate) is_base: bool,
 }
 
@@ -173,7 +173,7 @@ impl Parcel<'_> {
 }
 
 impl LockedWheel {
-    /// Returns the place of the source, if the wheel is built from source.
+    /// Returns the place of the source. Returns `None` if the wheel is not built from source.
     pub(crate) fn built_place(&self) -> Option<&BuiltPlace> {
         self.built.as_deref().map(|build| &build.from.place)
     }

@@ -12,7 +12,7 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::Extras;
 use crate::model::secret_text::SecretText;
 
-/// The file name of a lock in the current folder. It is used if the user names no lock.
+/// The file name of a lock in the current folder. This file is used if the user names no lock.
 pub(crate) const DEFAULT_LOCK: &str = "pylock.toml";
 
 /// A lock file that lath wrote.
@@ -41,7 +41,7 @@ pub(crate) struct LockedRequest {
     #[serde(default)]
     pub(crate) constraints: Vec<String>,
     pub(crate) python: PythonVersion,
-    /// The release, such as `debian:trixie`. It is ignored if there is a base image of another distribution.
+    /// The release, such as `debian:trixie`. The release is ignored if there is a base image of another distribution.
     pub(crate) base: String,
     /// The base image, as in `--base`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -48,7 +48,7 @@ pub(crate) struct ModuleFile {
 
 impl ModuleFile {
     /// Returns the package for relative imports in this file. `name` is the name of its module. If the module is a
-    /// package, this is the module itself, or else the package that contains it.
+    /// package, this is the module itself. Otherwise it is the package that contains the module.
     pub(crate) fn package<'a>(&self, name: &'a str) -> &'a str {
         if self.is_package { name } else { parent(name) }
     }
@@ -104,8 +104,8 @@ impl<'a> Modules<'a> {
             Some(Kind::File { .. }) => true,
             Some(Kind::Directory) => false,
             Some(Kind::Link { .. }) => self.is_linked_file(path),
-            // In practice, only a folder directly below the root can be a link. Searching for links in all folders
-            // would be slow.
+            // `path` is not in the tree, but one of its folders may be a link. Only the first folder below `root` is
+            // checked. In practice, no other folder is a link, and checking all folders would be slow.
             None => {
                 let first = path.as_str()[root.len()..].trim_start_matches('/').split('/').next().unwrap_or_default();
                 let folder = ImagePath::parse(&format!("{root}/{first}")).ok();

@@ -1,4 +1,4 @@
-//! Options of a request that a lock contains too.
+//! Those options of a request that are also written into a lock.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Prereleases {
     Disallow,
     Allow,
-    /// For a distribution that has no other version that fits, or whose requirement names a pre-release version.
+    /// Allows pre-releases of a distribution if no other version fits, or if a requirement names a pre-release version
+    /// of it.
     IfNecessary,
-    /// For a distribution whose requirement names a pre-release version.
+    /// Allows pre-releases of a distribution only if a requirement names a pre-release version of it.
     Explicit,
 }
 

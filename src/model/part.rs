@@ -46,7 +46,7 @@ pub(crate) struct DebPart {
     pub(crate) entries: Vec<PartEntry>,
 }
 
-/// The contents of a wheel (PEP 427). Files are grouped by where they are installed.
+/// The contents of a wheel (PEP 427). Files are grouped by the place in which they are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WheelPart {
     /// The field `Root-Is-Purelib`.
@@ -57,8 +57,8 @@ pub(crate) struct WheelPart {
     pub(crate) metadata: String,
     /// Files in the top folder of the wheel, which are installed in site-packages.
     pub(crate) site: Vec<PartEntry>,
-    /// Files of `.data/scripts`. The first line `#!python` is not replaced yet. Files in folders below it are data of
-    /// the programs.
+    /// Files of `.data/scripts`. The first line `#!python` is not replaced yet. Files in its subfolders are data of the
+    /// programs.
     pub(crate) scripts: Vec<PartEntry>,
     /// Files of `.data/data`, relative to the prefix.
     pub(crate) data: Vec<PartEntry>,

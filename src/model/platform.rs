@@ -15,7 +15,7 @@ pub(crate) enum Architecture {
 }
 
 impl Architecture {
-    /// Returns the architecture of this machine, if lath supports it.
+    /// Returns the architecture of this machine. Returns `None` if lath does not support it.
     pub(crate) fn of_host() -> Option<Self> {
         match std::env::consts::ARCH {
             "x86_64" => Some(Self::Amd64),
@@ -24,7 +24,8 @@ impl Architecture {
         }
     }
 
-    /// Returns the name in OCI and Debian, such as `amd64`. These are the same for all supported architectures.
+    /// Returns the name in OCI and Debian, such as `amd64`. OCI and Debian use the same name for each supported
+    /// architecture.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
@@ -32,7 +33,7 @@ impl Architecture {
         }
     }
 
-    /// Returns the kernel's name, as in wheel tags and `uname -m`, such as `x86_64`.
+    /// Returns the kernel's name for the architecture, such as `x86_64`. Wheel tags and `uname -m` contain this name.
     pub(crate) fn machine(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64",
@@ -48,7 +49,7 @@ impl Architecture {
         }
     }
 
-    /// Returns the value of `e_machine` in its ELF files.
+    /// Returns the value of `e_machine` in ELF files of this architecture.
     pub(crate) fn elf_machine(self) -> u16 {
         match self {
             Self::Amd64 => 62,

@@ -18,7 +18,7 @@ pub(crate) struct ProjectRequest {
     pub(crate) groups: Vec<String>,
     /// Whether the project itself is installed as a distribution. If not, only its dependencies are.
     pub(crate) is_package: bool,
-    /// The lock of another tool that determines the versions.
+    /// The lock that determines the versions. Another tool has written it.
     pub(crate) lock: Option<FoundLock>,
 }
 

@@ -11,12 +11,13 @@ pub(crate) struct PythonFile {
     /// The imports, in the order of the text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) imports: Vec<Import>,
-    /// The top-level functions of the file. Each has the names that it uses, if these mean other top-level functions or
-    /// objects that the file imports by `from`.
+    /// The top-level functions of the file. The value is a list of names that occur in the function. It contains only
+    /// the names of other top-level functions, and of objects that the file imports by `from`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) functions: BTreeMap<String, BTreeSet<String>>,
-    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. The
-    /// names are the same as in `functions`.
+    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. Like
+    /// in the values of `functions`, there are only names of other top-level functions, and of objects that the file
+    /// imports by `from`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) calls: BTreeSet<String>,
     /// The names in `__all__`. If the file is a package, `from package import *` imports the modules in this list.
@@ -29,11 +30,11 @@ pub(crate) struct PythonFile {
     /// dot are included only if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) texts: BTreeSet<String>,
-    /// Texts without a dot in a file that runs programs, if it does not find modules by name. They may be names of
-    /// programs.
+    /// Texts without a dot that may be names of programs. The set is empty if the file runs no programs, or if the file
+    /// finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) programs: BTreeSet<String>,
-    /// The names of [`USES`] that it uses.
+    /// The names of [`USES`] that the file uses.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) uses: BTreeSet<String>,
     /// Whether the file runs Python code that comes from elsewhere, such as from other files or from a user.
@@ -42,8 +43,8 @@ pub(crate) struct PythonFile {
 }
 
 /// Names on which conditional imports of the standard library depend, as in `catalog/reach.toml`. A file uses such a
-/// name if it is a variable, an attribute, an argument, a text or an imported name in the file. With a dot before its
-/// last part, it counts only if the file also has the module before this dot.
+/// name if the name is a variable, an attribute, an argument, a text or an imported name in the file. If a name
+/// contains a dot, it counts only if the file also imports the module before the last dot.
 ///
 /// If a name is added, the facts about Python files in the cache need a new version.
 pub(crate) const USES: [&str; 24] = [
@@ -99,18 +100,18 @@ pub(crate) struct Import {
     pub(crate) names: Vec<ImportedName>,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) when: When,
-    /// Whether it is in a block that never runs in an image, such as `if TYPE_CHECKING:`.
+    /// Whether the import is in a block that never runs in an image, such as `if TYPE_CHECKING:`.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_skipped: bool,
     /// Whether the file handles the error if the module does not exist.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_optional: bool,
-    /// Whether it is a call of `__import__` or `import_module`.
+    /// Whether the import is a call of `__import__` or `import_module`.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_call: bool,
 }
 
-/// A name that a file imports. It may have another name in the file.
+/// A name that is imported by a file. With `import name as alias`, the file uses another name for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportedName {
     pub(crate) name: String,
@@ -148,8 +149,8 @@ impl PythonFile {
         self.imports.iter().filter(is_in).filter(|import| !import.is_call)
     }
 
-    /// Finds where an object comes from that the file imports by `from`. Returns the import, and the object's name in
-    /// the imported module. If several imports contain the object, the last one is used.
+    /// Finds the import by `from` through which an object comes into the file. Returns the import, and the object's
+    /// name in the imported module. If several imports contain the object, the last one is used.
     pub(crate) fn origin_of(&self, name: &str) -> Option<(&Import, &str)> {
         self.imports.iter().rev().find_map(|import| {
             let found = import.names.iter().rfind(|one| one.here() == name)?;
@@ -181,7 +182,7 @@ impl Import {
 }
 
 impl ImportedName {
-    /// Returns the name that it has in the file.
+    /// Returns the name by which the file uses the object.
     pub(crate) fn here(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.name)
     }

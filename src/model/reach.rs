@@ -1,6 +1,6 @@
-//! Finds the modules that a program may import at any time. It follows all imports of all reached files, and also the
-//! names of modules in texts and in extension modules. If it is unclear whether a module is needed, the result contains
-//! it.
+//! Finds the modules that a program may import at any time. The search follows all imports of all reached files, and
+//! also the names of modules in texts and in extension modules. If it is unclear whether a module is needed, the result
+//! contains it.
 
 mod conditional;
 
@@ -65,7 +65,8 @@ impl<'a> ModuleMap<'a> {
         self.modules.entry(name).or_default().push(file);
     }
 
-    /// Returns the module with this name. If the name is that of an object, returns the module that contains it.
+    /// Returns the module with this name. If the name is that of an object, returns the module that contains the
+    /// object.
     fn longest<'b>(&self, name: &'b str) -> Option<&'b str> {
         let mut name = name;
         while !self.modules.contains_key(name) {
@@ -150,8 +151,8 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// Whether it leads to all modules of a package or of a distribution. There can be one for each pair of its
-    /// modules.
+    /// Whether this cause leads to all modules of a package or of a distribution. The number of such causes is limited,
+    /// because there can be one for each pair of these modules.
     fn is_of_all(&self) -> bool {
         matches!(self, Self::ComputedBy { .. } | Self::Unread { .. })
     }
@@ -169,20 +170,20 @@ impl Cause {
     }
 }
 
-/// The maximum number of further causes of a module that lead to all modules of a package.
+/// A module has at most this number of further causes that lead to all modules of a package.
 const MAX_OF_ALL: usize = 3;
 
 /// The modules that are reached, each with the first cause that was found.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reached {
     pub(crate) modules: BTreeMap<String, Cause>,
-    /// The further causes of modules. If a package is reached because of several modules in it, only the first is a
-    /// cause.
+    /// The further causes of modules. If a package is reached because of several modules in it, only the first of these
+    /// modules is a cause.
     pub(crate) more: BTreeMap<String, BTreeSet<Cause>>,
-    /// The modules that have more causes than these.
+    /// The modules that have more causes than these fields contain.
     pub(crate) cut: BTreeSet<String>,
-    /// Distributions with modules that run Python code from elsewhere. The value is one of these modules, which is
-    /// reached.
+    /// Distributions with modules that run Python code from elsewhere. The value is a reached module of the
+    /// distribution that runs such code.
     pub(crate) runs_code: BTreeMap<Origin, String>,
 }
 
@@ -197,11 +198,12 @@ pub(crate) struct Start {
     /// For some modules of the standard library, the modules that they mention but do not need. `*` means that all
     /// texts of this module are ignored.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
-    /// Imports in the standard library that most programs do not need.
+    /// Imports that the standard library makes, but that most programs do not need.
     pub(crate) conditional: Vec<Conditional>,
     /// The folder of the standard library.
     pub(crate) stdlib: String,
-    /// For some modules, the other modules that a program gets when it imports them.
+    /// For some modules, the modules that a program really gets when it imports them. For example, `setuptools`
+    /// provides `distutils`.
     pub(crate) in_place_of: BTreeMap<String, BTreeSet<String>>,
     /// Whether only import statements and extension modules are followed. Then texts and computed names are ignored.
     pub(crate) only_statements: bool,
@@ -438,8 +440,8 @@ impl Walk<'_> {
             return;
         }
         if let Some(relative) = text.strip_prefix('.') {
-            // The name may be relative to one of the packages that contain the file. Or it may be the ending of file
-            // names.
+            // The name may be relative to one of the packages that contain the file. If no such module exists, the text
+            // is something else, such as the ending of file names.
             let packages = std::iter::successors(Some(package), |package| up(package)).filter(|name| !name.is_empty());
             let names: Vec<String> =
                 packages.map(|package| format!("{package}.{}", relative.trim_start_matches('.'))).collect();

@@ -29,7 +29,7 @@ pub(crate) enum Why {
     Terminals,
     /// The user requested a shell.
     Shell,
-    /// The user named the package. That name may be a virtual package, which another package provides.
+    /// The user named the package. The user may also have named a virtual package, which this package provides.
     Named {
         package: String,
     },
@@ -111,7 +111,7 @@ pub(crate) enum Kept {
     BaseImage,
     /// It belongs to a distribution that the user requested.
     Requested,
-    /// It belongs to a distribution that a requested one depends on.
+    /// It belongs to a distribution on which a requested distribution depends.
     Required,
     /// lath writes it into every image.
     EveryImage,
@@ -119,7 +119,8 @@ pub(crate) enum Kept {
     NamedBy { origin: Origin },
     /// It is a library that the ELF file `path` needs.
     NeededBy { path: ImagePath },
-    /// It contains the names of removed modules. If a program imports one of them, the error mentions this.
+    /// It contains the names of removed modules. If a program imports one of these modules, the error reports that lath
+    /// removed the module.
     RemovedNames,
     /// It is the bytecode of a module that is imported at start-up.
     StartUpBytecode,
@@ -318,7 +319,7 @@ impl Removed {
     }
 }
 
-/// The option of a build that keeps a path which trim would remove.
+/// The option of a build by which a path stays although trim would remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeptBy {
     Path {

@@ -54,7 +54,7 @@ pub(crate) struct PlatformReceipt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NextLevel {
     pub(crate) level: TrimLevel,
-    /// The bytes of files that this level would remove. It does not contain the bytes of a rewritten file.
+    /// The bytes of files that this level would remove. The bytes that it would remove by rewriting files do not count.
     pub(crate) removed_bytes: u64,
     /// Messages of trim, such as the reason why all modules stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -70,11 +70,11 @@ pub(crate) struct BaseReceipt {
     pub(crate) digest: String,
     pub(crate) layers: usize,
     pub(crate) compressed_bytes: u64,
-    /// Unusual things in its layers, which are not changed. There are at most [`MAX_ODDITIES`], in the order of their
-    /// paths.
+    /// Unusual things in the layers of the base image. lath does not change these layers. There are at most
+    /// [`MAX_ODDITIES`], in the order of their paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) oddities: Vec<Oddity>,
-    /// The number of further ones.
+    /// The number of further oddities.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) more_oddities: usize,
 }
@@ -89,7 +89,7 @@ fn is_zero(number: &usize) -> bool {
 /// The result of the proof.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProofSummary {
-    /// The checks that ran and passed, and did not drive the trimming.
+    /// The checks that ran and passed, except those in `drove`.
     pub(crate) passed: Vec<Passed>,
     /// The checks that ran and passed, but whose files `--trim trace` kept. They prove less, because the trimming
     /// depends on them.
@@ -97,7 +97,7 @@ pub(crate) struct ProofSummary {
     pub(crate) drove: Vec<Passed>,
     /// The checks that did not run.
     pub(crate) not_run: Vec<NotRun>,
-    /// The checks that failed in the same way in the untrimmed tree.
+    /// The checks that failed in the same way in the trimmed and the untrimmed tree.
     pub(crate) failed_alike: Vec<FailedAlike>,
     /// Observations that are not faults of the image.
     pub(crate) notes: Vec<ProofNote>,
@@ -120,14 +120,14 @@ pub(crate) struct PutBack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ItemKind {
-    /// The functions that console scripts call.
+    /// The functions that are called by console scripts.
     ScriptImports,
     /// The top-level modules of the requested distributions.
     Modules,
     /// Other modules, which are mostly inside of packages. Programs may import them later.
     InnerModules,
     ExtensionModules,
-    /// Shared libraries that are no extension modules.
+    /// Shared libraries that are not extension modules.
     SharedLibraries,
 }
 
@@ -180,13 +180,13 @@ pub(crate) struct FailedCheck {
 pub(crate) enum ProofNote {
     /// The output of `command` changes from run to run, so only its exit code was compared.
     Restless { command: String },
-    /// The checks ran in an emulator. Programs that they start themselves could not be emulated, because the kernel has
-    /// no emulator for them.
+    /// The checks ran in an emulator. Programs that are started by the checks could not be emulated, because the kernel
+    /// has no emulator for them.
     Emulated { platform: Platform },
 }
 
 impl ProofSummary {
-    /// Returns the check of the script `name`, if it failed.
+    /// Returns the failed check of the script `name`. Returns `None` if no check of this script failed.
     pub(crate) fn failed_script(&self, name: &str) -> Option<&FailedCheck> {
         self.failed_alike.iter().flat_map(|failed| &failed.checks).find(|check| check.name == name)
     }

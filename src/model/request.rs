@@ -178,7 +178,8 @@ pub(crate) struct ResolveRequest<'a> {
     pub(crate) lock: Option<&'a LockRequest>,
 }
 
-/// The inputs on which the files of the untrimmed tree depend, in addition to the parts.
+/// The inputs that decide which files are in the untrimmed tree. The parts decide this, too, but they are not in this
+/// value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssembleRequest<'a> {
     /// The opened base image of the platform.
@@ -216,7 +217,7 @@ impl LaunchRequest<'_> {
     }
 }
 
-/// The inputs on which the checks depend, and the hints for failed checks.
+/// The inputs on which the checks depend. The hints for failed checks depend on these inputs, too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProveRequest<'a> {
     pub(crate) python: Python<'a>,
@@ -254,14 +255,14 @@ impl SealRequest<'_> {
     }
 }
 
-/// The inputs on which the paths that trim removes depend.
+/// The inputs that decide which paths trim removes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SlimRequest<'a> {
     pub(crate) python: Python<'a>,
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
-    /// The parts of the image that its command names.
+    /// The parts of the image that are named in its command.
     pub(crate) started: &'a Started,
     pub(crate) options: &'a TrimRequest,
     /// The paths that were used by checks and in the user's records. Needed for `--trim trace`.
@@ -277,7 +278,7 @@ pub(crate) struct CompileRequest<'a> {
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
     pub(crate) app: Option<&'a AppRequest>,
-    /// The parts of the image that its command names.
+    /// The parts of the image that are named in its command.
     pub(crate) started: Option<&'a Started>,
 }
 
@@ -419,10 +420,10 @@ pub(crate) struct TrimRequest {
     /// Modules and packages that trim must keep, with everything that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
-    /// The languages of distributions that stay. Empty if all stay.
+    /// The languages whose translations stay in distributions. If the list is empty, all translations stay.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) locales: Vec<Locale>,
-    /// Whether trim may remove the other console scripts, if the user named some.
+    /// Whether trim may remove every console script except those that the user named and the one that the image runs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) only_scripts: bool,
     /// All records of the user, joined to a single record.
@@ -437,7 +438,7 @@ pub(crate) struct TrimRequest {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Bytecode {
     None,
-    /// The modules that the console scripts import when they start.
+    /// The modules that are imported when the console scripts start.
     Start,
     All,
 }
@@ -463,7 +464,7 @@ pub(crate) struct RuntimeRequest {
     /// The user in the form `uid` or `uid:gid`.
     pub(crate) user: String,
     pub(crate) workdir: Option<ImagePath>,
-    /// For example `8080/tcp`.
+    /// The ports, such as `8080/tcp`.
     pub(crate) expose: Vec<String>,
     /// The directories at which an engine mounts volumes.
     pub(crate) volumes: Vec<ImagePath>,
@@ -486,7 +487,7 @@ pub(crate) struct WrittenScript {
 pub(crate) struct Healthcheck {
     /// The command in exec form.
     pub(crate) command: Vec<String>,
-    /// `None` means the engine's default. This applies to all times.
+    /// `None` means the engine's default. The same applies to the other times.
     pub(crate) interval_secs: Option<u64>,
     pub(crate) timeout_secs: Option<u64>,
     pub(crate) start_period_secs: Option<u64>,
@@ -519,8 +520,8 @@ pub(crate) enum Entrypoint {
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
-    /// The permissions of the files, such as `0o640`. Directories can also be searched by all users who can read them.
-    /// `None` means 0644, or 0755 for directories and executable files.
+    /// The permissions of the files, such as `0o640`. A user who can read a directory can also enter it. `None` means
+    /// 0644, or 0755 for directories and executable files.
     pub(crate) mode: Option<u32>,
     pub(crate) owner: Owner,
 }
@@ -563,9 +564,9 @@ pub(crate) struct PackRequest {
 }
 
 impl PackRequest {
-    /// The latest time that is possible in all parts of an image. A tar header has eleven octal digits for a time,
-    /// which end on 2242-03-16. A pax record could contain later times, but not every engine can set them. For example,
-    /// containerd uses 64 bits for nanoseconds, which end in 2262.
+    /// The latest time that is possible in all parts of an image. A tar header has eleven octal digits for a time, so
+    /// the latest time is on 2242-03-16. A pax record could contain later times, but not every engine can set them. For
+    /// example, containerd counts nanoseconds in 64 bits, so its latest time is in 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
     /// This is 1980-01-01T00:00:01Z. A zip archive cannot contain an earlier time. Some programs write their own files
     /// into zip archives, for example programs that build documentation.
@@ -590,7 +591,8 @@ impl LayersRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Layering {
-    /// A layer for each package and each distribution. Small ones that are next to each other share a layer.
+    /// A layer for each package and each distribution. Small packages or distributions that are next to each other
+    /// share a layer.
     Auto,
     /// A single layer.
     Single,

@@ -1,5 +1,5 @@
-//! URLs and requirements that the user typed. They may contain a user name and a password, which are removed when they
-//! are shown.
+//! URLs and requirements that the user typed. Such a text may contain a user name and a password. Both are removed when
+//! the text is shown.
 
 use std::convert::Infallible;
 use std::fmt;

@@ -35,8 +35,8 @@ impl Source {
 /// The place of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SourcePlace {
-    /// A source distribution on a server. Its URL has no credentials and no fragment. `is_indexed` means that an index
-    /// contains the URL, and that no requirement does.
+    /// A source distribution on a server. Its URL has no credentials and no fragment. `is_indexed` means that the URL
+    /// is from an index and not from a requirement.
     Url { url: String, file_name: String, is_indexed: bool },
     /// A source distribution on this machine.
     Path(PathBuf),

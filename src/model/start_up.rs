@@ -1,5 +1,5 @@
-//! Finds the files that Python loads when a program starts. It follows the imports that run at start-up. The result
-//! depends only on the files, because no program of the image is run.
+//! Finds the files that Python loads when a program starts. The search follows the imports that run at start-up. The
+//! result depends only on the files, because no program of the image is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::modules::{ModuleFile, Modules, parent};
 use crate::model::python_file::PythonFile;
 
-/// The modules that the interpreter imports before every program, if they are not a part of the interpreter.
+/// Those modules that the interpreter imports before every program and that are not a part of the interpreter.
 const FIRST: [&str; 4] = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecustomize"];
 
 /// Modules that are always loaded together with another module, although no statement at the top level of a Python file
@@ -41,7 +41,7 @@ const WITH: [(&str, &[&str]); 9] = [
 pub(crate) trait PythonSource {
     type Error;
 
-    /// Returns the facts about each file. They are `None` if Python could not compile the file.
+    /// Returns the facts about each file. The facts are `None` if Python could not compile the file.
     fn read(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Self::Error>;
 }
 
@@ -98,7 +98,7 @@ enum Visit {
 
 struct Walk<'a> {
     modules: &'a Modules<'a>,
-    /// The facts about the files that were read. They are `None` if Python could not compile the file.
+    /// The facts about the files that were read. The facts are `None` if Python could not compile the file.
     files: BTreeMap<ImagePath, Option<PythonFile>>,
     seen: BTreeSet<Visit>,
     /// The next visits. Their files are read together, so that all cores are used for parsing.
@@ -133,7 +133,8 @@ impl Walk<'_> {
         Ok(visits)
     }
 
-    /// Imports a module. Returns its file if Python can load it.
+    /// Imports a module. Returns the module's file. Returns `None` if there is no file that Python loads for this
+    /// module.
     fn load(&mut self, name: &str, found: Option<ModuleFile>) -> Option<ImagePath> {
         self.import([parent(name).to_owned()]);
         let others = WITH.iter().filter(|(module, _)| *module == name).flat_map(|(_, names)| *names);

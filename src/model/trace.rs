@@ -1,5 +1,5 @@
-//! The files that programs used while they ran. `--trim trace` needs them. They are stored as text with one path per
-//! line, so that records of several runs can be joined.
+//! The files that programs used while they ran. `--trim trace` needs them. A record of these files is text with one
+//! path per line, so that records of several runs can be joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -14,8 +14,8 @@ use crate::model::tree::{Kind, Tree};
 const TITLE: &str = "lath trace ";
 const VERSION: &str = "1";
 
-/// The maximum size of a record. The next constant is the maximum number of paths. They are much higher than in real
-/// records, and limit the memory.
+/// The maximum size of a record. The next constant is the maximum number of paths. Both limits are much higher than in
+/// real records. They limit the memory.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
 const MAX_PATHS: usize = 500_000;
 
@@ -53,7 +53,7 @@ pub(crate) struct Touch {
     pub(crate) by: Use,
 }
 
-/// The paths of an image that programs used, and how they used them.
+/// Those paths of an image that programs used, and how they used them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trace {
     pub(crate) paths: BTreeMap<ImagePath, BTreeSet<Use>>,
@@ -140,7 +140,7 @@ impl fmt::Display for Trace {
 const MAX_LINKS: usize = 40;
 
 /// Follows `path` like the kernel. Returns the links that were followed, and the file or directory at the end. Returns
-/// `None` if the tree does not contain it.
+/// `None` if the tree does not contain such a file or directory.
 fn walk(tree: &Tree, path: &str) -> Option<(Vec<ImagePath>, ImagePath)> {
     if path.is_empty() {
         return None;

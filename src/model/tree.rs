@@ -60,7 +60,7 @@ impl Node {
         }
     }
 
-    /// Returns the digest of the contents, if this is a file.
+    /// Returns the digest of the contents. Returns `None` if this is not a file.
     pub(crate) fn digest(&self) -> Option<&Digest> {
         match &self.kind {
             Kind::File { digest, .. } => Some(digest),
@@ -81,9 +81,9 @@ pub(crate) struct Removal {
     pub(crate) reason: Removed,
 }
 
-/// Returns nodes that have the same contents, mode and owner as an earlier node of the same Debian package. Each is
-/// returned with the path of that node. Such files are hard links in the package. In an image, a copy and a link cannot
-/// be distinguished.
+/// Returns nodes that have the same contents, mode and owner as an earlier node of the same Debian package. Each node
+/// is returned with the path of the earlier node. Such files are hard links in the package. In an image, a copy and a
+/// link cannot be distinguished.
 pub(crate) fn hard_links<'a>(
     nodes: impl Iterator<Item = (&'a ImagePath, &'a Node)>,
 ) -> BTreeMap<&'a ImagePath, &'a ImagePath> {
@@ -182,7 +182,7 @@ impl Tree {
     }
 
     /// Returns a key for everything in the image: paths, kinds, modes, owners and contents. Origins and reasons have no
-    /// effect on it.
+    /// effect on the key.
     pub(crate) fn digest(&self) -> Digest {
         self.digest_of(|_, _| true)
     }

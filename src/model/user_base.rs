@@ -47,11 +47,11 @@ impl UserBase {
     }
 
     /// Returns a line for a path file (`.pth`). With this line, `python` finds the user base even if no environment
-    /// variables are set. Programs also search for data in it. If the user site is already in `sys.path`, its own path
-    /// files were read before. They must not be read again.
+    /// variables are set. With this line, programs also find data of the user base. If the user site is already in
+    /// `sys.path`, its own path files must not be read a second time.
     ///
-    /// The user site must come before the distributions of a base image, so that it hides them. If environment
-    /// variables name the user base, the order is the same.
+    /// The user site must come before the distributions of a base image, so that distributions in the user site are
+    /// preferred. If the user base is set by environment variables, the order is the same.
     pub(crate) fn path_line(&self, python: Python<'_>) -> String {
         let (base, site) = (&self.0, self.site(python.version));
         let line = format!(
@@ -89,7 +89,7 @@ impl FromStr for UserBase {
     type Err = UserBaseError;
 
     fn from_str(text: &str) -> Result<Self, UserBaseError> {
-        // Directories that engines mount, directories that belong to packages, and symbolic links to these.
+        // Directories that belong to packages or are mounted by engines, and symbolic links to these.
         const TAKEN: [&str; 11] =
             ["/dev", "/proc", "/sys", "/run", "/etc", "/root", "/bin", "/sbin", "/lib", "/lib64", "/var/lib/dpkg"];
         let refuse = || UserBaseError(text.to_owned());

@@ -32,8 +32,8 @@ pub(crate) struct WorldSettings {
 /// The settings of registries of images.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RegistrySettings {
-    /// Registries in the form `HOST[:PORT]`. They may use plain HTTP, or a certificate that this machine does not
-    /// trust.
+    /// Registries in the form `HOST[:PORT]`. Such registries may use plain HTTP, or a certificate that this machine
+    /// does not trust.
     pub(crate) insecure: Vec<String>,
     /// The mirrors of each registry, in the order in which they are tried. A mirror has the form
     /// `[http[s]://]HOST[:PORT][/PREFIX]`.

@@ -23,7 +23,7 @@ const LIMIT_BYTES: u64 = 4 << 20;
 pub(crate) struct ConfigFile {
     /// The path that is shown to the user.
     pub(crate) path: PathBuf,
-    /// The folder of the file. It is empty if that is the current folder.
+    /// The folder of the file. The path is empty if the file is in the current folder.
     pub(crate) folder: PathBuf,
     pub(crate) text: String,
 }
@@ -85,7 +85,7 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Option<ConfigFile>, ConfigFileE
 
 /// Reads the file of the project that contains the current folder. Parents are searched up to the root of the
 /// repository. If the current folder is not in a repository, no parent is searched, because another user may have
-/// written to it.
+/// written to the parent.
 pub(crate) fn around() -> Result<Option<ConfigFile>, ConfigFileError> {
     let current = std::env::current_dir().map_err(ConfigFileError::CurrentFolder)?;
     if let Some(file) = in_folder(Path::new(""))? {

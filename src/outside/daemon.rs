@@ -181,7 +181,7 @@ async fn connect(host: &str) -> Result<(Endpoint, Engine), DaemonError> {
     Ok((endpoint, Engine { name: format!("{name} {}", version.version), reads_zstd }))
 }
 
-/// The fields that are used of the response to `GET /version`.
+/// Those fields of the response to `GET /version` that lath uses.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Version {
@@ -197,7 +197,7 @@ struct Component {
     name: String,
 }
 
-/// A line about the progress, which may contain an error.
+/// A line of the response to a load: it reports progress or an error.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Progress {
@@ -330,7 +330,7 @@ mod tests {
         (format!("unix://{}", path.display()), serving)
     }
 
-    /// Reads a request without a body, or with one in chunks.
+    /// Reads a request without a body, or with a body in chunks.
     fn request(stream: &mut UnixStream) -> String {
         let mut read = Vec::new();
         let end = |read: &[u8]| if read.starts_with(b"POST") { "\r\n0\r\n\r\n" } else { "\r\n\r\n" };

@@ -68,7 +68,7 @@ impl<'a> Keeper<'a> {
         Ok((digest, size_bytes))
     }
 
-    /// Returns the facts about all files, and the pack with the small ones.
+    /// Returns the facts about all files, and the pack with the small files.
     pub(crate) fn finish(self) -> Result<(FileFacts, Packed), StoreError> {
         Ok((self.facts, self.pack.finish()?))
     }
@@ -80,7 +80,7 @@ pub(crate) fn keep_bytes(mut bytes: &[u8], texts: Texts, store: &Store) -> Resul
 }
 
 /// Puts a file of the user into the store. Every build puts the same file into the store again. So the facts about a
-/// large file are cached, and it is searched only the first time.
+/// large file are cached. Then only the first build searches the file.
 pub(crate) fn keep_copied(file: &mut dyn Read, size_bytes: u64, store: &Store) -> Result<Kept, StoreError> {
     const LARGE_BYTES: u64 = 8 << 20;
     if size_bytes < LARGE_BYTES {
@@ -118,7 +118,7 @@ fn facts(elf: Option<Elf>, mentions: Mentions) -> Facts {
     Facts { elf, libraries: mentions.libraries, mentions: mentions.words }
 }
 
-/// Reads the facts about an ELF file. It fails only if the file cannot be read at all.
+/// Reads the facts about an ELF file. This fails only if the file cannot be read at all.
 fn elf_of(mut contents: impl Read + Seek) -> io::Result<Elf> {
     let mut header = Vec::new();
     contents.by_ref().take(elf::MACHINE_END).read_to_end(&mut header)?;

@@ -1,6 +1,6 @@
 //! Temporary files and folders next to a destination. Their names show that lath created them, and the process that
-//! writes one holds a lock on it. If another process can get the lock, the writer has ended, and that process may
-//! remove the file or folder.
+//! writes such a file or folder holds a lock on it. If another process can get the lock, the writer has ended. Then the
+//! other process may remove the file or folder.
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -1,5 +1,5 @@
-//! Checks before a build that lath can get enough threads and address space. This is necessary because the libraries
-//! panic or abort if they do not get them.
+//! Checks before a build that lath can get enough threads and address space. Without this check, libraries could panic
+//! or abort later, because they cannot get a thread or memory.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,8 +24,8 @@ const LEAST_DATA_BYTES: u64 = 48 << 20;
 const STACK_BYTES: usize = 8 << 20;
 
 /// Calls `work` for all items. The number of items that run at once is the number of processors. This function is meant
-/// for builds, because each of them mostly runs a single process. The results are in no particular order. After an
-/// error, the same thread begins no further item.
+/// for builds from source, because such a build mostly runs a single process. The results are in no particular order.
+/// After an error, the same thread begins no further item.
 pub(crate) fn at_once<T: Send, R: Send, E: Send>(
     items: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> Result<R, E> + Sync,
@@ -72,7 +72,7 @@ impl Hints for ThreadsError {
         match self {
             Self::AddressSpace { .. } => vec![Hint::Machine(MachineHint::AddressSpace)],
             Self::Data { .. } => vec![Hint::Machine(MachineHint::DataMemory)],
-            // The error of the operating system has a hint of its own.
+            // These errors contain an error of the operating system, for which there is another hint.
             Self::Threads(_) | Self::Pool(_) => Vec::new(),
         }
     }

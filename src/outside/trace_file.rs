@@ -21,7 +21,7 @@ pub(crate) enum TraceFileError {
 
 impl Hints for TraceFileError {}
 
-/// Reads such a file.
+/// Reads a file of `lath trace`.
 pub(crate) fn read(path: &Path) -> Result<Trace, TraceFileError> {
     let failed = |source| TraceFileError::Read { path: path.to_owned(), source };
     let mut text = String::new();

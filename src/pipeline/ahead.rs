@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::BuildError;
 use crate::model::digest::Digest;
-use crate::model::lock::{LockedDeb, Parcel};
+use crate::model::lock::Parcel;
 use crate::model::part::Part;
 use crate::model::request::PackRequest;
 use crate::model::tree::Tree;
@@ -34,15 +34,17 @@ pub(super) fn fetch_and_open(parcels: &[Parcel<'_>], world: &World) -> Result<Ve
     Ok(parts.map(open).collect::<Result<_, UnpackError>>()?)
 }
 
-/// Packages that were fetched and opened before their turn.
+/// Parcels that were fetched and opened before their turn.
 pub(super) struct Ahead(BTreeMap<Digest, Part>);
 
 impl Ahead {
-    /// Runs `work`. In parallel it fetches those of `debs` that are not in the store, and opens them. If that fails,
+    /// Runs `work`. In parallel it fetches those of `parcels` that are not in the store, and opens them. If that fails,
     /// [`Self::open_rest`] fetches and opens them again, and reports the error.
-    pub(super) fn open<T>(debs: &[LockedDeb], world: &World, work: impl FnOnce() -> T) -> (Self, T) {
-        let parcels: Vec<Parcel<'_>> = debs.iter().map(Parcel::Deb).collect();
-        let opened: Vec<OnceLock<Part>> = debs.iter().map(|_| OnceLock::new()).collect();
+    pub(super) fn open<T>(parcels: &[Parcel<'_>], world: &World, work: impl FnOnce() -> T) -> (Self, T) {
+        if parcels.is_empty() {
+            return (Self(BTreeMap::new()), work());
+        }
+        let opened: Vec<OnceLock<Part>> = parcels.iter().map(|_| OnceLock::new()).collect();
         let open = |number: usize| {
             if let Ok(part) = unpack(parcels[number], &world.store) {
                 opened[number].get_or_init(|| part);
@@ -51,7 +53,7 @@ impl Ahead {
         let result = rayon::in_place_scope(|scope| {
             std::thread::scope(|threads| {
                 let ahead = || {
-                    let _ = fetch(&parcels, |number| scope.spawn(move |_| open(number)), world);
+                    let _ = fetch(parcels, |number| scope.spawn(move |_| open(number)), world);
                 };
                 // If no thread can be started, nothing is done ahead.
                 let _ = std::thread::Builder::new().spawn_scoped(threads, ahead);

@@ -101,7 +101,7 @@ pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBas
     Some(LockedBase { source: base.request.source.to_string(), digest, index })
 }
 
-/// The tree of a base image whose Python compiles for a platform that this machine does not run.
+/// The tree of a base image for this machine, whose Python compiles for a platform that this machine cannot run.
 pub(super) enum OfBase {
     /// No tree of a base image is needed. The tree of a release may be needed.
     None,

@@ -96,7 +96,7 @@ impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Prove(ProveError::Failed(_) | ProveError::OutOfTime { .. }) => 3,
-            // Like in shells.
+            // Shells use the same exit code.
             Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,
         }

@@ -41,11 +41,12 @@ const UNREAD: [&str; 6] = [
 /// The reason why an emulator of one program is not enough.
 const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
-/// The stack of the thread that builds the project early. It resolves and assembles a tree.
+/// The stack of the thread that builds the project early. The stack is large, because the thread resolves and assembles
+/// a tree.
 const STACK_BYTES: usize = 8 << 20;
 
-/// The most rounds of a build. A round ends if a backend wants other requirements, or if it turns out to need a
-/// compiler.
+/// The most rounds of a build. A round ends if a backend requires more distributions, or if a compiler turns out to be
+/// missing.
 const ROUNDS: usize = 5;
 
 /// Builds sources for one request on one platform.
@@ -141,14 +142,14 @@ fn failure_of(source: &Source, reason: Reason) -> BuildFailure {
     BuildFailure { hint, ..failure(&source.shown(), reason) }
 }
 
-/// Returns the entry of the lock. The request adds who requires it.
+/// Returns the entry of the lock. The caller adds the names of the distributions that require it.
 fn locked(open: &OpenSource, finished: Finished) -> LockedWheel {
     let Finished { wheel, plan, tree } = finished;
     let build = LockedBuild {
         from: open.built_from(),
         requires: plan.requires,
         packages: plan.packages.into_iter().collect(),
-        // Hints are for images.
+        // The tree gets no hints, because hints are only for images.
         tree: PlatformLock { hints: Vec::new(), ..tree },
         dependencies: wheel.dependencies(),
     };

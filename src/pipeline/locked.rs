@@ -145,7 +145,7 @@ pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), Build
     let indexes = python.indexes.extra.iter().chain(&python.indexes.default_index).map(|index| &index.url);
     let indexes = indexes.chain(&python.indexes.find_links);
     for url in indexes.chain(&release.mirror).chain(&release.security_mirror).chain(&lock.snapshot) {
-        // The lock has no credentials.
+        // The credentials come from the request, because a lock contains none.
         world.http.credentials().remember(url.exposed());
     }
     let mut wanted = if lock.compares_inputs { locked_request(request, world)? } else { without_inputs(request) };
@@ -198,7 +198,7 @@ fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, Bui
     })
 }
 
-/// Returns these parts without the inputs.
+/// Returns the parts of the request that decide the contents of a lock, but without the inputs.
 fn without_inputs(request: &Request) -> LockedRequest {
     let Request { python, release, base_image, trim, runtime, .. } = request;
     let mut with = release.packages.clone();

@@ -213,6 +213,7 @@ fn resolve_and_open_with(
 ) -> Result<Opened, BuildError> {
     let choice = choose(request, platform, sources, world)?;
     let base = choice.base.clone();
+    let base: Vec<Parcel<'_>> = base.iter().map(Parcel::Deb).collect();
     let (ahead, resolved) = Ahead::open(&base, world, || choose_packages(choice, world));
     let Resolved { lock, wheels } = resolved?;
     let debs: Vec<Parcel<'_>> = lock.debs.iter().map(Parcel::Deb).collect();
@@ -229,10 +230,13 @@ fn open_locked(lock: PlatformLock, world: &World) -> Result<Opened, BuildError> 
     Ok(Opened { lock, parts })
 }
 
-/// Fetches and opens the chosen wheels, and chooses the packages.
+/// Fetches and opens the chosen wheels, and chooses the packages. While wheels are built from source, the others are
+/// fetched and opened.
 fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
-    let locked = choice.wheels()?;
-    let wheels = fetch_and_open(&locked.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
+    let ready: Vec<Parcel<'_>> = choice.ready_wheels().iter().map(Parcel::Wheel).collect();
+    let (ahead, locked) = Ahead::open(&ready, world, || choice.wheels());
+    let locked = locked?;
+    let wheels = ahead.open_rest(&locked.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
     Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
@@ -328,7 +332,7 @@ fn make(
 ) -> Result<Made, BuildError> {
     let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, options, stage, world)?;
     let Made { lock, assembly, launch, .. } = made;
-    // A second round has the same messages.
+    // Messages are shown only in the first round, because a second round has the same messages.
     let is_first_round = options.put_back.is_empty();
     if is_first_round {
         warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
@@ -465,8 +469,8 @@ pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
     store::amount(dir)
 }
 
-/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. It first waits until
-/// no build uses the cache.
+/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. First waits until no
+/// build uses the cache.
 pub(crate) fn prune_cache(
     dir: &Path,
     unused_for: Option<Duration>,

@@ -32,7 +32,8 @@ struct Key<'a> {
 }
 
 /// Returns the gain of `--trim reach` for an image of the level `standard`. `None` for the other levels: only runs can
-/// show the gain of `trace`. Also `None` if no checks run, because then the image would have to wait for this.
+/// show the gain of `trace`. Also `None` if no checks run, because the image would then have to wait for the
+/// computation.
 pub(super) fn next_level(made: &Made, request: &Request, store: &Store) -> Result<Option<NextLevel>, StoreError> {
     if request.trim.level != TrimLevel::Standard || !request.proof.verify {
         return Ok(None);

@@ -24,7 +24,7 @@ const LAYERS: usize = 12;
 /// Smaller amounts do not get a line of their own.
 const LEAST_BYTES: u64 = 50_000;
 
-/// The summary of a build that was written to `destinations`.
+/// Returns the summary of a build whose image was written to `destinations`.
 pub(crate) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String {
     let mut blocks: Vec<String> =
         receipt.platforms.iter().map(|platform| platform_block(&receipt.name, platform)).collect();
@@ -163,7 +163,7 @@ fn next_level(next: &NextLevel) -> String {
 fn oddities(base: &BaseReceipt) -> Vec<String> {
     let mut kinds: Vec<(&str, Vec<String>)> = Vec::new();
     for Oddity { path, kind } in &base.oddities {
-        // The path is a text of the image.
+        // The path is escaped, because it is a text from the image.
         let path = format!("/{}", path.escape_debug());
         match kinds.iter_mut().find(|(words, _)| *words == kind.words()) {
             Some((_, paths)) => paths.push(path),
@@ -255,7 +255,7 @@ fn failed_alike(failed: &FailedAlike) -> String {
     text
 }
 
-/// Returns a heading and the largest of `rows`. All other rows, and the small ones, share one line.
+/// Returns a heading and the largest of `rows`. All other rows, and rows with small amounts, share one line.
 fn section(text: &mut String, heading: &str, rows: &[(&str, u64)], most: usize) {
     // Writing to a String cannot fail. The same holds below.
     let _ = write!(text, "\n  {heading}");

@@ -43,7 +43,7 @@ impl RivalError {
         }
     }
 
-    /// The path of the user that could not be written to, if the error was about one.
+    /// Returns the destination that could not be written to, if that was the cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Build(error) => error.destination(),

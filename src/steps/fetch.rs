@@ -44,8 +44,8 @@ impl Hints for FetchError {
     }
 }
 
-/// Fetches the parcels that are not in the store. Calls `arrived` with the number of each of these, as soon as it is in
-/// the store.
+/// Fetches the parcels that are not in the store. Calls `arrived` with the index of each such parcel in `parcels`, as
+/// soon as the parcel is in the store.
 pub(crate) fn fetch(parcels: &[Parcel<'_>], arrived: impl Fn(usize), world: &World) -> Result<(), FetchError> {
     let downloads: Vec<Download> = parcels.iter().map(Download::of).collect();
     let is_missing = |number: &usize| {
@@ -60,7 +60,7 @@ pub(crate) fn fetch(parcels: &[Parcel<'_>], arrived: impl Fn(usize), world: &Wor
 }
 
 /// Copies a parcel into the store if it is on this machine: in the vendor folder, or at the path in a requirement.
-/// Returns whether it is.
+/// Returns whether the parcel was found there.
 fn copy(parcel: &Parcel<'_>, world: &World) -> Result<bool, FetchError> {
     if let Some(vendor) = &world.vendor
         && vendor.take(&parcel.digest(), &world.store)?

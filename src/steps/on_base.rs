@@ -96,7 +96,7 @@ pub(crate) fn on_base(
 /// The facts about a base image that decide which wheels and packages fit: its Python and its release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ground<'a> {
-    /// The Python that the program runs with. `None` if lath adds the release's.
+    /// The Python that the program runs with. `None` if lath adds the Python of the release.
     interpreter: Option<&'a Interpreter>,
     release: Option<String>,
 }
@@ -178,7 +178,7 @@ fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
     }
 }
 
-/// Sets the release that packages come from to the release of the image.
+/// Sets the release of the packages to the release of the image.
 fn set_release(request: &mut Request, ground: &Ground<'_>, wanted: &BaseImageRequest) -> Result<(), OnBaseError> {
     let named = request.release.name();
     if wanted.has_release && ground.release.as_deref() != Some(named.as_str()) {

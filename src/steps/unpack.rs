@@ -136,7 +136,8 @@ fn noted(
     {
         return Ok(Part { parcel: *parcel, origin, contents, facts });
     }
-    // A script of a package may read any other text in the package. In a distribution, most texts are modules.
+    // In a package, any text may contain names of programs, because a script of the package may read the text. In a
+    // distribution, only scripts count, because most other texts are modules.
     let texts = if matches!(origin, Origin::Deb { .. }) { Texts::All } else { Texts::Scripts };
     let mut keeper = Keeper::new(texts, store);
     let contents =

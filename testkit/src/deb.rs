@@ -91,7 +91,8 @@ impl DebBuilder {
         self.entry(path, b'2', 0o777, target, b"")
     }
 
-    /// Adds a hard link to another path of the package. The path is written as in the tar file, such as `./usr/bin/a`.
+    /// Adds a hard link to another path of the package. `target` is that path as it is written in the tar file, such as
+    /// `./usr/bin/a`.
     pub fn hard_link(self, path: &str, target: &str) -> Self {
         self.entry(path, b'1', 0o644, target, b"")
     }

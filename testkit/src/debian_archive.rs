@@ -98,14 +98,14 @@ impl DebianArchive {
         self
     }
 
-    /// Sets the time until which the releases are valid, in seconds since 1970. If it is in the past, they have
-    /// expired.
+    /// Sets the time until which the releases are valid, in seconds since 1970. If this time is in the past, the
+    /// releases have expired.
     pub fn valid_until(mut self, secs: i64) -> Self {
         self.valid_until_secs = Some(secs);
         self
     }
 
-    /// Leaves out that time, like Ubuntu and old releases.
+    /// Leaves out the time until which the releases are valid, like Ubuntu and old releases.
     pub fn without_valid_until(mut self) -> Self {
         self.has_valid_until = false;
         self
@@ -278,7 +278,7 @@ impl DebianArchive {
 /// The running archive. The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct DebianServer {
-    /// The server, which records requests and on which faults can be set.
+    /// The server. It records requests, and tests can set faults on it.
     pub server: Server,
     suite: String,
 }

@@ -14,7 +14,7 @@ pub fn elf(soname: Option<&str>, needed: &[&str]) -> Vec<u8> {
     elf_for(X86_64, soname, needed)
 }
 
-/// Does the same for another processor, which is given as `e_machine`.
+/// Builds the same file as [`elf`], but for the processor with the value `machine` of `e_machine`.
 pub fn elf_for(machine: u16, soname: Option<&str>, needed: &[&str]) -> Vec<u8> {
     const HEADER_BYTES: usize = 64;
     const SEGMENT_BYTES: usize = 56;

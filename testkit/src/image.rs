@@ -166,7 +166,7 @@ pub struct BuiltImage {
     pub descriptor: Value,
     pub manifest: Value,
     pub config: Value,
-    /// The blobs by digest, which begins with `sha256:`.
+    /// The blobs by digest. Each digest begins with `sha256:`.
     pub blobs: BTreeMap<String, Vec<u8>>,
 }
 

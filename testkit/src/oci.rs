@@ -38,7 +38,7 @@ pub struct CheckedPlatform {
     pub config: Value,
     /// The sizes of the layers as blobs.
     pub layer_sizes: Vec<u64>,
-    /// The file system of the image, which results from all layers. The keys are paths without slashes at both ends.
+    /// The file system of the image, after all layers were applied. The keys are paths without slashes at both ends.
     pub files: BTreeMap<String, File>,
 }
 

@@ -145,7 +145,7 @@ impl PyPi {
 /// The running index. The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct PyPiServer {
-    /// The server, which records requests and on which faults can be set.
+    /// The server. It records requests, and tests can set faults on it.
     pub server: Server,
     credentials: Option<(String, String)>,
 }
@@ -156,7 +156,7 @@ impl PyPiServer {
         self.server.url("/simple/")
     }
 
-    /// Returns the same URL with the credentials, if the index requires any.
+    /// Returns the URL for `--index`. The URL contains the credentials that the index requires.
     pub fn url_with_credentials(&self) -> String {
         match &self.credentials {
             Some((user, password)) => self.server.url_as(user, password, "/simple/"),

@@ -161,7 +161,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Returns the same URL with credentials.
+    /// Returns the URL of `path` with credentials.
     pub fn url_as(&self, user: &str, password: &str, path: &str) -> String {
         format!("http://{user}:{password}@{}{path}", self.address)
     }
@@ -395,7 +395,7 @@ fn without_end(answer: Answer, endless: Option<(Duration, usize)>) -> Answer {
     Answer { head: head.into_bytes(), is_last: true, endless, ..answer }
 }
 
-/// Returns the positions of the first and the last byte of a single range, which is the value of a header. Returns
+/// Returns the positions of the first and the last byte of a single range. `range` is the value of a header. Returns
 /// `None` if the range is invalid.
 pub(crate) fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;

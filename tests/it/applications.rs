@@ -59,7 +59,7 @@ fn a_folder_that_is_no_package_goes_into_the_work_directory() {
     assert_eq!(files, [".gitignore", "app", "app/main.py", "requirements.txt"]);
     assert!(said.contains("application: 3 files, 20 bytes"), "{said}");
     assert!(said.contains("may contain secrets: `.env`; add a file with `--copy`"), "{said}");
-    // If a file is changed, only the last layer changes. It contains no other files.
+    // If a file is changed, only the last layer changes. That layer contains only the files of the application.
     let last = image.layer_sizes.len() - 1;
     assert!(image.files.iter().all(|(path, file)| (file.layer == last) == path.starts_with("app")));
     fs::write(world.path("shop/app/main.py"), "app = 2\n").unwrap();
@@ -288,7 +288,7 @@ fn the_settings_of_uv_in_a_script_decide_what_is_installed() {
     assert_eq!(lib("['local']", &format!("[tool.uv]\nexclude-dependencies = ['lib']\n{sources}")), None);
     let metadata = "[[tool.uv.dependency-metadata]]\nname = 'other'\nversion = '1.0'\nrequires-dist = ['lib<2']\n";
     assert_eq!(lib("['other']", metadata), version("1.0"));
-    // The script names this index. It is used only for the distributions that name it.
+    // The script names this index. The index is used only for `lib`, whose source names the index.
     let named = format!(
         "[[tool.uv.index]]\nname = 'mine'\nurl = '{}'\nexplicit = true\n[tool.uv.sources]\nlib = {{ index = 'mine' }}\n",
         world.pypi().url()

@@ -93,7 +93,7 @@ fn a_python_with_curses_has_the_descriptions_of_terminals() {
     assert!(platform.files.contains_key("usr/share/terminfo/x/xterm"));
     assert!(!platform.files.contains_key("usr/share/tabset/vt100"));
 
-    // A Python without this module does not need these packages, and the archive may lack them.
+    // A Python without `curses` does not need these packages. The archive of this world does not have them.
     let world = World::usual();
     stdout(world.build("tool"));
     let platform = &oci::check(&world.path("tool.tar")).unwrap().platforms[0];

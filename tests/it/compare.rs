@@ -59,7 +59,7 @@ fn four_images_are_told_from_the_fattest_on_and_only_the_fat_one_has_compilers()
     for image in &images[1..] {
         assert_eq!(bytes(image, "compilers") + bytes(image, "pip"), 0, "{comparison:#}");
     }
-    // The sum is base-files, dash and apt, and python3-minimal with its recommended packages.
+    // Three packages are base-files, dash and apt. The other three are python3-minimal and its recommended packages.
     assert_eq!(images[1]["debian_packages"], 3 + 3);
     assert_eq!(images[3]["is_measured"], true);
     assert_eq!(images[0]["is_measured"], false);

@@ -425,7 +425,7 @@ fn all_images_are_built_in_one_run_and_share_layers() {
     let env = |image: &oci::Checked| image.platforms[0].config["config"]["Env"].to_string();
     assert!(env(&images[0]).contains("A=1") && env(&images[0]).contains("B=2"));
     assert!(env(&images[1]).contains("A=1") && !env(&images[1]).contains("B=2"));
-    // If only one image is built, it has the same digest.
+    // An image has the same digest if it is built alone.
     let one = stdout(lath(&world, "", "build --image worker").output().unwrap());
     assert_eq!(one.trim(), lines[1]);
 }

@@ -64,7 +64,7 @@ fn a_copy_within_a_registry_sends_and_fetches_no_blob() {
     let sent = [Operation::SinglePost, Operation::UploadChunk, Operation::FinishUpload, Operation::GetBlob];
     assert_eq!(sent.map(|operation| registry.count(operation)), [0; 4]);
     assert!(registry.count(Operation::Mount) > 0);
-    // If both are registries, every blob is fetched once and sent once.
+    // If the source and the destination are different registries, every blob is fetched once and sent once.
     let other = Registry::new().serve();
     stdout(copy(&world, &format!("docker://{from} docker://{}", other.image("c:1"))));
     let blobs = registry.count(Operation::GetBlob);
@@ -168,7 +168,7 @@ fn sign(registry: &RegistryServer, subject: &str) -> String {
     registry.put_manifest("from", "", OCI_MANIFEST, manifest.to_string().as_bytes())
 }
 
-/// Puts the index of a registry without lists of referrers into the repository `from`.
+/// Puts an index of referrers into the repository `from`, like clients do if a registry has no lists of referrers.
 fn list(registry: &RegistryServer, subject: &str, referrers: &[&str]) {
     let entry = |digest: &&str| {
         let size = registry.manifest("from", digest).unwrap().bytes.len();
@@ -188,7 +188,7 @@ fn copy_with_signatures(from: Registry, to: Registry, has_lists: [bool; 2]) {
     let first = sign(&from, &digest);
     let second = sign(&from, &first);
     if !has_lists[0] {
-        // The second entry is about another image.
+        // `second` is a wrong entry here, because it refers to `first` and not to the image.
         list(&from, &digest, &[&first, &second]);
         list(&from, &first, &[&second]);
     }

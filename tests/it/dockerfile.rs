@@ -430,7 +430,7 @@ fn what_has_no_wheel_is_named_and_gets_compilers() {
     }
     let lean = text(&world, "oldie -c oldie --style lean");
     assert!(lean.contains("ENTRYPOINT [\"/opt/app/bin/oldie\"]"), "{lean}");
-    // If a distribution does not exist, this is still an error.
+    // In contrast to a missing wheel, a distribution that does not exist is an error.
     let (code, stdout, stderr) = outcome(world.dockerfile("nothing-like-it"));
     assert!((code, stdout.as_str()) == (1, "") && stderr.contains("nothing-like-it"), "{stderr}");
 }

@@ -192,7 +192,7 @@ fn an_explanation_travels_as_a_file_and_with_the_image_in_a_registry() {
 fn an_attached_explanation_is_listed_again_if_another_push_replaced_the_list() {
     let (world, registry) = (world(), Registry::new().without_referrers().serve());
     let name = registry.image("team/tool:1");
-    // The registry takes the list, and then has that of the other push.
+    // The registry accepts the list, but then contains the list of the other push.
     registry.fault(Fault::on(Operation::PutManifest).with("/sha256-").status(201));
     stdout(world.build(&format!("tool -t {name} --push --attach-explanation")));
     assert!(elsewhere(&world, &format!("docker://{name} parts")).contains("required by wheel tool"));

@@ -122,7 +122,7 @@ fn the_variables_of_uv_are_below_those_of_lath_and_all_are_below_the_command_lin
     assert!(said.contains("using the variable `UV_INDEX` of uv"), "{said}");
     assert_eq!(fetched(&private, "internal", &["1.0"]), ["1.0"]);
     assert!(fetched(&public, "internal", &["9.0"]).is_empty());
-    // lath's own variable replaces the list, and so does the command line.
+    // lath's own variable replaces the indexes in `UV_INDEX`. The command line replaces the indexes in lath's variable.
     let third = PyPi::new().built(&wheel("internal", "3.0")).serve();
     let third_url = third.url();
     let with_own = [of_uv.as_slice(), &[("LATH_INDEX", &third_url)]].concat();

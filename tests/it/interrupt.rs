@@ -66,7 +66,8 @@ fn a_file_that_a_killed_build_left_is_removed_by_the_next_one_and_that_of_a_livi
     stdout(world.build("tool -o oci:layout -o tool.tar"));
     std::fs::create_dir(world.path("out")).unwrap();
     let folders = ["", "out", "layout", "layout/blobs/sha256"].map(|folder| world.path(folder));
-    // These are like the folders of killed processes, because no process has a lock on them.
+    // The paths that end in `dead` and `tree` are like leftovers of killed processes, because no process has a lock on
+    // them.
     for folder in &folders {
         std::fs::write(folder.join(".tmp-lath-dead"), "half").unwrap();
         fs_err::create_dir_all(folder.join(".tmp-lath-tree/usr/bin")).unwrap();

@@ -163,7 +163,8 @@ fn a_large_file_is_copied_without_being_held_in_memory_and_its_holes_cost_little
     let file = fs_err::File::create(world.path("data/large")).unwrap();
     file.set_len(SIZE).unwrap();
     std::os::unix::fs::FileExt::write_all_at(file.file(), b"end", SIZE - 3).unwrap();
-    // The limit is much lower than the size of the file. It is enough for buffers and the stacks of threads.
+    // The limit is much lower than the size of the file. The limit is high enough for buffers and the stacks of
+    // threads.
     let command = world.command("tool --copy data:/data");
     let Some(mut limited) = limited(&command, &[&format!("--data={}", SIZE / 2)]) else { return };
     stdout(limited.output().unwrap());

@@ -19,7 +19,8 @@ fn files(files: &[(&str, u32, &[u8])]) -> Vec<(String, u32, Vec<u8>)> {
     files.iter().map(|(path, mode, bytes)| ((*path).to_owned(), *mode, bytes.to_vec())).collect()
 }
 
-/// Returns a C library that the loader finds. It contains the text from which its version is read.
+/// Returns a C library that the loader finds. The library contains the text from which lath reads the library's
+/// version.
 fn glibc(version: &str) -> Vec<u8> {
     let banner = format!("\0GNU C Library (Debian GLIBC) stable release version {version}.\n");
     [elf(Some("libc.so.6"), &[]), banner.into_bytes()].concat()
@@ -215,7 +216,7 @@ fn a_distribution_of_the_base_is_used_if_it_fits() {
     assert_eq!(has_helper(&built(&new, "tool")), None);
     assert_eq!(has_helper(&built(&new, "tool --no-base-packages")).as_deref(), Some("2.0"));
     assert_eq!(has_helper(&built(&new, "tool helper>=2")).as_deref(), Some("2.0"));
-    // The index does not need to have this distribution.
+    // `helper` does not need to be in the index, because it is in the base image.
     let own = world(PyPi::new().built(&needing("helper<2")));
     Base::with_python("rhel").with_distribution("helper", "1.0").write(&own, "base");
     assert_eq!(has_helper(&built(&own, "tool")), None);

@@ -194,7 +194,7 @@ fn settings_of_uv_in_a_project_are_followed_or_named() {
     let (modules, said) = installed(&world, "");
     assert_eq!(modules, ["tool-3.0rc1"]);
     assert!(said.contains("lath does not follow `tool.uv.resolution` and `tool.uv.future` of `"), "{said}");
-    // The option on the command line is preferred.
+    // The option on the command line is preferred to the setting in the project.
     assert_eq!(installed(&world, "--prerelease disallow").0, ["tool-2.0"]);
 }
 

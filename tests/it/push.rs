@@ -6,7 +6,7 @@ use testkit::{PyPi, Registry, RegistryServer, oci};
 
 use crate::world::{World, archive, stdout, tool};
 
-/// Returns the kinds of the requests, beginning with the upload. Repeated ones are left out.
+/// Returns the kinds of the requests, beginning with the upload. Repeated kinds are left out.
 fn order(registry: &RegistryServer) -> Vec<String> {
     let mut order: Vec<String> = Vec::new();
     for exchange in registry.exchanges() {

@@ -12,7 +12,7 @@ pub(crate) fn archive() -> DebianArchive {
     archive_of("trixie", "3.13")
 }
 
-/// Does the same for another release and its Python.
+/// Returns such an archive for another release and its Python.
 pub(crate) fn archive_of(suite: &str, python: &str) -> DebianArchive {
     let mut archive = DebianArchive::new(suite);
     for (architecture, triplet) in [("amd64", "x86_64-linux-gnu"), ("arm64", "aarch64-linux-gnu")] {
@@ -37,7 +37,8 @@ pub(crate) fn tool() -> WheelBuilder {
     WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "def main():\n    return 0\n").script("tool", "tool:main")
 }
 
-/// The environment of lath: a directory, and servers. They exist as long as this value.
+/// The environment of lath: a directory, and servers. The directory and the servers are removed when this value is
+/// dropped.
 pub(crate) struct World {
     home: TempDir,
     pub(crate) debian: testkit::debian_archive::DebianServer,
@@ -108,7 +109,7 @@ impl World {
         self.command(words).output().unwrap()
     }
 
-    /// Does the same with additional environment variables.
+    /// Builds with `words` and with additional environment variables.
     pub(crate) fn build_with(&self, words: &str, environment: &[(&str, &str)]) -> Output {
         self.command(words).envs(environment.iter().copied()).output().unwrap()
     }

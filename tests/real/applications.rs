@@ -37,7 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             // The modules are `fastapi`, `httpx`, `uvicorn` and `app.main:app`.
             let modules = serde_json::json!({"id": "items", "kind": "modules", "count": 4});
             assert!(passed.as_array().unwrap().contains(&modules), "{passed}");
-            // If only the application needs some bytecode, it is not in the layer of the package.
+            // Bytecode that only the application needs is not in the layer of the package.
             let layer = |path: &str| image.files[path].layer;
             let own = layer("app/app/main.py");
             assert_eq!(layer("app/app/__pycache__/models.cpython-313.pyc"), own);

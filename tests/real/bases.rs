@@ -19,7 +19,7 @@ pub(crate) fn builder() -> MutexGuard<'static, ()> {
 }
 
 /// Creates the smallest Debian of a release that has apt, as an image of the engine. It contains no lists and no cached
-/// packages. This happens once per run. Returns its name.
+/// packages. The image is created once per run. Returns its name.
 pub(crate) fn base(suite: &str) -> String {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();

@@ -28,7 +28,7 @@ fn certificates() -> Vec<String> {
 fn run(home: &Path, words: &[&str]) -> String {
     let more = certificates();
     let words: Vec<&str> = words.iter().copied().chain(more.iter().map(String::as_str)).collect();
-    // The release is that of the base image in `--from`.
+    // The variable is removed, because the release must be that of the base image in `--from`.
     succeeded(lath::command(home, &words).env_remove("LATH_BASE").output().unwrap())
 }
 

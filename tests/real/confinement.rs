@@ -71,7 +71,7 @@ impl Home {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = lath::command(self.path(), words);
         if self.who == Who::User && own_uid() == Some(0) {
-            // This user may not have access to the folder of the build.
+            // This user may lack access to the folder of the build.
             let program = program_for_all();
             command = Command::new(program);
             command.current_dir(self.path()).args(words).uid(USER).gid(USER);

@@ -1,4 +1,4 @@
-//! Docker's own registry on loopback. It has no password, or TLS and a password.
+//! Docker's own registry on loopback. It is started without a password, or with TLS and a password.
 
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -36,7 +36,7 @@ fn build(home: &Path, (program, from): (&str, &str), words: &[&str], tag: &str) 
     if !certificates.is_empty() {
         all.extend(["--ca", &certificates]);
     }
-    // The release is that of the base image in `--from`.
+    // The variable is removed, because the release must be that of the base image in `--from`.
     lath::command(home, &all).env_remove("LATH_BASE").output().unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! Images in real engines: other tools load, run and unpack the files that lath wrote.
+//! Images in real engines: files that lath wrote are loaded, run and unpacked by other tools.
 
 use std::path::Path;
 use std::process::Command;

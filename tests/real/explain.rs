@@ -19,7 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         the_next_level_saves_about_as_much_as_the_summary_says]
 }
 
-/// To save time, only every path at a multiple of this number is explained with a separate call.
+/// To save time, a separate call explains a path only if its position is a multiple of this number.
 const STEP: usize = 97;
 
 /// The last reasons of chains.

@@ -63,7 +63,7 @@ pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
 pub(crate) fn stdout_of(mut command: Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // If a program does not read its input, it may have closed it.
+    // This fails if the program has closed its input without reading it, which is allowed.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     stdout(&command, child.wait_with_output().unwrap())
 }

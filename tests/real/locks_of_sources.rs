@@ -98,7 +98,7 @@ fn elsewhere() {
     for part in ["sdist = { url = ", "vcs = { type = \"git\", url = ", "directory = { path = \".\" }"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    // First from the servers, with an empty cache. So everything is built again.
+    // The first build uses the servers and an empty cache, so everything is built again.
     let output = lath::run(&here, &["build", ".", "--locked", "-o", "../fetched.tar", "--cache-dir", "../fetched"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     for name in ["docopt", "lib", "svc"] {
@@ -107,7 +107,8 @@ fn elsewhere() {
     assert!(!said.contains("does not always give the same wheel"), "{said}");
     succeeded(output);
     assert_same(&home.join("plain.tar"), &home.join("fetched.tar"));
-    // Then from the vendor folder, with the project and the lock in another folder. The repository no longer exists.
+    // The next build uses the vendor folder, with the project and the lock in another folder. The repository no longer
+    // exists.
     let there = home.join("other/place");
     fs_err::create_dir_all(there.parent().unwrap()).unwrap();
     fs_err::rename(&here, &there).unwrap();
@@ -183,7 +184,7 @@ fn compiled() {
     forget_wheels(&home.join("parcels"));
     succeeded(lath::run(&home, &[&["build", "-t", "x", "-o", "plain.tar"], &options[..], &["--", "python3"]].concat()));
     let words = ["build", "--locked", "--vendor", "parcels", "-t", "x", "-o", "locked.tar", "--", "python3"];
-    // This option is the same as when the lock was written.
+    // Without inputs on the command line, the inputs and `--no-binary-package` come from the lock.
     succeeded(without_network(&home, &words));
     assert_same(&home.join("plain.tar"), &home.join("locked.tar"));
     let output = lath::run(&home, &["build", "simplejson", "--locked", "-t", "x", "--", "python3"]);
@@ -246,7 +247,7 @@ fn foreign() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     succeeded(output);
     assert!(said.contains("runs: /opt/app/bin/svc"), "{said}");
-    // The lock that lath makes from it has the same sources.
+    // The lock that lath makes from uv's lock has the same sources.
     succeeded(lath::run(&here, &["lock", "pylock.toml", "-o", "pylock.own.toml"]));
     succeeded(lath::run(
         &here,

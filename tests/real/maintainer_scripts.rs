@@ -1,4 +1,4 @@
-//! Programs that work only if the files exist that maintainer scripts create.
+//! Programs that need files which maintainer scripts create.
 
 use libtest_mimic::Trial;
 

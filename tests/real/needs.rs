@@ -46,8 +46,8 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// Returns the reason why a test with this need is run only if all tests must run. Returns `None` if it is always
-    /// run.
+    /// If a test with this need is left out of a simple `cargo test`, returns the reason. Such a test is run only if
+    /// all tests must run.
     fn only_if_all_run(self) -> Option<&'static str> {
         match self {
             Self::Engine => Some("uses a Docker engine"),
@@ -141,8 +141,8 @@ macro_rules! trials_of {
 }
 pub(crate) use trials_of;
 
-/// Returns `None` if `program` succeeds. Otherwise returns a message with the missing `what` and the output of the
-/// program.
+/// Returns `None` if `program` succeeds. Otherwise returns a message: it says that `what` is missing, and has the
+/// output of the program.
 fn answers(program: &str, words: &[&str], what: &str) -> Option<String> {
     let said = match Command::new(program).args(words).output() {
         Ok(output) if output.status.success() => return None,

@@ -148,7 +148,7 @@ impl Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        // When it ends, all processes in the namespaces end too.
+        // When the daemon ends, all processes in its namespaces end too.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }

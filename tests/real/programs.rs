@@ -224,7 +224,7 @@ for language in ["de", "es"]:
     print(gettext.translation("iso_3166-1", "/usr/share/locale", [language]).gettext("Germany"))
 "#;
 
-/// Creates a repository with one file that a hook refuses.
+/// Creates a repository with one file that is refused by a hook.
 const HOOKS: &str = r#"
 import os, pathlib, subprocess
 os.makedirs("/tmp/repo")

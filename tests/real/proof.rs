@@ -32,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ];
     trials.extend(
         trials_of![&[Registries, Namespaces, Minutes]; bytecode_of_a_changed_program_is_what_a_fresh_cache_makes,
+            bytecode_of_the_standard_library_is_compiled_once_for_all_images,
             an_import_of_a_removed_module_names_the_rule_and_the_option_in_every_python,
         ],
     );
@@ -264,7 +265,7 @@ def main():
     ] {
         assert!(has(&of_reach["passed"], words), "{words} in {of_reach}");
     }
-    // The checks whose files `trace` keeps are apart from those that only judge.
+    // The checks whose files `trace` keeps are listed apart from the checks that only judge.
     let of_trace = checks("trace");
     for words in ["tool --version", "\"tool image\"", "script-imports"] {
         assert!(has(&of_trace["drove"], words) && !has(&of_trace["passed"], words), "{words} in {of_trace}");
@@ -274,7 +275,8 @@ def main():
     }
 }
 
-/// The library has no code that makes it a module, so only its load succeeds. `ctypes` is not in the trimmed image.
+/// The file of the extension module `tool.other` is the library zlib. So the loader can load it, but Python cannot
+/// import it. `ctypes` is not in the trimmed image.
 fn the_proof_needs_no_module_that_reach_removes() {
     let library = format!("/usr/lib/{}-linux-gnu/libz.so.1", std::env::consts::ARCH);
     let extension = format!("tool/other.cpython-313-{}-linux-gnu.so", std::env::consts::ARCH);
@@ -425,6 +427,45 @@ fn bytecode_of_a_changed_program_is_what_a_fresh_cache_makes() {
     // In Debian, the source of this file is a link to `/etc`.
     let customize = "usr/lib/python3.13/__pycache__/sitecustomize.cpython-313.pyc";
     assert!(warm.platforms[0].files.contains_key(customize));
+}
+
+/// Returns how many packs in the cache have the bytecode of `source`.
+fn packs_with_bytecode_of(source: &str, cache: &Path) -> usize {
+    let packs = std::fs::read_dir(cache.join("store/packs")).unwrap().map(|pack| pack.unwrap().path());
+    packs.filter(|pack| bytes_contain(&std::fs::read(pack).unwrap(), source.as_bytes())).count()
+}
+
+fn bytes_contain(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+fn bytecode_of_the_standard_library_is_compiled_once_for_all_images() {
+    let tool = |name: &str| {
+        WheelBuilder::new(name, "1.0")
+            .file(
+                &format!("{name}/__init__.py"),
+                format!(
+                    "import json
+def main():
+    print('{name} 1.0')\n"
+                ),
+            )
+            .script(name, &format!("{name}:main"))
+    };
+    let own = Own::new(&[tool("first"), tool("second")]);
+    let build = |name: &str, cache: &str| {
+        let archive = format!("{name}-{cache}.tar");
+        own.summary(&["build", name, "--no-verify", "--cache-dir", cache, "-o", &archive]);
+        oci::check(&own.home().join(archive)).unwrap()
+    };
+    build("first", "used");
+    let second = build("second", "used");
+    assert_eq!(build("second", "fresh").difference(&second), "");
+    assert!(second.platforms[0].files.contains_key("usr/lib/python3.13/json/__pycache__/decoder.cpython-313.pyc"));
+    // Bytecode contains the path of its source.
+    let count = |source: &str| packs_with_bytecode_of(source, &own.home().join("used"));
+    assert_eq!(count("/usr/lib/python3.13/json/decoder.py"), 1);
+    assert_eq!(count("/site-packages/second/__init__.py"), 1);
 }
 
 /// Imports removed modules in all possible ways, and prints the errors.

@@ -183,7 +183,7 @@ struct Containerds(Child);
 
 impl Drop for Containerds {
     fn drop(&mut self) {
-        // If this fails, it has already ended, because it could not start.
+        // If this fails, containerd has already ended, because it could not start.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,4 +1,4 @@
-//! Records of runs in the sandbox, and images that are trimmed according to them.
+//! Records of runs in the sandbox, and images that are trimmed according to these records.
 
 use libtest_mimic::Trial;
 

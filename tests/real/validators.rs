@@ -28,7 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     PROGRAMS.iter().flat_map(of_program).chain([of_loader]).collect()
 }
 
-/// Tools for GPUs in containers mount the driver, and then run the host's `ldconfig -r` on the root of the image.
+/// Tools for GPUs mount the driver into a container, and then run the host's `ldconfig -r` on the root of the image.
 fn a_driver_that_is_mounted_is_found_after_ldconfig() {
     let built = PROGRAMS[0].built();
     let root = built.folder.join("with-driver");

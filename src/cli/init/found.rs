@@ -1,4 +1,4 @@
-//! The facts in a folder that `lath init` writes down.
+//! The facts that `lath init` finds in a folder and writes down.
 
 use std::path::Path;
 
@@ -74,7 +74,7 @@ fn table<'a>(parent: &'a Table, key: &str) -> Option<&'a Table> {
 
 /// Returns the name of a folder.
 fn name_of(folder: &Path) -> Option<String> {
-    // The path of the current folder is empty.
+    // The path of the current folder is empty, so it is made absolute first.
     let whole = fs::canonicalize(Path::new(".").join(folder)).ok()?;
     whole.file_name()?.to_str().map(str::to_owned)
 }

@@ -215,7 +215,7 @@ fn suggest_line(line: &str, text: &mut Text<'_>) {
     }
 }
 
-/// Returns the packages of a Dockerfile that an image may need.
+/// Returns those packages of a Dockerfile that an image may need.
 fn wanted(facts: &DockerfileFacts) -> Vec<String> {
     let is_wanted = |name: &&String| {
         !FOR_BUILDS.contains(&name.as_str())

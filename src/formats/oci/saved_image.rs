@@ -1,9 +1,9 @@
 //! Reads the output of `docker save` and `podman save`, which is a tar file with documents and layers. Each layer is
 //! also a tar file, and may be compressed.
 //!
-//! The layers in the archive may be in any order. For example, Docker sorts them by digest since version 25. Their real
-//! order is in `manifest.json`, which may come after them. So each layer is read separately, and the layers are joined
-//! at the end.
+//! The layers in the archive may be in any order. For example, Docker sorts them by digest since version 25. The real
+//! order of the layers is in `manifest.json`, and this file may come after the layers. So each layer is read
+//! separately, and the layers are joined at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::identity;
@@ -24,8 +24,8 @@ const MANIFEST: &str = "manifest.json";
 /// The name of a file begins with this prefix if it marks a path as removed (image-spec, layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
 const DPKG: &str = "var/lib/dpkg/";
-/// The maximum size of dpkg's texts in all layers together with `manifest.json`. They are limited because they are held
-/// in memory.
+/// The maximum size of dpkg's texts in all layers together with `manifest.json`. The size is limited, because the texts
+/// are held in memory.
 const MAX_TEXTS_BYTES: u64 = 256 << 20;
 
 /// The contents of an image, collected from its layers.
@@ -50,7 +50,7 @@ struct Layer {
     /// The path of the layer in the archive.
     name: String,
     files: BTreeMap<String, u64>,
-    /// The paths of lower layers that this layer removes.
+    /// Those paths of lower layers that this layer removes.
     removed: BTreeSet<String>,
     compressed_bytes: u64,
     package_lists: BTreeMap<String, String>,
@@ -157,7 +157,7 @@ fn plain(path: &str) -> String {
     path.trim_start_matches("./").trim_start_matches('/').to_owned()
 }
 
-/// Reads a text if it has at most `room_bytes`.
+/// Reads a text, and subtracts its size from `room_bytes`. Fails if the text has more than `room_bytes`.
 fn text(reader: impl Read, room_bytes: &mut u64) -> io::Result<String> {
     let mut text = String::new();
     let length = reader.take(*room_bytes + 1).read_to_string(&mut text)? as u64;

@@ -14,7 +14,7 @@ use crate::model::distribution_name::normalised;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pins {
     pub(crate) pins: Vec<Pin>,
-    /// The URLs of the indexes in the lock, except PyPI. If `has_own_default` is set, the first one replaces PyPI.
+    /// The URLs of the indexes in the lock, except PyPI. If `has_own_default` is set, the first index replaces PyPI.
     pub(crate) indexes: Vec<String>,
     pub(crate) has_own_default: bool,
 }
@@ -30,7 +30,8 @@ pub(crate) struct Pin {
     pub(crate) hashes: Vec<String>,
     /// The extras of this distribution that the project requires, if the lock contains them.
     pub(crate) extras: Vec<String>,
-    /// The groups of the project to which this distribution belongs. It is empty if the lock does not contain this.
+    /// The groups of the project to which this distribution belongs. The list is empty if the lock does not contain the
+    /// groups.
     pub(crate) groups: Vec<String>,
     /// A marker as in PEP 508.
     pub(crate) marker: Option<String>,

@@ -7,7 +7,7 @@ use crate::model::lock::{LockedBase, LockedDeb, LockedRelease, WheelSource};
 use crate::model::lock_file::LockedRequest;
 use crate::model::reason::Why;
 
-/// The version of the table. It changes if an older lath would misunderstand a newer table.
+/// The version of the table. The version changes if an older lath would misunderstand a newer table.
 pub(crate) const TABLE_VERSION: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -66,8 +66,8 @@ pub(crate) struct PlatformWheel {
     pub(crate) requested: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
-    /// The sha256 that the wheel had when the lock was written, if it is built from source. The entry in `builds` has
-    /// the same sha256.
+    /// Set if the wheel is built from source. This is the sha256 that the wheel had when the lock was written. The
+    /// wheel's entry in `builds` contains the same sha256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) built: Option<Digest>,
 }

@@ -16,7 +16,7 @@ pub(crate) use self::write::text;
 
 /// The version of the format that lath writes.
 pub(crate) const LOCK_VERSION: &str = "1.0";
-/// The maximum size of a lock. It is limited because it is held in memory.
+/// The maximum size of a lock. The size is limited, because the lock is held in memory.
 pub(crate) const MAX_LOCK_BYTES: u64 = 32 << 20;
 
 #[derive(Debug, Error)]
@@ -155,7 +155,8 @@ pub(crate) fn parse(text: &str) -> Result<Read, PylockError> {
     if let Some(found) = own("version").and_then(|found| u32::try_from(found).ok()).filter(|it| *it != TABLE_VERSION) {
         return Err(PylockError::TableVersion { found });
     }
-    // The text is parsed again, because only this error contains the line number.
+    // Here the text is parsed a second time. `table` could be converted instead, but the errors of that conversion
+    // contain no line numbers.
     let lock = toml::from_str(text).map_err(|error| PylockError::Form(Box::new(error)))?;
     Ok(Read { lock, is_newer: minor > 0 })
 }

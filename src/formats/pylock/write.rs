@@ -1,5 +1,5 @@
-//! Writes a lock as text. People compare tables such as wheels and packages line by line, so these have one line per
-//! entry.
+//! Writes a lock as text. People compare tables such as wheels and packages line by line, so such tables have one line
+//! per entry.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

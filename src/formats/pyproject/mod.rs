@@ -42,7 +42,7 @@ pub(crate) struct PoetryGroup {
     pub(crate) is_optional: bool,
     /// The normalised names of its direct dependencies.
     pub(crate) names: Vec<String>,
-    /// The same dependencies in the form of PEP 508. A dependency is missing if lath cannot convert it.
+    /// The direct dependencies in the form of PEP 508. A dependency is missing if lath cannot convert it.
     pub(crate) requirements: Vec<String>,
 }
 
@@ -143,7 +143,7 @@ fn poetry_group(table: &toml::Table, is_optional: bool) -> PoetryGroup {
     group
 }
 
-/// Returns a dependency of Poetry in the form of PEP 508. Returns `None` for a path, because it is relative to the
+/// Returns a dependency of Poetry in the form of PEP 508. Returns `None` for a path, because a path is relative to the
 /// project.
 fn poetry_requirement(name: &str, value: &Value) -> Option<String> {
     let text = |key: &str| value.get(key).and_then(Value::as_str);

@@ -52,15 +52,15 @@ fn numbers(version: &str) -> Option<Vec<u64>> {
     release.split('.').map(|number| number.parse().ok()).collect()
 }
 
-/// Returns a range of versions. In all of them, the first number that is not zero is the same.
+/// Returns the range for `^version`. It begins at `version`, and the first number that is not zero stays the same.
 fn caret(version: &str) -> Option<String> {
     let numbers = numbers(version)?;
     let at = numbers.iter().position(|number| *number != 0).unwrap_or(numbers.len() - 1);
     Some(format!(">={version},<{}", next(&numbers, at)))
 }
 
-/// Returns a range of versions in which only the last number of `version` may be higher. If it has only one number,
-/// that number must stay the same.
+/// Returns the range for `~version`. It begins at `version`, and the first two numbers stay the same. If `version` has
+/// only one number, this number stays the same.
 fn tilde(version: &str) -> Option<String> {
     let numbers = numbers(version)?;
     Some(format!(">={version},<{}", next(&numbers, usize::from(numbers.len() > 1))))

@@ -71,7 +71,7 @@ fn is_literal(expr: &Expr) -> bool {
     literal(expr).is_some()
 }
 
-/// For example `code.interact()`. If another object has a method with this name, that does not count.
+/// For example `code.interact()`. A method `interact` of another object does not count.
 fn is_interact(function: &str, of: Option<&Expr>) -> bool {
     function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
 }
@@ -84,12 +84,12 @@ fn is_compiled_file(argument: &Expr) -> bool {
     is_compile && call.arguments.args.get(1).is_some_and(|path| literal(path).is_none())
 }
 
-/// Returns what is known about a name that is not a literal.
+/// Returns which modules may be imported. `argument` is the name of the module, and is not a literal.
 fn computed(argument: &Expr, call: &ast::ExprCall) -> Computed {
     let begin = beginning(argument);
     match begin {
         Some(begin) if begin.starts_with('.') => Computed::Own,
-        // For example `import_module("." + name, package=...)`, or a name that begins with the same package.
+        // For example `import_module(__name__ + "." + name)`.
         _ if is_own(argument) => Computed::Own,
         Some(begin) if begin.contains('.') => Computed::Below(begin),
         // The second argument is the package to which a relative name belongs.
@@ -152,9 +152,9 @@ fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement
     text.value.elements().next()
 }
 
-/// Returns the name in a text, if it may be the name of a module, of a group of entry points or of a Python file.
-/// Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma`, `-Ima` and `tool.py`. The second value is whether the name
-/// contains a dot between two parts.
+/// Returns the name in a text. It may be the name of a module, of a group of entry points or of a Python file. Returns
+/// `None` if the text cannot be such a name. Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma`, `-Ima` and
+/// `tool.py`. The second value is whether the name contains a dot between two parts.
 pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
     let text = after_module_option(text).unwrap_or(text).trim();
     if text.len() > MOST_CHARACTERS {

@@ -31,10 +31,11 @@ const STACK_BYTES_PER_LEVEL: usize = 4 << 10;
 /// A file with fewer levels is read without a separate stack.
 const SHALLOW: usize = 100;
 
-/// Conditions that are never true in an image, such as `if sys.platform == "win32":` and `if __name__ == "__main__":`.
+/// Comparisons with these texts are never true in an image. Examples are `if sys.platform == "win32":` and `if __name__
+/// == "__main__":`.
 const NEVER: [&str; 8] = ["win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"];
 
-/// The same, as `platform.system()` returns them.
+/// The same systems, with the names that `platform.system()` returns.
 const SYSTEMS: [&str; 3] = ["Darwin", "Java", "Windows"];
 
 /// Reads the facts about a Python file. Returns `None` if Python could not compile it.
@@ -42,7 +43,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
     if bytes.len() > MAX_BYTES {
         return None;
     }
-    // A file without an import and without a text that may matter has no facts.
+    // A file without imports and without string literals has only default facts, so it is not parsed.
     let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
     let is_plain = !has("coding") && std::str::from_utf8(bytes).is_ok();
     if is_plain && !has("import") && !has("\"") && !has("'") {
@@ -119,7 +120,8 @@ impl Collector {
             self.visit_body(parsed.suite());
             Some(self.finish())
         };
-        // A program in a text uses the stack of the program that contains it.
+        // A program in a text gets a separate stack, because the program that contains it may have used most of the
+        // current stack.
         let is_shallow = levels < SHALLOW && !is_inner;
         if is_shallow { read() } else { stacker::grow((levels + SHALLOW) * STACK_BYTES_PER_LEVEL, read) }
     }
@@ -372,15 +374,15 @@ fn is_never(test: &Expr) -> bool {
     }
 }
 
-/// Whether it is `platform.system()`, or `system()` after `from platform import system`. Another object with a method
-/// `system` does not count, because it may be the system of another computer.
+/// Whether the expression is `platform.system()`, or `system()` after `from platform import system`. Another object
+/// with a method `system` does not count, because it may be the system of another computer.
 fn is_call_of_system(expr: &Expr) -> bool {
     let Expr::Call(call) = expr else { return false };
     is_name(&call.func, "system") || is_attribute(&call.func, "platform", "system")
 }
 
-/// Whether it is `sys.platform.startswith("win")`, or the same for another system. The attribute `platform` of another
-/// object does not count.
+/// Whether the call is `sys.platform.startswith("win")`, or the same for another system. The attribute `platform` of
+/// another object does not count.
 fn is_start_of_platform(call: &ast::ExprCall) -> bool {
     let Expr::Attribute(method) = &*call.func else { return false };
     let begin = call.arguments.args.first().and_then(literal);
@@ -388,7 +390,7 @@ fn is_start_of_platform(call: &ast::ExprCall) -> bool {
     method.attr.as_str() == "startswith" && is_attribute(&method.value, "sys", "platform") && is_other
 }
 
-/// Whether it is this attribute of this variable, such as `sys.platform`.
+/// Whether the expression is this attribute of this variable, such as `sys.platform`.
 fn is_attribute(expr: &Expr, of: &str, attribute: &str) -> bool {
     matches!(expr, Expr::Attribute(found) if found.attr.as_str() == attribute && is_name(&found.value, of))
 }

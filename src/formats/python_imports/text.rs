@@ -14,7 +14,7 @@ const LEVELS_PER_BLOCK: usize = 10;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Returns the text of a file. Returns `None` if Python could not read it either.
+/// Returns the text of a file. Returns `None` if Python could not read the file.
 ///
 /// Only UTF-8 is decoded exactly. In every other encoding that a Python file can have, ASCII characters are single
 /// bytes. Other characters matter only in comments and strings, so they may be decoded incorrectly.

@@ -61,7 +61,7 @@ pub(crate) enum Fate {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         more_chains: bool,
     },
-    /// The option that keeps it is in the words of a command line.
+    /// `kept_by` is the option that keeps the path, as it is written on a command line.
     Removed { rule: Removed, kept_by: String },
 }
 
@@ -86,8 +86,8 @@ impl Explanation {
         packages.chain(question.module(name).map(Answer::Module)).collect()
     }
 
-    /// Returns existing names that are similar to `name`. They are paths if it contains a `/`, otherwise packages and
-    /// modules.
+    /// Returns existing names that are similar to `name`. The names are paths if `name` contains a `/`, otherwise
+    /// packages and modules.
     pub(crate) fn names_like(&self, name: &str) -> Vec<String> {
         let kept = self.kept.iter().map(|row| &row.path);
         let paths = kept.chain(self.removed.iter().map(|row| &row.path));

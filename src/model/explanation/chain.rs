@@ -59,7 +59,7 @@ pub(crate) enum Edge {
     RunByScriptsOf {
         package: String,
     },
-    /// This reason and all reasons below need no further reason.
+    /// This variant and all variants after it end a chain, because they need no further reason.
     Requested,
     With {
         package: String,
@@ -225,7 +225,7 @@ impl<'a> Graph<'a> {
         edges
     }
 
-    /// Returns the reason of a module from which the search for other modules starts.
+    /// Returns the reason why the search for other modules starts from this module.
     fn root(&self, module: &str) -> Edge {
         let modules = &self.explanation.modules;
         let is_in = |package: &String| {
@@ -290,7 +290,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Returns the reason of a package that does not come from another package. `None` if it has no such reason.
+/// Returns the package's own reason, which does not come from another package. `None` if it has no such reason.
 pub(super) fn own_reason(package: &Package) -> Option<Edge> {
     let origin = match &package.origin {
         Origin::Deb { .. } => None,

@@ -99,13 +99,14 @@ pub(crate) struct Modules {
     pub(crate) folders: Vec<String>,
     /// The module of each requested console script.
     pub(crate) scripts: BTreeMap<String, String>,
-    /// The modules that the image's command starts.
+    /// The modules that are started by the image's command.
     pub(crate) started: Vec<String>,
     /// The modules that `--keep-module` keeps.
     pub(crate) kept: Vec<String>,
-    /// The reached modules, each with its causes, the first one first. `None` if trim has not followed the imports.
+    /// The reached modules, each with its causes. The cause by which the module was reached first is at the beginning.
+    /// `None` if trim has not followed the imports.
     pub(crate) causes: Option<BTreeMap<String, Vec<Cause>>>,
-    /// The modules that have more causes than these.
+    /// The modules that have more causes than `causes` contains.
     pub(crate) cut: BTreeSet<String>,
 }
 
@@ -196,7 +197,7 @@ fn of_lock(made: &Made) -> Vec<Package> {
     wheels.chain(debs).collect()
 }
 
-/// Returns the causes of each reached module, the first one first.
+/// Returns the causes of each reached module. The cause by which the module was reached first is at the beginning.
 fn causes(reached: &Reached) -> BTreeMap<String, Vec<Cause>> {
     let more = |module: &String| reached.more.get(module).into_iter().flatten().cloned();
     let all = |(module, first): (&String, &Cause)| {

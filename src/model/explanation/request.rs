@@ -15,7 +15,7 @@ pub(crate) struct ExplainRequest {
 #[derive(Debug, Clone)]
 pub(crate) enum ExplainSource {
     Image(ImageSource),
-    /// An archive with an image, in any format. It may have any form.
+    /// An archive with an image, in any format.
     Archive(PathBuf),
     /// A file that contains explanations.
     File(PathBuf),

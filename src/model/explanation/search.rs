@@ -19,7 +19,7 @@ const MAX_LENGTH: usize = 500;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Chains {
     pub(crate) found: Vec<Chain>,
-    /// Whether there are or may be more than these.
+    /// Whether there are more chains than these, or could be.
     pub(crate) are_more: bool,
 }
 
@@ -86,7 +86,7 @@ impl Part {
         part
     }
 
-    /// Returns the distances of all positions, from the ends on.
+    /// Returns the distances of all positions. The computation begins at the ends.
     fn distances(&self) -> Vec<Option<usize>> {
         let mut before: Vec<Vec<usize>> = vec![Vec::new(); self.steps.len()];
         let mut distances = vec![None; self.steps.len()];
@@ -109,7 +109,7 @@ impl Part {
         distances
     }
 
-    /// Returns the shortest chains, and whether there are or may be more.
+    /// Returns the shortest chains, and whether there are more, or could be.
     fn search(&self) -> (Vec<Chain>, bool) {
         let mut partial = vec![Partial { at: Some(0), before: None, length: 0 }];
         let mut next = BinaryHeap::from([Reverse((0, 0))]);
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn of_many_chains_the_shortest_are_returned_and_there_are_more() {
-        // Each module is imported by all later ones.
+        // Each module is imported by all later modules.
         let later = (10..30).map(|number| (number, (number + 1..=30).collect()));
         let all: Vec<(usize, Vec<usize>)> = later.chain([(30, vec![9]), (0, (10..=30).collect())]).collect();
         let causes: Vec<(usize, &[usize])> = all.iter().map(|(number, later)| (*number, later.as_slice())).collect();

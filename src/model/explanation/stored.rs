@@ -17,11 +17,12 @@ const VERSION: u32 = 2;
 /// The maximum number of packages. It is much higher than in real images. It is necessary because the time of some
 /// searches grows with the square of this number.
 const MAX_PACKAGES: usize = 5_000;
-/// The maximum length of all `required_by` together. The reason is the same.
+/// The maximum length of all `required_by` together. The reason for this limit is the same as for [`MAX_PACKAGES`].
 const MAX_REQUIREMENTS: usize = 50_000;
 /// The maximum number of folders with modules. Every path is compared with each folder.
 const MAX_FOLDERS: usize = 100;
-/// The maximum size of a file. With the maximum number of paths, a sum of sizes always fits into 64 bits.
+/// The maximum size of a file. Because of this limit and the maximum number of paths, a sum of sizes always fits into
+/// 64 bits.
 const MAX_FILE_BYTES: u64 = 1 << 40;
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -39,10 +39,10 @@ struct CauseColumns {
     counts: Vec<usize>,
     /// The kind of each cause. The causes of a module follow those of the module before it.
     kinds: Vec<Kind>,
-    /// The position of the module of each cause, which is 0 for a root. If the cause before it belongs to the same
-    /// module and has the same kind, only the difference.
+    /// The position of the module of each cause, which is 0 for a root. If the previous cause belongs to the same
+    /// module and has the same kind, the value is the difference from that cause.
     by: Vec<usize>,
-    /// The positions of modules that have more causes than these.
+    /// The positions of the modules that have more causes than these columns contain.
     cut: Vec<usize>,
 }
 
@@ -172,7 +172,7 @@ impl CauseColumns {
     }
 }
 
-/// The names of modules, of which copies are made up to a limit.
+/// The names of modules. Copies of them are made up to a limit.
 struct Names {
     all: Vec<String>,
     /// The size of all copies.

@@ -83,10 +83,10 @@ struct Needs {
 }
 
 struct Need {
-    /// Whether the package is in the image for its own reason, even if no other package needs it.
+    /// Whether the package would be in the image even if no other package needed it.
     is_wanted: bool,
-    /// Whether the user can leave out the package, together with all packages that need it. This is false if one of
-    /// these is in every image.
+    /// Whether the user can leave out the package, together with all packages that need it. The value is false if one
+    /// of these packages is in every image.
     can_go: bool,
     needs: Vec<usize>,
 }
@@ -120,8 +120,8 @@ impl Needs {
         Self { packages }
     }
 
-    /// Returns the packages that disappear if `left_out` is left out. It is one of them. Returns `None` if every image
-    /// needs it.
+    /// Returns the packages that disappear if `left_out` is left out. `left_out` itself is one of them. Returns `None`
+    /// if every image needs it.
     fn gone_without(&self, left_out: usize) -> Option<BTreeSet<usize>> {
         if !self.packages[left_out].can_go {
             return None;

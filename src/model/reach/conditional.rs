@@ -51,7 +51,7 @@ impl<'a> Conditions<'a> {
         self.add(|name| uses.is_none_or(|uses| uses.contains(name)));
     }
 
-    /// Adds the names that occur in a compiled file, because it can use any of them.
+    /// Adds the names that occur in a compiled file, because the file may use any of these names.
     pub(super) fn add_texts(&mut self, texts: &BinaryTexts) {
         self.add(|name| name.split('.').all(|part| part != "*" && texts.has(part)));
     }

@@ -1,6 +1,6 @@
 //! `.dockerignore`: patterns of paths that are left out (docs.docker.com, "Build context", section ".dockerignore
-//! files"). They differ from git's patterns: each pattern begins at the folder itself, and if several match, the last
-//! one decides.
+//! files"). In contrast to git's patterns, each pattern is relative to the folder of the file. If several patterns
+//! match, the last one decides.
 
 use std::path::Path;
 
@@ -52,8 +52,8 @@ impl DockerIgnore {
         Ok(Self { patterns })
     }
 
-    /// Returns whether a path, relative to the folder of the file, is left out. If there are exceptions, a folder never
-    /// counts as left out, because an exception may apply to a file in it.
+    /// Returns whether `path` is left out. `path` is relative to the folder of `.dockerignore`. If there are
+    /// exceptions, a folder never counts as left out, because an exception may apply to a file in it.
     pub(super) fn ignores(&self, path: &Path, is_folder: bool) -> bool {
         if is_folder && self.patterns.iter().any(|pattern| pattern.is_exception) {
             return false;

@@ -79,7 +79,7 @@ pub(crate) fn list(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles, AppFi
             paths.insert(entry.into_path());
         }
     }
-    // git may track files that `.gitignore` excludes.
+    // git may track files that `.gitignore` excludes, so these files are added.
     let tracked = tracked(&root).map_err(|source| read(&root, source))?;
     paths.extend(tracked.iter().filter(|path| filter.counts_with_folders(path)).map(|path| root.join(path)));
     let mut entries = Vec::new();
@@ -179,7 +179,7 @@ fn walk(root: &Path, filter: &Filter) -> ignore::Walk {
     walk.build()
 }
 
-/// Returns an absolute path without links, for a file that may not exist yet.
+/// Returns an absolute path without links, for a file that may be missing.
 fn resolved(path: &Path) -> Option<PathBuf> {
     if let Ok(path) = fs::canonicalize(path) {
         return Some(path);
@@ -255,8 +255,8 @@ impl Listing<'_> {
     }
 }
 
-/// Returns whether the target of the link at `relative` leads out of the folder. This is so if it is absolute or has
-/// too many `..`.
+/// Returns whether the target of the link at `relative` leads out of the folder. This is so if the target is absolute
+/// or has too many `..`.
 fn climbs_out(relative: &str, target: &str) -> bool {
     let mut depth = relative.matches('/').count();
     for component in Path::new(target).components() {

@@ -1,5 +1,5 @@
-//! The files of a folder that git tracks, according to the index of its repository. No program is started
-//! (docs/decisions/0167-the-index-of-git.md).
+//! Lists the files of a folder that are in the index of git's repository, which means that git tracks them. No program
+//! is started (docs/decisions/0167-the-index-of-git.md).
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -80,8 +80,8 @@ fn hash_bytes(git: &Path) -> usize {
     if config.lines().any(is_sha256) { 32 } else { 20 }
 }
 
-/// Returns whether there is a file or a link at `relative`. Folders that are links are refused, because a link could
-/// lead anywhere.
+/// Returns whether there is a file or a link at `relative`. Returns false if a folder in `relative` is a link, because
+/// a link could lead anywhere.
 fn is_there(root: &Path, relative: &Path) -> bool {
     let is_plain = relative.components().all(|component| matches!(component, Component::Normal(_)));
     let is_folder = |folder: &Path| fs::symlink_metadata(root.join(folder)).is_ok_and(|metadata| metadata.is_dir());

@@ -1,5 +1,5 @@
-//! The fields of `Packages` that are not needed to resolve. They are used to estimate the size of an installation. They
-//! are stored in a separate file, so that builds which do not need them do not read them.
+//! Those fields of `Packages` that the resolution of a request does not use. lath estimates the size of an installation
+//! from these fields. The fields are stored in a separate file, so that a build reads them only if it needs them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +27,8 @@ pub(crate) struct Details<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct DetailIndex {
     files: Vec<String>,
-    /// The position of each line, by package name: the number of its file, and the offset in it.
+    /// The positions of lines, by package name. A position is the number of a file and the offset of the line in that
+    /// file.
     names: BTreeMap<String, Vec<(usize, usize)>>,
 }
 

@@ -29,7 +29,7 @@ impl Extent {
     fn count(&mut self, path: &str, last: &str) {
         self.files += 1;
         self.path_bytes += path.len() as u64;
-        // The list is sorted. So if a folder of this path is not in the previous path, it is a new directory.
+        // The list is sorted. So if the previous path does not contain a folder of this path, the folder is new.
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let mut known = last.rsplit_once('/').map_or("", |(directory, _)| directory).split('/');
         let mut is_shared = !last.is_empty();
@@ -123,7 +123,8 @@ mod tests {
         read(&reduced, &mut extents);
         let foo = extents["foo"];
         assert_eq!((foo.files, foo.documents, foo.manuals, foo.translations, foo.modules), (6, 1, 1, 1, 2));
-        // usr, bin; lib, python3, dist-packages; foo; share, doc, foo; locale, de, LC_MESSAGES; man, man1
+        // The 14 directories: usr, bin; lib, python3, dist-packages; foo; share, doc, foo; locale, de, LC_MESSAGES;
+        // man, man1
         assert_eq!(foo.directories, 14);
         assert_eq!((extents["bar"].files, extents["bar"].modules, extents["bar"].directories), (1, 1, 4));
         assert_eq!(extents["bar"].path_bytes, 36);

@@ -1,5 +1,5 @@
-//! `Packages` indexes, reduced to the fields that are needed to resolve. There is one line per package, which is parsed
-//! only if it is needed.
+//! `Packages` indexes, reduced to the fields that are needed to resolve. There is one line per package. A line is
+//! parsed only if the package is needed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
@@ -35,9 +35,10 @@ const FIELDS: [&str; 10] = [
 pub(crate) struct PackageIndex {
     /// The mirror and the reduced text of each file.
     files: Vec<(String, String)>,
-    /// The position of each line, by package name: the number of its file, and the offset in it.
+    /// The positions of lines, by package name. A position is the number of a file and the offset of the line in that
+    /// file.
     names: BTreeMap<String, Vec<(usize, usize)>>,
-    /// The same positions, by the names that the packages provide.
+    /// The positions of lines, by the names that their packages provide.
     provided: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
@@ -63,7 +64,7 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
     reduce_to(FIELDS, packed, is_gzip)
 }
 
-/// Does the same with other `fields`.
+/// Reduces the index like [`reduce`], but to other `fields`.
 pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzip: bool) -> io::Result<String> {
     let mut text = String::new();
     for paragraph in paragraphs(unpacked(packed, is_gzip)?) {
@@ -157,14 +158,15 @@ impl PackageIndex {
         self.names.contains_key(name)
     }
 
-    /// Returns the package that contains a shared library, by the naming rules for such packages. If this returns
-    /// `None`, there may still be such a package. The archive's list of files has the answer.
+    /// Returns the package that contains a shared library, by the naming rules for such packages. If the result is
+    /// `None`, a package with another name may contain the library. The archive's list of all files shows such a
+    /// package.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }
 
-    /// Returns the package that most likely contains a library that a program requires by its full file name. It is the
-    /// package of the link next to that file.
+    /// Returns the package that most likely contains `library`, which is a full file name such as `libgomp.so.1.0.0`.
+    /// The package is found by the name of the link that is most likely next to this file: `libgomp.so.1`.
     pub(crate) fn package_for_file(&self, library: &str) -> Option<String> {
         self.package_for_soname(&sonames::link_beside(library)?)
     }

@@ -5,7 +5,8 @@ use std::io::{self, BufRead, Read};
 /// The limit for a line of any list. A line contains a path and the packages that have it.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// A reader that fails if its source has more bytes than allowed. Other limited readers simply end there.
+/// A reader that fails if its source has more bytes than allowed. Other limited readers return the end of the file at
+/// the limit.
 pub(super) struct Bounded<R> {
     reader: R,
     max_bytes: u64,

@@ -41,7 +41,8 @@ pub(super) fn suites(distribution: Distribution) -> impl Iterator<Item = &'stati
     releases.filter(|release| release.for_python).map(|release| release.suite.as_str())
 }
 
-/// Returns the address of a mirror without its credentials, because credentials are sent only to the mirror itself.
+/// Returns the URL of a mirror without its credentials. The credentials are remembered, and are sent only to this
+/// mirror.
 fn address(mirror: &SecretText, credentials: &Credentials) -> Option<String> {
     let url = mirror.url().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     credentials.remember(mirror.exposed());

@@ -1,5 +1,5 @@
-//! The door to the Debian half: archives of Debian and Ubuntu. They are trusted by their signatures, never by the
-//! mirror.
+//! The door to the Debian half: archives of Debian and Ubuntu. The archives are trusted by their signatures, never by
+//! the mirror.
 
 pub(crate) mod details;
 pub(crate) mod extents;
@@ -35,7 +35,7 @@ use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Bucket, Form, Store, StoreError};
 
 const MAX_RELEASE_BYTES: u64 = 8 << 20;
-/// The maximum size of a packed index, which is held in memory.
+/// The maximum size of a packed index. The size is limited, because the packed index is held in memory.
 const MAX_PACKED_BYTES: u64 = 128 << 20;
 /// The maximum unpacked size of a list of all files. Ubuntu's list has 830 MB.
 const MAX_CONTENTS_BYTES: u64 = 8 << 30;
@@ -119,15 +119,16 @@ pub(crate) struct SignedIndex {
     file: (Digest, u64),
 }
 
-/// The current contents of the archive according to its signed Release files. It is cheap to create, because no index
-/// is read.
+/// The current contents of the archive according to its signed Release files. A snapshot is cheap to create, because no
+/// index is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) indexes: Vec<SignedIndex>,
     architecture: Architecture,
     /// The indexes that list all files of all packages.
     contents: Vec<SignedIndex>,
-    /// The same lists for packages that fit every architecture, if the archive has separate lists for these.
+    /// The indexes that list all files of those packages that fit every architecture. Empty if the archive has no
+    /// separate lists for such packages.
     contents_of_all: Vec<SignedIndex>,
     /// The files that `apt-get update` would download. There is one entry per pocket, in order.
     pub(crate) lists: Vec<AptLists>,
@@ -165,8 +166,8 @@ impl Snapshot {
         }
     }
 
-    /// Adds the indexes of a pocket. The lists of files come only from the `main_suite`, because those of the updates
-    /// are empty or very large.
+    /// Adds the indexes of a pocket. The lists of files come only from the `main_suite`, because the lists of the
+    /// updates are empty or very large.
     fn add(&mut self, pocket: &Pocket, trusted: &Trusted, main_suite: &str) -> Result<(), ArchiveError> {
         let Trusted { release, text_bytes, keys } = trusted;
         let architecture = self.architecture.name();
@@ -193,7 +194,7 @@ impl Snapshot {
             let file = release.indexes.get(&path)?;
             Some(signed_index(pocket, release, path, file))
         };
-        // Debian has one such list per component. Ubuntu has one for all components.
+        // Debian has one such list per component. Ubuntu has one list for all components.
         let name = format!("Contents-{architecture}.gz");
         self.contents.extend([format!("main/{name}"), name].into_iter().filter_map(list));
         self.contents_of_all.extend(list("main/Contents-all.gz".to_owned()));
@@ -267,7 +268,7 @@ impl Archive {
         Ok(whole)
     }
 
-    /// Reads the data about packages that are not needed to resolve.
+    /// Reads those data about packages that the resolution does not use.
     pub(crate) fn details(&self, snapshot: &Snapshot, access: Access<'_>) -> Result<DetailIndex, ArchiveError> {
         let mut whole = DetailIndex::default();
         for reduced in reduced(&snapshot.indexes, DETAILS, access)? {
@@ -277,7 +278,7 @@ impl Archive {
     }
 
     /// Returns how many files each package has, according to the archive's lists of all files. Returns `None` if these
-    /// lists are not available. That happens because some mirrors serve lists that are older than their Release.
+    /// lists are not available. For example, a mirror may serve lists that are older than its Release.
     pub(crate) fn extents(
         &self,
         snapshot: &Snapshot,
@@ -426,7 +427,7 @@ impl SignedIndex {
         Digest::of_fields([form.name().as_bytes(), self.file.0.as_bytes()])
     }
 
-    /// Returns the URL that contains the file's name, because some mirrors do not serve files by digest.
+    /// Returns the URL that contains the file's name. It is needed because some mirrors do not serve files by digest.
     fn plain_url(&self) -> String {
         format!("{}/dists/{}", self.mirror, self.path)
     }
@@ -455,10 +456,10 @@ fn signed_index(pocket: &Pocket, release: &Release, path: String, file: &IndexFi
     SignedIndex { mirror: pocket.mirror.clone(), url, path, file: (file.digest, file.size_bytes) }
 }
 
-/// The server's response, or the stored file if it has not changed.
+/// The InRelease file that the server sent. If the server reports that nothing has changed, this is the stored file.
 struct Fetched {
     release: KeptRelease,
-    /// Whether it must be stored after it was verified.
+    /// Whether the file must be stored after it was verified.
     is_new: bool,
     /// The stored file, if the server sent a different file.
     before: Option<KeptRelease>,
@@ -517,8 +518,8 @@ fn in_releases(
                 Fetched { release, is_new: false, before: None }
             }
             // The request contained no entity tag, so the response "unchanged" is wrong. A proxy may have sent it
-            // because of the entity tag of another client. Repeating the request is the only thing that may help. Its
-            // error contains the status.
+            // because of the entity tag of another client. So the request is sent again. If it fails, its error
+            // contains the status.
             (Ok(Conditional::Unchanged), None) => {
                 let bytes = http.get(&pocket.url(), MAX_RELEASE_BYTES);
                 let bytes = bytes.map_err(|source| ArchiveError::Fetch { suite: pocket.url(), source })?;

@@ -23,8 +23,8 @@ pub(crate) struct Keyring {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Verified {
     pub(crate) text: String,
-    /// The fingerprints of the keys. If a subkey signed, it is the fingerprint of its primary key. They have lower-case
-    /// hexadecimal digits, and are sorted.
+    /// The fingerprints of the keys. If a subkey signed, the fingerprint is that of its primary key. All fingerprints
+    /// have lower-case hexadecimal digits, and are sorted.
     pub(crate) keys: Vec<String>,
 }
 

@@ -31,7 +31,8 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     if stem.starts_with("libpython") && version == "1.0" {
         return vec![stem.to_owned()];
     }
-    // The rule requires a hyphen if the name ends in a digit. Some packages lack it, and some always have it.
+    // The rule requires a hyphen if the name ends in a digit. Some packages lack this hyphen, and others always have
+    // it.
     let names = match (version, stem.ends_with(|last: char| last.is_ascii_digit())) {
         ("", _) => vec![stem.to_owned()],
         (_, true) => vec![format!("{stem}-{version}"), format!("{stem}{version}")],
@@ -82,7 +83,8 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
     let mut found = BTreeSet::new();
     let mut line = Vec::new();
     while read_line(&mut reader, &mut line)? {
-        // A file name may be invalid UTF-8, but the names of libraries that programs need are never invalid.
+        // A line that is not valid UTF-8 is skipped, because the names of libraries that programs need are always
+        // valid.
         let Ok(text) = str::from_utf8(&line) else { continue };
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();

@@ -21,7 +21,7 @@ use crate::outside::credentials::{Login, RegistryLogin};
 /// A larger file is not a configuration.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// A file with credentials, or the text of one.
+/// The contents of a file with credentials.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AuthFile {
@@ -99,7 +99,8 @@ impl AuthFile {
 }
 
 impl Auth {
-    /// Returns the credentials of an entry, which may be empty. Returns `None` if they cannot be read.
+    /// Returns the credentials of an entry, or `Some(None)` if the entry has none. Returns `None` if the credentials
+    /// cannot be read.
     fn login(&self) -> Option<Option<RegistryLogin>> {
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = filled(&self.registrytoken) {
@@ -122,7 +123,7 @@ impl Auth {
     }
 }
 
-/// A file that is being changed. Everything else in it is preserved.
+/// A file in which lath changes the credentials. Other settings in the file are preserved.
 pub(super) struct EditedFile {
     path: PathBuf,
     /// The contents before the change.

@@ -104,7 +104,7 @@ impl Helper {
         command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(fail)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // If the program does not read its input, it fails or answers without it. So this error is ignored.
+            // This error is ignored. A program that does not read its input either fails, or answers without the input.
             let _ = stdin.write_all(input.as_bytes());
         }
         let (sender, receiver) = mpsc::channel();
@@ -112,7 +112,7 @@ impl Helper {
             std::thread::spawn(move || {
                 let mut output = Vec::new();
                 let outcome = stdout.take(MAX_BYTES).read_to_end(&mut output);
-                // After the time limit, no thread receives the output.
+                // Sending fails after the time limit, because no thread receives the output then.
                 let _ = sender.send(outcome.map(|_| output));
             });
         }

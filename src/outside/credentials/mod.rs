@@ -1,6 +1,6 @@
-//! Names and passwords for servers. They come from URLs that the user wrote or an index returned, from environment
-//! variables, from the program `keyring` and from a netrc file. They are kept in memory only. The module `registries`
-//! has the credentials for registries of images.
+//! Names and passwords for servers. The credentials come from URLs that the user wrote or an index returned, from
+//! environment variables, from the program `keyring` and from a netrc file. They are kept in memory only. The module
+//! `registries` has the credentials for registries of images.
 
 mod auth_file;
 mod helper;
@@ -40,7 +40,7 @@ struct Known {
     source: LoginSource,
 }
 
-/// A name and its password, which may be empty.
+/// A user name and its password. The password may be empty.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) user: String,
@@ -139,8 +139,8 @@ impl Credentials {
         self.remember_from(url, LoginSource::Url);
     }
 
-    /// Does the same for a URL whose credentials come from `source`. If they are known already, their first source
-    /// stays.
+    /// Remembers the credentials of `url` like [`Self::remember`]. `source` is the place where the URL was found. If
+    /// the credentials were known before, their first source is kept.
     pub(crate) fn remember_from(&self, url: &str, source: LoginSource) {
         let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };
@@ -154,8 +154,8 @@ impl Credentials {
     }
 
     /// Returns the credentials for `url`. If the URL contains none, those of a remembered URL on the same server are
-    /// used. If there are several such URLs, the one that has the most leading path segments in common is used. If
-    /// there is none, the credentials in netrc are used.
+    /// used. If there are several such URLs, the URL that has the most leading path segments in common with `url` is
+    /// used. If there is no such URL, the credentials in netrc are used.
     pub(crate) fn of(&self, url: &str) -> Option<Login> {
         self.find(&Url::parse(url).ok()?).map(|(login, _)| login)
     }

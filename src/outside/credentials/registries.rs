@@ -135,7 +135,7 @@ impl RegistryCredentials {
         Found { problem, ..Found::default() }
     }
 
-    /// Returns the credentials in a file, or those of the program that the file names.
+    /// Returns the credentials in a file, or those of the program that is named in the file.
     fn in_file(&self, path: &Path, registry: &str, repository: &str) -> Result<Option<Found>, String> {
         let Some(file) = AuthFile::read(path).map_err(|error| in_words(&error))? else { return Ok(None) };
         let helped = file.helper(registry).map(|helper| (self.answer(&helper, registry), helper));
@@ -156,8 +156,8 @@ impl RegistryCredentials {
         answers.entry(key).or_insert_with(run).clone()
     }
 
-    /// Saves credentials like `docker login`. If Docker's file names a program, the program saves them, or else they
-    /// are written to that file.
+    /// Saves credentials like `docker login`. If Docker's file names a program, this program saves them. Otherwise the
+    /// credentials are written to the file.
     pub(crate) fn store(&self, registry: &str, login: &Login) -> Result<Stored, StoreLoginError> {
         let path = self.docker_file()?;
         let mut edited = EditedFile::open(&path)?;
@@ -200,7 +200,7 @@ impl RegistryCredentials {
     }
 }
 
-/// Writes a changed file. It can be read only by the user. If the path is a link, the file behind it is written.
+/// Writes a changed file. Only the user can read the file. If the path is a link, the file behind it is written.
 fn write(edited: &EditedFile) -> Result<(), StoreLoginError> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};

@@ -16,7 +16,7 @@ use crate::model::hint::{Hint, Hints, NetworkHint};
 use crate::model::secret_text::public;
 
 const MIB: u64 = 1 << 20;
-/// Each page and each metadata file counts as at least this many bytes. Otherwise a server could send small ones
+/// Each page and each metadata file counts as at least this many bytes. Otherwise a server could send small documents
 /// without end.
 const LEAST_DOCUMENT_BYTES: u64 = 16 << 10;
 
@@ -31,7 +31,7 @@ pub(crate) struct Bounds {
     pub(crate) documents_bytes: u64,
     /// A document is large if it has more bytes than this. Only a few large documents are in memory at once.
     pub(crate) large_bytes: u64,
-    /// Limit for a wheel or .deb. It applies even if the index contains a larger size.
+    /// Limit for a wheel or .deb. The limit applies even if the index contains a larger size.
     pub(crate) parcel_bytes: u64,
     pub(crate) pace: Pace,
 }
@@ -220,7 +220,7 @@ pub(crate) struct Body {
     url: String,
     max_bytes: u64,
     pace: Pace,
-    /// Counts the body's bytes, if it is a document.
+    /// Set if the body is a document. It counts the bytes of the body.
     document: Option<Document>,
     have_bytes: u64,
     /// The time in this window that was spent waiting for bytes. `window_bytes` is the number of bytes that arrived in
@@ -277,7 +277,7 @@ impl Body {
     }
 }
 
-/// Returns the kind of a file that uv requests. The end of its path shows the kind.
+/// Returns the kind of a file that is requested by uv. The end of its path shows the kind.
 pub(crate) fn kind_of(path: &str) -> Kind {
     if path.ends_with(".metadata") {
         Kind::Metadata

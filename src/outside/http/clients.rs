@@ -73,7 +73,8 @@ impl Clients {
         Ok(self.builder(connect, read).tls_backend_preconfigured(self.tls()?).build()?)
     }
 
-    /// Creates a client that accepts every certificate. It is for a registry that the user has marked as insecure.
+    /// Creates a client that accepts every certificate. Such a client is for a registry that the user has marked as
+    /// insecure.
     pub(crate) fn unverified_client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
         Ok(self.builder(connect, read).tls_danger_accept_invalid_certs(true).build()?)
     }
@@ -98,8 +99,8 @@ impl Clients {
         let verifier = Verifier::new(Arc::clone(&provider))?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            // In rustls, the method to set a verifier is called dangerous. It is safe here, because the verifier is
-            // rustls' own, with the system's roots.
+            // In rustls, the method to set a verifier is called dangerous. The method is safe here, because the
+            // verifier is rustls' own, with the system's roots.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();

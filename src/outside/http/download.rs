@@ -126,8 +126,8 @@ impl Http {
         self.download_each(items, store, |_| ())
     }
 
-    /// Does the same as [`Self::download_all`], and calls `arrived` for each missing item as soon as it is in the
-    /// store. The argument is the item's position in `items`.
+    /// Fetches every missing item like [`Self::download_all`], and calls `arrived` for each of them as soon as it is in
+    /// the store. The argument is the item's position in `items`.
     pub(crate) fn download_each(
         &self,
         items: &[Download],
@@ -254,8 +254,8 @@ impl Http {
         Ok(size_bytes)
     }
 
-    /// Does the same as [`Self::download_once`], with retries. If the server does not have the file, the other URLs are
-    /// tried. If all fail, the error is that of the first URL.
+    /// Fetches an item like [`Self::download_once`], with retries. If the server does not have the file, the other URLs
+    /// are tried. If all fail, the error is that of the first URL.
     async fn download_from_any_place(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
         let first = self.with_retries(&item.url, || self.download_once(id, item, path)).await;
         if !matches!(&first, Err(HttpError::Status { status, .. }) if is_gone(*status)) {

@@ -2,7 +2,7 @@
 //! and interrupted downloads are continued.
 //!
 //! The implementation is asynchronous, but the methods block. lath trusts the system's certificates, or those in
-//! `SSL_CERT_FILE` if that is set. It uses the proxies in the usual environment variables.
+//! `SSL_CERT_FILE` if that is set. lath also uses the proxies in the usual environment variables.
 
 mod body;
 mod clients;
@@ -48,7 +48,8 @@ pub(crate) struct HttpSettings {
 }
 
 pub(crate) struct Http {
-    /// The client is created with the first request, because that reads the system's certificates.
+    /// The client is created with the first request and not earlier, because creating it reads the system's
+    /// certificates.
     client: OnceLock<Client>,
     runtime: Runtime,
     settings: HttpSettings,
@@ -75,9 +76,9 @@ pub(crate) enum HttpError {
     Status {
         url: String,
         status: StatusCode,
-        /// The host to which the request was redirected, if that is another host.
+        /// The host to which the request was redirected, if it is not the requested host.
         redirected_to: Option<String>,
-        /// The pause before the next attempt that the server requests.
+        /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,
     },
     #[error("cannot fetch `{url}`: the server answers {status}; {tried}")]
@@ -297,8 +298,8 @@ fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
     Err(HttpError::Status { url: public(url), status, redirected_to, pause: pause(response.headers()) })
 }
 
-/// Returns the response if it is successful and not an HTML page. Wheels and .debs are never HTML, so an HTML page was
-/// sent by a proxy or a captive portal.
+/// Returns `response`. Fails if the response is not successful, or if it is an HTML page. Wheels and .debs are never
+/// HTML, so an HTML page was sent by a proxy or a captive portal.
 fn file(url: &str, response: Response) -> Result<Response, HttpError> {
     let response = successful(url, response)?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::model::event::{Event, Listener};
 pub(crate) const ATTEMPTS: u32 = 4;
 /// The pause before the second attempt. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// The longest pause before an attempt. It also applies if the server requests a longer pause (RFC 9110, section
+/// The longest pause before an attempt. The limit also applies if the server requests a longer pause (RFC 9110, section
 /// 10.2.3).
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 

@@ -27,7 +27,7 @@ pub(super) struct Archive {
 
 impl Archive {
     /// Opens the archive at `path`. A compressed archive is first unpacked into a temporary file, because it is not
-    /// possible to seek in it.
+    /// possible to seek in compressed data.
     pub(super) fn open(path: &Path, store: &Store) -> Result<Self, ImagesError> {
         let open = || fs::File::open(path).map_err(ImagesError::Read);
         if compressed::recognised(open()?).map_err(ImagesError::Read)?.0 == Format::Plain {

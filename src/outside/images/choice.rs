@@ -21,7 +21,7 @@ pub(crate) struct ChosenImage {
     pub(crate) config: Config,
 }
 
-/// A platform in the form that documents have.
+/// A platform in the words that documents use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named<'a> {
     os: &'a str,
@@ -66,7 +66,7 @@ impl OpenImage<'_> {
         Ok(chosen)
     }
 
-    /// Searches a document and all documents that it names. Platforms that do not fit are added to `search`.
+    /// Searches a document and all documents that are named in it. Platforms that do not fit are added to `search`.
     fn chosen_in(
         &self,
         document: &Document,
@@ -120,8 +120,8 @@ fn named_in(config: &Config) -> Named<'_> {
     Named { os: &config.os, architecture: &config.architecture, variant }
 }
 
-/// Whether an entry of an index is not an image. BuildKit adds manifests with attestations, and these have this
-/// platform.
+/// Whether an entry of an index is not an image. BuildKit adds manifests with attestations, and their entries have the
+/// platform `unknown/unknown`.
 pub(super) fn is_attestation(entry: &Descriptor) -> bool {
     entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
 }

@@ -1,5 +1,5 @@
-//! Reads the documents of images. They are checked, so that different programs cannot understand the same document
-//! differently.
+//! Reads the documents of images. The documents are checked, so that different programs cannot understand the same
+//! document differently.
 
 use serde_json::Value;
 
@@ -57,14 +57,14 @@ pub(crate) fn parse(document: &Document) -> Result<ImageDocument, ImagesError> {
     }
     let mut value = value;
     if value["mediaType"].is_null() {
-        // Before version 1.1 of the specification, manifests could lack this field.
+        // Before version 1.1 of the specification, manifests could lack the field `mediaType`.
         value["mediaType"] = media_type.into();
     }
     serde_json::from_value(value).map(ImageDocument::Manifest).map_err(unreadable)
 }
 
-/// Returns the media type of an index or a manifest that has no descriptor. It is in the document, or follows from its
-/// fields.
+/// Returns the media type of an index or a manifest that has no descriptor. The media type is in the document, or
+/// follows from the fields of the document.
 pub(super) fn media_type_in(bytes: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let own = value["mediaType"].as_str().map(str::to_owned);

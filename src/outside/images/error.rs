@@ -59,7 +59,7 @@ pub(crate) enum ImagesError {
 }
 
 impl ImagesError {
-    /// Whether the error is that an archive lacks a file that its format requires.
+    /// Whether an archive lacks a file that its format requires.
     pub(crate) fn is_not_in_archive(&self) -> bool {
         match self {
             Self::Open { problem, .. } => problem.is_not_in_archive(),

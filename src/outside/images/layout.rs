@@ -1,5 +1,5 @@
-//! Finds the root of an OCI layout, which is the image that a reference names in `index.json` (image-spec,
-//! image-layout.md).
+//! Finds the root document of an OCI layout. The root is the image that has the reference as its name in `index.json`
+//! (image-spec, image-layout.md).
 
 use super::MAX_DOCUMENT_BYTES;
 use super::Medium;
@@ -12,8 +12,8 @@ use crate::model::image_name::qualified;
 
 pub(super) const INDEX_FILE: &str = "index.json";
 
-/// Returns the document that `reference` names. Without a reference, the layout must contain exactly one image. If the
-/// entries of the index have platforms and no names, the index itself is the image.
+/// Returns the document to which `reference` leads. Without a reference, the layout must contain exactly one image. If
+/// the entries of the index have platforms and no names, the index itself is the image.
 pub(super) fn root(bytes: Vec<u8>, reference: Option<&str>, medium: &Medium<'_>) -> Result<Document, ImagesError> {
     if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
         let digest = BlobDigest(Digest::of(&bytes));

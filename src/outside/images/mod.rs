@@ -105,16 +105,16 @@ fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Docum
     }
 }
 
-/// Reads a document whose size is not known in advance. If it is longer than allowed, only a part is read, and the
-/// caller then refuses it.
+/// Reads a document whose size is not known in advance. If the document is longer than allowed, only a part is read,
+/// and the caller refuses the document.
 fn limited(reader: impl Read) -> Result<Vec<u8>, ImagesError> {
     let mut bytes = Vec::new();
     reader.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(ImagesError::Read)?;
     Ok(bytes)
 }
 
-/// Returns a manifest or an index by its digest from the store, if the store has it. So a pinned image needs no
-/// network.
+/// Returns a manifest or an index by its digest. If the store has the document, nothing is fetched. So an image with a
+/// digest needs no network after the first time.
 fn kept_document(digest: &BlobDigest, image: &ImageReference, doors: ImageDoors<'_>) -> Result<Document, ImagesError> {
     let store = doors.store;
     let path = store.blob_path(digest);
@@ -161,7 +161,8 @@ impl OpenImage<'_> {
         self.medium.document(descriptor)
     }
 
-    /// Returns the manifests about `subject`, all or those of one type, if the image is in a registry.
+    /// Returns the manifests that refer to `subject`: all of them, or those of one type. Only registries have such
+    /// manifests.
     pub(crate) fn referrers(
         &self,
         subject: &BlobDigest,
@@ -194,7 +195,7 @@ impl Medium<'_> {
         }
     }
 
-    /// Writes the bytes of the blob with this digest. They are not checked.
+    /// Writes the bytes of the blob with this digest. The bytes are not checked.
     fn copy(&self, blob: &BlobDescriptor, writer: &mut (dyn Write + Send)) -> Result<(), ImagesError> {
         let digest = &blob.digest;
         let reader: Box<dyn Read> = match self {
@@ -242,7 +243,7 @@ fn checked_document(
     Ok(Document::new(descriptor.media_type.clone(), bytes.0))
 }
 
-/// Returns a document of a registry, from the store if it has it.
+/// Returns a document of a registry. If the store has the document, it is not fetched.
 fn fetched(
     registry: &Registry,
     image: &ImageReference,

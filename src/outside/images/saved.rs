@@ -17,8 +17,8 @@ use crate::model::digest::DigestWriter;
 use crate::model::image::{BlobDigest, Document};
 use crate::model::image_name::qualified;
 
-/// The maximum number of layers, as in `steps/base`. It is checked here too, because this module reads compressed
-/// layers before `steps/base` checks their number.
+/// The maximum number of layers, as in `steps/base`. The number is checked here, too, because this module reads
+/// compressed layers before `steps/base` checks it.
 const MAX_LAYERS: usize = 1000;
 /// The maximum number of documents that are read to find the manifest of an image.
 const MAX_DOCUMENTS: usize = 200;
@@ -28,7 +28,7 @@ pub(super) struct SavedArchive {
     archive: Archive,
     manifest: Document,
     config: Document,
-    /// The archive's member for each layer, by the digest of its bytes.
+    /// The archive's member for each layer. The key is the digest of the layer's bytes.
     layers: BTreeMap<BlobDigest, String>,
 }
 
@@ -45,7 +45,8 @@ pub(super) fn open(archive: Archive, name: Option<&str>) -> Result<(Document, Me
     Ok((saved.manifest.clone(), Medium::Saved(saved)))
 }
 
-/// Returns the manifest of the image with this config, if the archive is an OCI layout and has all its layers.
+/// Returns the manifest of the image with this config. Returns `None` if the archive is not an OCI layout, or if a
+/// layer of the image is missing in it.
 fn own_manifest(archive: &Archive, config: &BlobDigest) -> Result<Option<Document>, ImagesError> {
     if !archive.has(layout::INDEX_FILE) {
         return Ok(None);

@@ -33,7 +33,7 @@ type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 pub(crate) struct Expected {
     name: String,
     file_name: String,
-    /// The URL without credentials, like that of the index.
+    /// The URL of the wheel. Neither this URL nor that of the index contains credentials.
     url: String,
     index: String,
     /// Whether the index serves the metadata as a separate file (PEP 658).
@@ -53,8 +53,8 @@ impl Expected {
         })
     }
 
-    /// Returns uv's value for this wheel. It has only those fields that are needed to fetch metadata. Returns `None` if
-    /// uv cannot parse a field.
+    /// Returns uv's value for this wheel. The value has only those fields that are needed to fetch metadata. Returns
+    /// `None` if uv cannot parse a field.
     fn dist(&self) -> Option<Dist> {
         let file = File {
             dist_info_metadata: self.has_metadata,
@@ -129,8 +129,8 @@ impl Questions {
             let _ = sender.send(provider.get_package_versions(&name, None).await);
         };
         let metadata = |(dist, sender): (Dist, Sender<WheelMetadataResult>)| async move {
-            // A failure is ignored. If the resolver needs this metadata, the resolver requests it again, and then the
-            // wheel has all its fields.
+            // A failure is ignored. If the resolver needs this metadata, the resolver requests it again, with a value
+            // that has all fields.
             let answer = wheels.answer(&dist, provider).await;
             if matches!(answer, Ok(MetadataResponse::Found(_))) {
                 let _ = sender.send(answer);

@@ -1,5 +1,5 @@
-//! Limits the responses that uv reads: a middleware replaces the bodies of responses by lath's own bodies. It also
-//! prevents uv from caching pages that contain passwords.
+//! Limits the responses that uv reads: a middleware replaces the bodies of responses by lath's own bodies. The
+//! middleware also prevents uv from caching pages that contain passwords.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use uv_client::ExtraMiddleware;
 use crate::outside::http::{Bodies, Body, BodyError, Kind, kind_of};
 use crate::outside::pypi::refusals::Refusals;
 
-/// Returns the middleware for uv's clients. It receives each response after it was decompressed, and before uv reads
-/// it. It adds responses that report missing permission to `refusals`.
+/// Returns the middleware for uv's clients. The middleware receives each response after decompression and before uv
+/// reads the response. If a response reports missing permission, the middleware adds the response to `refusals`.
 pub(super) fn middleware(bodies: &Bodies, refusals: &Refusals) -> ExtraMiddleware {
     ExtraMiddleware(vec![Arc::new(handler(bodies.clone(), refusals.clone()))])
 }
@@ -85,8 +85,8 @@ fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send 
 
 type Chunk = std::result::Result<Bytes, BodyError>;
 
-/// Returns the bytes of a page that arrived, and the error if the page is incomplete. The whole page is in memory, but
-/// uv reads it into memory as well.
+/// Returns the bytes of a page that arrived, and the error if the page is incomplete. The whole page is in memory. This
+/// is acceptable, because uv reads the whole page into memory as well.
 async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
     let mut page = BytesMut::new();
     loop {

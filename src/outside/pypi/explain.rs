@@ -36,8 +36,8 @@ const WIDTH: usize = 100;
 const LINES: usize = 12;
 /// The maximum number of packages whose files are listed. uv's report may name the other packages.
 const PACKAGES: usize = 4;
-/// Hints of uv are dropped if they begin like this. They are about uv's own options, or about the files of the index,
-/// which lath lists completely.
+/// Hints of uv are dropped if they begin like this. Such hints are about uv's own options, or about the files of the
+/// index, which lath lists completely.
 const DROPPED_HINTS: [&str; 7] = [
     "The `Requires-Python` request",
     "An index URL (",
@@ -65,7 +65,7 @@ pub(super) struct Asked<'a> {
     pub(super) refused: Vec<String>,
 }
 
-/// Explains `error`. It requests the index pages again, and uv reads them from its cache.
+/// Explains `error`. The index pages are requested again, and uv reads them from its cache.
 pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
     let texts = error.hints().into_iter().map(|hint| asked.metadata.reworded(&plain(&hint)));
     let texts = texts.map(|hint| hint.replace("By default, uv will", "By default, lath will"));
@@ -108,13 +108,13 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
     }
-    // If an index refused a request, the other indexes were not searched. So this is the first reason.
+    // If an index refused a request, the other indexes were not searched. So the refusals are reported first.
     texts.splice(0..0, asked.refused.iter().map(|text| wrapped(text, WIDTH)));
     Explanation { cause: Box::new(Message::chained(texts)), advice: Advice { hints, without_wheels } }
 }
 
-/// Returns a hint with known names that are similar to `name`, because `name` has no page. If `name` is a known name,
-/// it is not a typing error, so there is no hint.
+/// Returns a hint for a `name` that has no page. The hint contains known names that are similar to `name`. If `name` is
+/// a known name, it is not a typing error, so there is no hint.
 fn did_you_mean(name: &PackageName, cache: &Cache) -> Option<Hint> {
     let mut known: BTreeSet<String> = programs::distributions().map(str::to_owned).collect();
     add_cached_names(&cache.bucket(CacheBucket::Simple), &mut known);
@@ -156,7 +156,8 @@ fn chain(error: &ResolveError, refused: &[String]) -> Cause {
     Box::new(Message::chained(texts))
 }
 
-/// Returns uv's report with different words. For example, `you` in it means the author of the requirements.
+/// Returns uv's report with different words. For example, uv's report says `you` and means the author of the
+/// requirements.
 fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
     let mut text = plain(error.report());
     for name in error.packages() {
@@ -178,9 +179,9 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
 
 /// The files that the index has for a package.
 struct Listing {
-    /// Whether this package causes the failure, because no file that the request allows fits.
+    /// Whether no file that the request allows fits the target. Such a package causes the failure.
     is_to_blame: bool,
-    /// Whether only a wheel is missing, because there is a source distribution.
+    /// Whether there is a source distribution, from which lath could build the missing wheel.
     could_be_built: bool,
     text: String,
     hint: Option<RequestHint>,
@@ -229,8 +230,9 @@ async fn listing(name: &PackageName, asked: &Asked<'_>) -> Option<Listing> {
     Some(listing)
 }
 
-/// Returns the newest Python that the newest allowed version accepts, if that version does not accept the target's
-/// Python. In this case the resolver tries old versions, so its report is only about old versions.
+/// Returns the newest Python that the newest allowed version accepts. Returns `None` if that version accepts the
+/// target's Python. If it does not, the resolver tries old versions, so the report of the resolver is only about old
+/// versions.
 fn other_python(
     versions: &[(Version, Files)],
     allowed: impl Fn(&Version) -> bool,
@@ -345,8 +347,8 @@ fn listed(words: &[String]) -> String {
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
-    // Each escape sequence that sets colours is removed (Select Graphic Rendition, ECMA-48, section 8.3.117). It ends
-    // with `m`.
+    // Each escape sequence that sets colours is removed (Select Graphic Rendition, ECMA-48, section 8.3.117). Such a
+    // sequence ends with `m`.
     while let Some((before, after)) = rest.split_once("\u{1b}[") {
         plain.push_str(before);
         rest = after.split_once('m').map_or("", |(_, after)| after);

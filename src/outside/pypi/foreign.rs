@@ -112,7 +112,7 @@ impl Pypi {
         Ok(answer)
     }
 
-    /// Fetches the commit of a source, if it is in a repository.
+    /// If the source is in a repository, fetches its commit.
     fn checked_out(&self, mut source: Source) -> Result<Source, SourceFailure> {
         if let SourcePlace::Commit { checkout, url, commit } = &mut source.place {
             *checkout = self.checkout(url, commit)?;
@@ -231,7 +231,7 @@ fn chosen<'a>(lock: &'a Pylock, target: &Target, parts: &Parts) -> Result<Vec<&'
     Ok(chosen.into_values().collect())
 }
 
-/// A distribution. The variants differ in what the lock contains about its bytes.
+/// A distribution. The variants differ in the facts that the lock contains about its bytes.
 enum Fetched {
     /// The sha256 is known.
     Pinned(DirectWheel),

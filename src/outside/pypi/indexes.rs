@@ -1,4 +1,4 @@
-//! The indexes that are searched for distributions. This module knows their order, their credentials, and the date
+//! The indexes that are searched for distributions. This module determines their order, their credentials, and the date
 //! after which uploads are ignored.
 
 use std::path::Path;
@@ -92,8 +92,8 @@ async fn index(entry: &IndexEntry, keyring: Keyring, logins: Logins<'_>) -> Resu
     Ok(index)
 }
 
-/// Converts an index that uv has read from a project. Then its credentials are found in the same way as those of other
-/// indexes.
+/// Converts an index that uv has read from a project. After that, lath can find the credentials of the index in the
+/// same way as for other indexes.
 pub(super) fn entry(index: &Index) -> IndexEntry {
     let control = index.cache_control.as_ref().and_then(|control| serde_json::to_value(control).ok());
     let header = |name: &str| control.as_ref()?.get(name)?.as_str().map(str::to_owned);
@@ -203,7 +203,7 @@ pub(super) fn all(locations: &IndexLocations, indexes: &Indexes) -> Result<AllIn
     })
 }
 
-/// Returns uv's value for the build of PyTorch that was requested. It does not depend on this machine.
+/// Returns uv's value for the build of PyTorch that was requested. The value does not depend on this machine.
 pub(super) fn torch(indexes: &Indexes) -> Result<Option<TorchStrategy>, PypiError> {
     let Some(backend) = &indexes.torch_backend else { return Ok(None) };
     let refused = |error: Cause| PypiError::TorchBackend { backend: backend.to_string(), source: error };
@@ -237,7 +237,7 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     index.map_err(|error| PypiError::Index { index: text.to_string(), source: redacted(error.into()) })
 }
 
-/// Returns whether this can be the URL of an index, and it is clear where its credentials end.
+/// Returns whether `url` can be the URL of an index. It must be clear where the credentials in `url` end.
 fn is_of_index(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https" | "file") && is_plain(url)
 }

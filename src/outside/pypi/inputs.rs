@@ -25,7 +25,8 @@ use crate::outside::pypi::{Pypi, PypiError, Question, indexes, on_own_stack, pro
 /// The inputs of a request. They contain neither credentials nor the paths of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Inputs {
-    /// Requirements in the form of PEP 508, each with its hashes. A wheel by path has only its file name.
+    /// Requirements in the form of PEP 508, each with its hashes. If a wheel is named by path, only its file name is
+    /// used.
     pub(crate) requirements: Vec<String>,
     pub(crate) constraints: Vec<String>,
     pub(crate) indexes: AllIndexes,
@@ -88,7 +89,8 @@ fn unique(texts: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-/// Returns a requirement without a name as a text. The text of a source distribution by path contains its digest.
+/// Returns a requirement without a name as a text. If a source distribution is named by path, its text contains its
+/// digest.
 fn unnamed_text(unnamed: &UnnamedRequirement<VerbatimParsedUrl>, hashes: &[String]) -> Result<String, PypiError> {
     let given = unnamed.url.verbatim.given();
     match &unnamed.url.parsed_url {
@@ -115,8 +117,8 @@ fn with_hashes(hashes: &[String], digest: Option<Digest>) -> String {
     hashes.iter().map(|hash| format!(" --hash={hash}")).collect()
 }
 
-/// Returns a requirement as a text. The text of a wheel by path contains its digest, so that a changed wheel is
-/// noticed.
+/// Returns a requirement as a text. If a wheel is named by path, its text contains its digest, so that a changed wheel
+/// is noticed.
 fn text(requirement: &Requirement, hashes: &[String]) -> Result<String, PypiError> {
     let named = format!("{}{}", requirement.name, extras(&requirement.extras));
     let (text, digest) = match &requirement.source {
@@ -124,7 +126,8 @@ fn text(requirement: &Requirement, hashes: &[String]) -> Result<String, PypiErro
             let file = install_path.file_name().unwrap_or_default().to_string_lossy();
             (format!("{named} @ {file}"), Some(digest_of(install_path, &requirement.to_string())?))
         }
-        // The files of a folder may change. The requirements of the distribution are compared when it is built.
+        // There is no digest, because the files of a folder may change. The requirements of the distribution are
+        // compared when it is built.
         RequirementSource::Directory { .. } => (format!("{named} @ directory"), None),
         _ => (public(&requirement.to_string()), None),
     };

@@ -24,7 +24,7 @@ pub(crate) struct InstalledWheel {
     pub(crate) metadata: Vec<u8>,
 }
 
-/// The distributions of the base image that uv can read. Their files are not on this machine.
+/// Those distributions of the base image that uv can read. Their files are not on this machine.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Installed {
     dists: Arc<BTreeMap<PackageName, InstalledDist>>,

@@ -1,7 +1,8 @@
-//! Finds wheels and sources that requirements name by path or URL. Their own requirements may name further ones, which
-//! are found too. This happens before uv resolves, because uv accepts a URL only if it is known before.
+//! Finds wheels and sources that are named by path or URL in requirements. The requirements of these wheels and sources
+//! are searched in the same way. This happens before uv resolves, because uv accepts only URLs that it knows before it
+//! begins.
 //!
-//! All requirements of such a distribution are checked before any of them is fetched.
+//! All requirements of such a distribution are checked before any distribution that they name is fetched.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -81,7 +82,7 @@ impl Resolve<'_> {
                 let needed =
                     applied.filter(|requirement| requirement.evaluate_markers(Some(markers), requested.extras()));
                 queue.extend(needed.map(|requirement| {
-                    // If the wheel does not contain this requirement, the user's constraints do.
+                    // A requirement that is not in the wheel comes from the user's constraints.
                     let is_named = !requested.requirements().contains(&requirement);
                     let trust = if is_named { Trust::Own } else { trust };
                     (requirement.into_owned(), Some(Requiring { wheel: wheel.clone(), trust }))
@@ -135,8 +136,8 @@ impl Resolve<'_> {
 }
 
 /// Refuses a requirement that cannot be used. If a distribution comes from the network, it must not require files or
-/// folders on this machine, because its author must not decide which files are read here. It must not require
-/// repositories either, because fetching one starts a program on this machine.
+/// folders on this machine, because its author must not decide which files are read here. The distribution must not
+/// require repositories either, because fetching a repository starts a program on this machine.
 fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<(), PypiError> {
     let Some(Requiring { wheel, trust }) = requiring else {
         return refuse_source(&requirement.to_string(), &requirement.source);

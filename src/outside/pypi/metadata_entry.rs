@@ -17,15 +17,15 @@ use zip::{HasZipMetadata as _, ZipReadOptions};
 
 use crate::outside::http::{BodyError, Document};
 
-/// The maximum number of files called METADATA that are examined. More than one is already an error.
+/// The maximum number of files called METADATA that are examined. More than one such file is already an error.
 const MAX_CANDIDATES: usize = 10;
 
 #[derive(Debug, ThisError)]
 pub(super) enum EntryError {
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The wheel has no METADATA, several of them, or that of another package. `names` contains the files that were
-    /// found.
+    /// The wheel has no METADATA, several files called METADATA, or the METADATA of another package. `names` contains
+    /// the files that were found.
     #[error("the METADATA of the wheel cannot be used")]
     Structure { names: Vec<String>, source: uv_metadata::Error },
     #[error("the wheel is damaged")]

@@ -1,7 +1,7 @@
 //! Resolves Python requirements with uv's crates. Other modules do not use these crates, except to read netrc. The host
 //! needs no Python.
 //!
-//! It returns only lath's own types: the wheels for a request on one platform.
+//! This module returns only lath's own types: the wheels for a request on one platform.
 
 mod ahead;
 mod bounded;
@@ -102,7 +102,7 @@ pub(crate) struct Pypi {
     /// The directory in which uv caches index pages and metadata.
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
-    /// The credentials. Those in the URLs of the request are added to them.
+    /// The known credentials. The credentials in the URLs of the request are added to these.
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) clients: Clients,
     /// The environment variables, because requirements files may contain their names.
@@ -250,7 +250,7 @@ impl Message {
     }
 }
 
-/// Returns the hints for an error of uv, if it is a network error.
+/// Returns hints for an error of uv. If the error is not a network error, there are none.
 fn network_hints(error: &(dyn std::error::Error + 'static)) -> Vec<Hint> {
     let hints = BodyError::within(error).map(Hints::hints).unwrap_or_default();
     if hints.is_empty() && is_circle(error) { vec![Hint::Network(NetworkHint::RedirectLoop)] } else { hints }
@@ -399,7 +399,7 @@ impl Pypi {
             && let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await?
         {
             let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
-            // The digests in the lock are used.
+            // The files must have the digests in the lock.
             let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
             let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
             return Ok(Wants::Locked(Box::new(answer)));
@@ -427,7 +427,7 @@ impl Pypi {
         indexes::Logins { variables, credentials, offline: *offline }
     }
 
-    /// Returns a client. It adds responses that report missing permission to `refusals`.
+    /// Returns a client. The client adds responses that report missing permission to `refusals`.
     fn base_client(&self, refusals: &Refusals) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
@@ -458,7 +458,8 @@ fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + S
     })
 }
 
-/// The limits on the versions of distributions in a request. They apply to all distributions that depend on them.
+/// The limits on the versions of distributions in a request. A limit applies to a distribution, whichever other
+/// distribution requires it.
 #[derive(Default)]
 struct Limits {
     constraints: Constraints,
@@ -466,7 +467,7 @@ struct Limits {
     excludes: Excludes,
 }
 
-/// A request after its files were read.
+/// A request, and the values that were read from its files.
 struct Question<'a> {
     request: PythonRequest,
     specification: RequirementsSpecification,
@@ -474,7 +475,7 @@ struct Question<'a> {
     locations: IndexLocations,
     cache: Cache,
     build_options: BuildOptions,
-    /// Warnings about options in requirements files that lath ignores.
+    /// Warnings about options that lath ignores in requirements files.
     warnings: Vec<String>,
 }
 
@@ -486,7 +487,7 @@ enum Wants {
 }
 
 impl Wanted {
-    /// Returns the requirements, and the limits including those in `specification`.
+    /// Returns the requirements and the limits. The limits in `specification` are among them.
     fn limits(self, specification: &RequirementsSpecification) -> Result<(Vec<Requirement>, Limits), PypiError> {
         let constraints = [requirements::constraints(specification), self.constraints].concat();
         let limits = Limits {
@@ -562,7 +563,7 @@ impl<'a> Resolve<'a> {
         DistributionDatabase::new(self.client, self.context, downloads)
     }
 
-    /// Explains why the request was not resolved. `refused` are the indexes that require credentials.
+    /// Explains why the request was not resolved. `refused` has one sentence for each server that refused a request.
     async fn failure(
         &self,
         error: ResolveError,
@@ -585,7 +586,7 @@ impl<'a> Resolve<'a> {
         }
     }
 
-    /// Also returns the hashes, because the wheels that are named by URL may have added some.
+    /// Runs the resolver. Also returns the hashes, because wheels that are named by URL may have added hashes.
     async fn run(
         &self,
         request: &PythonRequest,

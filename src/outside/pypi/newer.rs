@@ -87,8 +87,8 @@ impl Resolved<'_> {
         hints
     }
 
-    /// Returns the newest version of `name` that `specifier` allows, if it is newer than `chosen` and requires another
-    /// Python.
+    /// Returns the newest of those versions of `name` that `specifier` allows, that are newer than `chosen`, and that
+    /// require another Python.
     async fn newer(&self, name: &PackageName, specifier: &VersionSpecifiers, chosen: &Version) -> Option<Newer> {
         let (capabilities, one) = (IndexCapabilities::default(), Semaphore::new(1));
         let pages = self.client.simple_detail(name, None, &capabilities, &one).await.ok()?;
@@ -116,7 +116,8 @@ impl Resolved<'_> {
         None
     }
 
-    /// Returns the newest Python that can use a wheel of `files`, if none of them supports the image's Python.
+    /// Returns the newest Python that can use a wheel of `files`. Returns `None` if one of `files` accepts the image's
+    /// Python.
     fn other_python(&self, files: &[(DistFilename, File)]) -> Option<PythonVersion> {
         let own = self.search.target.python();
         let pythons = |file: &File| file.requires_python.clone();
@@ -142,7 +143,7 @@ impl Resolved<'_> {
     }
 }
 
-/// Returns the newest Python of a release that both `pythons` and `fits` accept.
+/// Of the Pythons of all releases, returns the newest one that both `pythons` and `fits` accept.
 pub(super) fn newest_accepted(
     pythons: &VersionSpecifiers,
     fits: impl Fn(PythonVersion) -> bool,

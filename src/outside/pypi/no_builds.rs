@@ -1,5 +1,4 @@
-//! uv's build context. It contains settings, and refuses every build that uv requests, because lath builds sources
-//! itself (`sources`).
+//! uv's build context. It contains settings, and refuses every build, because lath builds sources itself (`sources`).
 
 use std::convert::Infallible;
 use std::fmt;
@@ -37,7 +36,7 @@ impl IsBuildBackendError for BuildRefused {
     }
 }
 
-/// A result of a build, which never exists.
+/// The type for the result of a build. It has no values, because nothing is built here.
 #[derive(Debug)]
 pub(crate) struct NeverBuilt(Infallible);
 

@@ -5,7 +5,8 @@ use uv_distribution_filename::WheelFilename;
 use crate::catalog::releases;
 use crate::model::platform::PythonVersion;
 
-/// Returns the newest Python of a release that can use one of `wheels` on Linux with the processor `machine`.
+/// Of the Pythons of all releases, returns the newest one that can use one of `wheels` on Linux with the processor
+/// `machine`.
 pub(super) fn python_with_wheels(wheels: &[&WheelFilename], machine: &str) -> Option<PythonVersion> {
     let runs_here = |wheel: &&&WheelFilename| {
         wheel.platform_tags().iter().any(|tag| {

@@ -25,7 +25,7 @@ impl<'a> OwnInputs<'a> {
         Ok(Self { project, script })
     }
 
-    /// Returns the indexes that the project or script names.
+    /// Returns the indexes that are named in the project or script.
     pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
         let mut indexes = self.project.as_ref().map(project::Input::indexes).transpose()?.unwrap_or_default();
         indexes.extend(self.script.iter().flat_map(Script::indexes));

@@ -1,5 +1,5 @@
-//! Collects the requests that were refused for lack of permission. It records which servers answered 401 or 403 to uv,
-//! and which credentials the requests had.
+//! Collects the requests that were refused for lack of permission. A sentence about such a request names the server
+//! that answered 401 or 403 to uv, and the credentials that the request had.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,8 +39,8 @@ impl Refusals {
                 Some(index) => ("the index", index.url.url().as_str()),
                 None => ("the server of", url.as_str()),
             };
-            // The URL of a page does not contain the index's credentials, so the credentials of the index's URL are
-            // searched for.
+            // `url` is without credentials. So `tried` searches for the credentials that were remembered for the same
+            // server, such as those in the URL of the index.
             let tried = credentials.tried(url).map(|tried| format!(": {tried}")).unwrap_or_default();
             sentences.insert(format!("{what} `{}` answers {status}{tried}", public(address)));
         }

@@ -1,5 +1,5 @@
-//! Reads METADATA from a wheel on a server, if the server has no separate metadata file. It requests ranges of the
-//! wheel. If the server does not support ranges, it requests the whole wheel.
+//! Reads METADATA from a wheel on a server that has no separate metadata file for this wheel. Ranges of the wheel are
+//! requested, or the whole wheel if the server does not support ranges.
 //!
 //! The result is stored in uv's cache, in the same place and form as uv's own results.
 
@@ -49,8 +49,8 @@ pub(super) enum Failure {
     NoRanges,
     #[error("{0}")]
     Read(#[source] Error),
-    /// The wheel was read, but its metadata cannot be used. A wheel with the same name that contains only `entries` has
-    /// the same fault.
+    /// The wheel was read, but its metadata cannot be used. A wheel that has the same name and contains only `entries`
+    /// has the same fault.
     #[error("{error}")]
     Unusable {
         #[source]
@@ -115,7 +115,7 @@ pub(super) fn unreadable(cause: impl Into<Box<dyn std::error::Error + Send + Syn
     ErrorKind::Io(io::Error::other(Unreadable(cause.into())))
 }
 
-/// The properties of a wheel that must not change while it is read in ranges.
+/// Those properties of a wheel that must not change while it is read in ranges.
 struct Version {
     length: u64,
     etag: Option<HeaderValue>,

@@ -96,8 +96,8 @@ impl<'a> RequirementFiles<'a> {
         self.options.iter().filter_map(sentence).collect()
     }
 
-    /// Reads a file on disk and all files that it includes. Files on servers and missing files are left to uv, which
-    /// reads the former and reports the latter.
+    /// Reads a file on disk and all files that it includes. Files on servers and missing files are left to uv. uv reads
+    /// the files on servers, and reports the missing files.
     fn prepare(&mut self, path: &Path) -> Result<(), Cause> {
         if is_url(path) || !self.seen.insert(path.to_owned()) {
             return Ok(());
@@ -122,7 +122,8 @@ fn is_odd_path(text: &str) -> bool {
     text.contains(['#', '%']) && Path::new(text).is_file()
 }
 
-/// Returns the requirement for the wheel at `path` if uv would misread this path.
+/// Returns the requirement for the wheel at `path`. Returns `None` if uv can read this path itself, or if it is not the
+/// path of a wheel.
 pub(super) fn by_odd_path(path: &str) -> Option<UnresolvedRequirementSpecification> {
     let wheel: WheelFilename = Path::new(path).file_name()?.to_str()?.parse().ok()?;
     let absolute = is_odd_path(path).then(|| std::path::absolute(path).ok()).flatten()?;

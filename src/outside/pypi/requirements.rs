@@ -45,7 +45,7 @@ pub(super) struct Requirements {
     pub(super) allows_prereleases: bool,
     /// Which distributions are built from source.
     pub(super) build_options: BuildOptions,
-    /// Warnings about options in files that lath ignores.
+    /// Warnings about options that lath ignores in files.
     pub(super) warnings: Vec<String>,
 }
 
@@ -91,7 +91,8 @@ fn build_options(builds: &BuildsRequest) -> Result<BuildOptions, Cause> {
     Ok(BuildOptions::new(no_binary, no_build))
 }
 
-/// Refuses the name of a file of another kind. Otherwise the error would only be that no distribution has this name.
+/// Refuses the path of a requirements file or of a `pyproject.toml`, which is not a requirement. Otherwise the error
+/// would only be that no distribution has this name.
 fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     let path = Path::new(requirement);
     let has_extension = |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
@@ -104,8 +105,8 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
-/// Adds a name to a requirement without one. The name is read from the file name of its wheel. Returns `None` if it is
-/// not a wheel.
+/// Adds a name to a requirement without one. The name is read from the file name of the wheel. Returns `None` if the
+/// requirement is not a wheel.
 pub(super) fn named_by_file(unnamed: &UnnamedRequirement<VerbatimParsedUrl>) -> Option<Requirement> {
     let wheel: WheelFilename = unnamed.url.verbatim.filename().ok()?.parse().ok()?;
     Some(with_name(unnamed, wheel.name))
@@ -175,7 +176,8 @@ async fn name_of(shown: &str, url: &VerbatimParsedUrl, sources: &SourceMetadata<
     sources.name_of(&source).await.map_err(PypiError::Build)
 }
 
-/// Refuses a requirement that cannot be used: its file is missing, or it is a file of a repository.
+/// Refuses a requirement that cannot be used: its file is missing, its folder is not a project, or it is a single file
+/// in a repository.
 pub(super) fn refuse_source(requirement: &str, source: &RequirementSource) -> Result<(), PypiError> {
     match source {
         RequirementSource::Registry { .. } => Ok(()),
@@ -210,7 +212,7 @@ pub(super) fn constraints(specification: &RequirementsSpecification) -> Vec<Requ
     specification.constraints.iter().map(|constraint| constraint.requirement.clone()).collect()
 }
 
-/// Returns the hashes in the requirements, which wheels must match. With `--require-hashes`, each requirement must have
+/// Returns the hashes in the requirements. Wheels must match them. With `--require-hashes`, each requirement must have
 /// a hash. If a requirement has a hash but no exact version, it is refused like in pip, because uv would not check the
 /// hash.
 pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {

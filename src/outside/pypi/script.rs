@@ -43,7 +43,7 @@ impl<'a> Script<'a> {
         self.metadata.tool.as_ref()?.uv.as_ref()
     }
 
-    /// Returns the indexes that the script names.
+    /// Returns the indexes that are named in the script.
     pub(super) fn indexes(&self) -> Vec<Index> {
         self.tool_uv().and_then(|uv| uv.top_level.index.clone()).unwrap_or_default()
     }

@@ -22,7 +22,7 @@ pub(crate) trait Sources: Send + Sync {
     fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure>;
 }
 
-/// The files of a source that may contain its metadata.
+/// Those files of a source that may contain its metadata.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SourceTexts {
     pub(crate) pyproject: Option<String>,

@@ -1,4 +1,5 @@
-//! Reads the metadata of sources from their own files if these are complete. Otherwise it comes from a build.
+//! Reads the metadata of sources. The metadata comes from files of the source if these contain all of it, and otherwise
+//! from a build.
 //!
 //! lath itself fetches sources and builds them, so uv's code for this is never used.
 
@@ -94,7 +95,7 @@ pub(super) struct SourceMetadata<'a> {
     pub(super) hashes: HashStrategy,
     pub(super) target: &'a Target,
     pub(super) queue: Sender<Job>,
-    /// The first failure. It is kept here because uv keeps only its text.
+    /// The first failure. The failure is kept here, because uv keeps only the text of a failure.
     pub(super) failure: Mutex<Option<SourceFailure>>,
 }
 
@@ -137,7 +138,7 @@ impl SourceMetadata<'_> {
         Ok(self.checked(&located).await?.name)
     }
 
-    /// Returns the source of a resolved distribution. It includes the digests that the requirements allow.
+    /// Returns the source of a resolved distribution. The source includes the digests that the requirements allow.
     pub(super) async fn chosen(&self, dist: &SourceDist, hashes: &HashStrategy) -> Result<Source, SourceFailure> {
         let allowed = allowed(dist, hashes)?;
         Ok(Source { allowed, ..self.located(dist).await?.source })
@@ -169,7 +170,8 @@ impl SourceMetadata<'_> {
     fn other_python(&self, dist: &SourceDist) -> Option<PythonVersion> {
         let SourceDist::Registry(dist) = dist else { return None };
         let wheels: Vec<&WheelFilename> = dist.wheels.iter().map(|wheel| &wheel.filename).collect();
-        // The user may have forbidden wheels.
+        // A wheel may fit although a source was chosen, because the user may have forbidden wheels. In this case,
+        // another Python does not help.
         let is_usable = wheels.iter().any(|wheel| wheel.is_compatible(&self.target.tags));
         if is_usable { None } else { python_with_wheels(&wheels, self.target.markers.platform_machine()) }
     }
@@ -314,7 +316,8 @@ fn from_texts(
         let pyproject = pyproject.map_err(|error| unreadable("pyproject.toml", source, error))?;
         match ResolutionMetadata::parse_pyproject_toml(pyproject, version) {
             Ok(metadata) if check(&metadata, source, version).is_ok() => return Ok(Some(metadata)),
-            // The name is wrong. A build finds the same name, and it is refused then.
+            // The name or the version is not the expected one. A build finds the same name, and then the source is
+            // refused.
             Ok(_) => {}
             Err(
                 MetadataError::Pep508Error(_)
@@ -325,7 +328,7 @@ fn from_texts(
             Err(error) => return Err(unreadable("pyproject.toml", source, error)),
         }
     }
-    // PKG-INFO is reliable only since version 2.2, and only its static fields are (PEP 643).
+    // PKG-INFO is reliable only since metadata version 2.2. Only its static fields are reliable (PEP 643).
     let Some(text) = &texts.pkg_info else { return Ok(None) };
     let metadata = ResolutionMetadata::parse_pkg_info(text.as_bytes()).ok();
     Ok(metadata.filter(|metadata| check(metadata, source, version).is_ok()))
@@ -336,7 +339,7 @@ fn check(metadata: &ResolutionMetadata, source: &Source, version: Option<&Versio
     if source.name.as_ref().is_some_and(|name| *name != metadata.name.to_string()) {
         return Err(SourceError::OtherName { source_shown: source.shown(), found: metadata.name.to_string() });
     }
-    // The version in the index lacks the local part.
+    // The version in the index may lack the local part.
     let is_same = |wanted: &Version| *wanted == metadata.version || *wanted == metadata.version.clone().without_local();
     if version.is_some_and(|version| !is_same(version)) {
         return Err(SourceError::OtherVersion { source_shown: source.shown(), found: metadata.version.to_string() });

@@ -12,7 +12,7 @@ use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::outside::pypi::Cause;
 use crate::outside::pypi::installed::{Installed, InstalledWheel};
 
-/// The properties of an image's base system on which the choice of wheels depends.
+/// The properties of an image's base system that decide which wheels fit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct System<'a> {
     pub(crate) platform: Platform,
@@ -21,7 +21,7 @@ pub(crate) struct System<'a> {
     pub(crate) libc: SystemLibc,
     /// The distributions that it contains.
     pub(crate) installed: &'a [InstalledWheel],
-    /// Whether it is a base image. Then errors mention its C library, because the user may not know it.
+    /// Whether it is a base image. If it is, errors mention its C library, because the user may not know it.
     pub(crate) is_image: bool,
 }
 

@@ -194,7 +194,8 @@ impl<'a> WheelMetadata<'a> {
                 match error.kind() {
                     // If a server sends more than the limit, that is an error and not a reason to skip the version.
                     _ if BodyError::within(&error).is_some() => Err(error.into()),
-                    // In these cases, either lath is offline, or uv reads the same document again. It has a size limit.
+                    // In these cases, either lath is offline, or uv reads the same document again. The size of this
+                    // document is limited.
                     ErrorKind::Offline(_) | ErrorKind::MetadataParseError(..) | ErrorKind::Metadata(..) => {
                         uv.get_or_build_wheel_metadata(dist).await
                     }
@@ -212,8 +213,8 @@ fn wheel_of(dist: &Dist) -> Option<&BuiltDist> {
     }
 }
 
-/// Returns the URL of the best wheel, if the wheel is on a server and the index has no metadata file for it. Fails if a
-/// server names a file on this machine.
+/// Returns the URL of the best wheel. Returns `None` if the wheel is a local file, or if the index has a metadata file
+/// for the wheel. Fails if a server names a file on this machine.
 fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySafeUrl>, Failure> {
     let best = registry.best_wheel();
     let url = best.file.url.to_url().map_err(ErrorKind::InvalidUrl)?;
@@ -227,8 +228,8 @@ fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySa
     Ok(None)
 }
 
-/// A file with the same fault as a wheel that was read before. uv skips the wheel because of that fault, and sends no
-/// further request.
+/// A small wheel that has the same fault as a wheel that lath has read. uv gets the path of the small wheel instead of
+/// the other wheel. Because of the fault, uv skips the wheel and sends no further request.
 struct StandIn {
     dist: Dist,
     _file: tempfile::NamedTempFile,

@@ -30,7 +30,8 @@ pub(crate) struct Answer {
     pub(crate) direct: Vec<DirectWheel>,
     /// Sources that must be built into wheels.
     pub(crate) sources: Vec<ChosenSource>,
-    /// The wheels of an index, which are prefetched when the request is resolved again.
+    /// The wheels that come from an index. Their pages and metadata are prefetched when the same request is resolved
+    /// again.
     pub(crate) expected: Vec<Expected>,
     /// Warnings for the user, for example if a version was yanked or an extra does not exist.
     pub(crate) warnings: Vec<String>,
@@ -57,7 +58,7 @@ pub(crate) struct DirectWheel {
     pub(crate) place: Place,
     /// The digests that are accepted. If the list is empty, any digest is accepted.
     pub(crate) allowed: Vec<Digest>,
-    /// A hash with another algorithm that the bytes must have as well.
+    /// A hash that the bytes must have as well, with another algorithm.
     pub(crate) other_hash: Option<OtherHash>,
     pub(crate) is_requested: bool,
     /// The distributions that depend on it, sorted by name.
@@ -155,7 +156,7 @@ pub(super) fn answer(
                 let place = Place::Path(wheel.install_path.to_path_buf());
                 answer.direct.push(direct(&wheel.filename, place, is_requested, &policy));
             }
-            // The function `sources` returns the sources.
+            // Sources are not added here, because the function `sources` returns them.
             Dist::Source(_) => {}
             other => return Err(PypiError::NotAWheel { distribution: public(&other.to_string()) }),
         }

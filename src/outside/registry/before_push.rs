@@ -36,8 +36,8 @@ impl Registry {
         }
     }
 
-    /// Returns the digest that the registry itself has for the tag or digest of `image`. Returns `None` if it does not
-    /// have this image.
+    /// Returns the digest that the registry itself has for the tag or digest of `image`. Returns `None` if the registry
+    /// does not have this image.
     pub(crate) fn pushed_manifest(&self, image: &ImageReference) -> Result<Option<BlobDigest>, RegistryError> {
         let access = self.pushing(image, Task::FetchManifest { image: image.to_string() });
         let found = with_retries(&*self.listener, || self.find_manifest_once(&access, image));

@@ -72,7 +72,7 @@ impl Registry {
         host.reached.get_or_try_init(|| with_retries(&*self.listener, || self.find_protocol(host))).await
     }
 
-    /// Finds out whether a host supports TLS. A host without TLS is accepted only if it is insecure.
+    /// Finds out whether a host supports TLS. A host without TLS is accepted only if [`Self::is_insecure`] allows it.
     async fn find_protocol(&self, host: &Host) -> Result<Reached, RegistryError> {
         let address = registries::host(&host.name);
         let is_insecure = self.is_insecure(&host.name);

@@ -44,7 +44,7 @@ pub(crate) use crate::outside::registry::login::LoginCheck;
 /// If a registry sends nothing for this long, the request is repeated. The time is long because a registry may have to
 /// copy a large blob before it answers.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
-/// The first number of a transfer. It is large, so that transfers and downloads have different numbers.
+/// The first number of a transfer. The number is large, so that transfers and downloads have different numbers.
 const FIRST_ID: u64 = 1 << 32;
 
 /// The settings of the client.
@@ -64,7 +64,7 @@ pub(crate) struct Registry {
     /// The runtime is created with the first request, because it starts threads.
     runtime: OnceLock<Runtime>,
     credentials: Arc<RegistryCredentials>,
-    /// The client for most hosts, and the one for insecure hosts. Each is created when it is first needed.
+    /// The client for most hosts, and the client for insecure hosts. Each is created when it is first needed.
     verified: OnceLock<Client>,
     unverified: OnceLock<Client>,
     /// The hosts that were used, by their names in the settings or in the references of images.
@@ -73,7 +73,7 @@ pub(crate) struct Registry {
     next_id: AtomicU64,
 }
 
-/// Opens the bytes of a blob at the beginning. It is called again for each attempt.
+/// Opens the bytes of a blob at the beginning. The function is called again for each attempt.
 pub(crate) type Open<'a> = dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync + 'a;
 
 /// A blob to push.
@@ -135,8 +135,8 @@ impl Registry {
         self.block_on(self.pull_blob(image, blob, to))
     }
 
-    /// Returns whether a repository has the blob. It uses the token for pushing, because the user will push to this
-    /// repository.
+    /// Returns whether a repository has the blob. The request uses the token for pushing, because the user will push to
+    /// this repository.
     pub(crate) fn has_blob(&self, image: &ImageReference, digest: &BlobDigest) -> Result<bool, RegistryError> {
         let task = Task::PushBlob { digest: digest.0.prefixed(), repository: image.name() };
         let access = self.pushing(image, task);

@@ -277,7 +277,7 @@ pub(super) fn text_of(response: &Response, name: &str) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Returns the digest of a manifest that the registry reports.
+/// Returns the digest that the registry reports for a manifest.
 pub(super) fn digest_of(response: &Response) -> Option<BlobDigest> {
     let text = text_of(response, DIGEST_HEADER)?;
     Digest::of_prefixed(&text).map(BlobDigest)
@@ -288,7 +288,7 @@ pub(super) fn digest_of(response: &Response) -> Option<BlobDigest> {
 fn media_type(task: &Task, header: Option<&str>, bytes: &[u8]) -> Result<String, RegistryError> {
     let head: Head = serde_json::from_slice(bytes).map_err(|_| RegistryError::NoManifest { task: task.clone() })?;
     let header = header.map(|header| header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    // Simple servers send one general type for all files, so it is ignored.
+    // Simple servers send the same general type for all files, so such a type is ignored.
     let header = header.filter(|header| header.starts_with("application/vnd."));
     let old = [&header, &head.media_type].into_iter().flatten().find(|found| found.starts_with(OLD_MANIFEST));
     if old.is_some() || head.schema_version == Some(1) {

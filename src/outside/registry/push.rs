@@ -20,9 +20,10 @@ use crate::outside::registry::tokens::Scope;
 use crate::outside::registry::upload_body::{self, Part, ReadFailure};
 use crate::outside::registry::{Registry, Sent, Upload};
 
-/// The number of attempts without progress. Together with the pauses, a registry has ten seconds to recover.
+/// The maximum number of attempts without progress. With the pauses between them, a registry has ten seconds to
+/// recover.
 const ATTEMPTS: u32 = 6;
-/// If the registry loses an upload, it begins again at the first byte. This is the maximum number of such beginnings.
+/// If the registry loses an upload, lath begins again at the first byte. This is the maximum number of such beginnings.
 const BEGINNINGS: u32 = 3;
 /// A blob up to this size is sent in one request.
 const SMALL_BYTES: u64 = 1 << 20;
@@ -266,7 +267,7 @@ impl Registry {
         };
         match response.status() {
             status if status.is_success() => Ok(Sent::Bytes(sending.upload.blob.size_bytes)),
-            // The bytes may have got into a wrong order when the upload was continued, so it begins again.
+            // The bytes may have got into a wrong order when the upload was continued, so lath begins a new upload.
             StatusCode::BAD_REQUEST if sending.beginnings < 2 => Err(RegistryError::Lost { task: task.clone() }),
             StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
                 Err(RegistryError::Lost { task: task.clone() })
@@ -301,8 +302,9 @@ impl Registry {
         }
     }
 
-    /// Pushes a manifest or an index. If `image` has a tag, it is pushed to the tag, or else by its digest. Returns
-    /// whether the registry supports referrers and has added the manifest to the referrers of its subject.
+    /// Pushes a manifest or an index. If `image` has a tag, the document is pushed to the tag. Otherwise it is pushed
+    /// by its digest. Returns whether the registry supports referrers and has added the manifest to the referrers of
+    /// its subject.
     pub(super) async fn send_manifest(
         &self,
         image: &ImageReference,

@@ -18,7 +18,7 @@ const MAX_PAGE_BYTES: u64 = 8 << 20;
 /// The maximum number of pages of a list, and of their bytes. If a page exceeds a limit, no further page is read.
 const MAX_PAGES: usize = 100;
 const MAX_LIST_BYTES: usize = 16 << 20;
-/// How often a list is read and, if it lacks the entry, written.
+/// The maximum number of rounds. In each round, lath reads the list, and writes it if the entry is missing.
 const MAX_ROUNDS: usize = 5;
 /// If a registry supports referrers, it repeats the digest of the subject in this header.
 pub(super) const SUBJECT_HEADER: &str = "oci-subject";
@@ -52,7 +52,7 @@ impl Registry {
 
     /// Adds an entry to the list with this tag. Returns whether the list had it already.
     async fn add_to_list(&self, tagged: &ImageReference, descriptor: &Descriptor) -> Result<bool, RegistryError> {
-        // The list of a mirror may be outdated. It must not replace the list of the registry.
+        // The list of a mirror may be outdated. An outdated list must not replace the list of the registry.
         let mut index = match self.pull_own_manifest(tagged).await {
             Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(tagged))?,
             Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),

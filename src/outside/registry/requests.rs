@@ -18,7 +18,8 @@ use crate::outside::registry::tokens::{Grant, Refused, Scope, Used};
 /// A message in a response is cut after this number of characters.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
 const MAX_ERROR_BYTES: u64 = 64 << 10;
-/// The maximum number of redirects of a request with a body. The HTTP library does not follow these itself.
+/// The maximum number of redirects of a request with a body. The HTTP library does not follow these redirects, so lath
+/// follows them.
 const MAX_REDIRECTS: usize = 5;
 
 /// The host, the repository and the purpose of some requests.
@@ -73,8 +74,8 @@ struct Failure {
 }
 
 impl Registry {
-    /// Returns the URL of a part of a host's API, such as `manifests/latest` of a repository. It connects to the host
-    /// if that was not done before, so this must be called before a request.
+    /// Returns the URL of a part of a host's API, such as `manifests/latest` of a repository. Connects to the host if
+    /// that was not done before, so this function must be called before a request.
     pub(super) async fn url(&self, access: &Access, path: &str) -> Result<Url, RegistryError> {
         if self.settings.offline {
             return Err(RegistryError::Offline { task: access.task.clone() });
@@ -132,8 +133,8 @@ impl Registry {
             let response = request.send().await;
             let response =
                 response.map_err(|source| RegistryError::network(&access.task, &access.host.name, source))?;
-            // For requests without a body, the library has followed all redirects. It sends no credentials to another
-            // origin.
+            // For requests without a body, the library has followed all redirects. The library sends no credentials to
+            // another origin.
             let is_redirect =
                 matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             if !is_redirect || call.body.is_none() {
@@ -190,7 +191,7 @@ impl Registry {
         RegistryError::RateLimited { answer, limit, is_used_up }
     }
 
-    /// Returns the failure of a request to a host whose response has an unexpected status.
+    /// Returns the failure of a request to a host, if the status of the response is unexpected.
     pub(super) async fn unexpected(&self, access: &Access, response: Response) -> RegistryError {
         let grant = self.grant(&access.host, &access.scope, None).await.unwrap_or_default();
         self.failure(&access.host.name, &access.task, response, &grant.secrets()).await

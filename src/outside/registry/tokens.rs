@@ -238,7 +238,7 @@ impl Errand<'_> {
             let form = form.finish();
             let request = self.reached.client.post(url).header(CONTENT_LENGTH, form.len());
             // The body is a stream, because a stream can be sent only once. A text would be sent again after a
-            // redirect, to the server that the redirect names.
+            // redirect, to the other server.
             let once = stream::once(async move { Ok::<_, io::Error>(form) });
             return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::wrap_stream(once));
         }
@@ -286,7 +286,7 @@ fn pair(login: &Login) -> String {
     STANDARD.encode(format!("{}:{}", login.user, login.password))
 }
 
-/// Returns the value of a header that debug output does not show.
+/// Returns a value for a header. Debug output does not show this value.
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

@@ -1,6 +1,6 @@
-//! A control group (cgroups(7)) for all sandboxed programs of a build. lath uses one if it has the permission to create
-//! one. The group limits these programs to a part of the machine's memory. It also limits the number of processes. The
-//! limit is higher than any correct check needs.
+//! A control group (cgroups(7)) for all sandboxed programs of a build. lath uses such a group only if it has the
+//! permission to create one. The group limits these programs to a part of the machine's memory. The group also limits
+//! the number of processes to more than any correct check needs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use fs_err as fs;
 const MOUNT: &str = "/sys/fs/cgroup";
 /// The names of these groups begin like this. The process ID of lath follows.
 const PREFIX: &str = "lath-";
-/// The file in every group to which the IDs of processes are written.
+/// The file to which the IDs of processes are written. Every group has this file.
 const PROCESSES: &str = "cgroup.procs";
 /// The maximum number of processes and threads.
 const TASKS: u64 = 8192;
 
-/// The groups that were created: one in version 2, or one per controller in version 1. They are removed when this value
-/// is dropped. At that time, all processes in them must have ended.
+/// The groups that were created: one in version 2, or one per controller in version 1. The groups are removed when this
+/// value is dropped. At that time, all processes in them must have ended.
 #[derive(Debug)]
 pub(super) struct Group {
     folders: Vec<PathBuf>,
@@ -118,8 +118,8 @@ fn parents(text: &str) -> Vec<Parent> {
     parents
 }
 
-/// The limit is three quarters of the machine's memory. So a check cannot use so much memory that the kernel kills
-/// other processes.
+/// Returns the memory limit: three quarters of the machine's memory. So a check cannot use so much memory that the
+/// kernel kills other processes.
 fn memory_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next())?;

@@ -35,7 +35,8 @@ const HIDDEN: [&str; 12] = [
     "/sys/firmware",
 ];
 
-/// The flags that every mount here has. In addition, files below this mount cannot be executed.
+/// The flags of mounts over files of the kernel. No program on such a mount can be executed, and no device file can be
+/// used.
 const NO_PROGRAMS: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
 /// A program, and the steps before it starts.
@@ -102,7 +103,7 @@ fn hide_kernel_files() -> Result<(), String> {
             mount_bind("/dev/null", path).map_err(failed(path))?;
         }
     }
-    // Device files in it can still be used, but no program can fill it.
+    // Device files in `/dev` can still be used, but no program can create files there.
     remount_read_only("/dev", MountFlags::NOSUID | MountFlags::NOEXEC).map_err(failed("/dev"))
 }
 
@@ -111,8 +112,8 @@ fn remount_read_only(path: &str, flags: MountFlags) -> rustix::io::Result<()> {
 }
 
 /// Replaces the host's session keyring by a new one (session-keyring(7)). If this fails, the program still cannot use
-/// the old keyring, because the filter refuses the necessary calls. It fails if the kernel has no keyrings or does not
-/// allow it.
+/// the old keyring, because the filter refuses the necessary calls. The replacement fails if the kernel has no keyrings
+/// or does not allow it.
 #[expect(unsafe_code, reason = "no crate that lath has wraps keyctl(2)")]
 fn leave_keyring() {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
@@ -120,7 +121,7 @@ fn leave_keyring() {
     unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0usize) };
 }
 
-/// Changes to a user that is in no group. These calls change only one thread, but the process has only one.
+/// Changes to a user that is in no group. These calls change only one thread, but the process has only one thread.
 fn become_user(user: u32) -> rustix::io::Result<()> {
     set_thread_groups(&[])?;
     let group = Gid::from_raw(user);

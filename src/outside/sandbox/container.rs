@@ -1,5 +1,5 @@
-//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the host files that the
-//! job names.
+//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the host files in the
+//! job.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ const GIB: u64 = 1 << 30;
 const LIMITS: [(Rlimit, Resource, u64); 4] = [
     // The memory that a program writes to. This is twice the size of the largest model that a test is expected to load.
     (Rlimit::Data, Resource::Data, 16 * GIB),
-    // The size of a file. It is limited because files of a check are in memory.
+    // The size of a file. The size is limited, because files of a check are in memory.
     (Rlimit::Fsize, Resource::Fsize, GIB),
     // Kernels before 5.14 also count processes of the user outside of the sandbox.
     (Rlimit::Nproc, Resource::Nproc, 4096),
@@ -112,9 +112,10 @@ fn mount_memory(container: &mut Container, place: &str) {
     container.mount("tmpfs", place, "tmpfs", NO_PRIVILEGES, Some(MEMORY.to_owned()));
 }
 
-/// Mounts a directory in memory at `place`, and then mounts the tree's own files in it again, for example a user base.
-/// Mounts are made in the order of their targets. The covered files are reached through a mount below `/dev`. `/dev` is
-/// in memory, so a mount point can be created there.
+/// Mounts a directory in memory at `place`. The directory covers the tree's own files at `place`, for example a user
+/// base. So these files are mounted again in the directory. They are reached through another mount, which is below
+/// `/dev`. That mount is made first, because mounts are made in the order of their targets. `/dev` is in memory, so a
+/// mount point can be created there.
 fn cover(container: &mut Container, root: &Path, place: &str) {
     let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
     let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));

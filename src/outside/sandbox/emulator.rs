@@ -12,11 +12,11 @@ use crate::model::platform::Architecture;
 /// How a program is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Emulation {
-    /// The kernel starts it. Either the program is for this machine's processor, or an emulator is registered that the
-    /// kernel keeps open. Child processes work as well.
+    /// The kernel starts the program without further help. Either the program is for this machine's processor, or an
+    /// emulator is registered that the kernel keeps open. Child processes work as well.
     #[default]
     Kernel,
-    /// This static emulator starts it. Processes that the program starts are not emulated.
+    /// This static emulator starts the program. Processes that the program starts are not emulated.
     Program(PathBuf),
 }
 

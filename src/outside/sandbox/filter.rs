@@ -1,8 +1,8 @@
 //! The system calls that a sandboxed program may not make. Docker's default profile refuses the same calls if a
 //! container has no capabilities.
 //!
-//! The kernel refuses most of them anyway, because the program has no privileges. But each of them has had bugs that
-//! gave more rights to such programs. Correct programs do not need these calls.
+//! The kernel refuses most of these calls anyway, because the program has no privileges. But each of these calls has
+//! had bugs that gave privileges to such programs. Correct programs do not need these calls.
 
 use std::collections::BTreeMap;
 
@@ -87,8 +87,8 @@ const DENIED_HERE: &[libc::c_long] = &[
 const DENIED_HERE: &[libc::c_long] = &[];
 
 /// The last system call that existed when this list was written (`mseal`, Linux 6.10). Later calls were not reviewed
-/// yet, so they are refused with `ENOSYS`. Programs then do without them. The calls of the x32 ABI have higher numbers,
-/// so they are refused too.
+/// yet, so they are refused with `ENOSYS`. Programs then work without these calls. The calls of the x32 ABI have higher
+/// numbers, so they are refused too.
 const LAST: u32 = 462;
 
 /// This call is refused with `ENOSYS`, because a filter cannot read its arguments. The C library then uses `clone`.

@@ -59,14 +59,14 @@ const RESOLVER: &str = "/etc/resolv.conf";
 /// The path of the emulator in the sandbox, if the program is for another processor.
 const EMULATOR: &str = "/run/lath-emulator";
 
-/// The number of bytes of each output that are kept. The rest is read and discarded.
+/// Of each output, only this number of bytes is kept. The rest is read and discarded.
 const OUTPUT_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     settings: SandboxSettings,
-    /// The wardens. The key is the user that the jobs of a warden have. Each is started with its first job, because
-    /// most builds without changes have no jobs.
+    /// The wardens. The key is the user that the jobs of a warden have. A warden is started with its first job, because
+    /// a build without changes usually has no jobs.
     wardens: Mutex<BTreeMap<u32, Arc<Warden>>>,
 }
 
@@ -131,9 +131,9 @@ pub(crate) struct Job {
     pub(crate) files: Vec<(PathBuf, String)>,
     /// Host files that the program only reads, and their paths in the image.
     pub(crate) documents: Vec<(PathBuf, String)>,
-    /// The folders that the user mounts. Programs in them may be started as well.
+    /// The folders that are mounted by the user. Programs in them may be started as well.
     pub(crate) volumes: Vec<Volume>,
-    /// Whether the program may use loopback. This matters only if it does not use the host's network.
+    /// Whether the program may use loopback. This matters only if the program does not use the host's network.
     pub(crate) has_loopback: bool,
     /// Whether this is the user's own run, which uses the host's network and has no limits.
     pub(crate) is_own_run: bool,
@@ -225,7 +225,8 @@ impl Sandbox {
         Ok(warden)
     }
 
-    /// Runs `job` with the input, output and network of this process, and forwards signals to it. Returns how it ended.
+    /// Runs `job` with the input, output and network of this process, and forwards signals to the program. Returns how
+    /// the job ended.
     pub(crate) fn attach(&self, root: &Path, job: &Job) -> Result<Ended, SandboxError> {
         // If the kernel or the host refuses something, this first job reports it before the program's own output
         // begins.

@@ -2,7 +2,7 @@
 //!
 //! The program is the first process of its namespace. The kernel delivers a signal to such a process only if the
 //! process has a handler for it. So if the program has no handler for a signal that would end other programs, lath
-//! kills it.
+//! kills the program.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
@@ -53,8 +53,8 @@ pub(super) fn relay<B, T>(
     }
 }
 
-/// Sends a signal to another process of lath, which forwards it. Signals that come from a terminal are not sent,
-/// because the terminal sends them to both processes.
+/// Sends a signal to another process of lath. That process forwards the signal. Signals that come from a terminal are
+/// not sent, because the terminal sends them to both processes.
 pub(super) fn send(process: u32, number: i32) {
     if matches!(number, INTERRUPT | QUIT) && io::stdin().is_terminal() {
         return;
@@ -95,8 +95,8 @@ pub(super) fn run_forwarding(command: &mut hakoniwa::Command, has_terminal: bool
     })
 }
 
-/// Forwards the signal to the program. Returns whether the program was killed, because it has no handler for the
-/// signal.
+/// Forwards the signal to the program. Returns whether the program was killed. This happens if the program has no
+/// handler for the signal.
 fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
     let Some(program) = only_child(warden) else { return false };
     let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap_or_default();

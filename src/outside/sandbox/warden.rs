@@ -43,7 +43,7 @@ pub(super) const DESCRIPTORS: usize = 4;
 pub(super) enum Jobs {
     /// The user's own run, without limits.
     OwnRun,
-    /// Jobs of a build. If another warden has a group, its group is used.
+    /// Jobs of a build. `group` is the group of another warden. `None` means that the warden tries to create a group.
     Checks { group: Option<Arc<Group>> },
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Warden {
     child: Mutex<Child>,
     socket: UnixStream,
     process: u32,
-    /// All wardens of a build share one group. It is removed after their processes have ended.
+    /// All wardens of a build share one group. The group is removed after their processes have ended.
     group: Option<Arc<Group>>,
 }
 

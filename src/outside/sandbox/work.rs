@@ -58,8 +58,8 @@ impl Workshop {
         ended(status?, recorded)
     }
 
-    /// Runs one of several commands that run in the tree at `root` at the same time. hakoniwa makes a folder in the
-    /// tree and removes it, so the tree is locked until the sandbox is set up. The lock is one of the file system,
+    /// Runs a command in the tree at `root`. Other commands may run there at the same time. hakoniwa makes a folder in
+    /// the tree and removes it, so the tree is locked until the sandbox is set up. The lock is one of the file system,
     /// because programs of different users have different wardens.
     fn run_one(command: &mut hakoniwa::Command, root: &Path) -> Result<ExitStatus, Refusal> {
         let failed = |cause: String| Refusal::Run { cause };
@@ -103,8 +103,8 @@ impl Workshop {
 #[expect(unsafe_code, reason = "hakoniwa's only way to do something in the new process before its program starts")]
 fn from_closure(container: &Container, enter: impl Fn() -> i32 + Send + Sync + 'static) -> hakoniwa::Command {
     // SAFETY: the closure runs after a fork. If another thread held a lock at that time, the lock would never be
-    // released in the new process. So the closure takes no locks. It only makes system calls and allocates memory, and
-    // the C library's allocator supports forks.
+    // released in the new process. So the closure takes no locks. The closure only makes system calls and allocates
+    // memory, and the C library's allocator supports forks.
     unsafe { container.command_from_closure(enter) }
 }
 
@@ -154,7 +154,8 @@ mod tests {
         });
         assert_eq!(ended.recv_timeout(Duration::from_millis(300)).unwrap_err(), RecvTimeoutError::Timeout);
         rustix::fs::flock(&held, FlockOperation::Unlock).unwrap();
-        // The tree is empty, so there is no program. Only the sandbox was waited for.
+        // The command has ended. It fails because the tree is empty, but this test is only about setting up the
+        // sandbox.
         assert!(ended.recv_timeout(Duration::from_secs(60)).is_ok());
         assert!(!tree.path().join(".oldrootfs").exists());
     }

@@ -33,8 +33,8 @@ const BYTES_PER_FILE: u64 = 4096;
 /// The prefix of the names of these directories.
 const PREFIX: &str = "lath-";
 
-/// A directory in memory for one process. It has each content once per mode, and trees of links to these contents. It
-/// is removed together with the last tree.
+/// A directory in memory for one process. The directory contains each content once per mode, and trees of links to
+/// these contents. The directory is removed together with the last tree.
 #[derive(Debug)]
 pub(super) struct Memory {
     folder: TempDir,
@@ -88,7 +88,8 @@ impl Memory {
         TempDir::new_in(self.folder.path())
     }
 
-    /// Returns the file to which `node` is linked, which has this content.
+    /// Returns the path of a file that has the content of `node`. In the tree, the file of `node` becomes a hard link
+    /// to this file.
     pub(super) fn contents_path(&self, store: &Store, node: &Node, digest: &Digest) -> Result<PathBuf, StoreError> {
         if self.is_mounted(node) {
             return Ok(self.placeholder.clone());
@@ -160,15 +161,16 @@ fn free(groups: &str) -> Option<u64> {
     Some(allowed.ancestors().filter_map(left_of).fold(available, u64::min))
 }
 
-/// Returns how many bytes the control group (version 2) in `folder` can still use. Returns `None` if it has no limit.
+/// Returns how many bytes the control group (version 2) in `folder` can still use. Returns `None` if the group has no
+/// limit.
 fn left_of(folder: &Path) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-/// Returns whether systemd-logind may remove this user's files in that directory while the process runs. It removes
-/// them when the last session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process that belongs to no
-/// session, such as a service, does not prevent the removal.
+/// Returns whether systemd-logind may remove this user's files in [`MEMORY`] while the process runs. systemd-logind
+/// removes them when the last session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process that belongs
+/// to no session, such as a service, does not prevent the removal.
 fn may_be_cleared(groups: &str) -> bool {
     /// The highest user ID of a system user (`SYSTEM_UID_MAX`). The files of system users are not removed.
     const LAST_SYSTEM_ID: u32 = 999;
@@ -176,8 +178,8 @@ fn may_be_cleared(groups: &str) -> bool {
     is_ordinary && Path::new("/run/systemd/sessions").exists() && !groups.contains("/user.slice/")
 }
 
-/// Removes directories in memory that killed processes of this user have left. They are recognised because no process
-/// has a lock on them.
+/// Removes directories in memory that killed processes of this user have left. Such directories are recognised because
+/// no process has a lock on them.
 pub(crate) fn sweep() {
     sweep_in(Path::new(MEMORY));
 }
@@ -192,7 +194,7 @@ fn sweep_in(memory: &Path) {
         if let Ok(folder) = fs::File::open(entry.path())
             && folder.file().try_lock().is_ok()
         {
-            // If it cannot be removed, a later run of lath tries again.
+            // If the directory cannot be removed, a later run of lath tries again.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -58,8 +58,8 @@ impl Stages {
         Stage { common: Arc::clone(&self.common), current: None }
     }
 
-    /// Keeps the directory of a stage that is not needed any more, because most trees have the same Python: to change
-    /// one tree into another is faster than to remove it and to lay out the other.
+    /// Keeps the directory of a stage that is not needed any more. Most trees have the same Python, so it is faster to
+    /// change one tree into another than to remove one tree and to lay out the other.
     pub(crate) fn reuse(&self, mut stage: Stage) {
         if let Some(current) = stage.current.take_if(|current| current.is_reusable()) {
             stage.current = lock(&self.common.spare).replace(current);
@@ -89,7 +89,7 @@ impl Drop for Stage {
     /// Removes the directory in the background, because it has thousands of files.
     fn drop(&mut self) {
         let Some(current) = self.current.take() else { return };
-        // Without a thread, it is removed here.
+        // If no thread can be started, the directory is removed here.
         let removal = std::thread::Builder::new().spawn(|| drop(current));
         lock(&self.common.removals).extend(removal);
     }
@@ -103,16 +103,18 @@ struct Current {
 
 impl Current {
     /// Removes the mount points that a sandbox has made in the directory, so that the tree is as it was laid out.
-    /// Returns whether this is done, and the directory is in memory: changes on a disk are slow.
+    /// Returns whether the directory can be used again: the mount points could be removed, and the directory is in
+    /// memory. A directory on a disk is not used again, because changes on a disk are slow.
     fn is_reusable(&self) -> bool {
         self.location.memory.is_some() && MOUNT_POINTS.iter().all(|folder| self.clear(folder).is_ok())
     }
 
-    /// Removes everything in `folder` that is not in the tree. It must be empty.
+    /// Removes every path directly in `folder` that is not in the tree. Fails if such a path is a folder that is not
+    /// empty.
     fn clear(&self, folder: &str) -> io::Result<()> {
         let root = self.location.root.join(folder.trim_end_matches('/'));
         match fs::symlink_metadata(&root) {
-            // If it were a link, the files of the host would be removed.
+            // If `folder` were a link, files of the host would be removed.
             Ok(metadata) if !metadata.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             found => found?,
@@ -159,8 +161,8 @@ impl Location {
 }
 
 impl Stage {
-    /// Lays out `tree`, reusing the directory of the previous one. The paths of large files only get empty
-    /// placeholders, and the large files must be mounted there.
+    /// Lays out `tree`. If possible, this changes the directory of the previous tree. The paths of large files only get
+    /// empty placeholders, and the large files must be mounted there.
     pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
         // If a change fails, its directory is not used again.
         let current = self.current.take().or_else(|| lock(&self.common.spare).take());
@@ -187,7 +189,7 @@ impl Stage {
         Ok(Shown { root: &current.location.root, files })
     }
 
-    /// Returns the files to mount if `tree` is laid out in `location`.
+    /// Returns the files that must be mounted when `tree` is laid out in `location`.
     fn mounted(&self, location: &Location, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StageError> {
         let Some(memory) = &location.memory else { return Ok(Vec::new()) };
         let file = |(path, node): (&ImagePath, &Node)| {
@@ -205,7 +207,8 @@ impl Stage {
         }
     }
 
-    /// Returns the process's directory in memory if `tree` fits into it and programs can be executed there.
+    /// Returns the process's directory in memory. Returns `None` if `tree` does not fit into memory, or if programs
+    /// cannot be executed there.
     fn memory_for(&self, tree: &Tree) -> Option<Arc<Memory>> {
         let mounts = memory::can_mount(&self.common.store);
         if !memory::fits(tree, mounts) {
@@ -299,7 +302,7 @@ mod tests {
         let fresh = tempfile::tempdir().unwrap();
         check_out(&store, &other, fresh.path()).unwrap();
         assert_eq!(listing(&root), listing(fresh.path()));
-        // No mount point has files in it, so this directory is not used again.
+        // A directory with a file in a mount point is not used again, because a sandbox leaves mount points empty.
         fs::create_dir_all(root.join("work/own")).unwrap();
         all.reuse(next);
         let mut last = all.stage();

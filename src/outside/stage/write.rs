@@ -16,21 +16,21 @@ use crate::outside::store::{Store, StoreError};
 /// How the files of a tree are created.
 #[derive(Clone, Copy)]
 pub(super) enum Files<'a> {
-    /// As hard links. The function returns the file to which a file of the tree is linked.
+    /// As hard links to the files that the function returns.
     Links(&'a dyn Fn(&Node, &Digest) -> Result<PathBuf, StoreError>),
     /// As copies. If this process may change owners, the copies get the owners of the tree.
     Own,
 }
 
-/// Lays out `tree` in the empty directory `root`. Files are hard links to contents in the store. So if a program runs
-/// in the directory, it must be mounted read-only.
+/// Lays out `tree` in the empty directory `root`. Files are hard links to contents in the store. So the directory must
+/// be mounted read-only when a program runs in it.
 pub(crate) fn check_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     let contents = |node: &Node, digest: &Digest| store.contents_path(digest, node.is_executable());
     lay_out(store, &Tree::default(), tree, root, Files::Links(&contents))
 }
 
-/// Does the same with copies of the files, for programs that may write to them. If lath runs as root, the copies get
-/// the owners of the tree.
+/// Lays out `tree` like [`check_out`], but with copies of the files, for programs that may write to them. If lath runs
+/// as root, the copies get the owners of the tree.
 pub(crate) fn copy_out(store: &Store, tree: &Tree, root: &Path) -> Result<(), StageError> {
     lay_out(store, &Tree::default(), tree, root, Files::Own)
 }
@@ -102,7 +102,8 @@ fn set_modes(before: &Tree, tree: &Tree, root: &Path, files: Files<'_>) -> Resul
     Ok(())
 }
 
-/// A shared file keeps the mode that it has in the store, 0644 or 0755.
+/// Returns whether [`set_modes`] sets the mode of `node`. A hard link to a file in the store keeps the mode of that
+/// file: 0644 or 0755.
 fn sets_mode(node: &Node, files: Files<'_>) -> bool {
     match node.kind {
         Kind::Directory => true,

@@ -10,7 +10,7 @@ use crate::model::digest::DigestWriter;
 use crate::model::image::BlobDigest;
 
 impl Store {
-    /// Returns the path of a blob. The file may not exist yet.
+    /// Returns the path of a blob. The file does not have to exist.
     pub(crate) fn blob_path(&self, digest: &BlobDigest) -> PathBuf {
         self.path_in("blobs", &digest.0)
     }
@@ -20,8 +20,8 @@ impl Store {
         is_whole(&self.blob_path(digest), size_bytes)
     }
 
-    /// Stores the blob that `write` writes. Fails if its digest or size is wrong. If it is too long, this fails before
-    /// the end.
+    /// Stores the blob that `write` writes. Fails if the digest or the size of the blob is wrong. If the blob is too
+    /// long, this fails before all bytes were written.
     pub(crate) fn write_blob<E: From<StoreError>>(
         &self,
         digest: &BlobDigest,

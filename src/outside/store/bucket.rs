@@ -17,7 +17,7 @@ pub(crate) enum Bucket {
     /// of the lists. New version if: the format of the entry changes.
     ListsOutOfReach,
     /// The exact Python and glibc of a base. Key: the snapshot of the archive and the version of Python. New version
-    /// if: they are read from the packages in another way.
+    /// if: lath reads these facts from the packages in another way.
     BaseFacts,
     /// The resolved .debs. Key: the snapshot of the archive, and the complete input of the solver. New version if: the
     /// same input has another result, for example because the solver changed.
@@ -28,14 +28,14 @@ pub(crate) enum Bucket {
     /// The digest and the entity tag of a wheel whose sha256 is not known in advance. Key: its URL without credentials.
     /// New version if: the format of the entry changes.
     UnpinnedWheels,
-    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the
+    /// The files of an opened parcel, and the pack that contains the small files. Key: the parcel's digest and the
     /// vocabulary. New version if: the same parcel has another part. The tests in `tests/it/store.rs` contain the name
     /// of the folder.
     Parts,
     /// The facts about those Python files of a parcel that a build has needed. Key: the parcel's digest. New version
     /// if: the same file has other facts, for example because of another version of ruff's parser.
     PythonFiles,
-    /// The texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version
+    /// Those texts in a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version
     /// if: the same file has other texts.
     BinaryTexts,
     /// The facts about a large file of the user. Key: its digest and the vocabulary. New version if: the same file has
@@ -45,7 +45,7 @@ pub(crate) enum Bucket {
     /// layer has other changes.
     BaseLayers,
     /// A base image as one tree, and the facts in it. Key: the manifest's digest and the vocabulary. New version if:
-    /// the same layers have another tree, or lath finds other facts in it.
+    /// lath makes another tree from the same layers, or finds other facts in the tree.
     BaseImages,
     /// An extension module without symbols. Key: the module's digest. New version if: the same module has other bytes.
     Stripped,
@@ -53,10 +53,14 @@ pub(crate) enum Bucket {
     /// including the text of the driver. New version if: the format of the entry changes, other files are chosen, or
     /// the same driver creates other bytecode.
     Bytecode,
-    /// The bytecode of each file of the last tree. Key: the same values, but without the tree's digest. New version if:
-    /// the format of the entry changes, or the same driver creates other bytecode.
+    /// The bytecode of each file of the last tree. Key: the same values as for [`Self::Bytecode`], but without the
+    /// tree's digest. New version if: the format of the entry changes, or the same driver creates other bytecode.
     LastBytecode,
-    /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
+    /// The bytecode of the files of Debian packages, such as the standard library. All images with the same Python
+    /// share it. Key: the digest of the interpreter, and the text of the driver. New version if: the format of the
+    /// entry changes, or the same driver creates other bytecode.
+    PackageBytecode,
+    /// Those files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder
     /// in it. New version if: the same archive has another value.
     Sdists,
     /// The result of a step in a build from source: further requirements, metadata, or a wheel. Key: the source and
@@ -115,6 +119,7 @@ impl Bucket {
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-9",
             Self::LastBytecode => "bytecode-last-5",
+            Self::PackageBytecode => "bytecode-packages-1",
             Self::Sdists => "sdists-1",
             Self::Builds => "builds-1",
             Self::Proofs => "proofs-7",
@@ -194,6 +199,7 @@ mod tests {
             Bucket::Stripped,
             Bucket::Bytecode,
             Bucket::LastBytecode,
+            Bucket::PackageBytecode,
             Bucket::Sdists,
             Bucket::Builds,
             Bucket::Proofs,

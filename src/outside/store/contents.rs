@@ -1,4 +1,4 @@
-//! The contents of files, by digest. Small ones may be in a pack, which must be opened before they are read.
+//! The contents of files, by digest. Small contents may be in a pack. The pack must be opened before they are read.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
@@ -27,7 +27,7 @@ impl Store {
         Ok(digest)
     }
 
-    /// Stores the output of `reader` as the content of a file. Only one buffer of it is in memory at a time.
+    /// Stores the output of `reader` as the content of a file. Only one buffer of the output is in memory at a time.
     pub(crate) fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         match beginning(reader)? {
             Beginning::All(bytes) => Ok((self.put(&bytes)?, bytes.len() as u64)),
@@ -35,7 +35,7 @@ impl Store {
         }
     }
 
-    /// Stores a content. It is written while it is read. Blocks of zeros become holes in the file.
+    /// Stores a content. The content is written while it is read. Blocks of zeros become holes in the file.
     pub(super) fn put_large(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         const BLOCK: usize = 64 << 10;
         let mut file = self.temporary_file()?;
@@ -126,7 +126,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Returns the path of the content's file if the content is large. It is used in errors.
+    /// Returns the path that the content has in the store if it is a large content. The path is used only in errors.
     pub(crate) fn contents_place(&self, digest: &Digest) -> PathBuf {
         self.path_in("files", digest)
     }
@@ -162,7 +162,7 @@ impl Write for Holed<'_> {
 pub(super) enum Beginning {
     /// The whole output.
     All(Vec<u8>),
-    /// The output is larger than a small content. The rest has not been read yet.
+    /// The beginning of an output that is larger than a small content. The rest of the output has not been read yet.
     Part(io::Cursor<Vec<u8>>),
 }
 

@@ -21,7 +21,7 @@ impl Store {
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Writes a cache entry. Replaces an existing one.
+    /// Writes a cache entry. Replaces an existing entry.
     pub(crate) fn write_entry<T: Serialize>(&self, bucket: Bucket, key: &Digest, value: &T) -> Result<(), StoreError> {
         let path = self.entry_path(bucket, key);
         let bytes = serde_json::to_vec(value)

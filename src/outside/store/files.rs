@@ -12,11 +12,11 @@ use tempfile::{NamedTempFile, PathPersistError, TempDir};
 use super::error::StoreError;
 use crate::outside::clock;
 
-/// The use of a file is recorded at most this often, so that pruning can find unused files.
+/// The store records when a file was last used, so that pruning can find unused files. The use of a file is recorded at
+/// most once in this time.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
 
-/// Returns whether the file exists. If a size is given, it must be the file's size. It also records the use of the
-/// file.
+/// Returns whether the file exists. If a size is given, it must be the file's size. Also records the use of the file.
 pub(super) fn is_whole(path: &Path, size_bytes: Option<u64>) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
     if size_bytes.is_some_and(|expected| metadata.len() != expected) {

@@ -127,7 +127,7 @@ impl Store {
         place(file, path, 0o644)
     }
 
-    /// Returns the position of a small content, if this process has opened its pack.
+    /// Returns the position of a small content in its pack. Returns `None` if this process has not opened the pack.
     pub(super) fn place_of(&self, digest: &Digest) -> Option<Place> {
         self.shared.places.read().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
     }

@@ -1,10 +1,10 @@
-//! The content-addressed cache on disk. It has parcels, contents of files, segments of layers, blobs of other images,
-//! and small cache entries.
+//! The content-addressed cache on disk. The cache has parcels, contents of files, segments of layers, blobs of other
+//! images, and small cache entries.
 //!
 //! Every file is first written to a temporary file on the same file system and then renamed. So a killed process leaves
 //! no incomplete files, and two processes may write the same file at once. Processes that use the store have a shared
-//! lock on it. A process that cleans it up has an exclusive lock. If the machine loses power, files may be truncated,
-//! so their sizes are checked when they are used (decision 0050).
+//! lock on it. A process that cleans up the store has an exclusive lock. If the machine loses power, files may be
+//! truncated, so their sizes are checked when they are used (decision 0050).
 
 mod blobs;
 mod bucket;

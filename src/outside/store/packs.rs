@@ -1,6 +1,6 @@
-//! Packs: each pack is one file. It has the small contents of one parcel, or of one run of the compiler, one after the
-//! other. Without packs, there would be thousands of files. Creating so many files would take longer than everything
-//! else in unpacking.
+//! Packs: each pack is one file. A pack has the small contents of one parcel, or of one run of the compiler, one after
+//! the other. Without packs, there would be thousands of files. Creating so many files would take longer than
+//! everything else in unpacking.
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Read, Write};
@@ -47,7 +47,7 @@ impl Store {
         PackWriter { store: self, file: None, known: BTreeSet::new(), packed: Packed::default() }
     }
 
-    /// Returns whether the pack exists and is complete. If so, the contents in it can then be read.
+    /// Returns whether the pack exists and is complete. If so, the contents of the pack can be read from now on.
     pub(crate) fn open_pack(&self, packed: &Packed) -> bool {
         let pack = packed.key();
         if !packed.0.is_empty() && !is_whole(&self.path_in("packs", &pack), Some(packed.size_bytes())) {
@@ -83,7 +83,7 @@ impl PackWriter<'_> {
         Ok((digest, size_bytes))
     }
 
-    /// Completes the pack and gives it its final name. The contents in it can then be read.
+    /// Completes the pack and gives it its final name. The contents of the pack can be read from now on.
     pub(crate) fn finish(self) -> Result<Packed, StoreError> {
         if let Some(file) = self.file {
             let path = self.store.path_in("packs", &self.packed.key());

@@ -11,7 +11,7 @@ use super::handle::Store;
 use crate::model::digest::{Digest, DigestWriter};
 
 impl Store {
-    /// Returns the path of a complete .deb or wheel. The file may not exist yet.
+    /// Returns the path of a complete .deb or wheel. The file does not have to exist.
     pub(crate) fn parcel_path(&self, digest: &Digest) -> PathBuf {
         self.path_in("parcels", digest)
     }

@@ -9,7 +9,7 @@ use super::handle::Store;
 use crate::model::digest::Digest;
 
 impl Store {
-    /// Returns the path of a compressed piece of a layer in the store. The file may not exist yet.
+    /// Returns the path of a compressed piece of a layer in the store. The file does not have to exist.
     pub(crate) fn segment_path(&self, key: &Digest) -> PathBuf {
         self.path_in("segments", key)
     }

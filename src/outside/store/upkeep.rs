@@ -36,7 +36,7 @@ pub(crate) fn amount(dir: &Path) -> Result<Amount, StoreError> {
     Ok(amount)
 }
 
-/// Removes files from the store in `store` and from the other caches next to it. These are all files, or only those
+/// Removes files from the store in `store` and from the other caches next to it. All files are removed, or only those
 /// that were not used for `unused_for`. If other processes use the store, calls `on_wait` and waits until they have
 /// finished.
 pub(crate) fn prune(

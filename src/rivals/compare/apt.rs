@@ -1,4 +1,4 @@
-//! Computes which packages debootstrap and apt-get would install, by the same rules.
+//! Computes which packages debootstrap and apt-get would install, by the rules of these programs.
 //!
 //! debootstrap(8) installs all required and essential packages, `apt`, and their dependencies. `apt-get install`
 //! follows Depends and Pre-Depends, then Recommends. It always takes the first available alternative, unless one of

@@ -92,7 +92,7 @@ pub(crate) fn compare(
     ])
 }
 
-/// Returns only lath's own image. It needs no archive, so the image may be built on any base.
+/// Returns only lath's own image. No archive is needed for this, so the image may be built on any base.
 pub(crate) fn only_own(
     own: Own<'_>,
     _: &ReleaseRequest,
@@ -103,7 +103,7 @@ pub(crate) fn only_own(
     Ok(vec![ours(own, |name, _| content(name, ""))])
 }
 
-/// Returns the Debian packages of the lock whose reason satisfies `is_wanted`.
+/// Returns those Debian packages of the lock whose reason satisfies `is_wanted`.
 fn names(lock: &PlatformLock, is_wanted: impl Fn(&Why) -> bool) -> Vec<String> {
     lock.debs.iter().filter(|deb| is_wanted(&deb.why)).map(|deb| deb.name.clone()).collect()
 }
@@ -121,8 +121,8 @@ fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed
     load
 }
 
-/// Computes the same image without these leftovers. Of the standard library, only the modules imported at start-up are
-/// compiled, like in lath's image.
+/// Computes the same image without the files that apt leaves behind. Of the standard library, only the modules imported
+/// at start-up are compiled, like in lath's image.
 fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     let source = put_program(own, &mut load);
@@ -150,7 +150,7 @@ fn base_and_packages(scales: &Scales<'_>, system: &Installed<'_>, added: &Instal
     load
 }
 
-/// Adds the files of the wheels. Returns the bytes and the number of files that can be compiled.
+/// Adds the files of the wheels. Returns the bytes of the files that can be compiled, and the number of these files.
 fn put_program(own: Own<'_>, load: &mut Load) -> (u64, u64) {
     let (mut bytes, mut source) = (0, (0, 0));
     for (path, node) in &own.assembly.tree.nodes {

@@ -23,8 +23,8 @@ const DOCUMENT_BYTES: u64 = 17_000;
 const MANUAL_BYTES: u64 = 3_000;
 const TRANSLATION_BYTES: u64 = 56_000;
 
-/// The size of a compiled module of the standard library and of a package in `dist-packages`, and its ratio to the
-/// source.
+/// The average sizes of the bytecode of one module: in the standard library, and in `dist-packages`. The last constant
+/// is the size of bytecode in percent of its source.
 const STDLIB_BYTECODE_BYTES: u64 = 19_000;
 const PACKAGE_BYTECODE_BYTES: u64 = 14_000;
 const BYTECODE_OF_SOURCE_PERCENT: u64 = 108;
@@ -42,7 +42,7 @@ const DEBCONF_BYTES: u64 = 1_600_000;
 const GENERATED_BYTES: u64 = 350_000;
 const GENERATED_FILES: u64 = 100;
 
-/// The size of each of apt's two caches, in percent of the lists of packages that they are made from.
+/// The size of each of apt's two caches, in percent of the size of the package lists from which apt makes them.
 const APT_CACHE_PERCENT: u64 = 81;
 /// The size of a list of packages that is stored as LZ4.
 const LZ4_PERCENT: u64 = 37;

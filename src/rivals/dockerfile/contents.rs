@@ -106,8 +106,8 @@ fn pinned<'a>(
     pins.collect()
 }
 
-/// Returns the Debian packages that the user added or that the wheels' libraries need. They are installed in the stage
-/// that runs the program.
+/// Returns the Debian packages that the user added or that the wheels' libraries need. These packages are installed in
+/// the stage that runs the program.
 pub(super) fn extra_packages(ingredients: &Ingredients, request: &Request) -> Vec<String> {
     let is_library = |deb: &LockedDeb| matches!(deb.why, Why::Library { .. });
     packages(ingredients, |deb| request.release.packages.contains(&deb.name) || is_library(deb))

@@ -5,7 +5,7 @@ use crate::model::all_indexes::AllIndexes;
 use crate::model::indexes::IndexStrategy;
 use crate::model::secret_text::SecretText;
 
-/// The names of the options for the default index and for the other ones.
+/// The names of the options for the default index and for other indexes.
 struct Names {
     default: &'static str,
     extra: &'static str,

@@ -114,9 +114,9 @@ pub(super) fn install_packages(page: &Page<'_>, packages: &[String], text: &mut 
     text.run(&apt_mounts(page, "ship"), &commands);
 }
 
-/// Returns cache mounts for apt's lists and archives, so that no layer contains them. Each stage has its own, because
-/// BuildKit builds stages in parallel. Also, Buildah 1.28 releases only the last lock of a `RUN` (its issue 4342), so
-/// with shared mounts a second stage would wait forever.
+/// Returns cache mounts for apt's lists and archives, so that no layer contains them. Each stage has its own mounts,
+/// because BuildKit builds stages in parallel. Also, Buildah 1.28 releases only the last lock of a `RUN` (its issue
+/// 4342), so with shared mounts a second stage would wait forever.
 fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
     let mut mounts = page.secret_mounts();
     if page.has_mounts() {

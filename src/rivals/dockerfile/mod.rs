@@ -34,8 +34,8 @@ use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileReq
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
 
-/// The release's Python. It is always named by its path, because the base may have another one that comes first in
-/// `PATH`.
+/// The release's Python. The program is always named by its path, because the base may have another Python that comes
+/// first in `PATH`.
 const PYTHON: &str = "/usr/bin/python3";
 
 /// The path at which certificates are mounted as a secret.
@@ -279,7 +279,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Returns `apt-get update` and `apt-get install` commands. `options` are passed to the latter.
+    /// Returns `apt-get update` and `apt-get install` commands. `options` are passed to `apt-get install`.
     fn apt(&self, options: &str, packages: &[String], certificates: Option<&str>) -> Vec<String> {
         let trusted = certificates.map(|path| format!(" -o Acquire::https::CAInfo={path}")).unwrap_or_default();
         let install = format!("DEBIAN_FRONTEND=noninteractive apt-get{trusted} install -y{options}");
@@ -359,7 +359,7 @@ impl<'a> Page<'a> {
         Ok(options)
     }
 
-    /// Returns a path as it is in the folder that is built.
+    /// Returns a path for `COPY`, relative to the build context. Refuses a path outside of it.
     fn in_context(&self, path: &Path) -> Result<String, DockerfileError> {
         let inside = path.strip_prefix(&self.wanted.context).unwrap_or(path);
         let is_inside =
@@ -416,7 +416,7 @@ impl<'a> Page<'a> {
         if runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none() {
             return [self.version_check(), self.own_checks()].concat();
         }
-        // `--version` after the words of a command may start a server.
+        // The words of a command are not tried with `--version`, because they may start a server nevertheless.
         self.own_checks()
     }
 

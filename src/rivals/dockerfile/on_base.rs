@@ -12,11 +12,11 @@ use crate::rivals::model::dockerfile::{DockerfileRequest, Style};
 
 /// The source of pip in the first stage.
 enum Pip {
-    /// The image itself.
+    /// pip is in the image itself.
     There,
-    /// `ensurepip`.
+    /// `ensurepip` installs pip.
     StandardLibrary,
-    /// A package of the release.
+    /// pip is in a package of the release.
     Package,
 }
 

@@ -43,7 +43,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     finish(page, text)
 }
 
-/// Returns the folders of the user base that stage two copies.
+/// Returns the folders of the user base that are copied by stage two.
 fn copied_folders(page: &Page<'_>) -> &'static [&'static str] {
     let names: Vec<&str> = page.ingredients.user_base_names.iter().map(String::as_str).collect();
     match names.as_slice() {

@@ -36,8 +36,8 @@ pub(crate) fn request_without_wheels(request: &Request) -> Request {
     debian
 }
 
-/// Returns the ingredients for a request whose distributions `names` have no fitting wheel. These are the Debian half,
-/// and the program that the user named.
+/// Returns the ingredients for a request whose distributions `names` have no fitting wheel. The ingredients are the
+/// Debian half, and the program that the user named.
 pub(crate) fn from_source(
     lock: Lock,
     names: Vec<String>,

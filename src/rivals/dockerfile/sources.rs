@@ -83,7 +83,7 @@ fn refuse_line_breaks(page: &Page<'_>) -> Result<(), DockerfileError> {
     Ok(())
 }
 
-/// Returns the files that the Dockerfile copies, by their paths in the folder that is built.
+/// Returns the files that the Dockerfile copies, by their paths in the build context.
 pub(super) fn context(page: &Page<'_>) -> Result<Vec<ContextFile>, DockerfileError> {
     let mut files = BTreeMap::new();
     for wheel in wheels(page.ingredients) {
@@ -124,7 +124,7 @@ fn tools(ingredients: &Ingredients) -> Vec<String> {
     for tool in builds(ingredients).flat_map(|(_, build)| &build.tree.wheels) {
         versions.entry(&tool.name).or_default().insert(&tool.version);
     }
-    // pip would also apply the line to a distribution that it builds.
+    // A tool that is built itself is left out, because pip would apply the line to the built distribution, too.
     let is_built = |name: &str| builds(ingredients).any(|(wheel, _)| wheel.name == name);
     let single = versions.into_iter().filter(|(name, versions)| versions.len() == 1 && !is_built(name));
     single
@@ -163,7 +163,7 @@ fn build_fetched(page: &Page<'_>, text: &mut Text) {
 }
 
 /// Returns a URL without the name and the password that a lock written by hand may have in it. The builder finds those
-/// in its own settings. The user of SSH, which is usually `git`, is no secret.
+/// in its own settings. The user of SSH, which is usually `git`, is not a secret.
 pub(super) fn shown(url: &str) -> String {
     let is_key = |url: &url::Url| url.scheme() == "ssh" && url.password().is_none();
     match url::Url::parse(url) {
@@ -275,7 +275,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.run(&[], &[format!("{PYTHON} -m pip install {} {WHEELS}/*.whl", options.join(" "))]);
 }
 
-/// Returns uv's command for them.
+/// Returns the command of uv that installs these wheels.
 fn uv_install(page: &Page<'_>) -> String {
     let broken = if page.is_externally_managed() { " --break-system-packages" } else { "" };
     format!(

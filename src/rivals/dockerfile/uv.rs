@@ -42,7 +42,7 @@ fn command(page: &Page<'_>) -> String {
         words.push("--no-cache".to_owned());
     }
     let options = indexes::for_uv(&page.ingredients.indexes);
-    // The folder of scripts of a base's Python may not be on `PATH`.
+    // The folder of scripts of a base's Python is not always on `PATH`.
     let uv = page.base().map_or("uv".to_owned(), |_| format!("{} -m uv", page.program()));
     let install = listed(&folded(&format!("{trusted}{uv} pip install"), &words), &options);
     format!("{install} {}", installed(page))

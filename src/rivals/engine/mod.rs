@@ -198,7 +198,7 @@ impl Engine {
         })
     }
 
-    /// Creates a directory with the Dockerfile and the files that it copies.
+    /// Creates a directory with the Dockerfile and the files for its `COPY` instructions.
     fn context(&self, job: &BuildJob<'_>) -> io::Result<tempfile::TempDir> {
         let folder = tempfile::tempdir()?;
         if let (Some(file), Mounts::Unknown) = (job.certificates, job.mounts) {
@@ -222,7 +222,7 @@ impl Engine {
                 ContextContents::File(path) => copy(path, &target)?,
             }
         }
-        // The application may have a Dockerfile of its own.
+        // This is the last file, because the application may have a Dockerfile of its own.
         fs::write(folder.path().join("Dockerfile"), job.text)?;
         Ok(folder)
     }

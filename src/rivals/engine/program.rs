@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::event::{Event, Listener};
 
-/// The number of last lines of a failed program that an error repeats.
+/// An error repeats this number of lines from the end of a failed program's output.
 const TAIL_LINES: usize = 20;
 
 /// The maximum length of a line in bytes. Without a limit, a program that writes no line breaks could fill the memory.

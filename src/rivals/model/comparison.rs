@@ -170,9 +170,9 @@ impl ComparedImage {
 pub(crate) struct Comparison {
     /// The program and its version: `pre-commit 4.7.0`.
     pub(crate) program: String,
-    /// `debian:trixie`.
+    /// The base, such as `debian:trixie`.
     pub(crate) base: String,
-    /// `linux/amd64`.
+    /// The platform, such as `linux/amd64`.
     pub(crate) platform: String,
     pub(crate) habits: AptHabits,
     /// The check that `start_ms` measures. `None` if nothing was run.

@@ -34,7 +34,7 @@ pub(crate) enum Style {
     /// Two stages, as written by hand: `pip install --user`, then two directories and `python3-minimal` on a clean
     /// base.
     Recipe,
-    /// The same idea done carefully: hashes, no recommended packages, no leftovers, no root.
+    /// Two stages like `Recipe`, but done carefully: hashes, no recommended packages, no leftovers, no root.
     Lean,
     /// Lean, with uv in the first stage.
     Uv,
@@ -61,7 +61,7 @@ pub(crate) struct DockerfileRequest {
     pub(crate) mounts: Mounts,
     /// Whether the build adds certificates, from the secret `ca` or from the file `ca.crt` of the build context.
     pub(crate) has_certificates: bool,
-    /// The folder in which the Dockerfile is built. Absolute.
+    /// The build context: the folder in which the Dockerfile is built, as an absolute path.
     pub(crate) context: PathBuf,
 }
 
@@ -96,10 +96,10 @@ pub(crate) struct Dockerfile {
     pub(crate) context: Vec<ContextFile>,
 }
 
-/// A distribution in the folder in which a Dockerfile is built.
+/// A distribution in the build context of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContextFile {
-    /// Relative to that folder.
+    /// The path, relative to the build context.
     pub(crate) path: PathBuf,
     pub(crate) contents: ContextContents,
 }

@@ -24,7 +24,7 @@ struct Linked {
     target: String,
 }
 
-/// Returns the alternative that a command installs. If its name, paths or priority are unknown, there is none.
+/// Returns the alternative that a command installs. `None` if its name, its priority or one of its paths is unknown.
 pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Alternative> {
     let words: Vec<&str> = command.words.iter().map(|word| word.as_deref().unwrap_or_default()).collect();
     let at = |index: usize| {

@@ -37,14 +37,14 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Resu
         tree.insert(ImagePath::parse(path)?, Node { mode, ..Node::directory(Origin::Lath) });
     }
     tree.insert(ImagePath::parse(&request.user_base.bin())?, Node::directory(Origin::Lath));
-    // Any user that runs the image has this home directory and may write to it.
+    // An engine may run the image as any user. Every user has this home directory and may write to it.
     let home = Node { mode: 0o1777, owner: USER, ..Node::directory(Origin::Lath) };
     tree.insert(ImagePath::parse("/home/app")?, home);
     Ok(())
 }
 
-/// Writes the files that maintainer scripts and an installer would write. Files that a package contains are not
-/// written.
+/// Writes the files that maintainer scripts and an installer would write. Does not write a file that a package
+/// contains.
 pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
     if request.base.is_none_or(|base| base.image.found.ca_bundle.is_none()) {
         write_certificates(tree, store)?;
@@ -62,7 +62,8 @@ pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Stor
     if tree.find("/etc/debian_version").is_none() && request.release.distribution == Distribution::Debian {
         write_text(tree, "/etc/debian_version", &debian_version(request), store)?;
     }
-    // Ubuntu's `ldconfig` is a shell script, but the image may not have a shell.
+    // Ubuntu's `ldconfig` is a shell script, but the image may lack a shell. So the name leads to the program that the
+    // script runs.
     if tree.find("/usr/sbin/ldconfig.real").is_some() {
         tree.insert(ImagePath::parse("/usr/sbin/ldconfig")?, Node::link("ldconfig.real", Origin::Lath));
     }
@@ -81,7 +82,7 @@ fn link_where_missing(tree: &mut Tree, path: &str, target: &str) -> Result<(), A
     Ok(())
 }
 
-/// Returns os-release(5), like the package base-files of the distribution.
+/// Returns the text of `/etc/os-release` (os-release(5)), as in the distribution's own package base-files.
 fn os_release(request: &AssembleRequest<'_>) -> String {
     let suite = &request.release.suite;
     let known = release(request);
@@ -149,7 +150,7 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     link_where_missing(tree, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
 }
 
-/// Writes the links to the interpreter and a path file. With the path file, Python finds the user base even if the
+/// Writes links to the interpreter, and a path file. With the path file, Python finds the user base even if the
 /// environment is cleared.
 fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
     let (version, program) = (request.python.version, request.python.program());

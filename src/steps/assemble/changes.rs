@@ -6,7 +6,7 @@ use super::shell::Command;
 use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// What one command changes in the file system.
+/// A change that one command makes in the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
     Directory {
@@ -36,7 +36,7 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// Returns the path that exists only after the change.
+    /// Returns the path that the change creates, if there is one.
     pub(super) fn created(&self) -> Option<&str> {
         match self {
             Self::Directory { path, .. } | Self::Link { path, .. } | Self::Copy { to: path, .. } => Some(path),
@@ -73,7 +73,7 @@ pub(super) fn of_command(command: &Command) -> Option<Vec<Change>> {
         ("ln", [target, path]) if option("-s").is_some() => {
             vec![Change::Link { path: (*path).to_owned(), target: (*target).to_owned() }]
         }
-        // A mode such as `g+w` only matters to the accounts of services.
+        // A mode such as `g+w` is ignored, because it only matters to the accounts of services.
         ("chmod", [mode, paths @ ..]) => {
             octal(mode).map_or(Vec::new(), |mode| each(paths, &|path| Change::Mode { path, mode }))
         }
@@ -81,7 +81,7 @@ pub(super) fn of_command(command: &Command) -> Option<Vec<Change>> {
             let user = user.split([':', '.']).next().unwrap_or_default();
             each(paths, &|path| Change::Owner { path, user: user.to_owned() })
         }
-        // In lath's images, the owner and the group of a path have the same ID.
+        // `chgrp` changes nothing, because the owner and the group of a path have the same ID in lath's images.
         ("chgrp", _) => Vec::new(),
         ("dpkg-statoverride", [user, _, mode, path]) if option("--add").is_some() => {
             let (user, path) = ((*user).to_owned(), (*path).to_owned());
@@ -161,7 +161,8 @@ pub(super) fn make(tree: &mut Tree, changes: &[(Change, Origin)], accounts: &BTr
             Change::Directory { path, mode } => {
                 add(tree, path, Node { mode: mode & 0o7777, ..Node::directory(origin.clone()) });
             }
-            // These are locks and logs. A program that may create such a file does not need an empty one.
+            // No file is created. Scripts create empty files for locks and logs, and a program that may write such a
+            // file can also create it.
             Change::File { .. } => {}
             Change::Copy { from, to } => {
                 let source = tree.find(from).map(|(_, node)| node.clone()).filter(|node| node.digest().is_some());
@@ -207,7 +208,7 @@ fn place(tree: &Tree, path: &str) -> Option<ImagePath> {
         return None;
     }
     let path = ImagePath::parse(&usr_merged(path)).ok()?;
-    // Directories of the kernel are empty in every image.
+    // Nothing is added to the directories of the kernel, because they are empty in every image.
     if ["/proc", "/sys", "/dev"].iter().any(|directory| path.is_within(directory)) || path == ImagePath::root() {
         return None;
     }

@@ -28,7 +28,7 @@ pub(super) struct Conflicts {
 enum Owner {
     Earlier,
     Later,
-    /// The later package, but neither package declares that it replaces the other.
+    /// The path belongs to the later package, although neither package declares that it replaces the other.
     Unsettled,
 }
 
@@ -39,7 +39,7 @@ impl Conflicts {
             let (Origin::Deb { name, .. }, PartContents::Deb(deb)) = (&part.origin, &part.contents) else { continue };
             let paragraph = deb822::paragraphs(deb.control.as_bytes()).next().and_then(Result::ok);
             let field = paragraph.as_ref().and_then(|paragraph| paragraph.field("Replaces")).unwrap_or_default();
-            // A field that cannot be read replaces nothing.
+            // If the field cannot be read, the package replaces nothing.
             let relations = relation::parse(field).unwrap_or_default().into_iter().flat_map(|clause| clause.0);
             replaces.insert(name.clone(), relations.collect());
         }
@@ -60,7 +60,7 @@ impl Conflicts {
         }
     }
 
-    /// One sentence for each pair of packages.
+    /// Returns one sentence for each pair of packages.
     pub(super) fn notes(self) -> Vec<String> {
         let sentence = |((earlier, later), paths): ((String, String), Vec<ImagePath>)| {
             let more = match paths.len() - 1 {
@@ -91,8 +91,8 @@ pub(super) fn place(
         let path = ImagePath::parse(&usr_merged(&entry.path))?;
         let there = assembly.tree.nodes.get(&path);
         match (&entry.kind, there.map(|node| &node.kind)) {
-            // A directory that several packages share belongs to the first of them. If the path is a link, it stays a
-            // link.
+            // A directory that several packages share belongs to the first of them. If an earlier package has a link at
+            // the path, the link stays.
             (Kind::Directory, Some(Kind::Directory | Kind::Link { .. })) => continue,
             (Kind::File { .. } | Kind::Link { .. }, Some(Kind::File { .. } | Kind::Link { .. })) => {
                 let other = there.filter(|node| node.kind != entry.kind).map(|node| &node.origin);
@@ -112,7 +112,7 @@ pub(super) fn place(
         let node = Node { kind: entry.kind.clone(), mode, owner: 0, group: None, origin: origin.clone(), kept: None };
         assembly.tree.insert(path, node);
     }
-    // The form that scanners read in images without a package manager.
+    // Scanners read this form in images without a package manager.
     let status = deb.control.trim_end().to_owned() + "\n";
     write_text(&mut assembly.tree, &format!("/var/lib/dpkg/status.d/{name}"), &status, store)?;
     for (file, text) in &deb.control_files {

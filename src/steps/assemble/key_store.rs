@@ -1,4 +1,5 @@
-//! `/etc/ssl/certs/java/cacerts`: the key store with the certificates that Java trusts, like ca-certificates-java.
+//! `/etc/ssl/certs/java/cacerts`: the key store with the certificates that Java trusts. It is like the one that
+//! ca-certificates-java writes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,7 @@ const KEY_STORE: &str = "/etc/ssl/certs/java/cacerts";
 /// The folder of the program that writes the key store if its package, ca-certificates-java, is installed. lath runs no
 /// maintainer script, so it writes the key store itself.
 const WRITER: &str = "/usr/share/ca-certificates-java";
-/// The password that every Java has for this file. It only protects against damage.
+/// The password that every Java has for this file. It is not secret, and only serves to detect damage to the file.
 const PASSWORD: &str = "changeit";
 /// The time of every entry, in milliseconds: 1980-01-01.
 const CREATED: u64 = 315_532_800_000;
@@ -101,7 +102,8 @@ mod tests {
              0000004977387000\
              0005582e3530390000000401020304"
         );
-        // `printf changeit | iconv -t UTF-16BE`, then the words and the content above, through `sha1sum`.
+        // The checksum was computed with `sha1sum` over three parts: the output of `printf changeit | iconv -t
+        // UTF-16BE`, the words, and the content above.
         assert_eq!(hex::encode(checksum), "d2fb4cdd415fb0d508834630944d4e109c46c60d");
     }
 }

@@ -123,7 +123,7 @@ pub(crate) fn assemble(
     Ok(assembly)
 }
 
-/// Adds the files of the user, and the directories that the image starts with.
+/// Adds the user's own files, the directories of volumes, and the work directory.
 fn add_files_of_user(
     assembly: &mut Assembly,
     request: &AssembleRequest<'_>,
@@ -139,7 +139,7 @@ fn add_files_of_user(
     if let Some(workdir) = request.workdir
         && assembly.tree.find(workdir.as_str()).is_none()
     {
-        // An engine would create it, but it cannot if the root file system is read-only.
+        // An engine would create a missing work directory, but it cannot do so if the root file system is read-only.
         assembly.tree.insert(workdir.clone(), Node::directory(Origin::Lath));
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Everything that is added to a base image. Its own paths stay as they are, unless an added package needs another file
-//! at such a path.
+//! Everything that lath adds to a base image. The paths of the base image stay as they are, unless an added package
+//! needs another file at such a path.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::model::tree::{Kind, Node, Origin, Tree};
 /// How many replaced paths a note names.
 const NAMED: usize = 3;
 
-/// The files that lath only writes if an added package needs a change.
+/// The files that lath writes only if an added package changes their contents.
 const OWN_FILES: [&str; 3] = ["/etc/group", "/etc/ld.so.cache", "/etc/passwd"];
 
 /// Starts with the files of the base image. Then creates the paths that every image has, if the base image lacks them.
@@ -26,7 +26,7 @@ pub(super) fn lay_ground(
     assembly.facts.add_all(&Origin::Base, base.image.digest.0, &base.image.facts);
     let tree = &mut assembly.tree;
     if request.python.home.is_of_release() {
-        // Packages are unpacked into the merged directories.
+        // These directories must exist, because packages are unpacked into the merged `/usr`.
         for name in MERGED {
             add(tree, name, Node::link(format!("usr/{name}"), Origin::Lath))?;
             add(tree, &format!("/usr/{name}"), Node::directory(Origin::Lath))?;
@@ -67,8 +67,8 @@ pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleEr
     Ok(path)
 }
 
-/// Restores nodes of the base image. A node is restored if lath or a package replaced it by an equal one, or if lath
-/// replaced it and no added package needs the new one. Returns a note about the files that stay replaced.
+/// Restores nodes of the base image. A node is restored if lath or a package replaced it by an equal node, or if lath
+/// replaced it and no added package needs the new node. Returns a note about the files that stay replaced.
 pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();
@@ -111,7 +111,7 @@ fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
 
 /// Returns whether `ld.so.cache` must be written again. `ctypes` finds libraries with it, and the loader needs it for
 /// folders that an added package names in `ld.so.conf.d`. If the base image has no such file, none of its programs
-/// needs one.
+/// needs the file.
 pub(super) fn needs_loader_cache(tree: &Tree, base: OnBase<'_>) -> bool {
     let is_added = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
     let is_library = |path: &ImagePath| base.image.found.has_ld_cache && path.file_name().contains(".so");

@@ -1,5 +1,5 @@
-//! The results of maintainer scripts: those that lath makes, those without an effect in an image, and those that the
-//! image lacks.
+//! The results of maintainer scripts. lath makes some of them itself. Others have no effect in an image, or are missing
+//! in the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub(super) struct Scripts {
     pub(super) drivers: Vec<String>,
     calls: Vec<Call>,
     shortfalls: BTreeMap<Shortfall, BTreeSet<String>>,
-    /// The packages with other commands, and the programs that these commands run.
+    /// The packages whose scripts have other commands, and the programs that these commands run.
     unknown: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -118,7 +118,8 @@ impl Scripts {
     pub(super) fn notes(&self, tree: &Tree) -> Vec<String> {
         let mut notes = shortfalls::notes(&self.shortfalls, tree);
         let mut unreadable = BTreeSet::new();
-        // The consequence of a shortfall says more than a list of commands.
+        // If a package has a shortfall, its commands are not listed, because the consequence of the shortfall says
+        // more.
         let is_reported = |package: &String| self.shortfalls.values().any(|packages| packages.contains(package));
         for (package, programs) in self.unknown.iter().filter(|(package, _)| !is_reported(package)) {
             if programs.is_empty() {

@@ -92,7 +92,7 @@ impl Shortfall {
         }
     }
 
-    /// Says what the image lacks, the consequence, and what to do.
+    /// Returns a sentence with the missing result, its consequence, and an action that helps.
     fn sentence(self) -> &'static str {
         match self {
             Self::InputMethods => {

@@ -91,8 +91,8 @@ fn fields(line: &str) -> Vec<String> {
     if line.trim_start().starts_with('#') { Vec::new() } else { shlex::split(line).unwrap_or_default() }
 }
 
-/// Returns the account of a line of sysusers.d: type, name, ID, comment, home, shell. It gets the next free ID, like
-/// any account of a package, because no file outside of the image depends on the number.
+/// Returns the account of a line of sysusers.d: type, name, ID, comment, home, shell. The account gets the next free
+/// ID, like any account of a package, because no file outside of the image depends on the number.
 fn account(fields: &[&str]) -> Option<Account> {
     let [kind, name, rest @ ..] = fields else { return None };
     let home = rest.get(2).copied().filter(|home| *home != "-").unwrap_or("/");
@@ -105,7 +105,8 @@ fn account(fields: &[&str]) -> Option<Account> {
 }
 
 /// Returns the changes of a line of tmpfiles.d: type, path, mode, user, group, age, argument. Lines that only clean up
-/// or empty a file make no changes. Nor do lines with `!`, because they only have an effect when a machine boots.
+/// or empty a file make no changes. Lines with `!` make no changes either, because they only have an effect when a
+/// machine boots.
 fn changes_of(fields: &[&str]) -> Vec<Change> {
     let [kind, path, rest @ ..] = fields else { return Vec::new() };
     let field = |at: usize| rest.get(at).copied().filter(|value| !value.is_empty() && *value != "-");

@@ -37,8 +37,8 @@ pub(super) fn place_application(app: &AppRequest, assembly: &mut Assembly, store
     Ok(())
 }
 
-/// Creates the directories of volumes, if they do not exist. They belong to the image's user, because an engine gives a
-/// new volume the owner and the mode of the directory on which it is mounted.
+/// Creates the directories of volumes, if they do not exist. The directories belong to the image's user, because an
+/// engine gives a new volume the owner and the mode of the directory on which it is mounted.
 pub(super) fn make_volumes(volumes: &[ImagePath], owner: Owner, tree: &mut Tree) {
     for volume in volumes {
         if tree.find(volume.as_str()).is_none() {
@@ -103,7 +103,7 @@ fn kept(source: &Path, size_bytes: u64, store: &Store) -> Result<Kept, AssembleE
 }
 
 /// Returns the real path of a file that is copied to `path`. As in a Dockerfile, directories that are links, such as
-/// `/bin`, are followed. A directory is merged into the directory that a link refers to.
+/// `/bin`, are followed. If a link refers to a directory, a copied directory is merged into that directory.
 fn landing(tree: &Tree, path: &ImagePath, is_directory: bool) -> ImagePath {
     let is_directory_there = |path: &ImagePath| tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
     if let Some(own) = tree.canonical(path).filter(|own| is_directory && is_directory_there(own)) {

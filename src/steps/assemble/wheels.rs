@@ -1,5 +1,5 @@
-//! Files of wheels in the user base: site-packages, scripts and data. They are placed like an installer does it
-//! (packaging.python.org, "Recording installed projects", "Entry points specification").
+//! Files of wheels in the user base: site-packages, scripts and data. They are placed in the same way as by an
+//! installer (packaging.python.org, "Recording installed projects", "Entry points specification").
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Seek as _};
@@ -172,7 +172,7 @@ struct Placed<'a> {
     path: String,
     /// The path in the wheel.
     shown: &'a str,
-    /// Equal for equal contents.
+    /// Two files have the same text here if their contents are equal.
     contents: String,
 }
 
@@ -308,8 +308,8 @@ fn complete_record(
     Ok(())
 }
 
-/// Returns `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") for a wheel that a requirement
-/// names by URL, or for its source. A distribution given by path gets none, because that would reveal its path on the
+/// Returns `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") for a wheel or its source, if it
+/// is named by URL in a requirement. A distribution given by path gets none, because that would reveal its path on the
 /// building machine.
 fn direct_url(wheel: &LockedWheel) -> Option<String> {
     if wheel.source != WheelSource::Url {

@@ -2,8 +2,8 @@
 //!
 //! Entries are applied in the order of the tar. If a path has several entries, the last one counts. Whiteouts hide only
 //! paths of lower layers, whatever their position in the tar is ("Whiteouts"). A parent directory that is a link in the
-//! same layer is followed. A link of a lower layer is not followed. It is replaced by a directory, as on an overlay
-//! file system.
+//! same layer is followed. A link of a lower layer is not followed. Such a link is replaced by a directory, as on an
+//! overlay file system.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// How many links are followed in one path. The kernel follows as many (path_resolution(7)).
+/// How many links are followed in one path. The kernel follows the same number of links (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
 #[derive(Debug, Error)]
@@ -60,7 +60,7 @@ pub(super) struct Size {
 #[serde(rename_all = "lowercase")]
 enum Change {
     Node(Attributes, Kind),
-    /// A directory that the layer needs but does not contain an entry for.
+    /// A directory that the layer needs, but for which it has no entry.
     Implied,
     /// A device or a pipe.
     Special,
@@ -156,7 +156,7 @@ impl Changes {
         self.paths.insert(path, change);
     }
 
-    /// Counts a path that is added. The root is in every layer.
+    /// Counts a path that is added. The root is not counted, because it is in every layer.
     fn count(&mut self, path: &ImagePath, target_bytes: usize) {
         if *path != ImagePath::root() {
             self.size.paths += 1;
@@ -169,7 +169,8 @@ impl Changes {
         self.size
     }
 
-    /// Returns the path with the links of this layer in its parent directories resolved. Adds missing directories.
+    /// Returns the path, after the links in its parent directories were resolved. Only links of this layer are
+    /// followed. Adds missing directories.
     fn resolve(&mut self, path: &str) -> Result<ImagePath, ChangeError> {
         let path = self.follow(path)?;
         let mut above = path.parent();
@@ -270,7 +271,7 @@ fn linked_node(tree: &Tree, path: &ImagePath, target: &ImagePath) -> Result<Node
 
 /// Removes everything below a directory.
 fn remove_below<T>(paths: &mut BTreeMap<ImagePath, T>, directory: &ImagePath) {
-    // The smallest name. If even this one makes the path too long, the directory can contain nothing.
+    // This is the smallest name. If even this name makes the path too long, the directory is empty.
     let Ok(first) = directory.join("\u{1}") else { return };
     let is_below = |path: &&ImagePath| path.is_within(directory.as_str());
     let below: Vec<ImagePath> = paths.range(first..).map(|(path, _)| path).take_while(is_below).cloned().collect();
@@ -337,7 +338,7 @@ mod tests {
             (&["file a/x two", "gone a/x"], "/a/, /a-b one, /a/sub/, /a/sub/z one, /a/x two, /a/y one"),
             (&["gone a", "dir a 700", "file a/x two"], "/a/ 700, /a-b one, /a/x two"),
             (&["empty .", "file n two"], "/n two"),
-            // Replaced kinds.
+            // A path whose kind changes.
             (&["file a two"], "/a two, /a-b one"),
             (&["link a a-b"], "/a -> a-b, /a-b one"),
             (&["special a"], "/a-b one"),

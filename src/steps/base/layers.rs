@@ -27,7 +27,7 @@ use crate::outside::store::{Bucket, Packed, Store};
 
 /// The most bytes of all unpacked layers. The largest images for GPUs have about 20 GiB.
 const MAX_TAR_BYTES: u64 = 64 << 30;
-/// The most entries of all layers. They are held in memory. The largest images have about 300,000 files.
+/// The most entries of all layers. The entries are held in memory. The largest images have about 300,000 files.
 const MAX_ENTRIES: u64 = 500_000;
 /// The most bytes of all names of entries, because they are held in memory, too.
 const MAX_NAMES_BYTES: u64 = 64 << 20;
@@ -55,8 +55,8 @@ pub(super) fn open(image: &OpenImage<'_>, layers: &[Descriptor], store: &Store) 
     layers.par_iter().map(open).collect()
 }
 
-/// The size that the layers of an image may still have. It is limited, because a small layer can unpack to a very large
-/// one.
+/// The size that the layers of an image may still have. The size is limited, because a small layer can unpack to a very
+/// large one.
 pub(super) struct Room {
     tar_bytes: AtomicU64,
     entries: AtomicU64,
@@ -133,8 +133,8 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
-        // Names of attributes are kept, too. An entry also adds the parents of its path, and the path may lead through
-        // a link.
+        // The names of attributes count, because they are kept, too. The real paths are counted as well: an entry also
+        // adds the parents of its path, and the path may lead through a link.
         let own_bytes = entry.path.len() + entry.attributes.iter().map(String::len).sum::<usize>();
         let before = reading.changes.size();
         files_bytes += reading.take(entry)?;

@@ -333,7 +333,7 @@ fn layers_that_are_too_large_are_refused() {
     assert_eq!(refused(zeros.clone(), layers::Room::new(1 << 20, 1, 5)), "the unpacked layers are too large");
     assert_eq!(refused(zeros.clone(), layers::Room::new(5 << 20, 1, 4)), "cannot use a layer with so many entries");
     assert_eq!(refused(zeros, layers::Room::new(5 << 20, 0, 5)), "cannot use a layer with so many entries");
-    // Parents that no entry describes, and targets of links.
+    // Parents that no entry describes count, and so do the targets of links.
     let deep = LayerBuilder::new().file("a/b/c", 0o644, "");
     assert_eq!(read(deep.clone(), layers::Room::new(1 << 20, 3, 1 + 3 + 5)), None);
     for room in [layers::Room::new(1 << 20, 2, 9), layers::Room::new(1 << 20, 3, 8)] {

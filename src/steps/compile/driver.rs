@@ -15,7 +15,7 @@ use crate::outside::stage::Shown;
 /// The Python script that compiles. Its docstring explains how.
 pub(super) const DRIVER: &str = include_str!("driver.py");
 
-/// The path of the image in the sandbox of the Python that compiles for it.
+/// The path of the image in the sandbox in which Python compiles for it.
 const IMAGE: &str = "/run/lath-image";
 
 /// The trees of a run: `home` has the Python that compiles, and `image` has the files. They may be the same.
@@ -34,7 +34,7 @@ pub(super) fn drive(
     sandbox: &Sandbox,
 ) -> Result<Vec<Option<u64>>, CompileError> {
     fs::write(work.join("files.json"), serde_json::to_vec(paths)?).map_err(CompileError::Folder)?;
-    // Without `site`, the process contains only the objects of the interpreter itself.
+    // `-S` leaves out `site`, so the process contains only the objects of the interpreter itself.
     let argv = [trees.python.program(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned(), IMAGE.to_owned()];
     let env = [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
     // The driver reads only sources of the image.

@@ -8,9 +8,10 @@ mod error;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::driver::{DRIVER, Trees, drive, open_code};
@@ -57,14 +58,14 @@ struct Finished {
 
 /// The place where Python compiles.
 pub(crate) struct Workbench<'a> {
-    /// A tree of the same release, or of the same base image, whose Python runs on this machine. It is needed if the
-    /// image's own Python does not run here.
+    /// A tree of the same release, or of the same base image, whose Python runs on this machine. The tree is needed if
+    /// the image's own Python does not run here.
     pub(crate) workshop: Option<&'a Tree>,
-    /// The stage on which the image's tree is laid out. It contains the tree afterwards.
+    /// The stage on which the image's tree is laid out. Afterwards, the stage contains this tree.
     pub(crate) stage: &'a mut Stage,
 }
 
-/// Adds the bytecode that the request wants.
+/// Adds the bytecode according to the request.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,
@@ -147,7 +148,7 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
     tree.nodes.iter().filter_map(module).collect()
 }
 
-/// Returns a file of the application as a module, so that the modules it imports are found.
+/// Returns the module of a file of the application. lath needs it to find the imports of the file.
 fn main_module(path: &ImagePath, app: &AppRequest) -> Option<EntryPoint> {
     let inside = path.as_str().strip_prefix(app.target.as_str())?.trim_start_matches('/');
     let module = inside.strip_suffix(".py")?.replace('/', ".");
@@ -174,6 +175,15 @@ struct ApplicationKey<'a> {
     files: &'a BTreeSet<ImagePath>,
 }
 
+/// The results of one run of the driver.
+struct Results<'a> {
+    paths: Vec<&'a ImagePath>,
+    /// The size of each file's bytecode in bytes, or `None` if the file cannot be compiled.
+    sizes: Vec<Option<u64>>,
+    /// The folder with the bytecode.
+    work: PathBuf,
+}
+
 /// The compilation of a tree.
 struct Compilation<'a> {
     slim: &'a Tree,
@@ -194,6 +204,9 @@ struct Compilation<'a> {
 impl<'a> Compilation<'a> {
     /// If there are this many packs of earlier runs, they are merged into one.
     const PACKS: usize = 8;
+
+    /// A run of the driver compiles at least this many files, because Python needs some time to start.
+    const FILES_PER_RUN: usize = 64;
 
     fn new(
         slim: &'a Tree,
@@ -223,9 +236,13 @@ impl<'a> Compilation<'a> {
         if self.bytecode == Bytecode::All { Kept::AllBytecode } else { Kept::StartUpBytecode }
     }
 
+    /// Returns the digest of the Python that compiles.
+    fn interpreter(&self) -> Option<&Digest> {
+        self.workshop.unwrap_or(self.slim).find(&self.python.program())?.1.digest()
+    }
+
     /// Returns a key for the task that does not depend on the contents of the files.
     fn question(&self) -> Digest {
-        let python = self.workshop.unwrap_or(self.slim).find(&self.python.program());
         Digest::of_key(&Question {
             all: self.bytecode == Bytecode::All,
             site: &self.site,
@@ -235,7 +252,7 @@ impl<'a> Compilation<'a> {
                 entry_points: self.started.modules.iter().map(as_key).collect(),
                 files: &self.started.files,
             }),
-            interpreter: python.and_then(|(_, node)| node.digest()),
+            interpreter: self.interpreter(),
             driver: DRIVER,
         })
     }
@@ -292,32 +309,76 @@ impl<'a> Compilation<'a> {
         Ok(files)
     }
 
-    /// Returns the bytecode of those files that have not changed since the last run.
-    fn last(&self) -> Finished {
-        let last: Option<Finished> = self.world.store.entry(Bucket::LastBytecode, &self.question());
-        let Some(mut last) = last.filter(|last| self.opens(&last.packs)) else { return Finished::default() };
-        last.compiled.retain(|one| {
-            let digest = self.source_digest(&one.source);
-            digest.is_some() && digest == one.source_digest && self.holds(one)
-        });
-        last
+    /// Returns the key of the bytecode that all images with the same Python share.
+    fn package_key(&self) -> Digest {
+        let interpreter = self.interpreter();
+        Digest::of_fields([interpreter.map(Digest::as_bytes).map_or(&[][..], |bytes| bytes), DRIVER.as_bytes()])
+    }
+
+    /// Returns an entry of the store, if its packs can be opened.
+    fn entry(&self, bucket: Bucket, key: &Digest) -> Finished {
+        let entry: Option<Finished> = self.world.store.entry(bucket, key);
+        entry.filter(|entry| self.opens(&entry.packs)).unwrap_or_default()
+    }
+
+    /// Returns whether `one` is the bytecode of a file of this tree, and is in the store.
+    fn is_current(&self, one: &Compiled) -> bool {
+        let digest = self.source_digest(&one.source);
+        digest.is_some() && digest == one.source_digest && self.holds(one)
+    }
+
+    /// Returns the bytecode of those of `files` that an earlier run has compiled, and that have not changed since.
+    fn known(&self, files: &BTreeMap<ImagePath, bool>) -> Finished {
+        let Finished { mut compiled, mut packs } = self.entry(Bucket::LastBytecode, &self.question());
+        compiled.retain(|one| files.contains_key(&one.source) && self.is_current(one));
+        let known: BTreeSet<ImagePath> = compiled.iter().map(|one| one.source.clone()).collect();
+        let mut shared = self.entry(Bucket::PackageBytecode, &self.package_key());
+        let is_new = |one: &Compiled| files.contains_key(&one.source) && !known.contains(&one.source);
+        shared.compiled.retain(|one| is_new(one) && self.is_current(one));
+        if !shared.compiled.is_empty() {
+            shared.packs.retain(|packed| !packs.contains(packed));
+            packs.extend(shared.packs);
+            compiled.extend(shared.compiled);
+        }
+        Finished { compiled, packs }
+    }
+
+    /// Adds the bytecode of files of Debian packages to the entry that all images with the same Python share.
+    fn share(&self, new: &[Compiled], pack: Packed) -> Result<(), CompileError> {
+        let is_shared = |one: &&Compiled| {
+            let node = self.slim.nodes.get(&one.source);
+            one.source_digest.is_some() && node.is_some_and(|node| node.origin.package().is_some())
+        };
+        let new: BTreeMap<&ImagePath, &Compiled> = new.iter().filter(is_shared).map(|one| (&one.source, one)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let key = self.package_key();
+        let Finished { mut compiled, mut packs } = self.entry(Bucket::PackageBytecode, &key);
+        compiled.retain(|one| !new.contains_key(&one.source) && self.holds(one));
+        compiled.extend(new.into_values().cloned());
+        packs.push(pack);
+        if packs.len() >= Self::PACKS {
+            packs = vec![self.repack(&compiled)?];
+        }
+        Ok(self.world.store.write_entry(Bucket::PackageBytecode, &key, &Finished { compiled, packs })?)
     }
 
     fn run(&self, stage: &mut Stage) -> Result<Finished, CompileError> {
         let files = self.files()?;
-        let Finished { mut compiled, mut packs } = self.last();
-        compiled.retain(|one| files.contains_key(&one.source));
+        let Finished { mut compiled, mut packs } = self.known(&files);
         if packs.len() >= Self::PACKS {
-            // One pack replaces several, because a small number of packs opens quickly. It also drops bytecode that is
-            // no longer used.
+            // One new pack replaces several packs, because a small number of packs opens quickly. The new pack does not
+            // contain bytecode that is no longer used.
             packs = vec![self.repack(&compiled)?];
         }
         let known: BTreeSet<&ImagePath> = compiled.iter().map(|one| &one.source).collect();
         let new: Vec<&ImagePath> = files.keys().filter(|path| !known.contains(path)).collect();
         if !new.is_empty() {
             let desk = self.world.store.temporary_dir()?;
-            let sizes = self.drive(stage, &compiled, &new, desk.path())?;
-            let (new, pack) = self.keep(&new, &sizes, desk.path())?;
+            let desks = self.drive(stage, &compiled, &new, desk.path())?;
+            let (new, pack) = self.keep(&desks)?;
+            self.share(&new, pack.clone())?;
             compiled.extend(new);
             packs.push(pack);
         }
@@ -337,16 +398,16 @@ impl<'a> Compilation<'a> {
         Ok(pack.finish()?)
     }
 
-    /// Runs the driver for the files `new`, with a folder `desk` for its results.
-    fn drive(
+    /// Runs the driver for the files `new`, once per core, with a folder `desk` for its results. Returns the results of
+    /// each run.
+    fn drive<'b>(
         &self,
         stage: &mut Stage,
         compiled: &[Compiled],
-        new: &[&ImagePath],
+        new: &[&'b ImagePath],
         desk: &Path,
-    ) -> Result<Vec<Option<u64>>, CompileError> {
-        fs::create_dir(desk.join("work")).map_err(CompileError::Folder)?;
-        // Python itself also starts faster with bytecode.
+    ) -> Result<Vec<Results<'b>>, CompileError> {
+        // The tree contains the bytecode that exists already, because Python itself also starts faster with bytecode.
         let mut tree = self.slim.clone();
         insert(&mut tree, compiled.iter(), self.python.version, &self.reason());
         let image = stage.show(&tree)?;
@@ -359,33 +420,39 @@ impl<'a> Compilation<'a> {
                 Shown { root: &workshop, files: Vec::new() }
             }
         };
-        drive(Trees { home, image, python: self.python }, new, &desk.join("work"), &self.world.sandbox)
+        let count = rayon::current_num_threads().min(new.len().div_ceil(Self::FILES_PER_RUN));
+        let drive_one = |number: usize| {
+            // Large files are often neighbours, so each run gets every `count`-th file.
+            let paths: Vec<&ImagePath> = new.iter().copied().skip(number).step_by(count).collect();
+            let work = desk.join(number.to_string());
+            fs::create_dir(&work).map_err(CompileError::Folder)?;
+            let trees = Trees { home: home.clone(), image: image.clone(), python: self.python };
+            let sizes = drive(trees, &paths, &work, &self.world.sandbox)?;
+            Ok(Results { paths, sizes, work })
+        };
+        (0..count).into_par_iter().map(drive_one).collect()
     }
 
-    /// Puts the bytecode of the files `new` into the store, as the driver wrote it into the folder `desk`.
-    fn keep(
-        &self,
-        new: &[&ImagePath],
-        sizes: &[Option<u64>],
-        desk: &Path,
-    ) -> Result<(Vec<Compiled>, Packed), CompileError> {
-        let mut written = BufReader::new(open_code(&desk.join("work"))?);
+    /// Puts the bytecode that the driver wrote into the store, as one pack.
+    fn keep(&self, results: &[Results<'_>]) -> Result<(Vec<Compiled>, Packed), CompileError> {
         let mut pack = self.world.store.pack();
         let mut compiled = Vec::new();
-        for (source, size_bytes) in new.iter().copied().zip(sizes) {
-            let Some(size_bytes) = *size_bytes else { continue };
-            let (digest, kept_bytes) = pack.put_reader(&mut written.by_ref().take(size_bytes))?;
-            if kept_bytes != size_bytes {
-                return Err(CompileError::Folder(io::ErrorKind::UnexpectedEof.into()));
+        for Results { paths, sizes, work } in results {
+            let mut written = BufReader::new(open_code(work)?);
+            for (source, size_bytes) in paths.iter().copied().zip(sizes) {
+                let Some(size_bytes) = *size_bytes else { continue };
+                let (digest, kept_bytes) = pack.put_reader(&mut written.by_ref().take(size_bytes))?;
+                if kept_bytes != size_bytes {
+                    return Err(CompileError::Folder(io::ErrorKind::UnexpectedEof.into()));
+                }
+                compiled.push(Compiled {
+                    source: source.clone(),
+                    source_digest: self.source_digest(source),
+                    digest,
+                    size_bytes,
+                    is_of_application: false,
+                });
             }
-            let source_digest = self.source_digest(source);
-            compiled.push(Compiled {
-                source: source.clone(),
-                source_digest,
-                digest,
-                size_bytes,
-                is_of_application: false,
-            });
         }
         Ok((compiled, pack.finish()?))
     }

@@ -1,5 +1,5 @@
-//! The documents and the blobs of an image, as all destinations need them. A layer of lath's own is joined from its
-//! segments; a blob of an image that exists is fetched when a destination needs its bytes.
+//! The documents and the blobs of an image, as all destinations need them. lath's own layers are joined from their
+//! segments. A blob of an existing image is fetched when a destination needs its bytes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,13 +27,13 @@ pub(crate) struct Contents<'a> {
     pub(crate) epoch_secs: u64,
     /// The index, or the only manifest. Its digest is the digest of the image.
     pub(crate) root: &'a Document,
-    /// The manifests and indexes below the root, each after the documents that it names.
+    /// The manifests and indexes below the root, each after the documents to which it refers.
     pub(crate) documents: Vec<&'a Document>,
     /// The configs and the layers.
     pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
-    /// The platform that is written to formats with only one platform. An index may have none.
+    /// The platform that is written if the format can contain only one platform. `None` if the index has no platform.
     pub(crate) first: Option<OnePlatform>,
-    /// The image in a registry from which blobs are fetched. Within that registry, they can be copied without a
+    /// The image in a registry from which blobs are fetched. Within that registry, the blobs can be copied without a
     /// transfer.
     pub(crate) origin: Option<&'a ImageReference>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Base<'a> {
 /// A config or a layer.
 #[derive(Clone)]
 pub(crate) struct Blob<'a> {
-    /// A description for people: `numpy`.
+    /// A description for people, such as `numpy`.
     pub(crate) title: String,
     pub(crate) size_bytes: u64,
     pub(crate) bytes: Bytes<'a>,

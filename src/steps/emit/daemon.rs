@@ -29,14 +29,14 @@ pub(super) fn refuse(name: &str, is_zstd: bool, world: &World) -> Result<(), Emi
 
 pub(super) fn stage<'a>(name: &str, contents: &Contents<'_>, world: &'a World) -> Result<Loading<'a>, EmitError> {
     let home = world.store.temporary_dir()?;
-    // The image is loaded under all of its names. If the destination has another name, it is loaded only under that
-    // name.
+    // The image is loaded under all of its names. If the destination has another name, the image is loaded only under
+    // that name.
     let is_own = contents.names.first().is_some_and(|own| own == name);
     let names = if is_own { contents.names.clone() } else { vec![name.to_owned()] };
     let contents = Contents { names, ..contents.clone() };
     let staged = archive::stage(&home.path().join(ARCHIVE), &contents, &Form::BOTH, &world.store);
     staged.and_then(StagedFile::publish).map_err(|error| match error {
-        // The archive is a file of the store, and not a destination of the user.
+        // The error is one of the store, because the archive is a file of the store and not a destination of the user.
         EmitError::Write { path, source } => StoreError::Write { path, source }.into(),
         other => other,
     })?;

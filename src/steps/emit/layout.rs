@@ -47,9 +47,9 @@ impl Name {
         }
     }
 
-    /// Returns the names of an image with the names `own`. If the user wants a certain name, it is the only one. If two
-    /// images have the same tag, the reference of the second one is its whole name, because a layout has only one entry
-    /// for each reference.
+    /// Returns the names of an image with the names `own`. If the user wants a certain name, the image gets only this
+    /// name. If two images have the same tag, the reference of the second one is its whole name, because a layout has
+    /// only one entry for each reference.
     pub(super) fn all(own: &[String], wanted: Option<&str>) -> Vec<Self> {
         let own = if wanted.is_some() { &own[..own.len().min(1)] } else { own };
         let mut names: Vec<Self> = Vec::new();
@@ -88,7 +88,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     try_to_write(path)
 }
 
-/// Whether the folder is the beginning of a layout, from a running build or from one that was killed.
+/// Whether the folder is an unfinished layout, from a running build or from one that was killed.
 fn is_begun(path: &Path) -> bool {
     let is_own = |entry: fs::DirEntry| {
         let name = entry.file_name();
@@ -97,7 +97,7 @@ fn is_begun(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_own)))
 }
 
-/// Writes the blobs of the image that the layout does not contain. This needs as much space as a pull of the image
+/// Writes those blobs of the image that the layout does not contain. This needs as much space as a pull of the image
 /// would transfer.
 pub(super) fn stage(
     path: &Path,
@@ -154,7 +154,8 @@ fn entry(contents: &Contents<'_>, name: &Name) -> Descriptor {
     Descriptor { annotations, ..Descriptor::of(contents.root) }
 }
 
-/// Adds `entry` to the index of a layout. It replaces the entries with the same name, and all others stay as they are.
+/// Adds `entry` to the index of a layout. The entry replaces the entries with the same name, and all others stay as
+/// they are.
 fn put(index: &mut Index, entry: Descriptor, reference: &str) {
     index.manifests.retain(|other| other.annotations.get(oci::REF_NAME).is_none_or(|name| name != reference));
     index.manifests.push(entry);

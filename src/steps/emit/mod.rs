@@ -79,7 +79,7 @@ pub(crate) enum EmitError {
 }
 
 impl EmitError {
-    /// The path of the user that could not be written to.
+    /// Returns the destination that could not be written to, if that was the cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Write { path, .. } | Self::Fill { path, .. } => Some(path),
@@ -140,14 +140,13 @@ pub(crate) fn named_with(destination: &Destination, digest: BlobDigest) -> Strin
 
 /// Everything about an image that is written in addition to it.
 pub(crate) struct Extras<'a> {
-    /// The text of the receipt, for the file that the request names.
+    /// The text of the receipt, for the file in the request.
     pub(crate) metadata: &'a [u8],
     /// The explanations in the store, one for each platform.
     pub(crate) explanations: &'a [Attachment<'a>],
 }
 
-/// Writes the image to every destination, and `extras` to the places that the request names. A plain folder gets
-/// `tree`.
+/// Writes the image to every destination, and `extras` to the places in the request. A plain folder gets `tree`.
 pub(crate) fn emit(
     image: &Image,
     tree: &Tree,
@@ -206,8 +205,8 @@ fn write(
         Ok(())
     });
     if let Err(error) = staged {
-        // Files are removed in the reverse order, because a destination may be in a folder that was created for an
-        // earlier destination. This folder must be removed last.
+        // Destinations are dropped in the reverse order, because a destination may be in a folder that was created for
+        // an earlier one. This folder must be removed last.
         while ready.pop().is_some() {}
         return Err(error);
     }

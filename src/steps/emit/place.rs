@@ -6,7 +6,7 @@ use fs_err as fs;
 
 use super::EmitError;
 
-/// If a path leads through more links than this, they are taken for a circle (`MAXSYMLINKS` of Linux).
+/// If a path leads through more links than this, lath assumes that the links form a circle (`MAXSYMLINKS` of Linux).
 const MOST_LINKS: usize = 40;
 
 /// A place that lath writes to.
@@ -21,7 +21,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Follows `typed` to the file that it names, which may be missing. Like `cp`, lath writes to the target of a link.
+    /// Follows `typed` to its file, which may be missing. Like `cp`, lath writes to the target of a link.
     pub(super) fn of(typed: &Path) -> Result<Self, EmitError> {
         let failed = |source| EmitError::Write { path: typed.to_owned(), source };
         let mut path = typed.to_owned();

@@ -1,5 +1,5 @@
-//! An explanation as bytes: JSON on one line, compressed with zstd. Several can follow one another, one for each
-//! platform.
+//! An explanation as bytes: JSON on one line, compressed with zstd. Several explanations can follow one another, one
+//! for each platform.
 
 use std::io::{self, Read};
 

@@ -47,7 +47,7 @@ impl Hints for LaunchError {
     }
 }
 
-/// The commands that the user may mean.
+/// The commands that the user may have meant.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     /// The console scripts of the requested distributions.

@@ -26,7 +26,7 @@ pub(crate) struct Programs<'a> {
     pub(crate) scripts: &'a [InstalledScript],
     /// The distributions that the user named.
     pub(crate) requested: &'a [&'a str],
-    /// The untrimmed tree. Without it, words of a command are not checked.
+    /// The untrimmed tree. `None` if the words of a command are not checked.
     pub(crate) tree: Option<&'a Tree>,
 }
 
@@ -87,7 +87,7 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     ];
     let keeps_user = base.is_some_and(|base| base.keeps_user());
     if !["0", "root"].contains(&runtime.uid()) && !keeps_user {
-        // A user that is not in `/etc/passwd` has no name, but `getpass.getuser()` reads this variable first.
+        // `getpass.getuser()` reads this variable first, so it also works for a user that is not in `/etc/passwd`.
         own.push(("USER", "app".to_owned()));
     }
     if let Some(app) = app {
@@ -108,8 +108,8 @@ fn variables_of_base(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
     env.filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Returns the only script that has the same name as a requested distribution. If there are two, the user has requested
-/// two programs.
+/// Returns the only script that has the same name as a requested distribution. `None` if there are two, because the
+/// user has then requested two programs.
 fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&'a str> {
     let is_namesake = |script: &&&InstalledScript| requested.contains(&lock::namesake(&script.name).as_str());
     let mut namesakes = scripts.iter().filter(is_namesake);
@@ -120,7 +120,7 @@ fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&
 
 /// The command of an image.
 enum Command {
-    /// Words whose first one is a program of the image.
+    /// Words, of which the first one is a program of the image.
     Words(Vec<String>),
     Settled {
         entrypoint: Vec<String>,
@@ -214,8 +214,8 @@ fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Co
     if let Some(program) = program {
         return settled(vec![user_base.program(program)], cmd);
     }
-    // The image offers several programs. The command's first word selects one. Without a command, the first script that
-    // the user named starts, or Python.
+    // The image offers several programs. The command's first word selects the program. If the container is started
+    // without a command, it starts the first script that the user named for the build, or else Python.
     let python = vec![python.program()];
     if runtime.scripts.is_empty() && offered.is_empty() {
         return settled(python, cmd);

@@ -1,4 +1,4 @@
-//! Finds the program of a command in the image, and the modules that the command names.
+//! Finds the program of a command in the image, and the modules that are named in the command.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::model::start_up::EntryPoint;
 use crate::model::tree::{Kind, Tree};
 use crate::outside::similar::similar;
 
-/// Options whose value is a module or a file of the application: flask, celery, and others.
+/// Options whose value is a module or a file of the application. flask, celery and other programs have such options.
 const OPTIONS_OF_MODULES: [&str; 3] = ["--app", "-A", "--settings"];
 /// Programs for which the value of such an option is always a module. If the image does not have it, they cannot start.
 const PROGRAMS_OF_MODULES: [&str; 2] = ["celery", "flask"];
@@ -100,7 +100,7 @@ impl Place<'_> {
         Modules::new(self.tree, *python, user_base.site(python.version)).with_application(*app)
     }
 
-    /// Returns the parts of the image that the command names.
+    /// Returns the parts of the image that are named in the command.
     pub(super) fn started(&self, argv: &[String]) -> Started {
         let mut started = Started::default();
         if let [shell, option, line] = argv
@@ -118,7 +118,7 @@ impl Place<'_> {
         let mut arguments = arguments.iter();
         while let Some(word) = arguments.next() {
             if may_be_file && ["-W", "-X"].contains(&word.as_str()) {
-                // The values of these options are not files.
+                // The value of such an option is skipped, because it is not a file.
                 arguments.next();
                 continue;
             }
@@ -150,14 +150,14 @@ impl Place<'_> {
         started
     }
 
-    /// Returns the parts of the image that a line for a shell names, if the line is a simple command.
+    /// Returns the parts of the image that are named in a line for a shell, if the line is a simple command.
     fn started_by_line(&self, line: &str) -> Started {
         let words = shlex::split(line).unwrap_or_default();
         let words: Vec<String> = words.into_iter().skip_while(|word| word == "exec").collect();
         self.located(&words).map(|argv| self.started(&argv)).unwrap_or_default()
     }
 
-    /// Adds the module or file that a word names: `app.main:app`, `wsgi:create()`, `main.py`.
+    /// Adds the module or file that is named by a word: `app.main:app`, `wsgi:create()`, `main.py`.
     fn add(&self, word: &str, started: &mut Started) {
         if word.ends_with(".py") {
             self.add_file(word, started);
@@ -166,8 +166,8 @@ impl Place<'_> {
         }
     }
 
-    /// Adds a module. If `is_certain`, it is also added if the image does not have it, so that its check fails and the
-    /// user gets a message.
+    /// Adds a module. If `is_certain`, the module is also added if the image does not have it. Its check then fails,
+    /// and the user gets a message.
     fn add_module(&self, word: &str, is_certain: bool, started: &mut Started) {
         if word.ends_with(".py") {
             return self.add_file(word, started);
@@ -184,8 +184,8 @@ impl Place<'_> {
         }
         let name = function.map(|text| text.trim_end_matches("()")).filter(|name| is_name(name));
         let top = module.split('.').next().unwrap_or_default();
-        // If the package exists but not the module, its name may be misspelled. So it is checked, and the user gets a
-        // message.
+        // If the package exists but the module does not, the name may be misspelled. So the module is checked, and the
+        // user gets a message.
         let is_misspelled = name.is_some() && modules.find(top).is_some();
         if is_certain || is_misspelled || modules.find(module).is_some() {
             let function = name.map(str::to_owned);
@@ -248,7 +248,7 @@ mod tests {
         shlex::split(line).unwrap()
     }
 
-    /// Returns the parts that a command names, as text.
+    /// Returns the parts that are named in a command, as text.
     fn named(line: &str, env: &[&str]) -> String {
         let started = in_place(env, |place| place.started(&place.located(&words(line)).unwrap()));
         let entry = |entry: &EntryPoint| match &entry.function {

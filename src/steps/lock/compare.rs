@@ -29,11 +29,11 @@ pub(crate) fn refuse_other(file: &LockFile, wanted: &Wanted<'_>) -> Result<(), L
 /// A change of a source since it was locked.
 #[derive(Debug)]
 pub(crate) enum Changed<'a> {
-    /// The build of the source also needs these requirements.
+    /// The build of the source now also needs these requirements.
     Requires { name: &'a str, new: &'a [String] },
-    /// The build of the source also needs these Debian packages.
+    /// The build of the source now also needs these Debian packages.
     Packages { name: &'a str, new: &'a [String] },
-    /// The build of the source also needs these groups of compilers.
+    /// The build of the source now also needs these groups of compilers.
     Compilers { name: &'a str, groups: &'a [String] },
     /// The wheel of the source has other requirements than the locked one.
     Dependencies { name: &'a str, locked: &'a [String], found: &'a [String] },
@@ -63,7 +63,7 @@ pub(crate) fn changed(lock: &LockRequest, changed: Changed<'_>) -> LockError {
     }
 }
 
-/// Returns the differences of the lists and options that the user's inputs contain.
+/// Returns the differences in those lists and options that come from the user's inputs.
 fn inputs(locked: &LockedRequest, wanted: &LockedRequest) -> Vec<String> {
     let mut differences = lists("", &locked.requirements, &wanted.requirements);
     differences.extend(lists("the constraint ", &locked.constraints, &wanted.constraints));

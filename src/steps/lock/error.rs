@@ -35,7 +35,7 @@ pub(crate) enum LockError {
     #[error("cannot build from the lock `{path}`: it does not match the request")]
     Differs {
         path: PathBuf,
-        /// Whether the inputs were not compared.
+        /// Whether the inputs were left out of the comparison.
         is_frozen: bool,
         source: Difference,
     },
@@ -75,7 +75,7 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// Returns the first of `texts`, or `None` if there are none.
+    /// Returns the first of `texts` as a difference, with the others as its sources. `None` if there are no texts.
     pub(super) fn chained(texts: Vec<String>) -> Option<Self> {
         let chain = |next: Option<Self>, text| Some(Self { text, next: next.map(Box::new) });
         texts.into_iter().rev().fold(None, chain)

@@ -46,8 +46,8 @@ fn debs(lock: &PlatformLock) -> BTreeMap<&str, &str> {
     lock.debs.iter().map(|deb| (deb.name.as_str(), deb.version.as_str())).collect()
 }
 
-/// Returns the URLs of all files of a lock that are on servers, including the files for builds. Repositories are not
-/// among them.
+/// Returns the URLs of those files of a lock that are on servers, including the files for builds. The URLs of git
+/// repositories are not among them.
 pub(crate) fn urls(lock: &PlatformLock) -> Vec<String> {
     let is_repository = |wheel: &LockedWheel| matches!(wheel.built_place(), Some(BuiltPlace::Git { .. }));
     let is_remote = |wheel: &&LockedWheel| wheel.source != WheelSource::Path && !is_repository(wheel);

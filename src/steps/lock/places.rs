@@ -36,7 +36,7 @@ fn others(deb: &LockedDeb, releases: &[LockedRelease], base: &ReleaseRequest, sn
     // word as well.
     let Some(at) = deb.url.rfind("/pool/") else { return Vec::new() };
     let (mirror, path) = deb.url.split_at(at);
-    // If both archives are on one mirror, it is not known from which of them a package comes.
+    // If both archives are on the same mirror, lath cannot see which of them a package comes from.
     let suites: Vec<&LockedRelease> = releases.iter().filter(|release| release.mirror == mirror).collect();
     let is_security = |release: &&LockedRelease| release.suite.ends_with("-security");
     let [is_of_main, is_of_security] =

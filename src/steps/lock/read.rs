@@ -136,7 +136,7 @@ fn unknown_base(base: &str) -> String {
 }
 
 impl Packages<'_> {
-    /// Returns the wheel with the file that `[[packages]]` has for it.
+    /// Returns the wheel with its file in `[[packages]]`.
     fn wheel(&self, wheel: &PlatformWheel) -> Result<LockedWheel, String> {
         let PlatformWheel { name, version, file, .. } = wheel;
         let is_same = |package: &&Package| package.name == *name && package.version.as_deref() == Some(version);

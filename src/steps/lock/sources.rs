@@ -24,7 +24,7 @@ impl<'a> Builds<'a> {
         Self { table, depth: 0 }
     }
 
-    /// Returns the wheel that has the digest `digest` and is built from the source that `[[packages]]` has for it.
+    /// Returns the wheel with the digest `digest`, which is built from its source in `[[packages]]`.
     pub(super) fn wheel(
         &self,
         wheel: &PlatformWheel,
@@ -165,8 +165,8 @@ impl Packages<'_> {
     }
 }
 
-/// Sets the folder of the project to `folder`: it need not be beside the lock. If the user requested several folders,
-/// lath does not know which of them is the project, and changes none.
+/// Sets the folder of the project to `folder`, because the project may be in another place than the lock. If the user
+/// requested several folders, lath does not know which of them is the project, and changes none.
 pub(crate) fn place_project(lock: &mut PlatformLock, folder: &Path) {
     let mut folders: Vec<&mut PathBuf> = Vec::new();
     for wheel in lock.wheels.iter_mut().filter(|wheel| wheel.is_requested) {

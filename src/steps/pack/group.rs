@@ -1,5 +1,5 @@
-//! Decides which path goes to which layer: by origin, within a budget, with the contents that change least at the
-//! bottom (decisions 0030 and 0138).
+//! Decides which path goes to which layer (decisions 0030 and 0138). Paths are grouped by origin, the number of layers
+//! is limited, and the contents that change least are at the bottom.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,7 +180,8 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str]) -> Place {
     }
 }
 
-/// `python3.13-minimal`, `libpython3.13-stdlib`, `python3`, but not a library for Python such as `python3-apt`.
+/// Whether a package belongs to Python itself, such as `python3.13-minimal`, `libpython3.13-stdlib` or `python3`.
+/// `python3-apt` does not, because it is only a library for Python.
 fn is_python(package: &str) -> bool {
     let name = package.strip_prefix("lib").unwrap_or(package);
     let Some(rest) = name.strip_prefix("python3") else { return false };

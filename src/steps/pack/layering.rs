@@ -13,8 +13,9 @@ use crate::model::request::{Layering, LayersRequest};
 /// Two layers of Debian packages are joined if they are together at most this large, in bytes of files. Debian's
 /// packages change less often than Python distributions, and a security update changes several of them together.
 const SMALL_PACKAGES_BYTES: u64 = 2 << 20;
-/// The same for distributions. That is about 16 kB after compression. If a small distribution changes, its neighbours
-/// in the layer are sent again. Decision 0138 allows 50 kB for this and other overhead.
+/// Two layers of distributions are joined if they are together at most this large. That is about 16 kB after
+/// compression. If a small distribution changes, its neighbours in the layer are sent again. Decision 0138 allows 50 kB
+/// for this and other overhead.
 const SMALL_DISTRIBUTIONS_BYTES: u64 = 48 << 10;
 
 /// The purpose of files, in the order of the layers. Files that change least are at the bottom, because if a layer
@@ -33,7 +34,7 @@ pub(super) enum Place {
     Program(String),
     /// The files that the user copied.
     Copied,
-    /// Bytecode of packages and distributions that only the application needs.
+    /// Bytecode that only the application needs, of packages and distributions.
     ImportsOfApplication,
     /// The files of the user's application. They change most often.
     Application,
@@ -84,7 +85,7 @@ impl Place {
         (kind, is_small, Reverse(if is_small { None } else { bytes.checked_ilog2() }))
     }
 
-    /// Returns a size. Layers of this kind up to this size are joined even if there are not too many layers.
+    /// Returns a size in bytes. Layers of this kind up to this size are joined even if there are not too many layers.
     fn small_bytes(&self) -> u64 {
         if matches!(self, Self::Package(_)) { SMALL_PACKAGES_BYTES } else { SMALL_DISTRIBUTIONS_BYTES }
     }

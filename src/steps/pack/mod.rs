@@ -1,8 +1,8 @@
 //! Tree -> layers: grouped by origin, written as deterministic tar. Each piece is compressed once and kept in the
 //! store.
 //!
-//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again: the key of a
-//! segment depends on its contents, and a layer's digests are cached by its segments.
+//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again, because the
+//! key of a segment depends on the contents, and a layer's digests are cached by its segments.
 
 mod group;
 mod layering;
@@ -77,7 +77,8 @@ fn layer(group: &Group<'_>, request: PackRequest, store: &Store) -> Result<Layer
     let mut segments = segments?;
     segments.push(segment::end(request, store)?);
     let key = Digest::of_fields(segments.iter().map(|segment| segment.as_bytes().as_slice()));
-    // The store has the segments so far. Only a table of contents can follow them, so only this is checked.
+    // The store contains the segments up to here. Only a table of contents can follow them, so only the table is
+    // checked.
     if let Some(kept) = store.entry::<Layer>(Bucket::Layers, &key)
         && kept.contents.segments().iter().skip(segments.len()).all(|table| store.has_segment(table))
     {

@@ -19,9 +19,9 @@ use crate::outside::store::{Bucket, Form, Store};
 
 /// How much tar is compressed at once. One thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The files of a piece together have at least this size. Only the last piece may be smaller. It is large enough that
-/// the compression window (32 KiB in gzip) is mostly full, and small enough that a big distribution keeps all cores
-/// busy.
+/// The files of a piece together have at least this size. Only the last piece may be smaller. This size is large enough
+/// that the compression window (32 KiB in gzip) is mostly full, and small enough that a big distribution keeps all
+/// cores busy.
 const PIECE_BYTES: u64 = 4 << 20;
 
 /// Consecutive paths of one share.
@@ -193,7 +193,7 @@ pub(super) fn end(request: PackRequest, store: &Store) -> Result<Digest, PackErr
 struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,
-    /// The compressed form of a chunk of zeros, after the first one. Sparse files have many such chunks.
+    /// The compressed form of a chunk of zeros, if there was one before. Sparse files have many such chunks.
     zeros: Option<Vec<u8>>,
     /// The compressor is reused, because a new one for each small file would be slow.
     zstd: Option<zstd::bulk::Compressor<'static>>,

@@ -14,7 +14,7 @@ use crate::model::digest::Digest;
 use crate::model::tree::Kind;
 use crate::outside::store::{Form, Store};
 
-/// Returns the table of a layer. `segments` are those of `pieces`, and the end of the layer.
+/// Returns the table of a layer. `segments` are the segments of `pieces`, and the segment that ends the layer.
 pub(super) fn table(
     pieces: &[Piece<'_>],
     segments: &[Digest],

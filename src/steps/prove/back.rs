@@ -1,7 +1,7 @@
 //! Finds the removed files that a check needs, so that they can be put back.
 //!
-//! The check runs in the trimmed tree together with a part of the removed files. If it works, the part contains the
-//! needed files, and is halved again. So a file is found even if no message names it.
+//! The check runs in the trimmed tree together with a part of the removed files. If the check works, the part contains
+//! the needed files, and is halved again. So a file is found even if no message names it.
 
 use super::checks::Task;
 use super::compare::{Answer, Reply};
@@ -9,11 +9,12 @@ use super::{ProveError, Side, Staged};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::Tree;
 
-/// The most files that are searched for one check. If it needs more, the next proof finds them.
+/// The most needed files that are found for one check. If the check needs more files, the next proof finds them.
 const MOST: usize = 4;
 
-/// Returns removed files without which the result of `task` is not `claim`. `named` are those that the output names,
-/// and are tried first. Empty if the removed files do not explain the difference, or if the time is over.
+/// Returns removed files that `task` needs: without them, its result is not `claim`. `named` are the removed files that
+/// are named in the output, and are tried first. Empty if the removed files do not explain the difference, or if the
+/// time is over.
 pub(super) fn needed(
     slim: &mut Staged<'_>,
     whole: &Tree,
@@ -48,9 +49,10 @@ fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
     }
 }
 
-/// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. The first `first` members
-/// are tried before all others. Empty if not even all members together work, or if a result of `works` is unknown.
-/// Otherwise, the members that are found would depend on the time.
+/// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. `first` is the number of
+/// members at the beginning of `order` that are tried before all others. Empty if `works` is false even for all members
+/// together, or if a result of `works` is unknown. A result is unknown if the time for the checks has ended. No members
+/// are returned in that case, because they would depend on the speed of the machine.
 fn search<T: Copy, E>(
     order: &[T],
     first: usize,
@@ -72,7 +74,8 @@ fn search<T: Copy, E>(
         end = order.len();
     }
     while needed.len() < MOST && end > 0 && (needed.is_empty() || !works(&[&needed])?) {
-        // `needed` and the members before `high` work, and `needed` with those before `low` does not.
+        // The check works with `needed` and the members before `high`. It fails with `needed` and the members before
+        // `low`.
         let (mut low, mut high) = (0, end);
         while high - low > 1 {
             let middle = low.midpoint(high);

@@ -55,12 +55,12 @@ impl<'a> Checkout<'a> {
         Self { tree, shown, env, cwd, uid, emulation, deadline, record: None, world }
     }
 
-    /// Returns the same checkout, but each check must begin and end before `deadline`.
+    /// Returns this checkout with a time limit: each check must begin and end before `deadline`.
     pub(super) fn until(self, deadline: Deadline) -> Self {
         Self { deadline, ..self }
     }
 
-    /// Returns the same checkout, but the paths that programs use are recorded.
+    /// Returns this checkout, but with a record of the paths that programs use.
     pub(super) fn recording(self) -> Self {
         Self { record: Some(Mutex::default()), ..self }
     }
@@ -89,8 +89,8 @@ impl<'a> Checkout<'a> {
         Ok(ended.exit_code)
     }
 
-    /// Returns the command with the whole path of its program, if the program is in a folder or a file that the user
-    /// mounts. The tree does not contain such programs.
+    /// Returns the command with the whole path of its program, if the program is in a folder or a file that is mounted
+    /// by the user. The tree does not contain such programs.
     fn mounted(&self, argv: &[String], volumes: &[Volume]) -> Option<Vec<String>> {
         let (program, arguments) = argv.split_first().filter(|(program, _)| program.contains('/'))?;
         let path = if program.starts_with('/') { program.clone() } else { format!("{}/{program}", self.cwd) };
@@ -144,7 +144,8 @@ impl<'a> Checkout<'a> {
                 let (command, stderr) = (item.name.clone(), (*error).to_owned());
                 replies.push(Reply::Answer(Answer { command, exit_code, stderr, ..Answer::default() }));
             }
-            // A process with many items may need longer than its time limit. Only an item that hangs does so alone.
+            // A process with many items may exceed its time limit even if no item hangs. In a process of its own, an
+            // item exceeds the limit only if it hangs.
             let has_progress = shared.timeout_secs.is_some() && !errors.is_empty();
             if let Some(item) = rest.get(errors.len()).filter(|_| !has_progress) {
                 let stderr = "it ends the process".to_owned();

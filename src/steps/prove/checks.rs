@@ -179,7 +179,7 @@ impl Task {
     }
 }
 
-/// A command, or several. The first that succeeds counts.
+/// A command, or several alternatives. The first one that succeeds counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     pub(super) name: String,
@@ -187,7 +187,8 @@ pub(super) struct Command {
     pub(super) circumstances: Circumstances,
     /// Whether it must succeed, even if it fails in the untrimmed tree.
     pub(super) must: bool,
-    /// Whether nothing promises that it works. Then it is not reported if it fails in both trees.
+    /// Whether no distribution promises that the command works. If such a command fails in both trees, this is not
+    /// reported.
     pub(super) is_extra: bool,
     pub(super) scope: Scope,
 }
@@ -237,7 +238,7 @@ pub(super) struct Item {
     pub(super) argument: String,
 }
 
-/// The parts of an image that its command names, and that are checked.
+/// The parts of an image that are named in its command, and that are checked.
 #[derive(Debug, Default)]
 pub(super) struct Named {
     /// A console script.
@@ -258,7 +259,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     };
     let site = request.user_base.site(request.python.version);
     let stdlib = format!("{}/lib-dynload", request.python.stdlib());
-    // Scripts import most of the promised modules, so both share their processes.
+    // Scripts import most of the promised modules, so the imports of scripts and of modules share processes.
     let imports = |is_own: bool| {
         let is_wanted = |distribution: &str| own.is_of(distribution) == is_own;
         let scripts = entry_points(tree, assembly, &request.user_base.bin(), is_wanted);
@@ -306,9 +307,10 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     tasks
 }
 
-/// Returns the user of lath's own checks, if it is another one than the image's. OpenShift, for example, chooses such
-/// numbers. The number depends only on the files of the base, so a proof has the same result every time, and the
-/// results for the base can be reused. Below the level `reach`, the checks run as the image's user.
+/// Returns the number of the user as whom lath runs its own checks. `None` if these checks run as the user of the
+/// image. The number is one that OpenShift, for example, could choose. The number depends only on the files of the
+/// base, so a proof has the same result every time, and the results for the base can be reused. Below the level
+/// `reach`, the checks run as the image's user.
 fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
     const FIRST: u32 = 1_000_000_000;
     if request.level < TrimLevel::Reach {
@@ -341,7 +343,7 @@ fn inner_loads(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>,
     modules.chunks(SHARED).chain(libraries.chunks(SHARED)).map(|items| Task::Batch(batch(items))).collect()
 }
 
-/// Returns the shared libraries of the tree that are no extension modules.
+/// Returns the shared libraries of the tree that are not extension modules.
 fn shared_libraries(tree: &Tree) -> Vec<Item> {
     let is_version = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '.');
     let is_library = |name: &str| name.split_once(".so").is_some_and(|(_, rest)| is_version(rest));
@@ -355,8 +357,8 @@ fn shared_libraries(tree: &Tree) -> Vec<Item> {
     files.map(|(path, _)| item(path)).collect()
 }
 
-/// Returns a `--check` of the user. It must succeed as the image's user. Another user must have the same result in both
-/// trees.
+/// Returns a `--check` of the user. It must succeed as the image's user. As another user, it must have the same result
+/// in both trees.
 fn of_user(command: &str, user: Option<u32>) -> Task {
     Task::Command(Command {
         name: if user.is_some() { format!("{command} as another user") } else { command.to_owned() },
@@ -381,7 +383,7 @@ fn version(script: &InstalledScript, request: &ProveRequest<'_>, user: Option<u3
     })
 }
 
-/// Returns the check of the help of a script and its subcommands. `driver` is Python with its program.
+/// Returns the check that runs `--help` of a script and of its subcommands. `driver` is Python with its program.
 fn help(
     script: &InstalledScript,
     request: &ProveRequest<'_>,

@@ -46,7 +46,7 @@ impl Answer {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// Returns the last line of the output, because it says most.
+    /// Returns the last line of the output, because it usually has the most information.
     pub(super) fn last_line(&self) -> String {
         let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
         said.trim().lines().last().map_or_else(|| self.ended(), str::to_owned)
@@ -113,7 +113,7 @@ impl Difference {
         self.claimed.as_deref()
     }
 
-    /// Returns the removed paths that the output names.
+    /// Returns the removed paths that are named in the output.
     pub(super) fn named(&self) -> Vec<ImagePath> {
         self.removed.iter().filter_map(|(path, _)| ImagePath::parse(path).ok()).collect()
     }
@@ -146,7 +146,7 @@ pub(super) fn judge<E>(
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
         Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint, lacks: Vec::new() })
     };
-    // A busy machine may be less busy now.
+    // The check runs once more, because a busy machine may be less busy now.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };
     let slim = unhurried.as_ref().unwrap_or(slim);
     if must && slim.exit_code != 0 {
@@ -201,7 +201,7 @@ pub(super) fn is_alike(one: &Answer, other: &Answer) -> bool {
         && parts().all(|(one, other)| is_alike(one, other))
 }
 
-/// Returns the first parts of both results that differ, or the results themselves.
+/// Returns the first parts in which the results differ, or the results themselves.
 fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, Option<&'a Answer>) {
     let Some(whole) = claimed else { return (slim, claimed) };
     let of_whole = |part: &Answer| whole.parts.iter().find(|other| other.command == part.command);
@@ -209,8 +209,8 @@ fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, O
     pairs.find(|(part, other)| part != other).map_or((slim, claimed), |(part, other)| (part, Some(other)))
 }
 
-/// Returns the removed paths that the output names. It may contain the path, the name of a library or another file, a
-/// module, or a program that was called.
+/// Returns the removed paths that are named in the output. The output may contain the path, the name of a library or
+/// another file, a module, or a program that was called.
 fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
     let mut words: Vec<&str> = said

@@ -15,7 +15,8 @@ const LOOPBACK: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loo
 pub(super) fn with_engine_files(tree: &Tree, hosts: &str, store: &Store) -> Result<Tree, ProveError> {
     let mut tree = tree.clone();
     let name = format!("{HOST_NAME}\n");
-    // Without name servers in it, a resolver uses the loopback address. Nothing listens there in a check.
+    // Without name servers in `/etc/resolv.conf`, a resolver uses the loopback address. Nothing listens there in a
+    // check.
     for (place, text) in [("/etc/hosts", hosts), ("/etc/hostname", &name), ("/etc/resolv.conf", "")] {
         let Ok(path) = ImagePath::parse(place) else { continue };
         // If the user copied a folder there, no engine could mount a file over it either.

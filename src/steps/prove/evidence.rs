@@ -22,7 +22,8 @@ use crate::outside::stage::Stage;
 use crate::outside::store::Bucket;
 use crate::outside::world::World;
 
-/// Imports one module or one object of a module. It imports nothing else, because that would be evidence.
+/// Imports one module or one object of a module. It imports nothing else, because other imports would count as
+/// evidence, too.
 const IMPORT: &str = r#"
 import sys
 module, _, attribute = sys.argv.pop().partition(":")
@@ -98,10 +99,10 @@ pub(crate) fn evidence(
     Ok(trace)
 }
 
-/// Returns the commands of a check that are recorded.
+/// Returns those commands of a check that are recorded.
 fn commands(task: &Task, python: &str) -> Vec<Recorded> {
     match task {
-        // The checks of the user run as another user, too, which is no more evidence.
+        // The user's checks also run as another user. Those runs are left out, because they give no more evidence.
         Task::Command(command) if command.scope == Scope::Image && !command.is_extra => {
             let Circumstances { is_cleared, has_loopback, timeout_secs, user: _ } = command.circumstances;
             let recorded = |argv: &Vec<String>| Recorded {
@@ -134,8 +135,8 @@ fn is_import(argument: &str) -> bool {
     !argument.starts_with('/')
 }
 
-/// Whether `--trim trace` keeps the files that this check uses. Then the check drives the trimming, and does not only
-/// judge it.
+/// Whether `--trim trace` keeps the files that this check uses. Such a check decides which files are trimmed, and does
+/// not only judge the result.
 pub(super) fn is_evidence(task: &Task, item: usize) -> bool {
     let is_recorded = |item: usize| match task {
         Task::Batch(batch) => batch.items.get(item).is_some_and(|item| is_import(&item.argument)),

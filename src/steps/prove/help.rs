@@ -67,7 +67,7 @@ for number, command in enumerate(commands):
 os._exit(0)
 "#;
 
-/// The program, and the function that its console script calls.
+/// The program, and the function that is called by its console script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Help {
     pub(super) name: String,
@@ -79,8 +79,9 @@ pub(super) struct Help {
 }
 
 impl Help {
-    /// Runs the program with `--help`, then all subcommands that this help names, then theirs. `run` runs commands in
-    /// one process, and returns the output of the driver. `None` if a process did not end within its time.
+    /// Runs the program with `--help`, then all subcommands in this help, and then all subcommands in their help. `run`
+    /// runs commands in one process, and returns the output of the driver. `None` if a process did not end within its
+    /// time.
     pub(super) fn walk<E>(
         &self,
         mut run: impl FnMut(Vec<String>) -> Result<Option<Answer>, E>,

@@ -12,9 +12,9 @@ use crate::model::request::ProveRequest;
 /// Names of modules that only run as programs, or that are tests.
 const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
 
-/// Returns all modules that are reached. Below the level `reach`, the proof does not import them, because trim removes
-/// no modules of distributions there, and importing all modules of a large distribution can take longer than the rest
-/// of the proof.
+/// Returns all modules that are reached. Below the level `reach`, trim removes no modules of distributions, so the
+/// proof does not import them. Importing all modules of a large distribution can take longer than the rest of the
+/// proof.
 pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
     let Some(reached) = made.reached.as_ref() else { return Vec::new() };
     let removed = removed(made, request);

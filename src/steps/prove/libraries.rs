@@ -30,7 +30,7 @@ fn opened(line: &str) -> Option<&str> {
     before.rsplit([' ', '\'', '/', '(']).next().filter(|name| !name.is_empty())
 }
 
-/// Returns the library that a message names. The messages are those of cffi and of similar programs.
+/// Returns the library that is named in a message. The messages are those of cffi and of similar programs.
 fn quoted(line: &str) -> Option<&str> {
     /// The text on both sides of the name.
     const SAYINGS: [(&str, &str); 4] = [
@@ -95,7 +95,8 @@ impl Finder<'_> {
     /// hint: the message of the program names the library anyway.
     fn hint(&mut self, libraries: &[String]) -> Option<Hint> {
         let is_there = |package: &str| self.made.lock.debs.iter().any(|deb| deb.name == package);
-        // Packages that provide a library of a GPU's driver would hide the driver of the host.
+        // Libraries of a GPU's driver are left out, because a package with such a library would hide the driver of the
+        // host.
         let libraries: Vec<String> = libraries.iter().filter(|name| !sonames::is_of_driver(name)).cloned().collect();
         let found = self.packages(&libraries).unwrap_or_default();
         let known = |library: &String| Some((library.clone(), found.get(library)?.clone()));

@@ -47,9 +47,9 @@ pub(super) fn lacks(said: &str, program: &str) -> bool {
 
 /// Returns the module that `line` reports as missing, and how to add it.
 fn missing_module(line: &str, python: PythonVersion) -> Option<(&str, Addition)> {
-    /// Messages that do not name the missing module, and that module.
+    /// Messages that do not name the missing module, each with the name of the module.
     const SAYINGS: [(&str, &str); 2] = [
-        // Debian's `venv`.
+        // The message of Debian's `venv`.
         ("ensurepip is not", "ensurepip"),
         ("db type is dbm.gnu, but the module is not available", "_gdbm"),
     ];
@@ -79,7 +79,7 @@ fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str,
     }
     let is_known = |path: &ImagePath| tree.find(path.as_str()).is_some() || tree.removed.contains_key(path);
     let is_absent = |program: &&str| {
-        // `ldd` may be present without the shell that runs it.
+        // `ldd` is a script, so it may be present without the shell that runs it. In that case, the shell is missing.
         let program = if *program == "ldd" { "bash" } else { program };
         let paths = ["/usr/bin", "/usr/sbin"].map(|folder| ImagePath::parse(&format!("{folder}/{program}")));
         !paths.iter().flatten().any(is_known)
@@ -95,12 +95,12 @@ fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str,
 fn is_of_lack(line: &str) -> bool {
     /// The messages of programs and shells.
     const SAYINGS: [&str; 5] = ["No such file or directory", "not found", "not find", "to find", "ENOENT"];
-    // setuptools uses the same words for distributions.
+    // Lines about distributions do not count, because setuptools uses the same words in them.
     SAYINGS.iter().any(|saying| line.contains(saying)) && !line.contains("distribution")
 }
 
-/// Whether `line` names the program like one that was called: in quotes, in a folder of programs, or before the colon
-/// of a shell's message.
+/// Whether `line` names the program as one that was called: in quotes, in a folder of programs, or before the colon of
+/// a shell's message.
 fn is_called(line: &str, said: &str, program: &str) -> bool {
     let is_quote = |character: char| matches!(character, '\'' | '"' | '`');
     let is_of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_' | '+' | '/');

@@ -196,8 +196,8 @@ struct AnswerKey<'a> {
     identity: Identity<'a>,
 }
 
-/// The most differing checks of one proof for which lath searches the missing files. Other checks often need the same
-/// files.
+/// In one proof, lath searches the missing files of at most this number of checks. More searches are seldom useful,
+/// because other checks often need the same files.
 const SEARCHES: usize = 4;
 
 /// The result of a proof.
@@ -209,8 +209,8 @@ pub(crate) enum Proved {
 }
 
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, the
-/// earlier result is used. The tree is laid out on `stage`. If `puts_back` is set, the removed files that a check needs
-/// are searched.
+/// earlier result is used. The tree is laid out on `stage`. If `puts_back` is set, this function also finds the removed
+/// files that a check needs.
 pub(crate) fn prove(
     made: &Made,
     stage: &mut Stage,
@@ -305,7 +305,7 @@ struct Common<'a> {
     /// The user base, as a path.
     user_base: &'a str,
     emulation: &'a Emulation,
-    /// Whether the paths that some of the checks use drove the trimming.
+    /// Whether the paths that some of the checks use have decided what was trimmed.
     is_driven: bool,
     clock: &'a Clock,
     world: &'a World,
@@ -331,7 +331,8 @@ impl<'a> Side<'a> {
         Self { common, tree, digest, base_digest, others_digest: digest, may_fail }
     }
 
-    /// The same, but results of checks of other distributions are used again if only `own` has changed.
+    /// Returns the same side, but the results of checks of other distributions are used again if only `own` has
+    /// changed.
     fn apart_from(self, own: &OwnCode) -> Self {
         Self { others_digest: self.tree.digest_of(|_, node| !own.has(node)), ..self }
     }
@@ -391,7 +392,7 @@ enum Claim {
     Unknown,
 }
 
-/// Returns the claim on a check of `task`. `found` is its result in the trimmed tree.
+/// Returns the result that a check of `task` must have in the trimmed tree. `found` is its result in the trimmed tree.
 fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     match (task, untrimmed) {
         (Task::Batch(_), _) if found.exit_code == 0 => Claim::Success,
@@ -400,8 +401,8 @@ fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     }
 }
 
-/// Returns the questions of all tasks in the order in which they are asked. The user's checks as another user are in the
-/// second list. They do not run beside the other checks, and do not use their time.
+/// Returns the questions of all tasks in the order in which they are asked. The user's checks as another user are in
+/// the second list. They do not run at the same time as the other checks, and do not use up the time of those checks.
 fn in_order(tasks: &[Task]) -> [Vec<Asked>; 2] {
     let is_extra = |asked: &Asked| matches!(&asked.task, Task::Command(command) if command.is_extra);
     let all = tasks.iter().enumerate().map(|(number, task)| Asked::all(number, task));
@@ -409,8 +410,9 @@ fn in_order(tasks: &[Task]) -> [Vec<Asked>; 2] {
     [first, extra]
 }
 
-/// Returns the replies of the trimmed tree, and those of the untrimmed tree that it must have. Imports and loads run in
-/// the untrimmed tree only if they fail in the trimmed one. If both trees are the same, only the first one is asked.
+/// Returns the replies of the trimmed tree, and the replies of the untrimmed tree with which they must agree. Imports
+/// and loads run in the untrimmed tree only if they fail in the trimmed one. If both trees are the same, the checks run
+/// only in the trimmed tree.
 fn ask_both(slim: &mut Staged<'_>, whole: &mut Staged<'_>, asked: &[Asked]) -> Result<(Replies, Replies), ProveError> {
     if slim.side.digest == whole.side.digest {
         return Ok((slim.replies(asked)?, Replies::new()));
@@ -497,7 +499,7 @@ fn explain(
     slim: &mut Staged<'_>,
     whole: &Tree,
 ) -> Result<(), ProveError> {
-    // The check fails in both trees, or it is so slow that a search would not end.
+    // There is no search if the check fails in both trees, or if it is so slow that a search would not end.
     if difference.claimed().is_none() || claim.timeout_secs.is_some() {
         return Ok(());
     }

@@ -21,7 +21,8 @@ const SITES: [&str; 2] = ["/site-packages/", "/dist-packages/"];
 /// like the folder `/opt/app`.
 const NO_MODULES: [&str; 5] = ["HOME", "LANG", "PATH", "PYTHONUSERBASE", "USER"];
 
-/// The entry points that only start programs. Distributions search for those of all other groups, and import them.
+/// The entry points that only start programs. Distributions search for the entry points of all other groups, and import
+/// them.
 const OF_SCRIPTS: [&str; 2] = ["console_scripts", "gui_scripts"];
 
 /// The largest `entry_points.txt` that is read.
@@ -78,8 +79,11 @@ impl OwnCode {
         }
     }
 
-    /// Returns whether another distribution may import this code, because it knows the name of a module, or because
-    /// both have files in the same folder, such as a namespace package.
+    /// Returns whether another distribution may import this code. This is so in three cases:
+    ///
+    /// - Both have files in the same top-level folder, such as a namespace package.
+    /// - An environment variable of the image contains the name of a module of this code.
+    /// - A module that is not of this code leads to a module of this code.
     fn is_used(&self, made: &Made) -> bool {
         let own = files(made).filter(|(_, node)| self.has(node));
         let own: BTreeSet<&str> = own.filter_map(|(path, _)| top_level(path)).collect();

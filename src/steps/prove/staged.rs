@@ -51,7 +51,7 @@ pub(super) struct Staged<'a> {
 }
 
 impl Staged<'_> {
-    /// Returns the replies to all questions. Those that are not cached are made in the laid-out tree.
+    /// Returns the replies to all questions. If a reply is not cached, the check runs in the laid-out tree.
     pub(super) fn replies(&mut self, asked: &[Asked]) -> Result<Replies, ProveError> {
         let side = self.side;
         let noted: Vec<Option<Vec<Answer>>> = asked.iter().map(|asked| side.noted(&asked.task)).collect();

@@ -1,5 +1,5 @@
-//! The checks of the modules and files that the image's command names. They are imported, and not run, because a server
-//! would not end.
+//! The checks of the modules and files that are named in the image's command. They are imported, and not run, because a
+//! server would not end.
 
 use super::ProveError;
 use super::checks::{Item, Named};
@@ -63,7 +63,7 @@ fn program_of_file(path: &ImagePath, request: &ProveRequest<'_>) -> Program {
     Program { path: path.clone(), module }
 }
 
-/// Returns the modules that a file imports, except those whose absence it handles.
+/// Returns the modules that are imported by a file, except if the file handles their absence.
 fn imports(file: &PythonFile, module: Option<&str>) -> Vec<String> {
     let package = module.map_or("", crate::model::modules::parent);
     let needed = file.at_import().filter(|import| !import.is_optional);

@@ -251,7 +251,7 @@ impl Places<'_> {
         path.file_name().ends_with(".py") && self.made.tree.nodes.keys().any(is_same)
     }
 
-    /// Whether it is a library that Python or a reached extension module needs.
+    /// Whether the file is a library that Python or a reached extension module needs.
     fn is_needed(&self, node: &Node) -> bool {
         let mut kept = node.kept.as_ref();
         for _ in 0..8 {

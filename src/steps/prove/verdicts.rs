@@ -12,10 +12,10 @@ use crate::model::receipt::{FailedAlike, FailedCheck, ItemKind, NotRun, Passed, 
 pub(super) struct Verdicts<'a> {
     image: Image<'a>,
     summary: ProofSummary,
-    /// How many items of each kind passed, and how many of these checks drove the trimming.
+    /// How many items of each kind passed, and how many of these checks have decided what was trimmed.
     counts: BTreeMap<ItemKind, usize>,
     driving_counts: BTreeMap<ItemKind, usize>,
-    /// Whether the paths that some of the checks use drove the trimming.
+    /// Whether the paths that some of the checks use have decided what was trimmed.
     is_driven: bool,
     differences: Vec<Difference>,
     /// The checks that did not run before the time was over, and how many of them must succeed.
@@ -49,7 +49,8 @@ impl<'a> Verdicts<'a> {
     pub(super) fn add(&mut self, task: &Task, item: usize, answer: &Answer, verdict: Verdict) {
         match verdict {
             Verdict::Differs(difference) => return self.differences.push(difference),
-            // It is not certain that each module can be imported by itself, or that each program has a help text.
+            // This is not reported, because not every module can be imported by itself, and not every program has a
+            // help text.
             Verdict::FailsAlike if is_extra(task, item) => return,
             Verdict::FailsAlike => return self.add_alike(task.name(item), answer),
             Verdict::Restless => {

@@ -36,7 +36,8 @@ pub(super) struct Rules<'a> {
     pub(super) skipped: &'a [Skip],
     /// Whether Recommends are followed too.
     pub(super) recommends: bool,
-    /// The packages of the base image. They are not added again, and not upgraded unless a relation needs it.
+    /// The packages of the base image. They are not added again, and not upgraded unless a relation requires another
+    /// version.
     pub(super) installed: &'a Debs<'a>,
 }
 
@@ -78,7 +79,7 @@ struct Closure<'a, 'b> {
 
 /// Why an attempt ended early.
 enum Stop {
-    /// The version of a package that was already selected does not satisfy this relation.
+    /// The version of a package was already selected, and does not satisfy this relation.
     TooWide(Relation),
     Failed(DebianError),
 }
@@ -89,8 +90,8 @@ impl From<DebianError> for Stop {
     }
 }
 
-/// Returns the packages of `wanted` and all packages that they need by `rules`, sorted by name, without the packages of
-/// the base image.
+/// Returns the packages of `wanted` and all packages that they need according to `rules`, sorted by name, without the
+/// packages of the base image.
 pub(super) fn close(index: &PackageIndex, wanted: &[Wanted], rules: Rules<'_>) -> Result<Vec<LockedDeb>, DebianError> {
     let mut narrowed: BTreeMap<String, Vec<Relation>> = BTreeMap::new();
     for _ in 0..ATTEMPTS {

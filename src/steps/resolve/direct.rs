@@ -48,7 +48,7 @@ pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<Loc
         Ok(done)
     };
     std::thread::scope(|scope| {
-        // Fewer threads only make it slower, because this thread works too.
+        // If a thread cannot be started, the work only takes longer, because this thread works, too.
         let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
         let others: Vec<_> = (1..wheels.len().min(world.http.downloads_at_once())).filter_map(spawn).collect();
         let mut locked = work()?;
@@ -63,7 +63,7 @@ pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<Loc
 fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError> {
     let (digest, size_bytes) =
         match (&wheel.place, wheel.allowed.as_slice()) {
-            // The requirements contain the digest, so the wheel is fetched and checked together with all others.
+            // The requirement contains the digest, so the wheel is fetched and checked together with all others.
             (Place::Url(_) | Place::Index(_), [promised]) => return Ok(wheel.locked(*promised, None)),
             (Place::Url(url) | Place::Index(url), _) => world
                 .http

@@ -113,7 +113,7 @@ const CERTIFICATES: &str = "ca-certificates";
 /// The facts about the base that must be known before wheels are chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct BaseFacts {
-    /// `3.13.5`.
+    /// The full version, such as `3.13.5`.
     python: String,
     glibc: (u16, u16),
 }
@@ -175,6 +175,11 @@ pub(crate) fn choose<'a>(
 }
 
 impl Choice<'_> {
+    /// Returns the chosen wheels that can be fetched while the others are built from source. Empty if nothing is built.
+    pub(crate) fn ready_wheels(&self) -> &[LockedWheel] {
+        if self.answer.sources.is_empty() { &[] } else { &self.answer.wheels }
+    }
+
     /// Returns the chosen wheels, sorted by name. Fetches the wheels whose digest is not known yet, and builds the
     /// wheels that are chosen as sources.
     pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
@@ -189,8 +194,8 @@ impl Choice<'_> {
         Ok(wheels)
     }
 
-    /// Adds the edges between the wheels, if they are from a lock, because a lock does not contain edges. The wheels
-    /// that no other one requires count as requested.
+    /// Adds the edges between the wheels, if the wheels are from a lock, because a lock does not contain edges. The
+    /// wheels that no other wheel requires count as requested.
     fn add_edges(&mut self, wheels: &mut [LockedWheel], parts: &[Part]) -> Result<(), ResolveError> {
         let python = self.request.python;
         let full_version = self.packages.full_version()?;
@@ -268,7 +273,7 @@ fn half_on_base<'a>(
 }
 
 /// Returns the archive's packages and the chosen wheels. Both are requested in parallel, so the wheels are chosen for
-/// the expected Python and glibc of the base. If the base has others, the wheels are resolved again.
+/// the expected Python and glibc of the base. If the base has other versions, the wheels are resolved again.
 fn both_halves<'a>(
     request: &ResolveRequest<'a>,
     platform: Platform,
@@ -448,7 +453,7 @@ impl Packages<'_> {
     }
 
     /// Adds the packages that contain the libraries `needs` to `wanted`, and the libraries without a package to `half`.
-    /// Returns `false` if the archive's list of contents was needed and not available. The list is only a last resort,
+    /// Returns `false` if the archive's list of contents was needed but not available. The list is only a last resort,
     /// so in this case the user gets a warning and the build continues.
     fn add_libraries(
         &mut self,
@@ -559,7 +564,7 @@ pub(crate) fn own_python(
 }
 
 fn own_version(index: &PackageIndex) -> Option<PythonVersion> {
-    // `3.13.5-1`.
+    // The version is, for example, `3.13.5-1`.
     let mut numbers = newest(index, "python3")?.split('.');
     format!("{}.{}", numbers.next()?, numbers.next()?).parse().ok()
 }
@@ -609,8 +614,8 @@ fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
     skipped
 }
 
-/// Returns the packages whose programs the packages of `debs` run without a dependency, because Debian installs them
-/// everywhere.
+/// Returns the packages that Debian installs everywhere and whose programs the packages of `debs` run. No package
+/// declares a dependency on them.
 fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     let runs = packages::helpers().iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == **runner));
     runs.flat_map(|(runner, packages)| {
@@ -621,8 +626,8 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     .collect()
 }
 
-/// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. Then the
-/// base contains the library that the module needs.
+/// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. In that
+/// case, the base contains the library that the module needs.
 fn terminals(base: &[LockedDeb]) -> Vec<Wanted> {
     let has_curses = base.iter().any(|deb| deb.name.starts_with("libncurses"));
     let wanted = || Wanted { package: TERMINALS.to_owned(), why: Why::Terminals };

@@ -28,7 +28,7 @@ impl Hints for NeedsError {}
 /// contain, the file is ignored, because no library of the system would fit.
 const QT: [&str; 2] = ["libQt5", "libQt6"];
 
-/// Qt's plugin that imitates GTK on a GNOME desktop. It would add GTK with all its dependencies.
+/// Qt's plugin that imitates GTK on a GNOME desktop. The plugin would add GTK with all its dependencies.
 const DESKTOP_THEME: &str = "/plugins/platformthemes/libqgtk3.so";
 
 /// The path of site-packages in the user base. Only its depth matters here, not the digits of the version.
@@ -38,7 +38,7 @@ const SITE: &str = "lib/python3/site-packages";
 #[derive(Debug, Clone, Default)]
 struct Contents {
     libraries: Vec<Library>,
-    /// Normalised names of the distributions that the wheel requires, with any extra.
+    /// Normalised names of the distributions that the wheel requires, including the requirements of its extras.
     requires: Vec<String>,
 }
 

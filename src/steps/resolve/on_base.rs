@@ -19,7 +19,7 @@ impl<'a> OnBase<'a> {
         self.image.found.interpreters.iter().find(|one| one.start().as_str() == program)
     }
 
-    /// Returns the C library. Without one, no wheel with machine code fits.
+    /// Returns the C library. Without a C library, no wheel with machine code fits.
     pub(super) fn libc(self) -> SystemLibc {
         let libc = self.image.found.libc.as_ref();
         let mut numbers = libc.and_then(|libc| libc.version.as_deref()).unwrap_or_default().split('.');

@@ -69,7 +69,8 @@ fn descriptor(layer: &Layer) -> Descriptor {
 fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, String>) -> Result<Document, SealError> {
     let of_platform = |image: &PlatformImage| -> Result<Descriptor, SealError> {
         let architecture = image.platform.architecture.name().to_owned();
-        // The config has the variant of its base image, and both must agree.
+        // The descriptor gets the variant in the config, because both must agree. The config has it from the base
+        // image.
         let config: Config = serde_json::from_slice(&image.config.bytes)?;
         let other = config.other.into_iter().filter(|(field, _)| field == "variant").collect();
         let platform = oci::Platform { architecture, os: OS.to_owned(), other };
@@ -81,8 +82,8 @@ fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, Stri
 }
 
 /// Returns the pre-defined annotation keys (image-spec, annotations.md) with the metadata of the requested
-/// distributions. The user's own annotations have priority. If there are several distributions, keys that can only
-/// describe one are left out. `of_base` are the annotations about the base image.
+/// distributions. The user's own annotations have priority. If there are several distributions, keys that can describe
+/// only one distribution are left out. `of_base` are the annotations about the base image.
 fn annotations(
     programs: &[Program],
     of_base: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! The paths that must stay: those that the user's `--keep` patterns match, and the files of the application and of the
+//! The paths that must stay: those that match the user's `--keep` patterns, and the files of the application and of the
 //! base image.
 
 use std::collections::BTreeSet;
@@ -11,8 +11,7 @@ use crate::model::tree::{Node, Origin, Tree};
 /// The paths that must stay. No rule can remove or change them.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// The paths that a pattern matches. If such a path is a symbolic link, the target of the link must
-    /// stay, too.
+    /// The paths that match a pattern. If such a path is a symbolic link, the target of the link must stay, too.
     paths: BTreeSet<ImagePath>,
     /// The paths that a check needs. If one is a link, its target must stay, too.
     put_back: BTreeSet<ImagePath>,

@@ -3,7 +3,7 @@
 //! `trace` also removes modules and data that no run has used.
 //!
 //! Rules propose changes, and `carry_out` makes them, stage after stage. Each removed path has the reason of its rule,
-//! and each kept path has the reason why it is kept. The user sees both.
+//! and each kept path has the reason why it is kept. Both reasons are shown to the user.
 
 mod carry_out;
 mod held;

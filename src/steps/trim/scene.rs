@@ -16,15 +16,15 @@ use crate::model::request::SlimRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
 
-/// The inputs of trim that are the same in all stages.
+/// Those inputs of trim that are the same in all stages.
 pub(super) struct Inputs<'a> {
     pub(super) whole: &'a Assembly,
     pub(super) lock: &'a PlatformLock,
     pub(super) request: &'a SlimRequest<'a>,
     pub(super) held: Held,
     pub(super) store: &'a Store,
-    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only these
-    /// packages may lose files for the reason that nothing needs the files.
+    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only from these
+    /// packages, trim removes files because nothing needs the files.
     base: BTreeSet<&'a str>,
     /// Helper packages: they are included because scripts of another package run their programs.
     aides: BTreeSet<&'a str>,
@@ -173,7 +173,7 @@ impl<'a> Scene<'a> {
 pub(super) struct Survey<'a> {
     /// Its ELF files.
     pub(super) elf: BTreeMap<&'a ImagePath, &'a Linkage>,
-    /// Libraries that its files name. Empty for a package of the base.
+    /// Libraries that are named in its files. Empty for a package of the base.
     pub(super) named_libraries: BTreeSet<&'a str>,
     /// Words of [`crate::model::vocabulary`] that occur in its files. Empty for a package of the base.
     pub(super) mentions: BTreeSet<&'a str>,

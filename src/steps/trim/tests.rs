@@ -496,10 +496,10 @@ fn a_package_that_the_user_named_because_of_its_bulk_stays_whole() {
     ];
     let changelog = "/usr/share/doc/iso-codes/changelog.gz";
     assert_eq!(removed_files(&Given::new().deb("iso-codes", named("iso-codes"), files)), [changelog]);
-    // Nobody named it.
+    // The user did not name the package.
     let required = Given::new().deb("iso-codes", Why::Dependency { of: "gnome".to_owned() }, files);
     assert_eq!(removed_files(&required), ["/usr/share/doc/iso-codes/README", changelog, german]);
-    // The larger part is not bulk.
+    // The larger part of the package is not bulk.
     let data = Given::new().deb("iso-codes", named("iso-codes"), files);
     let data = data.files(&deb("iso-codes"), &[("/usr/share/iso-codes/all.xml", b"more words than the translations")]);
     assert_eq!(removed_files(&data).len(), 3);

@@ -6,7 +6,7 @@ use crate::model::hint::{Addition, BuildHint, Hint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
 
-/// The number of last lines that are searched and shown.
+/// This number of lines at the end of the log is searched and shown.
 const LINES: usize = 40;
 const MAX_LINE_CHARS: usize = 400;
 
@@ -139,7 +139,7 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
         let (Missing::Program(name) | Missing::Header(name) | Missing::Library(name)) = one else { continue };
         match package {
             Some(package) => hints.push(Hint::Absent { name: name.clone(), add: Addition::BuildPackage(package) }),
-            // If a file of the source itself is missing, the message is the same.
+            // There is no hint, because the message is the same if a file of the source itself is missing.
             None if matches!(one, Missing::Program(_)) => {}
             None => unknown.push(Hint::Build(BuildHint::Package { missing: name.clone() })),
         }

@@ -37,7 +37,8 @@ struct Package {
     checksum: Option<Digest>,
 }
 
-/// Returns the crates that the files pin, sorted and without duplicates. `locks` are the texts of `Cargo.lock` files.
+/// Returns the crates that are pinned in the files, sorted and without duplicates. `locks` are the texts of
+/// `Cargo.lock` files.
 pub(super) fn pinned<'a>(locks: impl Iterator<Item = &'a str>) -> Result<Vec<Crate>, Reason> {
     let mut crates = Vec::new();
     let mut has_lock = false;

@@ -29,7 +29,7 @@ const CRATES: &str = "/run/lath-crates";
 
 /// The longest time of a build.
 const LIMIT_SECS: u64 = 30 * 60;
-/// The part of the log that is read, from its end.
+/// The number of bytes at the end of the log that are read.
 const LOG_BYTES: u64 = 64 << 10;
 /// The maximum size of the driver's report, which may contain METADATA.
 const RESULT_BYTES: u64 = 64 << 20;
@@ -38,7 +38,7 @@ const RESULT_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Goal {
-    /// The text of METADATA. If the backend can only build a whole wheel, the wheel instead.
+    /// The text of METADATA, or a wheel if the backend can only build a whole wheel.
     Metadata,
     Wheel,
 }
@@ -101,7 +101,8 @@ impl Desk {
         let desk = Self { work: folder.join("work"), build: folder.join("build") };
         fs::create_dir(&desk.work)?;
         fs::create_dir(&desk.build)?;
-        // If root runs lath, the build runs as another user. Other users cannot enter the folder above.
+        // Any user may write to the folder, because the build runs as another user if root runs lath. But other users
+        // cannot enter the folder above.
         fs::set_permissions(&desk.build, std::fs::Permissions::from_mode(0o777))?;
         Ok(desk)
     }
@@ -151,7 +152,7 @@ fn environment(user_base: &UserBase) -> BTreeMap<String, String> {
         ("PYTHONDONTWRITEBYTECODE", "1"),
         ("PIP_NO_INDEX", "1"),
         ("CARGO_NET_OFFLINE", "true"),
-        // The repository is a copy that belongs to another user.
+        // git accepts the repository only with this setting, because the copy belongs to another user.
         ("GIT_CONFIG_COUNT", "1"),
         ("GIT_CONFIG_KEY_0", "safe.directory"),
         ("GIT_CONFIG_VALUE_0", "*"),

@@ -194,7 +194,7 @@ fn write(root: &Path, path: &Path, writer: &mut impl io::Write) -> Result<(), Re
     tarball::write_node(writer, &place, &node, epoch_secs, &mut file).map_err(failed)
 }
 
-/// Returns whether the link at `path` leads to a place in the folder that `path` is relative to.
+/// Returns whether the link at `path` leads to a place in the folder of the source. `path` is relative to this folder.
 fn stays_inside(path: &Path, target: &Path) -> bool {
     let mut depth = path.components().count() as i64 - 1;
     for component in target.components() {

@@ -151,7 +151,7 @@ pub(crate) fn known(order: &Order<'_>, world: &World) -> Option<Step> {
     }
 }
 
-/// Returns the crates of the source's Rust code, which are then in the store. `None` if it has no Rust code.
+/// Fetches the crates of the source's Rust code into the store, and returns them. `None` if it has no Rust code.
 fn fetched_crates(open: &OpenSource, plan: &Plan, world: &World) -> Result<Option<Vec<Crate>>, Reason> {
     if !plan.has_rust {
         return Ok(None);
@@ -181,7 +181,7 @@ pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<
     };
     world.store.write_entry(Bucket::Builds, &order.key(order.goal), &step)?;
     if matches!(step, Step::Wheel(_)) {
-        // If metadata needed a wheel, the wheel is not built again.
+        // If the metadata needed a whole wheel, the wheel is kept, so that it is not built again.
         world.store.write_entry(Bucket::Builds, &order.key(Goal::Wheel), &step)?;
     }
     Ok(step)
@@ -212,7 +212,7 @@ fn kept(reason: Reason, builds: &BuildsRequest, folder: tempfile::TempDir) -> Re
     if !builds.keep_failed {
         return reason;
     }
-    // The store's own folder for unfinished files is removed at the end.
+    // The folder is not in the store's own folder for unfinished files, because that folder is removed at the end.
     let place = tempfile::Builder::new().prefix("lath-failed-").tempdir();
     let moved = place.and_then(|place| {
         let path = place.keep();

@@ -152,7 +152,7 @@ mod tests {
             assert_eq!((plan.backend.as_str(), plan.requires.join(" ")), (LEGACY_BACKEND, LEGACY_REQUIRES.to_owned()));
             assert_eq!(plan.packages.len(), 0);
         }
-        // PEP 517: if no backend is named, no requirement is added to the named ones.
+        // PEP 517: if no backend is named, only the named requirements are used.
         let plan = planned(Some("[build-system]\nrequires = ['setuptools', 'wheel']"), &[], &none);
         assert_eq!((plan.backend.as_str(), plan.requires.join(" ")), (LEGACY_BACKEND, "setuptools wheel".to_owned()));
     }

@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 const TAGS: [&str; 5] = ["alpha", "beta", "delta", "gamma", "v1.0"];
 
-/// Creates a repository with five tags, which are pushed in another order.
+/// Creates a repository with five tags. The order in which they are pushed is not the alphabetical order.
 fn tagged(target: &Target) -> String {
     let name = target.repository();
     let image = target.push_image(&name, TAGS[3]);
@@ -119,8 +119,8 @@ fn described(target: &Target) -> (String, String) {
     (name, image.digest)
 }
 
-/// Requests the referrers and sorts them by type. Returns `None` if the registry does not support referrers. Then its
-/// status must be 404.
+/// Requests the referrers and sorts them by type. Returns `None` if the registry does not support referrers. Such a
+/// registry must respond with the status 404.
 fn referrers(target: &Target, name: &str, digest: &str, filter: &str) -> Option<(Answer, Vec<Value>)> {
     let answer = target.send("GET", &format!("/v2/{name}/referrers/{digest}{filter}"));
     if answer.status == 404 {

@@ -1,7 +1,7 @@
 //! Checks the requirements of the OCI distribution specification 1.1 as cases, which can be run with any registry.
 //!
 //! A case fails with a panic. If a feature is optional, the specification allows several responses. The case accepts
-//! each of them, and then checks that later responses fit to it.
+//! each of these responses, and then checks that later responses are consistent with the accepted one.
 
 mod discovery;
 mod management;

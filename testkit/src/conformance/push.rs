@@ -62,7 +62,8 @@ fn a_blob_is_pushed_with_one_post_or_goes_on_with_put(target: &Target) {
     assert_pushed(target, &name, &answer, BLOB);
 }
 
-/// A chunk without `Content-Range`. The specification does not mention it, but its conformance tests contain it.
+/// A chunk without `Content-Range`. The specification does not mention such a chunk, but the specification's
+/// conformance tests send one.
 fn a_blob_is_pushed_as_a_stream(target: &Target) {
     let name = target.repository();
     let upload = target.start_upload(&name);

@@ -11,7 +11,7 @@ pub struct Fault {
     /// The operations to which the fault applies. If the list is empty, the fault applies to all operations except that
     /// of the token server.
     operations: Vec<Operation>,
-    /// The fault applies only if the path and query contain this text.
+    /// The fault applies only if the path or the query contains this text.
     part: String,
     skipped: u32,
     times: u32,

@@ -387,7 +387,8 @@ impl RegistryServer {
         lock(&self.shared.storage).add_blob(repository, digest, bytes);
     }
 
-    /// Stores a manifest without any check. It gets its digest and `tag`. Returns its digest.
+    /// Stores a manifest without any check. If `tag` is not empty, the manifest gets this tag. Returns the digest of
+    /// the manifest.
     pub fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, bytes: &[u8]) -> String {
         let digest = digest(bytes);
         let manifest = StoredManifest { media_type: media_type.to_owned(), bytes: bytes.into() };

@@ -46,7 +46,7 @@ impl Operation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) operation: Operation,
-    /// It is empty if the path has none.
+    /// Empty if the path contains no repository.
     pub(super) repository: String,
     /// A tag, a digest or the ID of an upload.
     pub(super) reference: String,

@@ -252,7 +252,7 @@ fn extras_and_groups_of_a_foreign_lock_are_chosen() {
     exit 2
     error: cannot use `--package` without a project: name its folder, such as `lath build . --package ...`
     ");
-    // This choice is stored in lath's own lock.
+    // lath's own lock stores which extras were chosen.
     write("'docs' in extras");
     stdout(world.lock("pylock.toml --extra docs -o pylock.image.toml"));
     let text = fs_err::read_to_string(world.path("pylock.image.toml")).unwrap();

@@ -16,7 +16,7 @@ use crate::model::project::{FoundLock, LockKind, Project};
 use crate::outside::pypi::project::unreadable;
 use crate::outside::pypi::{Cause, PypiError, on_own_stack};
 
-/// Returns the folder of a member of the workspace in `folder`, which is absolute.
+/// Returns the folder of a member of the workspace in `folder`. `folder` is absolute.
 pub(crate) fn member_folder(folder: &Path, name: &str) -> Result<PathBuf, PypiError> {
     let failed = unreadable(folder);
     let found = async || -> Result<PathBuf, Cause> {
@@ -28,7 +28,7 @@ pub(crate) fn member_folder(folder: &Path, name: &str) -> Result<PathBuf, PypiEr
     on_own_stack(|runtime| runtime.block_on(found()).map_err(failed))
 }
 
-/// Reads the facts about the project in `folder`, which is absolute.
+/// Reads the facts about the project in `folder`. `folder` is absolute.
 pub(crate) fn read_project(folder: &Path) -> Result<Project, PypiError> {
     read(folder).map_err(unreadable(folder))
 }
@@ -38,7 +38,8 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     let toml = if path.is_file() { Pyproject::parse(&fs::read_to_string(&path)?)? } else { Pyproject::default() };
     let has_setup = ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file());
     let locks = locks(folder, &toml);
-    // Many projects have a `pyproject.toml` only because it contains the settings of their tools.
+    // Many projects have a `pyproject.toml` only because it contains the settings of their tools. In that case, only
+    // `setup.py` or `setup.cfg` shows that there is a package.
     let is_package = if toml.is_project { toml.is_package } else { has_setup };
     let settings = settings_of_uv(folder, toml.tool_uv);
     Ok(Project {
@@ -56,8 +57,8 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     })
 }
 
-/// Returns the locks of the project, or of the workspace that contains it. If the project uses one of these tools, the
-/// lock of that tool comes first.
+/// Returns the locks of the project, or of the workspace that contains it. If `pyproject.toml` has a table of a tool,
+/// the lock of this tool comes first.
 fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     let tool = |kind: LockKind| match kind {
         LockKind::Uv => "uv",
@@ -73,13 +74,13 @@ fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
         let is_own = |path: &Path| path.parent() == Some(folder) || is_member(path, folder);
         locks.extend(found.filter(|path| is_own(path)).map(|path| FoundLock { kind, path }));
     }
-    // Sorting is stable, so otherwise the order of `LockKind::ALL` is kept.
+    // The other locks keep the order of `LockKind::ALL`, because sorting is stable.
     locks.sort_by_key(|lock| !toml.tools.iter().any(|name| name == tool(lock.kind)));
     locks
 }
 
-/// Returns whether the lock of the workspace at `path` may include the project in `folder`. uv checks this exactly
-/// later.
+/// Returns whether the lock at `path`, which is the lock of a workspace, may include the project in `folder`. Later, uv
+/// checks this exactly.
 fn is_member(path: &Path, folder: &Path) -> bool {
     let root = path.with_file_name("pyproject.toml");
     let declares = fs::read_to_string(root).is_ok_and(|text| text.contains("[tool.uv.workspace]"));
@@ -103,7 +104,7 @@ fn settings_of_uv(folder: &Path, own: toml::Table) -> UvSettings {
     of_root().unwrap_or(UvSettings { table: own, folder: folder.to_owned() })
 }
 
-/// Returns the version in `.python-version`, if it is a plain version such as `3.12` or `3.12.4`.
+/// Returns the version in `.python-version`. Returns `None` if it is not a plain version such as `3.12` or `3.12.4`.
 fn pinned_python(folder: &Path) -> Option<String> {
     let text = fs::read_to_string(folder.join(".python-version")).ok()?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;

@@ -51,7 +51,8 @@ pub(super) struct Wanted {
     pub(super) excludes: Excludes,
 }
 
-/// A project as it is on disk. One part of it is read by uv, and the other part can be read only by Poetry and Pipenv.
+/// A project as it is on disk. uv reads `discovered`. lath itself reads `pinned`, because uv cannot read the files of
+/// Poetry, PDM and Pipenv.
 pub(super) struct Input<'a> {
     request: &'a ProjectRequest,
     /// `None` if the folder has no `pyproject.toml`.
@@ -67,7 +68,7 @@ impl<'a> Input<'a> {
         Ok(Self { request, discovered, pinned: Pinned::read(request)? })
     }
 
-    /// Returns the indexes that the project and its lock name.
+    /// Returns the indexes that are named in the project and its lock.
     pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
         let mut indexes = self.discovered.as_ref().map(Discovered::indexes).unwrap_or_default();
         if let Some(pinned) = &self.pinned {
@@ -76,13 +77,13 @@ impl<'a> Input<'a> {
         Ok(indexes)
     }
 
-    /// Returns the limits of the lock, with digests.
+    /// Returns the versions in the lock as limits, each with its digests.
     pub(super) fn limits(&self) -> Result<Vec<NameRequirementSpecification>, PypiError> {
         self.pinned.as_ref().map(Pinned::constraints).transpose().map(Option::unwrap_or_default)
     }
 
     /// Returns the project as a requirement without a name. This is needed for a package whose name only its build
-    /// backend knows.
+    /// backend can find out.
     pub(super) fn unnamed(&self) -> Result<Option<UnresolvedRequirementSpecification>, PypiError> {
         let is_standard = self.discovered.as_ref().is_some_and(|discovered| !discovered.members().is_empty());
         if is_standard || !self.request.is_package {
@@ -105,7 +106,7 @@ impl<'a> Input<'a> {
         Ok(Some(UnresolvedRequirementSpecification { requirement, hashes: Vec::new() }))
     }
 
-    /// Returns the distributions in the project's `uv.lock`, if it has one.
+    /// Returns the distributions in the project's `uv.lock`. Returns `None` if no such lock is used.
     pub(super) async fn locked<C: BuildContext>(
         &self,
         context: &Context<'_, C>,

@@ -25,8 +25,8 @@ pub(in crate::outside::pypi) struct Pinned<'a> {
 }
 
 impl<'a> Pinned<'a> {
-    /// Reads the lock of a project, if it has a lock of one of these tools. Also reads the requirements that only
-    /// Poetry or Pipenv can read.
+    /// Reads the lock of a project. Returns `None` if the lock is not one of Poetry, PDM or Pipenv. Also reads the
+    /// requirements that only Poetry or Pipenv can read.
     pub(in crate::outside::pypi) fn read(request: &'a ProjectRequest) -> Result<Option<Self>, PypiError> {
         let Some(lock) = request.lock.as_ref().filter(|lock| lock.kind != LockKind::Uv) else { return Ok(None) };
         let failed = |error: Cause| PypiError::ForeignLock { path: lock.path.clone(), source: redacted(error) };
@@ -50,7 +50,7 @@ impl<'a> Pinned<'a> {
         of_index.filter(several).map(limit).collect::<Result<_, Cause>>().map_err(|error| self.failed(error))
     }
 
-    /// Returns the pins that come from a URL or a path. They replace other requirements of the same name.
+    /// Returns the pins that come from a URL or a path. Such pins replace other requirements of the same name.
     pub(in crate::outside::pypi) fn replacements(&self) -> Result<Vec<Requirement>, PypiError> {
         let direct = self.pins.pins.iter().filter(|pin| pin.source != PinSource::Index);
         direct
@@ -59,7 +59,7 @@ impl<'a> Pinned<'a> {
             .map_err(|error| self.failed(error))
     }
 
-    /// Returns the indexes that the lock names.
+    /// Returns the indexes that are named in the lock.
     pub(in crate::outside::pypi) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
         let index = |(number, url): (usize, &String)| {
             let url = DisplaySafeUrl::parse(url).map_err(|error| self.failed(error.into()))?;

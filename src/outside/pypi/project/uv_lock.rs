@@ -51,8 +51,8 @@ pub(in crate::outside::pypi) struct Locked {
 }
 
 impl Discovered<'_> {
-    /// Returns the distributions in the project's `uv.lock`, if it has one. Fails if the lock does not match the
-    /// project.
+    /// Returns the distributions in the project's `uv.lock`. Returns `None` if no such lock is used. Fails if the lock
+    /// does not match the project.
     pub(in crate::outside::pypi) async fn locked<C: BuildContext>(
         &self,
         context: &Context<'_, C>,

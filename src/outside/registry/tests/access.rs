@@ -116,7 +116,7 @@ fn credentials_stay_with_their_host() {
     // Registries redirect requests for blobs like this.
     bench.server.fault(Fault::on(Operation::GetBlob).redirect(&open.url("/v2/files/blobs/{digest}")));
     assert_eq!(bench.fetch("a", b"bytes").unwrap(), b"bytes");
-    // The other host requires credentials. Those of the registry must not be sent to it.
+    // The other host requires credentials. The credentials of the registry must not be sent to the other host.
     bench.server.fault(Fault::on(Operation::GetBlob).redirect(&other.url("/v2/files/blobs/{digest}")));
     let error = bench.fetch("a", b"bytes").unwrap_err();
     assert!(error.to_string().contains("credentials are not sent to another server"), "{error}");

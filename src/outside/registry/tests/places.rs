@@ -6,7 +6,7 @@ use testkit::registry::{Fault, Operation};
 
 use super::*;
 
-/// Returns a client that connects to `server` if it uses the host `registry.example` or the host of `docker.io`.
+/// Returns a client. For the host `registry.example` and for the host of `docker.io`, the client connects to `server`.
 fn with_names(server: &RegistryServer, registries: RegistrySettings) -> Registry {
     let clients = Clients::default();
     let address: SocketAddr = server.host().parse().unwrap();

@@ -29,7 +29,7 @@ fn a_blob_is_sent_once_and_mounted_from_another_repository() {
     }
     assert_eq!(bench.server.received_bytes(), 2 * (5 + 3 * MIB as u64));
     assert_eq!(bench.server.count(Operation::StartUpload), 2);
-    // A small blob is sent in one request. A large one needs a chunk and a request that completes the upload.
+    // A small blob is sent in one request. A large blob needs a chunk and a request that completes the upload.
     assert_eq!(bench.server.count(Operation::UploadChunk), 2);
 }
 

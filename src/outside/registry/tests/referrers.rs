@@ -46,6 +46,6 @@ fn an_entry_that_is_always_removed_is_an_error() {
     let expected =
         format!("cannot add an entry to `{list}`: another program writes the same list; run the command again");
     assert_eq!(error.to_string(), expected);
-    // The manifest itself, and the index five times.
+    // The manifest itself was pushed once, and the index five times.
     assert_eq!(bench.server.count(Operation::PutManifest), 6);
 }

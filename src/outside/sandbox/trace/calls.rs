@@ -9,8 +9,8 @@ use crate::model::trace::Use;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) number: libc::c_long,
-    /// The position of the argument with the directory that a relative path is relative to. `None` means the current
-    /// directory.
+    /// The position of the argument with the directory. A relative path begins at this directory. `None` means the
+    /// current directory.
     pub(super) directory: Option<usize>,
     pub(super) path: usize,
     pub(super) by: Use,

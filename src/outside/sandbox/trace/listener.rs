@@ -37,7 +37,8 @@ impl Listener {
     }
 
     /// Applies the filter. It does not check the architecture of a system call, because another filter already refuses
-    /// those of other architectures. The program already cannot get new privileges.
+    /// those of other architectures. seccomp(2) requires that the program cannot get new privileges, which is the case
+    /// since that other filter was applied.
     #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp(2) with a listener")]
     fn apply(&self) -> io::Result<OwnedFd> {
         let program = libc::sock_fprog {
@@ -52,7 +53,7 @@ impl Listener {
         ];
         let mut result = Err(io::Error::from_raw_os_error(libc::EINVAL));
         for flags in flags {
-            // SAFETY: the kernel copies `program`, which contains its own number of instructions and a pointer to them.
+            // SAFETY: the kernel copies `program`, which contains the number of its instructions and a pointer to them.
             // The result is a new descriptor, and nothing else owns it.
             let number = unsafe {
                 libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, std::ptr::from_ref(&program))

@@ -74,11 +74,12 @@ impl Watch {
         Ok((Self { socket, thread }, other.into()))
     }
 
-    /// Returns the paths after all processes of the job have ended. The path of the first program is added here. It is
-    /// not recorded, because the process that starts it has just changed its user. The kernel does not allow access to
-    /// the memory of such a process.
+    /// Returns the paths after all processes of the job have ended. The path of the first program is added here. The
+    /// filter does not record this path, because the process that starts the program has just changed its user. The
+    /// kernel does not allow access to the memory of such a process.
     pub(in crate::outside::sandbox) fn end(self, program: &str) -> Recorded {
-        // If the job has ended before it sent its descriptor, the thread is still waiting. Closing the socket ends it.
+        // If the job has ended before it sent its descriptor, the thread is still waiting. Closing the socket ends the
+        // thread.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
         let mut recorded = self.thread.join().unwrap_or_default();
         recorded.add(Touch { path: program.to_owned(), by: Use::Exec });

@@ -1,8 +1,8 @@
 //! The database of file types, like the one that `update-mime-database` writes (freedesktop.org, "Shared MIME-info
 //! Database").
 //!
-//! If there is no `mime.cache`, GLib and pyxdg read separate lists, and lath writes these. They contain patterns of
-//! file names, the first bytes of files, aliases of types, and the parents of types.
+//! GLib and pyxdg read separate lists if there is no `mime.cache`, so lath writes these lists. The lists contain
+//! patterns of file names, the first bytes of files, aliases of types, and the parents of types.
 
 use std::cmp::Reverse;
 
@@ -21,9 +21,9 @@ const WRITER: &str = "/usr/bin/update-mime-database";
 /// Everything that the files of packages declare.
 #[derive(Debug, Default)]
 struct Types {
-    /// Weight, type, pattern, and whether letters must be in the same case.
+    /// Each entry has the weight, the type, the pattern, and whether letters must be in the same case.
     globs: Vec<(u32, String, String, bool)>,
-    /// Priority, type, and rules.
+    /// Each entry has the priority, the type, and the rules.
     magic: Vec<(u32, String, Vec<u8>)>,
     aliases: Vec<String>,
     subclasses: Vec<String>,
@@ -37,7 +37,7 @@ pub(super) fn write(tree: &mut Tree, store: &Store) -> Result<(), AssembleError>
     let mut types = Types::default();
     for path in files(tree, &format!("{DIRECTORY}/packages"), |name| name.ends_with(".xml")) {
         if let Some(digest) = tree.nodes[&path].digest() {
-            // The rest of a damaged file is left out.
+            // If a file is damaged, the types before the damage are used, and the rest of the file is left out.
             let _ = types.read(&String::from_utf8_lossy(&store.read(digest)?));
         }
     }
@@ -122,7 +122,7 @@ impl Types {
 fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     let attribute = element.try_get_attribute(name).ok()??;
     let text = &attribute.value;
-    // A line break would begin another entry.
+    // A value with a line break is left out, because the line break would begin another entry.
     let value = quick_xml::escape::unescape(text).ok()?;
     (!value.contains('\n')).then(|| value.into_owned())
 }

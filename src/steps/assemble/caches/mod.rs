@@ -1,7 +1,7 @@
 //! Lists that programs would write when packages are installed.
 //!
-//! Some of these programs load every plugin to create their list. lath runs none of them. It contains the entries of
-//! the known plugins, and writes the entries of those plugins that are in the tree.
+//! lath runs none of these programs, because some of them load every plugin to create their list. Instead, lath
+//! contains the entries of known plugins, and writes the entries of those plugins that are in the tree.
 
 mod mime;
 mod settings;
@@ -44,13 +44,13 @@ pub(super) fn note(unknown: &[ImagePath]) -> Option<String> {
         .then(|| format!("{}: lath does not know these plugins, so their programs do not use them", names.join(", ")))
 }
 
-/// Writes the list without which `dot` has no layout and no output format.
+/// Writes the list in which `dot` finds its layouts and output formats.
 fn write_graphviz(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
     let sections: BTreeMap<&str, String> = GRAPHVIZ_PLUGINS
         .split_inclusive("\n}\n")
         .filter_map(|section| Some((section.split_once(' ')?.0, section.to_owned())))
         .collect();
-    // `libgvplugin_core.so.6`, but not `libgvplugin_core.so` and `libgvplugin_core.so.6.0.0`.
+    // Accepts `libgvplugin_core.so.6`, but neither `libgvplugin_core.so` nor `libgvplugin_core.so.6.0.0`.
     let plugins = files(tree, directory, |name| {
         let version = name.strip_prefix("libgvplugin_").and_then(|rest| rest.split_once(".so."));
         version.is_some_and(|(_, version)| !version.contains('.'))

@@ -1,8 +1,8 @@
-//! The results of commands on a fresh installation: which conditions are true?
+//! Decides which conditions of a script are true on a fresh installation.
 
 use super::{Command, System};
 
-/// Sorted for "or": if several results are joined by "or", the greatest one is the result.
+/// The values are sorted so that the result of an "or" is its greatest operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Truth {
     False,

@@ -49,7 +49,7 @@ pub(super) fn tokens(script: &str) -> Option<Vec<Token>> {
 struct Lexer<'a> {
     rest: Peekable<Chars<'a>>,
     tokens: Vec<Token>,
-    /// The lines that end the here-documents of this line.
+    /// The words that end the here-documents of this line.
     here: Vec<String>,
 }
 
@@ -217,7 +217,7 @@ impl Lexer<'_> {
                 let is_plain =
                     !inner.is_empty() && inner.chars().all(|letter| is_name(&letter) || "@*#".contains(letter));
                 match inner.as_str() {
-                    // The root of the system is always `/`.
+                    // The root of the system is always `/`, and for this root dpkg leaves `DPKG_ROOT` empty.
                     root if root.starts_with("DPKG_ROOT:+") || root == "DPKG_ROOT:-" || root == "DPKG_ROOT-" => {
                         Some(Piece::Text(String::new(), is_quoted))
                     }

@@ -29,7 +29,7 @@ pub(super) struct Command {
     pub(super) words: Vec<Option<String>>,
     /// Whether a fresh installation certainly runs the command.
     pub(super) is_certain: bool,
-    /// Whether its output goes to a file.
+    /// Whether the command's output goes to a file.
     pub(super) is_written: bool,
 }
 
@@ -85,7 +85,7 @@ enum Flow {
     /// `return` with its result.
     Return(Truth),
     Exit,
-    /// The limits of the reader are reached.
+    /// The reader has reached one of its limits.
     Stuck,
 }
 
@@ -117,8 +117,8 @@ impl Reader<'_> {
         last
     }
 
-    /// Reads a list of commands that may or may not run. The script continues after an `exit` in the list, and all
-    /// commands of the list are uncertain.
+    /// Reads a list of commands that may or may not run. An `exit` in the list does not end the script, because it is
+    /// not certain that the list runs. All commands of the list are uncertain.
     fn maybe(&mut self, read: impl FnOnce(&mut Self) -> Flow) -> Flow {
         let was_certain = std::mem::replace(&mut self.is_certain, false);
         let flow = read(self);

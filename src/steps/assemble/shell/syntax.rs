@@ -25,7 +25,7 @@ pub(super) struct Pipeline {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    /// The words, and the files that it may write.
+    /// The words of the command, and the files that it may write.
     Simple {
         words: Vec<Word>,
         outputs: Vec<Word>,
@@ -88,7 +88,8 @@ impl Parser {
         is_there
     }
 
-    /// Returns the next word if it is a reserved one. This is only called at places at which a command can begin.
+    /// Returns the next word if it is a reserved one. This function is only called at places at which a command can
+    /// begin.
     fn reserved(&self) -> Option<&str> {
         const RESERVED: [&str; 16] = [
             "!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "then", "until", "while",

@@ -23,7 +23,7 @@ fn text(script: &str, system: &System<'_>) -> Vec<String> {
 
 #[test]
 fn loops_variables_and_functions_are_expanded() {
-    // imagemagick-7.q16, openjdk-21-jre-headless and redis-tools, shortened.
+    // Shortened scripts of imagemagick-7.q16, openjdk-21-jre-headless and redis-tools.
     let imagemagick = "for prog in compare magick-script; do\n\
         \tif dpkg --compare-versions \"$2\" lt-nl \"8:6.9.2.10+dfsg-3\"; then\n\t    update-alternatives --remove-all $prog\n\tfi\n\
         \tupdate-alternatives --install /usr/bin/$prog \\\n\t    $prog /usr/bin/$prog-im7.q16 10000\ndone\n";
@@ -88,7 +88,7 @@ fn a_condition_that_is_unknown_makes_its_branches_uncertain() {
 
 #[test]
 fn the_result_of_a_function_decides_a_condition() {
-    // fontconfig-config, shortened.
+    // The shortened script of fontconfig-config.
     let script = "is_initial() {\n    if [ \"$1\" = configure ] && [ -z \"$2\" ]; then\n        return 0\n    fi\n\
         \x20   return 1\n}\nif is_initial \"$@\"; then a; else b; fi\n";
     assert_eq!(text(script, &NOTHING), ["a"]);
@@ -109,7 +109,7 @@ fn a_file_that_exists_decides_a_condition() {
 
 #[test]
 fn debconf_answers_with_its_defaults() {
-    // fontconfig-config
+    // From fontconfig-config.
     let templates =
         "Template: a/other\nDefault: x\n\nTemplate: fontconfig/hinting_style\nType: select\nDefault: hintslight\n";
     let system = System { templates, ..NOTHING };

@@ -12,12 +12,12 @@ use crate::outside::store::StoreError;
 
 /// The search path of an engine for an image without `PATH` (Moby, `DefaultPathEnv`).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The folders of programs in which interpreters are searched. Red Hat's own interpreter is in `libexec`.
+/// The folders of programs in which lath searches for interpreters. Red Hat's own interpreter is in `libexec`.
 const PROGRAM_FOLDERS: [&str; 3] = ["bin", "sbin", "libexec"];
 /// The folder of wheels that Debian's `ensurepip` uses.
 const DEBIAN_WHEELS: &str = "/usr/share/python-wheels";
 
-/// The facts of the image that interpreters need.
+/// The facts about the image on which its interpreters depend.
 struct Surroundings<'a> {
     library_folders: &'a [ImagePath],
     debs: &'a [InstalledDeb],
@@ -35,7 +35,7 @@ pub(super) fn interpreters(
     let mut known = BTreeSet::new();
     let mut interpreters = Vec::new();
     let on_path = on_path(scene);
-    // Short names come first, so that of two names for one interpreter, `python3` is used and not `python3.12`.
+    // Short names come first. So if one interpreter has two names, `python3` is used and not `python3.12`.
     let mut others: Vec<ImagePath> = scene.tree.nodes.keys().filter(|path| is_candidate(path)).cloned().collect();
     others.sort_by_key(|path| (path.parent(), path.file_name() != "python3", path.file_name().len()));
     for path in on_path.iter().chain(&others) {
@@ -59,7 +59,7 @@ fn on_path(scene: &Scene<'_>) -> Option<ImagePath> {
     paths.into_iter().find(is_program)
 }
 
-/// `python3`, `python3.12`, `platform-python3.6`, in a folder of programs.
+/// Whether the path is in a folder of programs and has a name such as `python3`, `python3.12` or `platform-python3.6`.
 fn is_candidate(path: &ImagePath) -> bool {
     let name = path.file_name();
     let name = name.strip_prefix("platform-").unwrap_or(name);

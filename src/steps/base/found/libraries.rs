@@ -11,7 +11,7 @@ use crate::model::base_image::{Libc, LibcFamily};
 use crate::model::image_path::ImagePath;
 use crate::outside::store::StoreError;
 
-/// Returns the existing folders in which the loader searches, with links resolved.
+/// Returns the existing folders in which the loader searches. Links in their paths are resolved.
 ///
 /// Both loaders search `LD_LIBRARY_PATH` first. glibc's loader then searches the folders of `ld.so.conf`, which it
 /// reads from its cache, and its default folders (ld.so(8)). musl's loader uses the list in a file, or else three
@@ -37,7 +37,7 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     Ok(there.filter(|folder| known.insert(folder.clone())).collect())
 }
 
-/// The longest chain of files that include one another. Real files are included by `ld.so.conf` itself.
+/// The longest chain of files that include one another. In real images, only `ld.so.conf` itself includes files.
 const MAX_INCLUDES: usize = 16;
 
 /// Returns the folders in `ld.so.conf` and in the files that it includes, in order (ldconfig(8)). Each file is read
@@ -60,7 +60,7 @@ fn configured(
         };
         let Some(includes) = includes.checked_sub(1) else { continue };
         let whole = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/{pattern}") };
-        // An image may contain any pattern, so the time for a match must be limited.
+        // The image may contain any pattern, so the time for a match must be limited.
         let glob = GlobBuilder::new(&whole).literal_separator(true).build().map(|glob| glob.compile_matcher());
         let (Ok(glob), Some((folder, _))) = (glob, whole.rsplit_once('/')) else { continue };
         let children = scene.directory(folder).map(|folder| scene.children(&folder)).unwrap_or_default();

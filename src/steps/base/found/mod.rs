@@ -39,7 +39,7 @@ impl Hints for FoundError {
     }
 }
 
-/// The image in which facts are searched.
+/// The image in which lath searches for facts.
 pub(super) struct Scene<'a> {
     pub(super) tree: &'a Tree,
     pub(super) facts: &'a FileFacts,
@@ -99,17 +99,17 @@ fn refuse_other_machine(scene: &Scene<'_>, found: &Found) -> Result<(), FoundErr
 }
 
 impl Scene<'_> {
-    /// Returns the node at `path`, with links followed.
+    /// Follows links and returns the node at `path`.
     fn find(&self, path: &str) -> Option<(ImagePath, &Node)> {
         self.tree.find(path)
     }
 
-    /// Returns the file at `path`, with links followed.
+    /// Follows links and returns the file at `path`.
     fn file(&self, path: &str) -> Option<(ImagePath, &Node)> {
         self.find(path).filter(|(_, node)| node.digest().is_some())
     }
 
-    /// Returns the directory at `path`, with links followed.
+    /// Follows links and returns the directory at `path`.
     fn directory(&self, path: &str) -> Option<ImagePath> {
         self.find(path).filter(|(_, node)| node.kind == Kind::Directory).map(|(path, _)| path)
     }

@@ -10,7 +10,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::outside::store::StoreError;
 
-/// The files of an interpreter that may contain its version.
+/// Those files of an interpreter that may contain its version.
 pub(super) struct Candidate<'a> {
     pub(super) version: PythonVersion,
     /// The program, and its `libpython` if it has one.

@@ -6,8 +6,8 @@ use crate::model::base_image::{ImageUser, InstalledDeb, OsRelease};
 use crate::model::image_path::ImagePath;
 use crate::outside::store::StoreError;
 
-/// The paths at which OpenSSL finds the certificates of authorities: in Debian and Alpine, Red Hat's distributions,
-/// SUSE's, and OpenSSL's own default.
+/// The paths at which OpenSSL finds the certificates of authorities. They are the paths of Debian and Alpine, of Red
+/// Hat's distributions, of SUSE's distributions, and OpenSSL's own default.
 const CA_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -119,7 +119,7 @@ fn line_of<'a>(text: &'a str, at: usize, wanted: &str) -> Option<Vec<&'a str>> {
     text.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.get(at) == Some(&wanted))
 }
 
-/// Returns the certificates that the image's variables name, or those at a usual path.
+/// Returns the certificates in the image's variables, or those at a usual path.
 pub(super) fn ca_bundle(scene: &Scene<'_>) -> Option<ImagePath> {
     let named = scene.variable("SSL_CERT_FILE").into_iter();
     let path = named.chain(CA_BUNDLES).find(|path| scene.file(path).is_some())?;

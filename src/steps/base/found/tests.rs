@@ -19,7 +19,7 @@ fn read(image: &ImageBuilder) -> Result<BaseImage, BaseError> {
     base(&open, &open.choose(platform).unwrap(), platform, &doors.store)
 }
 
-/// Returns the facts as text: one line per kind, and one per interpreter.
+/// Returns the facts as text: one line for each kind of fact, and one line for each interpreter.
 fn facts(image: &ImageBuilder) -> Vec<String> {
     let found = read(image).unwrap().found;
     let text = |path: &Option<ImagePath>| path.as_ref().map_or("-".to_owned(), ToString::to_string);

@@ -1,4 +1,4 @@
-//! An image that exists -> another place. Documents are copied byte by byte, so that digests stay the same if the
+//! Copies an existing image to another place. Documents are copied byte by byte, so that digests stay the same if the
 //! destination can contain the documents (docs/decisions/0129-copies-of-images.md).
 
 mod packed;
@@ -30,7 +30,8 @@ use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
 /// The deepest nesting of indexes in indexes.
 const MAX_DEPTH: usize = 4;
-/// An image with more manifests is refused, because a small index could otherwise refer to the same one very often.
+/// An image with more manifests is refused, because a small index could otherwise refer to the same manifest very
+/// often.
 const MAX_DOCUMENTS: usize = 1_000;
 
 #[derive(Debug, Error)]
@@ -52,7 +53,7 @@ pub(crate) enum CopyError {
 }
 
 impl CopyError {
-    /// The path of the user that could not be written to.
+    /// Returns the destination that could not be written to, if that was the cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),
@@ -88,7 +89,7 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
         None => image.root().clone(),
     };
     let mut graph = Graph::of(&image, root)?;
-    // A Docker archive has no manifest of its own.
+    // A Docker archive and a daemon contain no manifest, so lath makes one.
     let is_made = matches!(source, ImageSource::DockerArchive { .. } | ImageSource::Daemon(_));
     if is_made && !has_one_platform(destination) {
         graph = graph.compressed(&image, world)?;
@@ -112,7 +113,7 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
     Ok(copied)
 }
 
-/// Returns the image in a registry that the referrers are copied to, if the user wants a copy of them.
+/// Returns the image in a registry to which the referrers are copied, if the user wants a copy of them.
 fn referrers_to(request: &CopyRequest) -> Result<Option<&ImageReference>, CopyError> {
     match (&request.source, &request.destination) {
         _ if !request.referrers => Ok(None),
@@ -166,7 +167,7 @@ struct Graph {
     root: Document,
     /// The documents below the root. Each comes after the documents that it refers to.
     documents: Vec<Document>,
-    /// The manifests among all of them, in the order of the index.
+    /// All manifests of the image, in the order of the index.
     manifests: Vec<Manifest>,
     packed: Option<Packed>,
 }

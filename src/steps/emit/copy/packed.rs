@@ -18,7 +18,7 @@ use crate::model::image::Document;
 use crate::outside::images::OpenImage;
 use crate::outside::store::Store;
 
-/// The level of layers that lath makes.
+/// The compression level, which is also the level of layers that lath makes.
 const LEVEL: u32 = 6;
 
 /// An image whose layers were compressed.
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(first, compressed(&path("tar"), &path("b")).unwrap());
         let packed = fs::read(path("a")).unwrap();
         assert_eq!((first.size, first.digest), (packed.len() as u64, Digest::of(&packed).prefixed()));
-        // Bytes 4 to 7 of the header are a time (RFC 1952), which would change the digest.
+        // Bytes 4 to 7 of the header are a time (RFC 1952). A time other than 0 would change the digest.
         assert_eq!(packed[4..8], [0; 4]);
         let mut unpacked = Vec::new();
         flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).unwrap();

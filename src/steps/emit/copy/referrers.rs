@@ -20,7 +20,7 @@ pub(super) struct Referrers<'a> {
     pub(super) world: &'a World,
 }
 
-/// A manifest with the field for the manifest that it is about.
+/// The field of a manifest with its subject: the manifest that it is about.
 #[derive(Deserialize)]
 struct About {
     subject: Option<Descriptor>,
@@ -37,7 +37,8 @@ impl Referrers<'_> {
                     continue;
                 }
                 let document = self.image.document(&entry)?;
-                // A list can contain other manifests, because everyone who can push can write the index of a tag.
+                // The list can also contain other manifests. The reason: if the list is the index of a tag, everyone
+                // who can push can write it.
                 if !is_about(&document, &subject) {
                     continue;
                 }

@@ -20,7 +20,7 @@ pub(super) fn bulk(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(going.map(|(path, reason)| Proposal::Remove { path: path.clone(), reason }).collect())
 }
 
-/// Returns which kind of bulk the path is. `None` if it is none.
+/// Returns which kind of bulk the path is. `None` if the path is not bulk.
 fn kind(path: &ImagePath, package: &str) -> Option<Removed> {
     match path {
         _ if is_documentation(path) => Some(Removed::Documentation),

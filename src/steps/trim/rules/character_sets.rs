@@ -9,8 +9,8 @@ use crate::outside::store::StoreError;
 /// and UCS-2/4, and Python has its own codecs. A program that converts gets the name of the set from its data. So if
 /// the image has such a program, all sets stay.
 ///
-/// libstdc++ does not count, although it calls iconv. It does so only for programs that use the class `encoding_state`.
-/// The code of this class is in a header, so such a program also calls iconv itself.
+/// libstdc++ does not count, although it calls iconv. libstdc++ calls iconv only for programs that use the class
+/// `encoding_state`. The code of this class is in a header, so such a program also calls iconv itself.
 pub(super) fn character_sets(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     if scene.files_that_mention(ICONV_OPEN).any(|path| !path.file_name().starts_with("libstdc++")) {
         return Ok(Vec::new());

@@ -11,7 +11,7 @@ use crate::model::reason::{Kept, Removed};
 use crate::model::tree::{Kind, Origin};
 use crate::outside::store::StoreError;
 
-/// Libraries that programs open by names they build at run time, or that glibc opens itself. `pthread_cancel` opens
+/// Libraries whose names programs compute at run time, and libraries that glibc opens itself. `pthread_cancel` opens
 /// libgcc_s, nsswitch opens libnss_*, and programs compiled against an old glibc open the libraries that are part of
 /// libc now.
 const OPENED_BY_NAME: [&str; 11] = [
@@ -52,9 +52,10 @@ pub(super) fn unneeded(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
 #[derive(Default)]
 struct Candidates<'a> {
     by_path: BTreeMap<&'a ImagePath, &'a Linkage>,
-    /// The same libraries by each name under which a loader may look for them.
+    /// The libraries that may go, by each name under which a loader may look for them.
     by_name: BTreeMap<&'a str, &'a ImagePath>,
-    /// Libraries that only another library opens. They are no need of their own, and go with the library.
+    /// Libraries that only another library opens. They are not a need of their own. If the library is removed, they are
+    /// removed, too.
     plugins: Vec<(&'a ImagePath, &'a Linkage)>,
     /// All other ELF files.
     others: Vec<(&'a ImagePath, &'a Linkage)>,

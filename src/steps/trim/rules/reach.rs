@@ -84,9 +84,9 @@ impl<'a> Reach<'a, '_> {
         self.whole.programs.iter().any(|program| program.name == distribution)
     }
 
-    /// Returns the reason if a program of the image runs code of its users. This is so if the program is known to do
-    /// it, or if a requested distribution contains calls that do it. If no requested distribution has a program, the
-    /// image starts Python itself.
+    /// Returns the reason if a program of the image runs code of its users. The reason is either a distribution that is
+    /// known to run such code, or a call in the code of a requested distribution. If no requested distribution has a
+    /// program, the image starts Python itself.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
         let has_program = self.whole.scripts.iter().any(|script| script.is_requested);
         if !has_program && *self.request.started == Started::default() {
@@ -109,7 +109,8 @@ impl<'a> Reach<'a, '_> {
         Some(format!("the module `{module}` runs code that it is given"))
     }
 
-    /// Returns the reason if all modules stay, because lath cannot look into an archive.
+    /// Returns the reason if `.pth` files add an archive. All modules stay then, because lath cannot look into the
+    /// archive.
     fn archive(added: &Added) -> Option<String> {
         added.archives.first().map(|archive| format!("`{archive}` is an archive with modules"))
     }
@@ -368,7 +369,7 @@ impl<'a> Reach<'a, '_> {
             }
         }
         groups.retain(|group, _| group != "console_scripts" && group != "gui_scripts");
-        // A program that runs a script names it, too.
+        // Each script is a group as well, because a program that runs the script contains its name.
         for script in &self.whole.scripts {
             groups.entry(script.name.clone()).or_default().insert(self.module_of(script));
         }
@@ -397,7 +398,7 @@ impl<'a> Reach<'a, '_> {
     }
 }
 
-/// Returns the normalised name of a distribution that a line of a `METADATA` file requires only with an extra:
+/// Returns the normalised name in a line of a `METADATA` file, if the distribution is required only with an extra:
 /// `Requires-Dist: psycopg-pool; extra == "pool"`.
 fn required_by_extra(line: &str) -> Option<String> {
     let (requirement, marker) = line.strip_prefix("Requires-Dist:")?.split_once(';')?;

@@ -16,8 +16,8 @@ const VIRTUALENV: &str = "virtualenv";
 /// The module with a table that shows which wheel in its folder is for which Python.
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 
-/// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image, unless
-/// something in the image fetches interpreters. If the user requested virtualenv itself, everything stays, because
+/// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image. They stay
+/// if something in the image fetches interpreters. If the user requested virtualenv itself, everything stays, because
 /// virtualenv can fetch newer wheels for each Python.
 pub(super) fn foreign(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let Some((table, node)) = scene.tree.nodes.iter().find(|(path, node)| is_table(path, node)) else {

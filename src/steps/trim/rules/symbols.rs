@@ -9,7 +9,8 @@ use crate::model::image_path::ImagePath;
 use crate::model::tree::{Node, Origin};
 use crate::outside::store::{Bucket, Store, StoreError};
 
-/// A module is in memory twice while it is stripped. Larger ones are usually stripped already.
+/// Larger modules are not stripped. The reason: a module is in memory twice while it is stripped, and larger modules
+/// are usually stripped already.
 const LARGEST_BYTES: u64 = 512 << 20;
 
 /// The contents of a file.

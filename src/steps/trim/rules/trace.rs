@@ -34,7 +34,7 @@ pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(modules.chain(data.into_iter().map(remove(Removed::UntracedData))).collect())
 }
 
-/// The files of distributions that are not modules.
+/// Those files of distributions that are not modules.
 struct Data<'a, 'b> {
     scene: &'b Scene<'a>,
     trace: &'b Trace,
@@ -70,7 +70,7 @@ impl<'a, 'b> Data<'a, 'b> {
         data
     }
 
-    /// Returns the files that nothing has used and that no module names.
+    /// Returns the files that were used by nothing and are named in no module.
     fn unused(&self) -> Result<Vec<ImagePath>, StoreError> {
         let used: BTreeSet<Group> = self.trace.paths.keys().filter_map(|path| self.group(path)).collect();
         let mut unused = Vec::new();
@@ -95,7 +95,7 @@ impl<'a, 'b> Data<'a, 'b> {
         let mut candidates: BTreeMap<&Origin, Vec<&ImagePath>> = BTreeMap::new();
         for path in self.scene.distribution_files().filter(|path| is_candidate(path)) {
             let node = &self.scene.tree.nodes[path];
-            // A library that a module of the distribution may load, under any of its names.
+            // This is a library that a module of the distribution may load, under any of its names.
             let is_library = path.file_name().contains(".so") && self.modules.contains_key(&node.origin);
             if self.with_modules.contains(&node.origin) && !is_library {
                 candidates.entry(&node.origin).or_default().push(path);

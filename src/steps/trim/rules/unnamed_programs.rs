@@ -1,5 +1,5 @@
-//! Removes programs of Debian's essential packages that no script names. These packages are in an image because scripts
-//! of other packages need some of their programs.
+//! Removes programs of Debian's essential packages that are named in no script. These packages are in an image because
+//! scripts of other packages need some of their programs.
 
 use std::collections::BTreeMap;
 

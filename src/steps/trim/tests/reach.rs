@@ -336,7 +336,7 @@ fn programs_that_are_no_modules_keep_all_that_they_import() {
     };
     let mut given = with_program();
     assert_eq!(stays(&given), [false; 4]);
-    // A script that a wheel contains as a file: in the requested distribution, and in another one.
+    // Returns a script that a wheel contains as a file. The wheel is requested, or another one.
     let script = |name: &str, is_requested| InstalledScript {
         name: name.to_owned(),
         distribution: "tool".to_owned(),

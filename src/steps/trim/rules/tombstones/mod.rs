@@ -81,7 +81,7 @@ fn lines(scene: &Scene<'_>, map: &ModuleMap<'_>, roots: &[String]) -> String {
         format!("{name} {} {option}\n", removal.reason.id())
     };
     let is_plain = |line: &String| !line.contains(['"', '\\']) && line.is_ascii();
-    // The other modules could not be loaded in the untrimmed image either.
+    // Modules with this reason are left out, because they could not be loaded in the untrimmed image either.
     let explained = gone.iter().filter(|(_, (_, removal))| removal.reason != Removed::UnmetModules);
     explained.map(line).filter(is_plain).collect()
 }
