@@ -47,7 +47,7 @@ mod tests {
             ("18446744073709551616", None),
             ("08", None),
             ("0x", None),
-            ("--1", None),
+            ("--2", None),
             ("-+1", None),
             ("", None),
             ("1.5", None),
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(double("0x10"), Some(16.0));
         assert_eq!(double("-inf"), Some(f64::NEG_INFINITY));
         assert!(double("nan").unwrap().is_nan());
-        for text in ["1e999", "1e", "0x1p", "--1", ""] {
+        for text in ["1e999", "1e", "0x1p", "--3", ""] {
             assert_eq!(double(text), None, "{text}");
         }
     }
