@@ -44,7 +44,7 @@ struct Schema {
 
 #[derive(Debug)]
 enum Member {
-    Key(Key),
+    Key(Box<Key>),
     /// The name of another schema.
     Child(String),
 }
@@ -179,7 +179,7 @@ impl Schemas {
         if self.names_bytes > MAX_COMPILED_BYTES {
             return Err(Fault::CompiledSize);
         }
-        self.insert(id, name, Member::Key(key))
+        self.insert(id, name, Member::Key(Box::new(key)))
     }
 
     /// Reads how the default of a key of the schema `id` is translated.

@@ -94,7 +94,7 @@ fn each_construct_has_the_bytes_of_glib() {
         ),
         (
             r#"type="d"><default>3</default><range max='0x10'/>"#,
-            b"\0\0\0\0\0\0\x08@r\0\0\0\0\0\0\0\0\0\0\0\0\0\xf0\xff\0\0\0\0\0\00@\0(d(y(dd)))",
+            b"\0\0\0\0\0\0\x08@r\0\0\0\0\0\0\0\0\0\0\0\0\0\xf0\xff\0\0\0\0\0\x000@\0(d(y(dd)))",
         ),
         (
             r#"type="s"><default xml:space='preserve' x:y='1'>'x'</default><its:a>b<key/></its:a>"#,
