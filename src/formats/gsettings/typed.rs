@@ -135,10 +135,8 @@ fn entry<'a>(keys: impl Iterator<Item = &'a Term>, value: &Term) -> Option<Patte
 mod tests {
     use super::*;
 
-    /// The values are those that `glib-compile-schemas` of GLib 2.74 stores for a key with this type and default.
-    #[test]
-    fn texts_become_the_bytes_of_glib() {
-        let table: &[(&str, &str, &[u8])] = &[
+    /// Types, texts, and the bytes that GLib stores for them.
+    const TEXTS: &[(&str, &str, &[u8])] = &[
             ("b", "true", b"\x01\0(b)"),
             ("y", "0xff", b"\xff\0(y)"),
             ("n", "-5", b"\xfb\xff\0(n)"),
@@ -219,7 +217,11 @@ mod tests {
             ("s", "'a\\\nb'", b"ab\0\0(s)"),
             ("d", "nan", b"\0\0\0\0\0\0\xf8\x7f\0(d)"),
         ];
-        for (own, text, bytes) in table {
+
+    /// The values are those that `glib-compile-schemas` of GLib 2.74 stores for a key with this type and default.
+    #[test]
+    fn texts_become_the_bytes_of_glib() {
+        for (own, text, bytes) in TEXTS {
             let own = VariantType::parse(own).unwrap();
             let value = parse(text, &own).unwrap_or_else(|| panic!("{own} {text}"));
             let key = Value::Variant(VariantType::Tuple(vec![own]), Box::new(Value::Tuple(vec![value])));
