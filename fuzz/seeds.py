@@ -321,6 +321,21 @@ seed("ld_so_cache", "two", cache([("libz.so.1", "/usr/lib/libz.so.1"), ("libc.so
 seed("ld_so_cache", "none", cache([]))
 seed("ld_so_cache", "names", b"libx.so.9\0/x9\0libx.so.10\0/x10\0libx.so.9\0/again\0")
 
+# gsettings
+
+KEYS = """<key name="a" type="a{sv}"><default>{'x': &lt;[1, 2.5]&gt;, 'y': &lt;just b'z'&gt;}</default></key>
+<key name="b" enum="e"><default>'one'</default><aliases><alias value="uno" target="one"/></aliases></key>
+<key name="c" type="(iuxts)"><default>(-1, 0x2, 3, 010, "\\u00e9")</default></key>
+<key name="d" type="s"><choices><choice value="x"/></choices><default l10n="messages">'x'</default></key>
+<key name="e" type="d"><range min="0" max="10"/><default>1e0</default></key><child name="f" schema="m"/>"""
+SCHEMAS = f"""<schemalist gettext-domain="g"><enum id="e"><value nick="one" value="1"/></enum>
+<schema id="l">{KEYS}</schema><schema id="m" extends="l"><override name="e">2</override></schema>
+<schema id="n" list-of="l" path="/n:/"/></schemalist>"""
+seed("gsettings", "schemas", SCHEMAS)
+seed("gsettings", "overrides", SCHEMAS + "\0[l]\ne=3\n# x\n[l:GNOME]\nb='one'\n")
+seed("gsettings", "fault", SCHEMAS.replace("'one'", "'two'"))
+
+
 # git_index
 
 

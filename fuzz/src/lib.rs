@@ -26,4 +26,4 @@ pub use archives::{deb, saved_image, tar, wheel, wheel_texts};
 pub use binaries::{elf, git_index, ld_so_cache};
 #[cfg(feature = "requirements")]
 pub use requirements::requirements;
-pub use texts::{control, in_release, oci_layout, pylock, python_imports, release, requirements_txt};
+pub use texts::{control, gsettings, in_release, oci_layout, pylock, python_imports, release, requirements_txt};

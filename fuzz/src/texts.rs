@@ -7,6 +7,7 @@ use std::io::BufReader;
 use std::sync::OnceLock;
 
 use crate::formats::deb822::{self, Paragraph};
+use crate::formats::gsettings::{self, SourceFile};
 use crate::formats::oci::{self, Descriptor, Index};
 use crate::formats::pylock;
 use crate::formats::relation;
@@ -205,4 +206,22 @@ pub fn requirements_txt(bytes: &[u8]) {
     };
     let lines = prepared.text.lines().count();
     assert!(prepared.options.iter().all(|option| option.line <= lines + 1), "an option is in a line of the file");
+}
+
+/// A file of schemas, and after a byte 0 a file of overrides. The same files give the same settings.
+pub fn gsettings(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == 0);
+    let schemas = parts.next().unwrap_or_default();
+    let overrides = parts.next().unwrap_or_default();
+    let compiled = || {
+        let file = |name: &str, bytes: &[u8]| SourceFile { name: name.to_owned(), bytes: bytes.to_vec() };
+        gsettings::compile(vec![file("a.gschema.xml", schemas), file("a.gschema.override", overrides)])
+    };
+    if let (Ok(one), Ok(other)) = (compiled(), compiled()) {
+        assert!(one.bytes.starts_with(b"GVariant") && one.bytes == other.bytes);
+        // Each fault can be shown.
+        for part in one.left_out {
+            assert!(!format!("{}: {}", part.place, part.fault).is_empty());
+        }
+    }
 }

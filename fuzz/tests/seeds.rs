@@ -8,6 +8,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("deb", lath_fuzz::deb),
     ("elf", lath_fuzz::elf),
     ("git_index", lath_fuzz::git_index),
+    ("gsettings", lath_fuzz::gsettings),
     ("in_release", lath_fuzz::in_release),
     ("ld_so_cache", lath_fuzz::ld_so_cache),
     ("oci_layout", lath_fuzz::oci_layout),

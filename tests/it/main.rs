@@ -17,6 +17,7 @@ mod interrupt;
 mod layers;
 mod limits;
 mod locks;
+mod maintainer_scripts;
 mod mirrors;
 mod on_base;
 mod platforms;

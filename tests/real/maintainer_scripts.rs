@@ -7,7 +7,7 @@ use crate::needs::Need::{Namespaces, Registries};
 use crate::needs::trial;
 
 /// The names of the tests, the arguments of lath, and the checks.
-const CASES: [(&str, &[&str], &str); 5] = [
+const CASES: [(&str, &[&str], &str); 7] = [
     (
         "drivers_of_odbc_are_registered",
         &["pyodbc", "--with", "tdsodbc", "--with", "odbc-postgresql"],
@@ -33,6 +33,17 @@ const CASES: [(&str, &[&str], &str); 5] = [
         &["six", "--with", "librsvg2-common", "--with", "libgdk-pixbuf2.0-bin", "--shell"],
         "sh -c 'echo \"<svg xmlns=\\\"http://www.w3.org/2000/svg\\\" width=\\\"2\\\" height=\\\"2\\\"/>\" > /tmp/a.svg \
          && gdk-pixbuf-csource /tmp/a.svg'",
+    ),
+    (
+        "programs_read_settings",
+        &["six", "--with", "python3-gi", "--with", "gsettings-desktop-schemas"],
+        "python3 -c 'import sys; sys.path.append(\"/usr/lib/python3/dist-packages\"); from gi.repository import Gio; \
+         assert Gio.Settings.new(\"org.gnome.desktop.interface\").get_string(\"font-name\")'",
+    ),
+    (
+        "gsettings_shows_a_default_at_reach",
+        &["six", "--trim", "reach", "--with", "libglib2.0-bin", "--with", "libgtk-3-common"],
+        "gsettings get org.gtk.Settings.FileChooser sort-column",
     ),
 ];
 

@@ -92,7 +92,7 @@ pub(crate) fn assemble(
             PartContents::Wheel(wheel) => wheels.push((&part.origin, wheel)),
         }
     }
-    let mut scripts = scripts::read(parts, &assembly.tree, store)?;
+    let scripts = scripts::read(parts, &assembly.tree, store)?;
     // Requested distributions come last, so that their files replace files of other distributions at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     let target = Target { lock, python: request.python, user_base: request.user_base };
@@ -163,6 +163,7 @@ fn configure(
     key_store::write(&mut assembly.tree, store)?;
     let unknown = caches::write(&mut assembly.tree, architecture, store)?;
     assembly.notes.extend(caches::note(&unknown));
+    assembly.notes.extend(caches::write_settings(&mut assembly.tree, store)?);
     if request.base.is_none_or(|base| on_base::needs_loader_cache(&assembly.tree, base)) {
         loader::write_cache(assembly, architecture, store)?;
     }

@@ -115,8 +115,7 @@ impl Scripts {
     }
 
     /// Returns the notes for the user.
-    pub(super) fn notes(&mut self, tree: &Tree) -> Vec<String> {
-        self.shortfalls.insert(Shortfall::Settings, shortfalls::settings(tree));
+    pub(super) fn notes(&self, tree: &Tree) -> Vec<String> {
         let mut notes = shortfalls::notes(&self.shortfalls, tree);
         let mut unreadable = BTreeSet::new();
         // If a package has a shortfall, its unknown commands are not listed, because the note about the shortfall is
@@ -321,19 +320,6 @@ mod tests {
             assert_eq!(notes.len(), 1, "{name}: {notes:?}");
             assert!(notes[0].starts_with(&format!("{name}: ")) && notes[0].contains(consequence), "{notes:?}");
         }
-    }
-
-    #[test]
-    fn schemas_of_settings_are_reported_if_no_file_is_compiled_from_them() {
-        let mut tree = Tree::default();
-        let origin = Origin::Deb { name: "gsettings-desktop-schemas".to_owned(), version: "1".to_owned() };
-        let node = Node::directory(origin);
-        tree.insert(ImagePath::parse("/usr/share/glib-2.0/schemas/org.gnome.gschema.xml").unwrap(), node.clone());
-        let notes = Scripts::default().notes(&tree);
-        assert_eq!(notes.len(), 1);
-        assert!(notes[0].starts_with("gsettings-desktop-schemas: the settings of GNOME's libraries are not compiled"));
-        tree.insert(ImagePath::parse("/usr/share/glib-2.0/schemas/gschemas.compiled").unwrap(), node);
-        assert_eq!(Scripts::default().notes(&tree), [""; 0]);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use crate::model::tree::Tree;
 /// A kind of result that lath cannot make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Shortfall {
-    Settings,
     InputMethods,
     Aspell,
     Tex,
@@ -97,11 +96,6 @@ impl Shortfall {
     /// Returns a sentence with the missing result, its consequence, and an action that helps.
     fn sentence(self) -> &'static str {
         match self {
-            Self::Settings => {
-                "the settings of GNOME's libraries are not compiled: GTK programs that read settings end with an error. Run \
-                 `glib-compile-schemas` in the folder `/usr/share/glib-2.0/schemas` of an image, and add the file \
-                 `gschemas.compiled` with `--copy`"
-            }
             Self::InputMethods => {
                 "the list of GTK's input methods is not written: GTK programs only have the built-in ones"
             }
@@ -139,17 +133,6 @@ impl Shortfall {
             Self::Mailcap => "`/etc/mailcap` is not written: programs that look up a viewer there find none",
         }
     }
-}
-
-/// Returns the packages that contain schemas of settings, which are useless before they are compiled.
-pub(super) fn settings(tree: &Tree) -> BTreeSet<String> {
-    let schemas = tree.nodes.iter().filter(|(path, _)| {
-        path.as_str().starts_with("/usr/share/glib-2.0/schemas/") && path.as_str().ends_with(".gschema.xml")
-    });
-    if tree.find("/usr/share/glib-2.0/schemas/gschemas.compiled").is_some() {
-        return BTreeSet::new();
-    }
-    schemas.filter_map(|(_, node)| node.origin.package().map(str::to_owned)).collect()
 }
 
 /// Returns one note for each kind, with the names of the packages.

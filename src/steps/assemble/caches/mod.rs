@@ -4,9 +4,11 @@
 //! contains the entries of known plugins, and writes the entries of those plugins that are in the tree.
 
 mod mime;
+mod settings;
 
 use std::collections::BTreeMap;
 
+pub(super) use self::settings::write as write_settings;
 use super::{AssembleError, write_text};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;

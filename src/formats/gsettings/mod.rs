@@ -1,0 +1,105 @@
+//! The settings of GLib: files of schemas -> `gschemas.compiled`, as `glib-compile-schemas` writes it.
+//!
+//! The modules, from the bottom: `variant_type`, `value`: GVariant. `text`, `pattern`, `typed`, `number`: its text
+//! format. `choices`, `key`, `schema`: the definitions. `xml`, `overrides`: the files with them. `string_table`, `gvdb`:
+//! the format of the result.
+
+mod choices;
+mod fault;
+mod gvdb;
+mod key;
+mod number;
+mod overrides;
+mod pattern;
+mod schema;
+mod string_table;
+mod text;
+mod typed;
+mod value;
+mod variant_type;
+mod xml;
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+
+pub(crate) use self::fault::Fault;
+use self::fault::MAX_FILE_BYTES;
+use self::schema::Schemas;
+
+const SCHEMAS: &str = ".gschema.xml";
+const ENUMERATIONS: &str = ".enums.xml";
+const OVERRIDES: &str = ".gschema.override";
+
+/// A file of the folder of settings.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// A part of the sources that the result does not contain.
+#[derive(Debug)]
+pub(crate) struct LeftOut {
+    /// The name of the file, and the line or the key in it.
+    pub(crate) place: String,
+    pub(crate) fault: Fault,
+}
+
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+/// Whether the file is one from which settings are compiled.
+pub(crate) fn is_source(name: &str) -> bool {
+    is_xml(name) || name.ends_with(OVERRIDES)
+}
+
+/// Whether the file defines schemas or enumerations.
+pub(crate) fn is_xml(name: &str) -> bool {
+    name.ends_with(SCHEMAS) || name.ends_with(ENUMERATIONS)
+}
+
+/// Compiles all files of a folder. Like GLib, it leaves out every file with a fault.
+pub(crate) fn compile(mut files: Vec<SourceFile>) -> Result<Compiled, Fault> {
+    files.sort_by(|one, other| order(one).cmp(&order(other)));
+    let mut schemas = Schemas::default();
+    let mut left_out = Vec::new();
+    let (xml, overrides): (Vec<SourceFile>, Vec<SourceFile>) = files.into_iter().partition(|file| is_xml(&file.name));
+    for file in &xml {
+        if let Err(missing) = read_xml(file, &mut schemas) {
+            left_out.push(missing);
+        }
+    }
+    for file in overrides.iter().filter(|file| is_source(&file.name)) {
+        match text(file).and_then(|text| overrides::apply(text, &mut schemas)) {
+            Ok(keys) => left_out
+                .extend(keys.into_iter().map(|(key, fault)| LeftOut { place: format!("{}, {key}", file.name), fault })),
+            Err(fault) => left_out.push(LeftOut { place: file.name.clone(), fault }),
+        }
+    }
+    Ok(Compiled { bytes: gvdb::write(&schemas.table())?, left_out })
+}
+
+/// Enumerations come first, because schemas use them.
+fn order(file: &SourceFile) -> (Reverse<bool>, &str) {
+    (Reverse(file.name.ends_with(ENUMERATIONS)), &file.name)
+}
+
+fn read_xml(file: &SourceFile, schemas: &mut Schemas) -> Result<(), LeftOut> {
+    let whole = |fault| LeftOut { place: file.name.clone(), fault };
+    let at_line =
+        |found: xml::Located| LeftOut { place: format!("{}, line {}", file.name, found.line), fault: found.fault };
+    xml::read(text(file).map_err(whole)?, schemas).map_err(at_line)
+}
+
+fn text(file: &SourceFile) -> Result<&str, Fault> {
+    if file.bytes.len() > MAX_FILE_BYTES {
+        return Err(Fault::Size);
+    }
+    let text = std::str::from_utf8(&file.bytes).ok().filter(|text| !text.contains('\0'));
+    text.ok_or(Fault::Encoding)
+}

@@ -1,0 +1,188 @@
+//! Types of GVariant, such as `a{sv}`.
+//!
+//! Source: GLib's documentation, "GVariant Specification" and "GVariant Type Strings".
+
+use std::fmt;
+
+/// GLib accepts the same depth.
+pub(super) const MAX_DEPTH: usize = 128;
+/// D-Bus has the same limit. Without one, a few bytes of text could stand for a huge type again and again.
+const MAX_LENGTH: usize = 255;
+
+/// A definite type: no part of it is left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum VariantType {
+    /// Booleans, numbers and strings, with their letter.
+    Basic(u8),
+    Variant,
+    Maybe(Box<VariantType>),
+    Array(Box<VariantType>),
+    Tuple(Vec<VariantType>),
+    /// One entry of a dictionary: key and value.
+    Entry(Box<VariantType>, Box<VariantType>),
+}
+
+impl VariantType {
+    pub(super) const STRING: Self = Self::Basic(b's');
+    pub(super) const BYTE: Self = Self::Basic(b'y');
+    pub(super) const UINT32: Self = Self::Basic(b'u');
+
+    /// Parses a type string. `None` if it is not valid, not definite or too long.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut rest = text.as_bytes();
+        let parsed = (text.len() <= MAX_LENGTH).then(|| Self::take(&mut rest, MAX_DEPTH)).flatten()?;
+        rest.is_empty().then_some(parsed)
+    }
+
+    /// Removes one type from the beginning of `rest`, and returns it.
+    pub(super) fn take(rest: &mut &[u8], depth: usize) -> Option<Self> {
+        let below = depth.checked_sub(1)?;
+        let (&letter, after) = rest.split_first()?;
+        *rest = after;
+        Some(match letter {
+            b'b' | b'y' | b'n' | b'q' | b'i' | b'u' | b'x' | b't' | b'h' | b'd' | b's' | b'o' | b'g' => {
+                Self::Basic(letter)
+            }
+            b'v' => Self::Variant,
+            b'm' => Self::maybe(Self::take(rest, below)?),
+            b'a' => Self::array(Self::take(rest, below)?),
+            b'(' => {
+                let mut members = Vec::new();
+                while rest.first()? != &b')' {
+                    members.push(Self::take(rest, below)?);
+                }
+                *rest = &rest[1..];
+                Self::Tuple(members)
+            }
+            b'{' => {
+                let key @ Self::Basic(_) = Self::take(rest, below)? else { return None };
+                let value = Self::take(rest, below)?;
+                *rest = rest.strip_prefix(b"}")?;
+                Self::entry(key, value)
+            }
+            _ => return None,
+        })
+    }
+
+    pub(super) fn maybe(element: Self) -> Self {
+        Self::Maybe(Box::new(element))
+    }
+
+    pub(super) fn array(element: Self) -> Self {
+        Self::Array(Box::new(element))
+    }
+
+    pub(super) fn entry(key: Self, value: Self) -> Self {
+        Self::Entry(Box::new(key), Box::new(value))
+    }
+
+    /// Returns the number of maybes around the type, and the type inside them.
+    pub(super) fn without_maybes(&self) -> (usize, &Self) {
+        let mut base = self;
+        let mut levels = 0;
+        while let Self::Maybe(element) = base {
+            base = element;
+            levels += 1;
+        }
+        (levels, base)
+    }
+
+    /// Returns the type inside `levels` maybes.
+    pub(super) fn inside_maybes(&self, levels: usize) -> &Self {
+        match self {
+            Self::Maybe(element) if levels > 0 => element.inside_maybes(levels - 1),
+            _ => self,
+        }
+    }
+
+    /// Returns the types of the members of a tuple or of an entry of a dictionary.
+    pub(super) fn members(&self) -> Vec<&Self> {
+        match self {
+            Self::Tuple(members) => members.iter().collect(),
+            Self::Entry(key, value) => vec![key, value],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the number of bytes by which the position of a value can be divided.
+    pub(super) fn alignment(&self) -> usize {
+        match self {
+            Self::Basic(b'n' | b'q') => 2,
+            Self::Basic(b'i' | b'u' | b'h') => 4,
+            Self::Basic(b'x' | b't' | b'd') | Self::Variant => 8,
+            Self::Basic(_) => 1,
+            Self::Maybe(element) | Self::Array(element) => element.alignment(),
+            Self::Tuple(_) | Self::Entry(..) => {
+                self.members().iter().map(|member| member.alignment()).max().unwrap_or(1)
+            }
+        }
+    }
+
+    /// Returns the number of bytes that every value of the type has. `None` if values have different sizes.
+    pub(super) fn fixed_size(&self) -> Option<usize> {
+        match self {
+            Self::Basic(b's' | b'o' | b'g') | Self::Variant | Self::Maybe(_) | Self::Array(_) => None,
+            // All of them are aligned to their size.
+            Self::Basic(_) => Some(self.alignment()),
+            Self::Tuple(_) | Self::Entry(..) => {
+                let add = |size: usize, member: &&Self| {
+                    Some(size.next_multiple_of(member.alignment()) + member.fixed_size()?)
+                };
+                let size = self.members().iter().try_fold(0, add)?;
+                // The empty tuple has one byte.
+                Some(size.next_multiple_of(self.alignment()).max(1))
+            }
+        }
+    }
+}
+
+impl fmt::Display for VariantType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Basic(letter) => write!(f, "{}", char::from(*letter)),
+            Self::Variant => f.write_str("v"),
+            Self::Maybe(element) => write!(f, "m{element}"),
+            Self::Array(element) => write!(f, "a{element}"),
+            Self::Tuple(members) => {
+                f.write_str("(")?;
+                members.iter().try_for_each(|member| member.fmt(f))?;
+                f.write_str(")")
+            }
+            Self::Entry(key, value) => write!(f, "{{{key}{value}}}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_has_a_text_an_alignment_and_perhaps_a_size() {
+        let table = [
+            ("b", 1, Some(1)),
+            ("d", 8, Some(8)),
+            ("s", 1, None),
+            ("(yiy)", 4, Some(12)),
+            ("(yx)", 8, Some(16)),
+            ("()", 1, Some(1)),
+            ("{yn}", 2, Some(4)),
+            ("a{sv}", 8, None),
+            ("m(ii)", 4, None),
+            ("(s(sa(ii)))", 4, None),
+        ];
+        for (text, alignment, size) in table {
+            let parsed = VariantType::parse(text).unwrap();
+            assert_eq!((parsed.to_string().as_str(), parsed.alignment(), parsed.fixed_size()), (text, alignment, size));
+        }
+    }
+
+    #[test]
+    fn what_is_no_definite_type_is_refused() {
+        let deep = "a".repeat(MAX_DEPTH);
+        for text in ["", "z", "ss", "a", "(s", "{vs}", "{s}", "{sss}", "a*", "r", "?", ")", &deep, &"(s)".repeat(100)] {
+            assert_eq!(VariantType::parse(text), None, "{text}");
+        }
+        assert!(VariantType::parse(&format!("{}s", "a".repeat(MAX_DEPTH - 1))).is_some());
+    }
+}

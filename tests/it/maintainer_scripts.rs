@@ -1,0 +1,79 @@
+//! Files that maintainer scripts would make.
+
+use std::process::{Command, Output};
+
+use testkit::oci::{self, CheckedPlatform};
+use testkit::{DebBuilder, PyPi};
+
+use crate::world::{World, archive, lath, stdout, tool};
+
+const COMPILED: &str = "usr/share/glib-2.0/schemas/gschemas.compiled";
+
+/// Returns a package with a schema. Its only key has a number as its default.
+fn package_with_schema(name: &str, default: &str) -> Vec<u8> {
+    let schema = format!(
+        "<schemalist><schema id='org.{name}' path='/org/{name}/'><key name='size' type='i'><default>{default}</default>\
+         </key></schema></schemalist>"
+    );
+    let path = format!("usr/share/glib-2.0/schemas/org.{name}.gschema.xml");
+    DebBuilder::new(name, "1", "all").file(&path, 0o644, &schema).build()
+}
+
+fn world() -> World {
+    let archive = archive().deb(&package_with_schema("first", "7")).deb(&package_with_schema("second", "8"));
+    let archive = archive.deb(&package_with_schema("broken", "'text'"));
+    World::new(archive, PyPi::new().built(&tool()))
+}
+
+fn image(world: &World, name: &str) -> CheckedPlatform {
+    oci::check(&world.path(name)).unwrap().platforms.remove(0)
+}
+
+/// Returns the compiled settings of an image.
+fn compiled(image: &CheckedPlatform) -> String {
+    let file = &image.files[COMPILED];
+    assert_eq!((file.mode, file.uid, file.gid), (0o644, 0, 0));
+    file.bytes.escape_ascii().to_string()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn settings_are_compiled_and_stay() {
+    let world = world();
+    let standard = world.build("tool --with first --with broken -o oci:standard");
+    assert!(stderr(&standard).contains("org.broken.gschema.xml, line 1: `'text'` is no value of the type `i`"));
+    let standard = image(&world, "standard");
+    // The value that `glib-compile-schemas` writes.
+    assert!(compiled(&standard).contains(r"\x07\x00\x00\x00\x00(i)"));
+    stdout(world.build("tool --with first --with broken --trim reach -o oci:reach"));
+    assert_eq!(compiled(&image(&world, "reach")), compiled(&standard));
+    let mut command = Command::new(lath());
+    command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", "cache");
+    let explained = stdout(command.args(["explain", "oci:standard", &format!("/{COMPILED}")]).output().unwrap());
+    insta::assert_snapshot!(explained, @"
+    /usr/share/glib-2.0/schemas/gschemas.compiled
+      244 bytes, lath
+      kept: in every image
+    ");
+    stdout(world.build("tool -o oci:without"));
+    assert!(!image(&world, "without").files.contains_key(COMPILED));
+}
+
+#[test]
+fn settings_of_a_base_image_are_compiled_again_with_those_of_added_packages() {
+    let world = world();
+    stdout(world.build("tool --with first -o oci:base"));
+    let of_base = compiled(&image(&world, "base"));
+    assert!(of_base.contains("org.first") && !of_base.contains("org.second"));
+    stdout(world.build("tool --base oci:base -o oci:same"));
+    assert_eq!(compiled(&image(&world, "same")), of_base);
+    stdout(world.build("tool --base oci:base --with second -o oci:more"));
+    let more = compiled(&image(&world, "more"));
+    assert!(more.contains("org.first") && more.contains("org.second"));
+    // The same packages without a base image have the same settings.
+    stdout(world.build("tool --with second --with first -o oci:both"));
+    assert_eq!(compiled(&image(&world, "both")), more);
+}
