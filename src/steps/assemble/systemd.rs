@@ -41,7 +41,8 @@ impl Call {
     }
 }
 
-/// Returns the call in a command of the package `origin`. `None` if the command does not call such a program.
+/// Returns the call in a command of the package `origin`. `None` if the command calls neither `systemd-sysusers` nor
+/// `systemd-tmpfiles`.
 pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Call> {
     let arguments = command.arguments()?;
     let program = match command.program() {

@@ -89,7 +89,8 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     try_to_write(path)
 }
 
-/// Whether the folder is an unfinished layout. A running build is writing it, or a build was killed.
+/// Whether the folder is an unfinished layout. Either a build is still writing it, or a build was killed while it wrote
+/// it.
 fn is_begun(path: &Path) -> bool {
     let is_own = |entry: fs::DirEntry| {
         let name = entry.file_name();

@@ -26,7 +26,7 @@ pub(crate) struct Programs<'a> {
     pub(crate) scripts: &'a [InstalledScript],
     /// The distributions that the user requested.
     pub(crate) requested: &'a [&'a str],
-    /// The untrimmed tree. `None` if there is no tree, so the words of a command cannot be checked.
+    /// The untrimmed tree. `None` if there is no tree. Then lath cannot check the words of a command.
     pub(crate) tree: Option<&'a Tree>,
 }
 

@@ -370,7 +370,7 @@ fn half_key(
     })
 }
 
-/// The archive's packages. They are read only if the cache has no entry for a question.
+/// The archive's packages. They are read only if a result that depends on them is not in the cache.
 struct Packages<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,

@@ -52,7 +52,7 @@ pub(crate) enum CopyError {
 }
 
 impl CopyError {
-    /// Returns the destination that could not be written to. `None` if this was not the cause of the error.
+    /// Returns the destination that could not be written to. `None` if the error has another cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),

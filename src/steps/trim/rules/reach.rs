@@ -377,7 +377,8 @@ impl<'a> Reach<'a, '_> {
         Ok(groups)
     }
 
-    /// Proposes to remove all other files of folders with tests, if no module in the folder is reached.
+    /// Proposes to remove all files of each folder `test` or `tests` of a distribution in which no module is reached.
+    /// The folder must contain a file that a test runner would run.
     fn test_suites(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
         let mut suites: BTreeSet<ImagePath> = BTreeSet::new();
         let mut used: BTreeSet<ImagePath> = BTreeSet::new();
