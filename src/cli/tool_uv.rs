@@ -128,7 +128,8 @@ impl Entry<'_> {
         usage(format!("cannot read `tool.uv.{}` of `{}`: {}", self.key, self.file, reason.trim()))
     }
 
-    /// Reads the setting for pre-releases, because uv has another name for the default value.
+    /// Reads the setting for pre-releases. uv's name for the default value is not lath's name, so it is translated
+    /// here.
     fn prereleases(&self) -> Result<Prereleases, Failure> {
         match self.value.as_str() {
             Some("if-necessary-or-explicit") => Ok(Prereleases::IfNecessary),
