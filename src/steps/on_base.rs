@@ -48,8 +48,8 @@ impl Hints for OnBaseError {
     }
 }
 
-/// Returns the request for `images`, which are the base images of its platforms, in their order. The function `allows`
-/// returns whether a version specifier (PEP 440) allows a Python.
+/// Returns the request for `images`: the base images of its platforms, in the order of the platforms. The function
+/// `allows` returns whether a version specifier (PEP 440) allows a Python.
 pub(crate) fn on_base(
     request: &Request,
     images: Vec<BaseImage>,

@@ -239,7 +239,7 @@ impl Choice<'_> {
     }
 }
 
-/// The key of the pages that a request used last time.
+/// The key of the index pages that a request used last time.
 #[derive(Serialize)]
 struct PagesKey<'a> {
     requirements: &'a [SecretText],

@@ -84,9 +84,10 @@ impl<'a> Reach<'a, '_> {
         self.whole.programs.iter().any(|program| program.name == distribution)
     }
 
-    /// Returns the reason why all modules stay, if a program of the image runs code of its users. The reason is either
-    /// a distribution that is known to run such code, or a call in the code of a requested distribution. If no
-    /// requested distribution has a program, the image starts Python itself.
+    /// Returns the reason why all modules stay, if a program of the image runs code of its users. There are three
+    /// possible reasons: the image starts Python itself, because no requested distribution has a program and the user
+    /// named no command; a distribution is known to run such code; or the code of a requested distribution, or of the
+    /// user, calls a function that runs code.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
         let has_program = self.whole.scripts.iter().any(|script| script.is_requested);
         if !has_program && *self.request.started == Started::default() {
