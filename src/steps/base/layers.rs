@@ -27,10 +27,10 @@ use crate::outside::store::{Bucket, Packed, Store};
 
 /// The maximum size of all unpacked layers together. The largest images for GPUs have about 20 GiB.
 const MAX_TAR_BYTES: u64 = 64 << 30;
-/// The maximum number of entries in all layers, because they are held in memory. The largest images have about 300,000
-/// files.
+/// The maximum number of entries in all layers. There is a limit because all entries are held in memory. The largest
+/// images have about 300,000 files.
 const MAX_ENTRIES: u64 = 500_000;
-/// The maximum size of the names of all entries together, because they are held in memory, too.
+/// The maximum size of the names of all entries together. The names are held in memory, too.
 const MAX_NAMES_BYTES: u64 = 64 << 20;
 
 /// Cache entry: an opened layer.

@@ -66,7 +66,7 @@ impl OwnCode {
         self.is_apart
     }
 
-    /// Returns whether there is any such code.
+    /// Returns whether the image contains any code of the user.
     fn is_there(&self, made: &Made) -> bool {
         !self.names.is_empty() || files(made).any(|(_, node)| self.has(node))
     }

@@ -30,7 +30,8 @@ use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
 /// The maximum number of levels of indexes that refer to other indexes.
 const MAX_DEPTH: usize = 4;
-/// The maximum number of manifests of an image, because lath fetches all of them and holds them in memory.
+/// The maximum number of manifests of an image. There is a limit because lath fetches all manifests and holds them in
+/// memory.
 const MAX_DOCUMENTS: usize = 1_000;
 
 #[derive(Debug, Error)]
