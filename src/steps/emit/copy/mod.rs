@@ -1,5 +1,5 @@
-//! Copies an existing image to another place. If the destination can contain documents, they are copied byte by byte,
-//! so that all digests stay the same (docs/decisions/0129-copies-of-images.md).
+//! Copies an existing image to another place. If the destination can contain the manifests and indexes of the image,
+//! they are copied byte by byte, so that all digests stay the same (docs/decisions/0129-copies-of-images.md).
 
 mod packed;
 mod referrers;
