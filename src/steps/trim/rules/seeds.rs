@@ -17,8 +17,8 @@ const VIRTUALENV: &str = "virtualenv";
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 
 /// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image. They stay
-/// if a program in the image fetches interpreters. If the user requested virtualenv itself, everything stays, because
-/// virtualenv can fetch newer wheels for each Python.
+/// if the image contains another interpreter, or a program that fetches interpreters. If the user requested virtualenv
+/// itself, everything stays, because virtualenv can fetch newer wheels for each Python.
 pub(super) fn foreign(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let Some((table, node)) = scene.tree.nodes.iter().find(|(path, node)| is_table(path, node)) else {
         return Ok(Vec::new());

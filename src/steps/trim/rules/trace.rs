@@ -71,7 +71,8 @@ impl<'a, 'b> Data<'a, 'b> {
         data
     }
 
-    /// Returns the files that no run has used and whose names occur in no module.
+    /// Returns the files that are removed: no run has used a file of their group, and their names occur in no module
+    /// that stays.
     fn unused(&self) -> Result<Vec<ImagePath>, StoreError> {
         let used: BTreeSet<Group> = self.trace.paths.keys().filter_map(|path| self.group(path)).collect();
         let mut unused = Vec::new();
