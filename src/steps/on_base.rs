@@ -81,7 +81,8 @@ pub(crate) fn on_base(
             let release = releases::find(request.release.distribution, &request.release.suite);
             request.python.version =
                 wanted.python.or(release.map(|release| release.python)).unwrap_or(request.python.version);
-            // If the release is not published yet, its Python is read from its archive later.
+            // If the release is not published yet, the version of its Python is read from its archive later, and may
+            // differ from the version here.
             request.python.is_expected =
                 wanted.python.is_none() && release.is_none_or(|release| release.number.is_none());
         }

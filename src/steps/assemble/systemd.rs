@@ -93,8 +93,9 @@ fn fields(line: &str) -> Vec<String> {
     if line.trim_start().starts_with('#') { Vec::new() } else { shlex::split(line).unwrap_or_default() }
 }
 
-/// Returns the account of a line of sysusers.d: type, name, ID, comment, home, shell. The account gets the next free
-/// ID, like any account of a package, because no file outside of the image depends on the number.
+/// Returns the account of a line of sysusers.d: type, name, ID, comment, home, shell. The ID in the line is ignored,
+/// because no file outside of the image depends on it: the account gets the next free ID, like any account of a
+/// package.
 fn account(fields: &[&str]) -> Option<Account> {
     let [kind, name, rest @ ..] = fields else { return None };
     let home = rest.get(2).copied().filter(|home| *home != "-").unwrap_or("/");

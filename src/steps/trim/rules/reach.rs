@@ -141,7 +141,7 @@ impl<'a> Reach<'a, '_> {
         script.module.clone().unwrap_or_else(|| self.request.user_base.program(&script.name))
     }
 
-    /// Whether a file contains Python code: by its name, or by its first line if it is a program.
+    /// Whether a file counts as Python code. This depends on its name, or on its first line if it is a program.
     fn is_python(&self, path: &ImagePath, node: &Node, files: &PythonFiles<'_>) -> Result<bool, StoreError> {
         let Kind::File { size_bytes, .. } = node.kind else { return Ok(false) };
         let is_elf = || self.whole.facts.of(node).is_some_and(|facts| facts.elf.is_some());
@@ -275,7 +275,7 @@ impl<'a> Reach<'a, '_> {
         paths.map(|path| Proposal::Remove { path, reason: Removed::UnreachedModules }).collect()
     }
 
-    /// Whether trim may remove the file of a module. It may if the file is part of a distribution or of the standard
+    /// Whether trim may remove the file of a module: only if the file is part of a distribution or of the standard
     /// library.
     fn may_go(&self, file: &ModulePath<'_>) -> bool {
         match file.origin {
@@ -285,7 +285,7 @@ impl<'a> Reach<'a, '_> {
         }
     }
 
-    /// Returns the modules from which the programs of the image start.
+    /// Returns the roots: the modules and files at which lath begins to follow imports.
     fn roots(
         &self,
         map: &ModuleMap<'_>,
