@@ -292,7 +292,7 @@ impl<'a> Compilation<'a> {
         is_of_base && (self.bytecode == Bytecode::All || there.is_none_or(|path| self.slim.nodes.contains_key(&path)))
     }
 
-    /// Returns the files that must be compiled for the request.
+    /// Returns the files for which the request wants bytecode, even if the base image already contains the bytecode.
     fn wanted_files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
         let modules = Modules::new(self.slim, self.python, self.site.clone()).with_application(self.app);
         if self.bytecode == Bytecode::All {

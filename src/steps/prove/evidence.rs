@@ -140,7 +140,7 @@ fn is_import(argument: &str) -> bool {
 pub(super) fn is_evidence(task: &Task, item: usize) -> bool {
     let is_recorded = |item: usize| match task {
         Task::Batch(batch) => batch.items.get(item).is_some_and(|item| is_import(&item.argument)),
-        // Another user runs the same command, which was recorded.
+        // A check that another user runs counts, too, because the same command was recorded.
         Task::Command(command) => command.scope == Scope::Image,
         Task::Help(_) => false,
     };
