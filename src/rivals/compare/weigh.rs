@@ -20,8 +20,11 @@ const ROUNDED_UP_BYTES: u64 = 512;
 /// directories.
 const DIRECTORY_BYTES: u64 = 1024;
 
+/// The average size of a file of documentation.
 const DOCUMENT_BYTES: u64 = 17_000;
+/// The average size of a manual.
 const MANUAL_BYTES: u64 = 3_000;
+/// The average size of a translation.
 const TRANSLATION_BYTES: u64 = 56_000;
 
 /// The average size of the bytecode of a module of the standard library.
@@ -45,7 +48,7 @@ const STATUS_BYTES: u64 = 1_100;
 const DEBCONF_BYTES: u64 = 1_600_000;
 /// The size of logs, the loader's caches, the certificate bundle, `/etc/passwd` and similar files.
 const GENERATED_BYTES: u64 = 350_000;
-/// The number of these files.
+/// The number of the files whose total size is [`GENERATED_BYTES`].
 const GENERATED_FILES: u64 = 100;
 
 /// The size of each of apt's two caches, in percent of the size of the package lists from which apt makes them.

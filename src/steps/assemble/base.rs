@@ -1,5 +1,5 @@
-//! The files that every image needs: links, accounts, certificates, and the files that show Python the place of the
-//! user base.
+//! The files that every image needs: links, accounts, certificates, and the files with which Python finds the user
+//! base.
 
 use super::accounts::USER;
 use super::{AssembleError, on_base, write_bytes, write_text};
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::model::request::Request;
 
-    /// Returns the lines of os-release(5) that tell scanners and people which release this is.
+    /// Returns the lines of os-release(5) that identify the release.
     fn identity(distribution: Distribution, suite: &str) -> String {
         let mut request = Request::example();
         (request.release.distribution, request.release.suite) = (distribution, suite.to_owned());

@@ -85,9 +85,11 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Returns the reason why all modules stay, if a program of the image runs code of its users. There are three
-    /// possible reasons: the image starts Python itself, because no requested distribution has a program and the user
-    /// named no command; a distribution is known to run such code; or the code of a requested distribution, or of the
-    /// user, calls a function that runs code.
+    /// possible reasons:
+    ///
+    /// - The image starts Python itself, because no requested distribution has a program and the user named no command.
+    /// - A reached module belongs to a distribution that is known to run code of its users.
+    /// - The code of a requested distribution or of the user calls a function that runs code.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
         let has_program = self.whole.scripts.iter().any(|script| script.is_requested);
         if !has_program && *self.request.started == Started::default() {
@@ -378,8 +380,8 @@ impl<'a> Reach<'a, '_> {
         Ok(groups)
     }
 
-    /// Proposes to remove all files of each folder `test` or `tests` of a distribution in which no module is reached.
-    /// The folder must contain a file that a test runner would run.
+    /// Finds the folders `test` and `tests` of distributions that contain files for a test runner. If no module in such
+    /// a folder is reached, proposes to remove all files in the folder.
     fn test_suites(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
         let mut suites: BTreeSet<ImagePath> = BTreeSet::new();
         let mut used: BTreeSet<ImagePath> = BTreeSet::new();
