@@ -312,8 +312,8 @@ fn has_own_python(last: &str, tag: &str) -> bool {
     last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
 }
 
-/// Returns the error for an image that has another Python than its release. lath chose the wheels for the Python that
-/// apt installs, but the `python3` of this image would run.
+/// Returns the error for an image that has another Python than its release. In this image, the other Python would run,
+/// but lath chose the wheels for the Python that apt installs.
 fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
     let named = release.unwrap_or("RELEASE");

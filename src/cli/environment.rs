@@ -95,7 +95,7 @@ impl Environment {
         Variables(self.variables.iter().filter_map(text).collect())
     }
 
-    /// Returns the values of the host that the sandbox uses: the `PATH` on which emulators are found, the certificates
+    /// Returns the values of the host that the sandbox uses: the `PATH` for the search for emulators, the certificates
     /// that the host trusts, and the proxies.
     pub(super) fn sandbox(&self) -> SandboxSettings {
         const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];

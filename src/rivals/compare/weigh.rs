@@ -51,7 +51,8 @@ const GENERATED_BYTES: u64 = 350_000;
 /// The number of the files whose total size is [`GENERATED_BYTES`].
 const GENERATED_FILES: u64 = 100;
 
-/// The size of each of apt's two caches, in percent of the size of the package lists from which apt makes them.
+/// The size of each of apt's two caches, in percent of the size of the package lists. apt makes the caches from these
+/// lists.
 const APT_CACHE_PERCENT: u64 = 81;
 /// The size of a list of packages that is stored as LZ4.
 const LZ4_PERCENT: u64 = 37;

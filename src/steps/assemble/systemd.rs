@@ -94,7 +94,7 @@ fn fields(line: &str) -> Vec<String> {
 }
 
 /// Returns the account of a line of sysusers.d: type, name, ID, comment, home, shell. The ID in the line is ignored,
-/// because no file outside of the image depends on it: the account gets the next free ID, like any account of a
+/// because no file outside of the image depends on it. The account gets the next free ID, like any account of a
 /// package.
 fn account(fields: &[&str]) -> Option<Account> {
     let [kind, name, rest @ ..] = fields else { return None };

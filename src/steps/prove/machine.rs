@@ -1,5 +1,4 @@
-//! Refuses images with programs or libraries for another processor, if these are in places from which they are run or
-//! loaded.
+//! Refuses an image that contains a program or a library for another processor, unless this file is only data.
 
 use super::ProveError;
 use crate::model::assembly::Assembly;

@@ -161,7 +161,7 @@ fn is_reached(reached: &Reached, own: &BTreeSet<&str>) -> bool {
         || reached.more.iter().any(|(module, causes)| is_own(module) && causes.iter().any(is_of_another))
 }
 
-/// Returns whether the image sets the folders in which Python finds modules, so that they may contain the application.
+/// Returns whether the image sets `PYTHONPATH`. If it does, Python may find the modules of the application.
 fn has_search_path(launch: &Launch) -> bool {
     launch.env.iter().any(|pair| pair.starts_with("PYTHONPATH="))
 }

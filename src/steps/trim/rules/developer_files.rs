@@ -1,5 +1,5 @@
-//! Removes files of distributions that only their developers and scanners need: type stubs, the sources of extension
-//! modules, maps from JavaScript to its sources, and bills of materials.
+//! Removes files of distributions. Only developers of the distributions and scanners need these files: type stubs, the
+//! sources of extension modules, maps from JavaScript to its sources, and bills of materials.
 
 use std::collections::BTreeMap;
 

@@ -43,8 +43,9 @@ pub(super) enum Needed {
     Only { removed: BTreeSet<ImagePath> },
 }
 
-/// Returns the modules that are needed: the modules in `trace`, and the modules to which import statements lead from
-/// them. If a program computes the name of a module, the module is needed only if it is in `trace`.
+/// Returns the modules that are needed: the modules in `trace`, and all modules that these import by statements,
+/// directly or through others. If a program computes the name of a module, the module is needed only if it is in
+/// `trace`.
 pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.needed(trace)
