@@ -1,4 +1,4 @@
-//! Removes files of distributions. Only developers of the distributions and scanners need these files: type stubs, the
+//! Removes files of distributions. Only scanners and the developers of a distribution need these files: type stubs, the
 //! sources of extension modules, maps from JavaScript to its sources, and bills of materials.
 
 use std::collections::BTreeMap;
