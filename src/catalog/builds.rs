@@ -1,5 +1,6 @@
 //! The Debian packages that builds from source need: compilers for each kind of code, and the packages that contain
-//! programs, headers and libraries. The compilers and the other packages for one kind of code are a group.
+//! programs, headers and libraries. A group is the list of all packages that one kind of code needs: its compilers, and
+//! others such as `make`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -52,7 +53,7 @@ pub(crate) fn group_of_program(program: &str) -> Option<&'static str> {
     BUILDS.compilers.get(program).map(String::as_str)
 }
 
-/// Returns the Debian package that contains `program`, which builds use.
+/// Returns the Debian package that contains `program`. `None` if it is not a program that builds are known to use.
 pub(crate) fn package_of_program(program: &str) -> Option<&'static str> {
     BUILDS.programs.get(program).map(String::as_str)
 }

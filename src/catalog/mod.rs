@@ -16,7 +16,7 @@ pub(crate) mod time_zones;
 
 use serde::de::DeserializeOwned;
 
-/// Reads a file of the catalogue. In a release this does not fail, because the tests read all files.
+/// Reads a file of the catalogue. In a published version of lath, this does not fail, because the tests read all files.
 fn read<T: DeserializeOwned>(text: &str) -> T {
     toml::from_str(text).unwrap_or_else(|error| panic!("cannot read the catalogue: {error}"))
 }

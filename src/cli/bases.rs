@@ -47,7 +47,7 @@ impl<'a> ReleaseName<'a> {
     }
 }
 
-/// If `base` names a release, moves it to `release`. Afterwards, `base` can only name an image.
+/// If `base` names a release, moves the name to `release`. So in the result, `base` is empty or names an image.
 pub(super) fn with_release(settings: Settings) -> Settings {
     match settings.base.as_deref().and_then(ReleaseName::of_base) {
         None => settings,

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A longer line is cut to this many characters, unless it has at most [`MORE_CHARACTERS`] more.
+/// A long line is cut to this many characters.
 const LINE_CHARACTERS: usize = 4096;
+/// A line with at most this many characters more than [`LINE_CHARACTERS`] is not cut.
 const MORE_CHARACTERS: usize = 64;
 
 /// Cuts long lines. Replaces each character that a terminal would interpret by an escape sequence in visible text, such

@@ -31,7 +31,8 @@ enum Action {
     Schema,
 }
 
-/// No variable sets these flags, because the command shows the variables.
+/// These flags have no environment variables: the command shows the variables that are set, so a variable must not
+/// change its output in another way.
 #[derive(Debug, Args)]
 struct Show {
     /// The image of the configuration file

@@ -105,7 +105,7 @@ struct Writing {
     no_cache: bool,
 }
 
-/// The default of the user base depends on the style.
+/// Adds both defaults of the user base to the help text, because the default depends on the style.
 fn with_both_defaults(arg: clap::Arg) -> clap::Arg {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     arg.help(format!("{help} [default: {}; {RECIPE_USER_BASE} for `recipe` and `--fat`]", defaults::USER_BASE))
@@ -216,7 +216,8 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     Ok((request, wanted))
 }
 
-/// Returns the image after `FROM` for a user who named none: the base image, or the image of the release.
+/// Returns the image after `FROM` if the user did not choose it with `--from`: the base image, or else the image of the
+/// release.
 fn own_from(request: &Request) -> Result<String, Failure> {
     let Some(base) = &request.base_image else { return Ok(request.release.name()) };
     base.engine_name().ok_or_else(|| {
@@ -311,8 +312,8 @@ fn has_own_python(last: &str, tag: &str) -> bool {
     last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
 }
 
-/// Returns the error for an image that has another Python than its release. lath chose the wheels for the Python that
-/// apt installs, but the `python3` of this image would run.
+/// Returns the error for an image that has another Python than its release. In this image, the other Python would run,
+/// but lath chose the wheels for the Python that apt installs.
 fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
     let named = release.unwrap_or("RELEASE");

@@ -62,7 +62,8 @@ impl Environment {
         self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))
     }
 
-    /// Returns the places of credentials for registries. The list of registries that a run pushes to is still empty.
+    /// Returns the places of credentials for registries. In the result, the list of registries to which the run pushes
+    /// is empty, because it does not come from the environment.
     pub(super) fn registry_logins(&self) -> RegistryLogins {
         let home = self.path("HOME");
         let docker = self.path("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
@@ -94,7 +95,7 @@ impl Environment {
         Variables(self.variables.iter().filter_map(text).collect())
     }
 
-    /// Returns the values of the host that the sandbox uses: the `PATH` on which emulators are found, the certificates
+    /// Returns the values of the host that the sandbox uses: the `PATH` for the search for emulators, the certificates
     /// that the host trusts, and the proxies.
     pub(super) fn sandbox(&self) -> SandboxSettings {
         const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];

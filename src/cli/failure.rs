@@ -25,7 +25,7 @@ impl Failure {
         Self { exit_code: 2, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// A failure outside of lath, of which only the text is known.
+    /// A failure outside of lath. Only its text is known.
     pub(super) fn outside(message: impl Into<String>, causes: Vec<String>) -> Self {
         Self { exit_code: 1, message: message.into(), causes, hints: Vec::new() }
     }
@@ -110,8 +110,8 @@ enum Full {
 }
 
 impl Full {
-    /// Returns the disk of `destination`, which could not be written to. If there is no such destination, returns the
-    /// disk of the cache.
+    /// Returns the disk of `destination`, which could not be written to. If `destination` is `None`, returns the disk
+    /// of the cache.
     fn disk_of(destination: Option<&Path>) -> Self {
         destination.map_or(Self::Cache, |path| Self::Destination(path.display().to_string()))
     }

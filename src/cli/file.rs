@@ -17,10 +17,11 @@ use crate::outside::similar::similar;
 
 /// The key of the tables that describe one image each.
 const IMAGE: &str = "image";
-/// The key of the tables that describe one registry each, and in such a table the key of the mirrors.
+/// The key of the tables that describe one registry each.
 const REGISTRY: &str = "registry";
+/// The key of the mirrors in the table of a registry.
 const MIRRORS: &str = "mirrors";
-/// The option with the mirrors of all registries.
+/// The name of the option with the mirrors of all registries.
 const MIRROR_OPTION: &str = "registry-mirror";
 /// The key for the name of an image.
 const NAME: &str = "name";
@@ -28,7 +29,7 @@ const NAME: &str = "name";
 /// Options that are about the run itself, so an image of a file cannot set them.
 pub(super) const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
 
-/// The words of an error about a text that cannot be split into the words of a command.
+/// The error about the text of a command that cannot be split into words.
 const UNREADABLE: &str = "a quote is not closed, or there is no command";
 
 /// The settings in one table of a file, and for each setting its line in the file.
@@ -149,7 +150,7 @@ impl OneFile<'_> {
         Ok(Image { name: text.to_owned(), table })
     }
 
-    /// Reads the options of a table. `others` are keys that are not options.
+    /// Reads the options of a table. The table may also contain the keys `others`, which are not options.
     fn table(&self, table: &DeTable<'_>, others: &[&str]) -> Result<Table, Failure> {
         let (mut values, mut lines) = (Map::new(), BTreeMap::new());
         for (key, value) in table.iter().filter(|(key, _)| !others.contains(&key.get_ref().as_ref())) {

@@ -23,7 +23,7 @@ pub(super) enum Trust {
 pub(super) struct Placed {
     pub(super) text: String,
     path: Option<PathBuf>,
-    /// Whether a program of the image could read or change the files at the path, because it is mounted.
+    /// Whether the path is mounted, so that a program of the image could read or change the files there.
     is_mount: bool,
     /// Whether the value is a destination in a registry, to which the image is pushed.
     is_push: bool,

@@ -22,8 +22,8 @@ const fn list(name: &'static str, option: &'static str, separator: char) -> Vari
     Variable { name, option, separator: Some(separator) }
 }
 
-/// If several variables set an option with one value, the first variable counts. If the option is a list, the values of
-/// all variables are joined.
+/// If several variables set an option that has only one value, the first variable counts. If the option is a list, the
+/// values of all variables are joined.
 const OF_UV: [Variable; 9] = [
     list("UV_INDEX", "index", ' '),
     list("UV_EXTRA_INDEX_URL", "index", ' '),

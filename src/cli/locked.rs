@@ -105,7 +105,7 @@ fn layer(request: &LockedRequest) -> Settings {
     Settings {
         requirement: Some(request.requirements.iter().map(|one| plain(one).into()).collect()),
         python: Some(request.python.to_string()),
-        // The base image determines its release.
+        // If there is a base image, it determines the release.
         release: request.base_image.is_none().then(|| request.base.clone()),
         base: request.base_image.clone(),
         no_base_packages: Some(request.no_base_packages),

@@ -47,7 +47,7 @@ impl Typed for Login {
 }
 
 impl Command for Login {
-    /// The file of a project is not read, because it must not choose the server to which a password is sent.
+    /// The file of a project is not read, because it must not choose the server that gets the password.
     const FILES: Files = Files::User;
 
     /// The options have no variables, because variables are for builds.

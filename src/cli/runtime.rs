@@ -29,7 +29,7 @@ fn is_id(text: &str) -> bool {
     is_digits(text) && text.parse::<u64>().is_ok_and(|id| id <= MAX_ID)
 }
 
-/// Returns how the image runs. `default_workdir` is the work directory for a user who named none.
+/// Returns how the image runs. `default_workdir` is the work directory if the user named none.
 pub(super) fn runtime(settings: &Settings, default_workdir: Option<&str>) -> Result<RuntimeRequest, Failure> {
     let user = settings.user.as_deref().unwrap_or(defaults::USER);
     if !user.split(':').all(is_id) || user.split(':').count() > 2 {

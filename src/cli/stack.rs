@@ -180,7 +180,7 @@ fn of_project(given: &Settings) -> Result<Option<(ConfigFile, Trust)>, Failure> 
     Ok(Some((file, Trust::Project { realm })))
 }
 
-/// Returns the folder of the first input that is a folder or a file of a project. The input itself may be this folder.
+/// Finds the first input that is a folder or a file of a project. Returns this folder, or the folder of the file.
 fn folder_of_inputs(given: &Settings) -> Option<PathBuf> {
     let inputs = given.requirement.iter().flatten().map(|input| input.exposed());
     // `httpie` is a name, even if there is a folder `httpie`.

@@ -102,7 +102,7 @@ impl BuildError {
         }
     }
 
-    /// Returns the path of the user that could not be written to. `None` if this was not the cause of the error.
+    /// Returns the path, named by the user, that could not be written to. `None` if the error has another cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),

@@ -16,11 +16,13 @@ const FONT: &str = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Liberati
 /// The text colour for programs that ignore [`STYLE`].
 const INK: RGBColor = RGBColor(89, 99, 110);
 
-/// The places of the bars, in pixels: their left end, the right end of the longest bar, the top of the first bar, and
-/// the distance from one bar to the next.
+/// The left end of the bars, in pixels.
 const LEFT: i32 = 86;
+/// The right end of the longest bar, in pixels.
 const RIGHT: i32 = 700;
+/// The top of the first bar, in pixels.
 const TOP: i32 = 64;
+/// The distance from the top of one bar to the top of the next, in pixels.
 const STRIDE: i32 = 50;
 const THICKNESS: i32 = 30;
 

@@ -1,4 +1,4 @@
-//! The documents for programs: the receipt of `--metadata-file`, and a comparison.
+//! The documents for programs: the receipt of `--metadata-file`, an explanation, and a comparison.
 
 use serde::Serialize;
 

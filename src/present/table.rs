@@ -5,7 +5,7 @@ use crate::rivals::model::comparison::{ComparedImage, Comparison};
 
 /// The longest bar, in characters.
 const BAR_WIDTH: u64 = 50;
-/// Smaller differences are not listed.
+/// The smallest difference that is listed.
 const WORTH_TELLING_BYTES: u64 = 50_000;
 
 pub(crate) fn table(comparison: &Comparison) -> String {

@@ -43,7 +43,7 @@ impl RivalError {
         }
     }
 
-    /// Returns the destination that could not be written to. `None` if this was not the cause of the error.
+    /// Returns the destination that could not be written to. `None` if the error has another cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Build(error) => error.destination(),

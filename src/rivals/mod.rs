@@ -108,8 +108,8 @@ fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result
         _ => Vec::new(),
     };
     let files = request.python.requirement_files.len() + request.python.constraint_files.len();
-    // In these cases pip could not build the distributions either, so the error is returned. pip in a Dockerfile cannot
-    // read requirements files, projects and locks, and a base image may have no compilers.
+    // In some cases, pip could not build the distributions either, so the error is returned. The reasons: pip in a
+    // Dockerfile cannot read requirements files, projects and locks, and a base image may have no compilers.
     let python = &request.python;
     let has_inputs = files > 0 || python.project.is_some() || python.script.is_some() || request.lock.is_some();
     if names.is_empty() || has_inputs || request.base_image.is_some() {

@@ -44,8 +44,8 @@ impl Hints for FetchError {
     }
 }
 
-/// Fetches the parcels that are not in the store. As soon as such a parcel is in the store, calls `arrived` with its
-/// index in `parcels`.
+/// Fetches the parcels that are not in the store. As soon as one of them has arrived in the store, calls `arrived` with
+/// the index of this parcel in `parcels`.
 pub(crate) fn fetch(parcels: &[Parcel<'_>], arrived: impl Fn(usize), world: &World) -> Result<(), FetchError> {
     let downloads: Vec<Download> = parcels.iter().map(Download::of).collect();
     let is_missing = |number: &usize| {

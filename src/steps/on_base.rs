@@ -48,8 +48,8 @@ impl Hints for OnBaseError {
     }
 }
 
-/// Returns the request for `images`, which are the base images of its platforms, in their order. The function `allows`
-/// returns whether a version specifier (PEP 440) allows a Python.
+/// Returns the request for `images`: the base images of its platforms, in the order of the platforms. The function
+/// `allows` returns whether a version specifier (PEP 440) allows a Python.
 pub(crate) fn on_base(
     request: &Request,
     images: Vec<BaseImage>,
@@ -81,7 +81,8 @@ pub(crate) fn on_base(
             let release = releases::find(request.release.distribution, &request.release.suite);
             request.python.version =
                 wanted.python.or(release.map(|release| release.python)).unwrap_or(request.python.version);
-            // If the release is not published yet, its Python is read from its archive later.
+            // If the release is not published yet, the version of its Python is read from its archive later, and may
+            // differ from the version here.
             request.python.is_expected =
                 wanted.python.is_none() && release.is_none_or(|release| release.number.is_none());
         }

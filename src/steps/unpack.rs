@@ -119,8 +119,8 @@ fn keep(keeper: &mut Keeper<'_>, path: &str, reader: &mut dyn std::io::Read) -> 
     keeper.keep(reader, |source| PartError::Contents { path: path.to_owned(), source })
 }
 
-/// Returns the contents of a parcel from the cache. If the cache has no entry, `open` reads the parcel. The files are
-/// written before the cache entry, but a power failure may remove or truncate them nevertheless. In this case, the
+/// Returns the contents of a parcel from the cache. If the cache has no entry, `open` reads the parcel. A power failure
+/// may remove or truncate the files of a cache entry, although they are written before the entry. In this case, the
 /// parcel is opened again.
 fn noted(
     name: &str,

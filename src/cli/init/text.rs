@@ -1,5 +1,5 @@
 //! The text that `lath init` writes. Some settings are written as comments: defaults, and settings that would change an
-//! image and that the user should decide about.
+//! image, so that the user should decide about them.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! The result of the project's build, which starts while the request is being resolved
-//! (docs/decisions/0168-the-project-is-built-early.md).
+//! The early build of the project: it starts while the request is still being resolved, and its result is kept here for
+//! the resolver (docs/decisions/0168-the-project-is-built-early.md).
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};

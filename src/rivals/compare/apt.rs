@@ -10,8 +10,8 @@ use crate::formats::relation::{self, Relation};
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// A relation can name both packages as alternatives. debootstrap then installs the second one, because the first one
-/// would move files.
+/// Two packages that a relation can name as alternatives. Of the two, debootstrap installs the second one, because the
+/// first one would move files.
 const MERGED: (&str, &str) = ("usrmerge", "usr-is-merged");
 
 /// Packages by name.

@@ -40,7 +40,7 @@ impl Hints for CompareError {
     }
 }
 
-/// lath's own image for one platform, which a build made before.
+/// lath's own image for one platform. A build has already made it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Own<'a> {
     pub(crate) lock: &'a PlatformLock,
@@ -123,7 +123,7 @@ fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed
 }
 
 /// Computes an image like [`with_leftovers`], but without the files that apt leaves behind. The bytecode of the
-/// standard library is the same as in lath's image, which has it only for some modules.
+/// standard library is the same as in lath's image: only some modules have bytecode.
 fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     let source = put_program(own, &mut load);

@@ -20,31 +20,39 @@ const ROUNDED_UP_BYTES: u64 = 512;
 /// directories.
 const DIRECTORY_BYTES: u64 = 1024;
 
+/// The average size of a file of documentation.
 const DOCUMENT_BYTES: u64 = 17_000;
+/// The average size of a manual.
 const MANUAL_BYTES: u64 = 3_000;
+/// The average size of a translation.
 const TRANSLATION_BYTES: u64 = 56_000;
 
-/// The average sizes of the bytecode of one module: in the standard library, and in `dist-packages`. The last constant
-/// is the size of bytecode in percent of the size of its source.
+/// The average size of the bytecode of a module of the standard library.
 const STDLIB_BYTECODE_BYTES: u64 = 19_000;
+/// The average size of the bytecode of a module in `dist-packages`.
 const PACKAGE_BYTECODE_BYTES: u64 = 14_000;
+/// The size of the bytecode of a wheel, in percent of the size of its source.
 const BYTECODE_OF_SOURCE_PERCENT: u64 = 108;
 
-/// The sizes of dpkg's data for each package: two lists of its paths, a digest for each path, scripts and triggers, and
-/// its paragraph in the file `status`.
+/// The size of the digest of each file in dpkg's data. The two lists of paths in this data are counted separately.
 const DPKG_FILE_BYTES: u64 = 40;
+/// The size of the scripts and triggers of each package in dpkg's data.
 const DPKG_PACKAGE_BYTES: u64 = 2_200;
+/// The number of files for each package in dpkg's data.
 const DPKG_PACKAGE_FILES: u64 = 4;
+/// The size of the paragraph of each package in dpkg's file `status`.
 const STATUS_BYTES: u64 = 1_100;
 
 /// The size of debconf's templates, which includes a copy. Every installation writes the templates again, and keeps the
 /// previous ones as a copy.
 const DEBCONF_BYTES: u64 = 1_600_000;
-/// Logs, the loader's caches, the certificate bundle, `/etc/passwd` and similar files.
+/// The size of logs, the loader's caches, the certificate bundle, `/etc/passwd` and similar files.
 const GENERATED_BYTES: u64 = 350_000;
+/// The number of the files whose total size is [`GENERATED_BYTES`].
 const GENERATED_FILES: u64 = 100;
 
-/// The size of each of apt's two caches, in percent of the size of the package lists from which apt makes them.
+/// The size of each of apt's two caches, in percent of the size of the package lists. apt makes the caches from these
+/// lists.
 const APT_CACHE_PERCENT: u64 = 81;
 /// The size of a list of packages that is stored as LZ4.
 const LZ4_PERCENT: u64 = 37;

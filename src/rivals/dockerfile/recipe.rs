@@ -49,8 +49,8 @@ fn copied_folders(page: &Page<'_>) -> &'static [&'static str] {
     match names.as_slice() {
         ["lib"] => &["/lib/"],
         ["bin", "lib"] => &["/bin/", "/lib/"],
-        // The whole user base is copied. Wheels can add other folders or files, such as `share`, and their names may be
-        // unknown.
+        // The whole user base is copied, because the wheels add other folders or files, such as `share`, or because the
+        // names are unknown.
         _ => &["/"],
     }
 }

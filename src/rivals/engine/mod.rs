@@ -29,8 +29,9 @@ const BUILD: Duration = Duration::from_secs(4 * 3600);
 /// The first version of the Docker client that contains no BuildKit. In this and later versions, the plugin `buildx`
 /// provides BuildKit.
 const DOCKER_WITH_BUILDX: u32 = 23;
-/// The first Podman and Buildah with cache mounts: major, minor.
+/// The first version of Podman with cache mounts: major, minor.
 const PODMAN_WITH_MOUNTS: (u32, u32) = (4, 0);
+/// The first version of Buildah with cache mounts: major, minor.
 const BUILDAH_WITH_MOUNTS: (u32, u32) = (1, 24);
 
 /// The builder that Docker uses.

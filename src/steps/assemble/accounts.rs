@@ -30,8 +30,8 @@ pub(super) struct Account {
     creates_home: bool,
 }
 
-/// Writes both files. The accounts of `packages` get consecutive IDs, in their order. Creates the home directories of
-/// these accounts. Returns the IDs of all users.
+/// Writes both files. The accounts of `packages` get consecutive IDs, in their order. Creates the home directories that
+/// the packages would create. Returns the IDs of all users.
 pub(super) fn write(
     tree: &mut Tree,
     packages: &[Account],
@@ -131,8 +131,8 @@ pub(super) fn is_standard(name: &str) -> bool {
         || accounts::groups().iter().any(|group| group.name == name)
 }
 
-/// Returns the account that a command creates. The command is `adduser`, `addgroup`, `useradd` or `groupadd`, and the
-/// name of the account must be known.
+/// Returns the account that a command creates by `adduser`, `addgroup`, `useradd` or `groupadd`. `None` for other
+/// commands, and if an argument is unknown.
 pub(super) fn of_command(command: &Command) -> Option<Account> {
     const WITH_VALUE: [&str; 14] = [
         "--home",

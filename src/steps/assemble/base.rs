@@ -1,4 +1,5 @@
-//! The files that every image needs: links, accounts, certificates, and the files by which Python finds the user base.
+//! The files that every image needs: links, accounts, certificates, and the files with which Python finds the user
+//! base.
 
 use super::accounts::USER;
 use super::{AssembleError, on_base, write_bytes, write_text};
@@ -115,7 +116,7 @@ fn os_release(request: &AssembleRequest<'_>) -> String {
     )
 }
 
-/// Returns the text of `/etc/debian_version`, by which some scanners identify the release.
+/// Returns the text of `/etc/debian_version`. Some scanners read this file to identify the release.
 fn debian_version(request: &AssembleRequest<'_>) -> String {
     let known = release(request);
     let name = known.map_or(&request.release.suite, |release| release.number.as_ref().unwrap_or(&release.title));
@@ -185,7 +186,7 @@ mod tests {
     use super::*;
     use crate::model::request::Request;
 
-    /// Returns the lines of os-release(5) by which scanners and people identify the release.
+    /// Returns the lines of os-release(5) that identify the release.
     fn identity(distribution: Distribution, suite: &str) -> String {
         let mut request = Request::example();
         (request.release.distribution, request.release.suite) = (distribution, suite.to_owned());

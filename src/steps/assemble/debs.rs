@@ -23,7 +23,7 @@ pub(super) struct Conflicts {
     paths: BTreeMap<(String, String), Vec<ImagePath>>,
 }
 
-/// The one of two packages whose file is at a path in the image.
+/// If two packages contain the same path: the package whose file the image contains.
 #[derive(Debug, PartialEq, Eq)]
 enum Owner {
     Earlier,

@@ -67,8 +67,9 @@ pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleEr
     Ok(path)
 }
 
-/// Restores nodes of the base image that were replaced. A node is restored if the new node is equal. A node that lath
-/// replaced is also restored if no added package needs the new node. Returns a note about the files that stay replaced.
+/// Restores nodes of the base image that were replaced. A node is restored if the new node has the same contents, or if
+/// both are directories. A node that lath replaced is also restored if no added package needs the new node. Returns a
+/// note about the files that stay replaced.
 pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();

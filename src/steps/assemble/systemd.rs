@@ -41,7 +41,8 @@ impl Call {
     }
 }
 
-/// Returns the call in a command of the package `origin`. `None` if the command does not call such a program.
+/// Returns the call in a command of the package `origin`. `None` if the command calls neither `systemd-sysusers` nor
+/// `systemd-tmpfiles`.
 pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Call> {
     let arguments = command.arguments()?;
     let program = match command.program() {
@@ -92,8 +93,9 @@ fn fields(line: &str) -> Vec<String> {
     if line.trim_start().starts_with('#') { Vec::new() } else { shlex::split(line).unwrap_or_default() }
 }
 
-/// Returns the account of a line of sysusers.d: type, name, ID, comment, home, shell. The account gets the next free
-/// ID, like any account of a package, because no file outside of the image depends on the number.
+/// Returns the account of a line of sysusers.d: type, name, ID, comment, home, shell. The ID in the line is ignored,
+/// because no file outside of the image depends on it. The account gets the next free ID, like any account of a
+/// package.
 fn account(fields: &[&str]) -> Option<Account> {
     let [kind, name, rest @ ..] = fields else { return None };
     let home = rest.get(2).copied().filter(|home| *home != "-").unwrap_or("/");

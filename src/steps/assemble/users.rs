@@ -37,8 +37,8 @@ pub(super) fn place_application(app: &AppRequest, assembly: &mut Assembly, store
     Ok(())
 }
 
-/// Creates the directories of volumes, if they do not exist. The directories belong to the image's user. The reason: a
-/// new volume gets the owner and the mode of the directory on which an engine mounts it.
+/// Creates the directories of volumes, if they do not exist. The directories belong to the image's user. The reason: an
+/// engine mounts a new volume on this directory, and gives the volume the owner and the mode of the directory.
 pub(super) fn make_volumes(volumes: &[ImagePath], owner: Owner, tree: &mut Tree) {
     for volume in volumes {
         if tree.find(volume.as_str()).is_none() {

@@ -27,10 +27,10 @@ use crate::outside::store::{Bucket, Packed, Store};
 
 /// The maximum size of all unpacked layers together. The largest images for GPUs have about 20 GiB.
 const MAX_TAR_BYTES: u64 = 64 << 30;
-/// The maximum number of entries in all layers, because they are held in memory. The largest images have about 300,000
-/// files.
+/// The maximum number of entries in all layers. There is a limit because all entries are held in memory. The largest
+/// images have about 300,000 files.
 const MAX_ENTRIES: u64 = 500_000;
-/// The maximum size of the names of all entries together, because they are held in memory, too.
+/// The maximum size of the names of all entries together. The names are held in memory, too.
 const MAX_NAMES_BYTES: u64 = 64 << 20;
 
 /// Cache entry: an opened layer.
@@ -136,8 +136,8 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
         // The name of an entry counts, and so do the names of its attributes, because all are kept. The bytes that the
-        // entry adds to the changes count, too. They can be more, because the parents of the path are added, and
-        // because the path may lead through a link.
+        // entry adds to the changes count, too. The changes can have more bytes than the name, because the parents of
+        // the path are added, and because the path may lead through a link.
         let own_bytes = entry.path.len() + entry.attributes.iter().map(String::len).sum::<usize>();
         let before = reading.changes.size();
         files_bytes += reading.take(entry)?;

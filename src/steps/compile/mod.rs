@@ -62,7 +62,8 @@ pub(crate) struct Workbench<'a> {
     /// A tree of the same release, or of the same base image, whose Python runs on this machine. The tree is needed if
     /// the image's own Python does not run here.
     pub(crate) workshop: Option<&'a Tree>,
-    /// The stage on which the image's tree is laid out. Afterwards, the stage contains this tree.
+    /// The stage on which the image's tree is laid out, together with the bytecode that is already known. If there is
+    /// nothing to compile, the stage does not change.
     pub(crate) stage: &'a mut Stage,
 }
 
@@ -205,11 +206,11 @@ struct Compilation<'a> {
 }
 
 impl<'a> Compilation<'a> {
-    /// The number of packs of earlier runs at which all packs are merged into one.
+    /// If the known bytecode is in at least this number of packs, it is written into one new pack.
     const PACKS: usize = 8;
 
-    /// The minimum number of files for one run of the driver. With fewer files, the start of Python would take more
-    /// time than a parallel run saves.
+    /// The driver runs once for up to this number of files, at most twice for up to twice as many files, and so on.
+    /// With more runs, the starts of Python would take more time than the parallel runs save.
     const FILES_PER_RUN: usize = 64;
 
     fn new(
@@ -245,8 +246,9 @@ impl<'a> Compilation<'a> {
         self.workshop.unwrap_or(self.slim).find(&self.python.program())?.1.digest()
     }
 
-    /// Returns the key under which the last bytecode of such an image is kept. It does not depend on the contents of
-    /// the files.
+    /// Returns the key of the cache entry with the bytecode of the last build with the same entry points, application
+    /// and interpreter. The key does not depend on the contents of the files. So after a change of some files, lath
+    /// finds the bytecode of all other files.
     fn question(&self) -> Digest {
         Digest::of_key(&Question {
             all: self.bytecode == Bytecode::All,
@@ -290,7 +292,7 @@ impl<'a> Compilation<'a> {
         is_of_base && (self.bytecode == Bytecode::All || there.is_none_or(|path| self.slim.nodes.contains_key(&path)))
     }
 
-    /// Returns the files that must be compiled for the request.
+    /// Returns the files for which the request wants bytecode, even if the base image already contains the bytecode.
     fn wanted_files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
         let modules = Modules::new(self.slim, self.python, self.site.clone()).with_application(self.app);
         if self.bytecode == Bytecode::All {
@@ -405,8 +407,9 @@ impl<'a> Compilation<'a> {
         Ok(pack.finish()?)
     }
 
-    /// Compiles the files `new`. On each core runs one driver, which writes its results into a folder in `desk`.
-    /// Returns the results of each run.
+    /// Compiles the files `new` by one or several parallel runs of the driver: at most one run per core, and at most
+    /// one per [`Self::FILES_PER_RUN`] files. Each run writes its results into its own folder in `desk`. Returns the
+    /// results of each run.
     fn drive<'b>(
         &self,
         stage: &mut Stage,

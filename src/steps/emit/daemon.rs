@@ -1,4 +1,4 @@
-//! Writes an image into the daemon of an engine, by an archive that every engine loads.
+//! Writes an image into the daemon of an engine. The daemon loads an archive in the form that every engine reads.
 
 use tempfile::TempDir;
 

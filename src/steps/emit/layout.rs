@@ -49,8 +49,8 @@ impl Name {
     }
 
     /// Returns the names that an image gets in a layout or an archive. `own` are the image's own names. If the user
-    /// wants a certain name, the image gets only this name. If two names have the same tag, the reference of the second
-    /// one is the whole name, because a layout has only one entry for each reference.
+    /// wants a certain name, the image gets only this name. A layout has only one entry for each reference. So if two
+    /// names have the same tag, the reference of the second one is its whole name.
     pub(super) fn all(own: &[String], wanted: Option<&str>) -> Vec<Self> {
         let own = if wanted.is_some() { &own[..own.len().min(1)] } else { own };
         let mut names: Vec<Self> = Vec::new();
@@ -89,7 +89,8 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     try_to_write(path)
 }
 
-/// Whether the folder is an unfinished layout. A running build is writing it, or a build was killed.
+/// Whether the folder is an unfinished layout. Either a build is still writing it, or a build was killed while it wrote
+/// it.
 fn is_begun(path: &Path) -> bool {
     let is_own = |entry: fs::DirEntry| {
         let name = entry.file_name();

@@ -7,8 +7,8 @@ use super::error::EncodedError;
 use crate::model::explanation::Explanation;
 
 const LEVEL: i32 = 3;
-/// The maximum size of the JSON, because reading it needs up to eleven times as much memory. The explanation of an
-/// image with 100,000 paths has about 3 MB.
+/// The maximum size of the JSON. There is a limit because lath needs up to eleven times as much memory to read the
+/// JSON. The explanation of an image with 100,000 paths has about 3 MB.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// Returns the bytes of an explanation.

@@ -47,7 +47,7 @@ impl Hints for LaunchError {
     }
 }
 
-/// Possible commands, which an error lists if the user named none.
+/// The possible commands of an image. If the user named no command, the error lists them.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     /// The console scripts of the requested distributions.

@@ -26,7 +26,7 @@ pub(crate) struct Programs<'a> {
     pub(crate) scripts: &'a [InstalledScript],
     /// The distributions that the user requested.
     pub(crate) requested: &'a [&'a str],
-    /// The untrimmed tree. `None` if there is no tree, so the words of a command cannot be checked.
+    /// The untrimmed tree. `None` if there is no tree. Then lath cannot check the words of a command.
     pub(crate) tree: Option<&'a Tree>,
 }
 
@@ -192,8 +192,8 @@ fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>
 }
 
 /// Returns the script that the user named, or the only script, or the script that has the name of its distribution. If
-/// this leaves several scripts, lath does not guess: the first word of the container's command selects one. An image
-/// without scripts starts Python.
+/// there are several scripts and none of these rules chooses one, lath does not guess: the first word of the
+/// container's command selects a script. An image without scripts starts Python.
 fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Command, LaunchError> {
     let LaunchRequest { python, user_base, runtime, .. } = *request;
     let scripts = programs.scripts;

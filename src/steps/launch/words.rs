@@ -13,8 +13,8 @@ use crate::outside::similar::similar;
 
 /// Options whose value is a module or a file of the application. flask, celery and other programs have such options.
 const OPTIONS_OF_MODULES: [&str; 3] = ["--app", "-A", "--settings"];
-/// Programs for which the value of such an option is always a module. If the image does not have the module, the
-/// program cannot start.
+/// Programs that accept only a module as the value of an option in [`OPTIONS_OF_MODULES`]. If the image does not have
+/// the module, the program cannot start.
 const PROGRAMS_OF_MODULES: [&str; 2] = ["celery", "flask"];
 /// Environment variables whose value is a module or a file of the application.
 const VARIABLES_OF_MODULES: [&str; 2] = ["DJANGO_SETTINGS_MODULE", "FLASK_APP"];
@@ -119,7 +119,7 @@ impl Place<'_> {
         let mut arguments = arguments.iter();
         while let Some(word) = arguments.next() {
             if may_be_file && ["-W", "-X"].contains(&word.as_str()) {
-                // The value of such an option is skipped, because it is not a file.
+                // The value of these two options of Python is skipped, because it is not a file.
                 arguments.next();
                 continue;
             }

@@ -6,8 +6,8 @@ use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::outdated::{Newer, ParcelKind};
 use crate::model::source::BuiltPlace;
 
-/// Adds the versions of `locked` that `current` does not have. If another platform has the same difference, only the
-/// platform is added to the existing entry.
+/// Adds an entry to `all` for each package whose version in `locked` differs from its version in `current`. If `all`
+/// already has an equal entry for another platform, only adds the platform to that entry.
 pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &PlatformLock) {
     let platform = locked.platform.to_string();
     for (kind, [locked, current]) in

@@ -59,7 +59,7 @@ fn others(deb: &LockedDeb, releases: &[LockedRelease], base: &ReleaseRequest, sn
     urls
 }
 
-/// Returns the times at which the archive of old packages is tried, such as `20261121T091544Z`.
+/// Returns the times for which lath requests a package from the archive of old packages, such as `20261121T091544Z`.
 fn stamps(release: &LockedRelease) -> impl Iterator<Item = String> {
     let made = release.date.as_deref().and_then(|date| date.parse::<Timestamp>().ok());
     let made = made.map(Timestamp::as_second);

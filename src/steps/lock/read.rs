@@ -54,8 +54,9 @@ pub(crate) fn read(path: &Path) -> Result<Named, LockError> {
     })))
 }
 
-/// Returns the text by which the requirements of a request refer to a lock. The text contains the digest of the lock,
-/// so that lath notices if the lock has changed.
+/// Returns the requirement that represents a foreign lock in a request. It contains the file name of the lock, the
+/// options that select a part of the lock, and the digest of the file. Because of the digest, lath notices if the lock
+/// has changed.
 pub(crate) fn as_requirement(lock: &ForeignLock) -> Result<String, LockError> {
     let ForeignLock { path, extras, groups } = lock;
     let bytes = fs::read(path).map_err(|source| LockError::Read { path: path.clone(), source })?;
@@ -136,7 +137,8 @@ fn unknown_base(base: &str) -> String {
 }
 
 impl Packages<'_> {
-    /// Returns the locked wheel for an entry of the platform. Its file is read from `[[packages]]`.
+    /// Returns the locked wheel for an entry of the platform. The URL, the sha256 and the size of its file come from
+    /// `[[packages]]`.
     fn wheel(&self, wheel: &PlatformWheel) -> Result<LockedWheel, String> {
         let PlatformWheel { name, version, file, .. } = wheel;
         let is_same = |package: &&Package| package.name == *name && package.version.as_deref() == Some(version);

@@ -165,8 +165,9 @@ impl Packages<'_> {
     }
 }
 
-/// Sets the folder of the project in the lock to `folder`, because the lock may be in another folder. If the user
-/// requested several folders, lath does not know which of them is the project, so none is changed.
+/// Sets the folder of the project in the lock to `folder`. The paths in the lock are relative to the lock, which may be
+/// in another folder than the project. If the user requested several folders, lath does not know which of them is the
+/// project, so no folder is changed.
 pub(crate) fn place_project(lock: &mut PlatformLock, folder: &Path) {
     let mut folders: Vec<&mut PathBuf> = Vec::new();
     for wheel in lock.wheels.iter_mut().filter(|wheel| wheel.is_requested) {

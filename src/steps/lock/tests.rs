@@ -119,8 +119,8 @@ fn every_kind_of_source_is_read_as_it_was_written() {
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!((text.matches("[[tool.lath.builders]]").count(), text.matches("[[tool.lath.builds]]").count()), (1, 7));
     let (packages, _) = text.split_once("\n[tool.lath]").unwrap();
-    // Packages that only builds need are not in `[[packages]]`, because they would be installed. A source tree has no
-    // version.
+    // Packages that only builds need are not in `[[packages]]`, because an installer installs everything in
+    // `[[packages]]`. A source tree has no version.
     insta::assert_snapshot!(packages.split_once("[[packages]]").unwrap().1, @r#"
     name = "a-sdist"
     version = "1.0"

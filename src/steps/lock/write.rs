@@ -47,8 +47,8 @@ fn machine(platform: Platform) -> String {
     format!("platform_machine == '{}'", platform.architecture.machine())
 }
 
-/// The key by which wheels are joined to one package. The wheels of a package have the same name and the same version.
-/// If a requirement names their place, they also have the same place.
+/// The properties that all wheels of one package in the lock share: the name, the version, and the place if a
+/// requirement names it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     name: &'a str,

@@ -1,4 +1,4 @@
-//! Decides which neighbours share a layer (decision 0138).
+//! Decides which packages and distributions share a layer (decision 0138).
 //!
 //! At first, each package and each distribution is a separate layer. Then neighbouring layers are joined. The choice of
 //! the neighbours that are joined depends on their names, and only roughly on their sizes. So a new version of one
@@ -86,8 +86,8 @@ impl Place {
         (kind, is_small, Reverse(if is_small { None } else { bytes.checked_ilog2() }))
     }
 
-    /// Returns the size in bytes up to which layers of this kind are joined, even if the number of layers is below the
-    /// maximum.
+    /// Returns the size limit in bytes for small layers of this kind. Two neighbouring layers that together do not
+    /// exceed it are joined, even if the number of layers is below the maximum.
     fn small_bytes(&self) -> u64 {
         if matches!(self, Self::Package(_)) { SMALL_PACKAGES_BYTES } else { SMALL_DISTRIBUTIONS_BYTES }
     }

@@ -110,8 +110,8 @@ impl<'a> Checkout<'a> {
     }
 
     /// Returns the result of the first attempt that succeeds. If none succeeds, returns the result of the first
-    /// attempt. If an attempt did not end, the program may be a server. So no other attempt is made, because it would
-    /// only start the server again.
+    /// attempt. If an attempt exceeds its time limit, the program may be a server. So no other attempt is made, because
+    /// it would only start the server again.
     fn ask_command(&self, command: &Command) -> Result<Reply, ProveError> {
         let mut first = None;
         for argv in &command.attempts {
@@ -250,7 +250,8 @@ impl<'a> Checkout<'a> {
     }
 
     /// Returns the command with the whole path of its program, which is found through `PATH`. `None` if there is no
-    /// such program. An emulator can only start programs, so for a script the interpreter is added.
+    /// such program. An emulator cannot start a script. So if the program is a script that runs in an emulator, its
+    /// interpreter is added in front of it.
     fn startable(&self, argv: &[String]) -> Result<Option<Vec<String>>, ProveError> {
         let Some((program, arguments)) = argv.split_first() else { return Ok(None) };
         let path = self.env.get("PATH").map_or("", String::as_str);

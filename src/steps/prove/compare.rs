@@ -79,7 +79,7 @@ pub(super) enum Verdict {
     Differs(Difference),
 }
 
-/// A promise that the image does not keep.
+/// A check that the image fails: the result that the check should have, and the result that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     check: String,

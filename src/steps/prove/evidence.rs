@@ -135,12 +135,12 @@ fn is_import(argument: &str) -> bool {
     !argument.starts_with('/')
 }
 
-/// Whether `--trim trace` keeps the files that this check uses. Such a check decides which files are removed. All other
-/// checks only test the result.
+/// Whether this check is evidence for `--trim trace`, so that the files that it uses stay. A check that is no evidence
+/// only tests the trimmed tree.
 pub(super) fn is_evidence(task: &Task, item: usize) -> bool {
     let is_recorded = |item: usize| match task {
         Task::Batch(batch) => batch.items.get(item).is_some_and(|item| is_import(&item.argument)),
-        // Another user runs the same command, which was recorded.
+        // A check that another user runs counts, too, because the same command was recorded.
         Task::Command(command) => command.scope == Scope::Image,
         Task::Help(_) => false,
     };

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use super::compare::Answer;
 
-/// The maximum number of commands of a program whose help is compared, and the maximum depth of subcommands.
+/// The help of at most this number of commands is compared for each program.
 const MOST: usize = 64;
+/// The maximum depth of subcommands: 2 means subcommands of subcommands.
 const DEPTH: usize = 2;
 
 /// The time limit of the process that runs all commands of one depth.

@@ -57,7 +57,7 @@ fn before_its_kind(line: &str) -> Option<&str> {
     words.next().map(|word| word.trim_matches(['\'', '"', '`', '(']))
 }
 
-/// Adds a hint to each failed check that lacks a library, if a package of the archive contains it.
+/// Adds a hint to each failed check that lacks a library, if a package of the archive contains this library.
 pub(super) fn name_packages(
     result: Result<ProofSummary, ProveError>,
     made: &Made,

@@ -1,5 +1,4 @@
-//! Refuses images with programs or libraries for another processor, if these are in places from which they are run or
-//! loaded.
+//! Refuses an image that contains a program or a library for another processor, unless this file is only data.
 
 use super::ProveError;
 use crate::model::assembly::Assembly;
@@ -32,7 +31,7 @@ pub(super) fn refuse_foreign(
     Ok(())
 }
 
-/// Whether the file must be for the processor of the image. It must if programs find it by its name: a program on
+/// Whether the file must be for the processor of the image. This is so if the file is found by its name: a program on
 /// `PATH`, an extension module, or a library of a package. Other files may be for any processor, because some wheels
 /// contain programs for many processors as data, and choose one of them at run time.
 fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {

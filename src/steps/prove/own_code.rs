@@ -19,11 +19,11 @@ const AT_EACH_START: [&str; 2] = ["sitecustomize", "usercustomize"];
 const SITES: [&str; 2] = ["/site-packages/", "/dist-packages/"];
 
 /// Variables that lath sets in each image, and whose values are not names of modules. They are ignored, because a
-/// module may be called `app`, like a folder in `/opt/app`.
+/// module may be called `app`, and these values contain `app` as the name of a folder (`/opt/app`).
 const NO_MODULES: [&str; 5] = ["HOME", "LANG", "PATH", "PYTHONUSERBASE", "USER"];
 
-/// The entry points that only start programs. Distributions search for the entry points of all other groups, and import
-/// them.
+/// The groups of entry points that only start programs. The entry points of all other groups are for distributions,
+/// which search for them and import them.
 const OF_SCRIPTS: [&str; 2] = ["console_scripts", "gui_scripts"];
 
 /// The largest `entry_points.txt` that is read.
@@ -66,7 +66,7 @@ impl OwnCode {
         self.is_apart
     }
 
-    /// Returns whether there is any such code.
+    /// Returns whether the image contains any code of the user.
     fn is_there(&self, made: &Made) -> bool {
         !self.names.is_empty() || files(made).any(|(_, node)| self.has(node))
     }
@@ -161,7 +161,7 @@ fn is_reached(reached: &Reached, own: &BTreeSet<&str>) -> bool {
         || reached.more.iter().any(|(module, causes)| is_own(module) && causes.iter().any(is_of_another))
 }
 
-/// Returns whether the image sets the folders in which Python finds modules, so that they may contain the application.
+/// Returns whether the image sets `PYTHONPATH`. If it does, Python may find the modules of the application.
 fn has_search_path(launch: &Launch) -> bool {
     launch.env.iter().any(|pair| pair.starts_with("PYTHONPATH="))
 }

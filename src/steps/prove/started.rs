@@ -14,8 +14,8 @@ use crate::outside::python_files::PythonFiles;
 use crate::outside::store::Store;
 
 /// Returns the imports that check the command. A file that contains `__name__` and has a module name is imported
-/// itself, because it probably does its work only if it is run as a program. For other files, an import could start the
-/// work, so only the modules that the file imports are imported.
+/// itself: it probably does its work only if it is run as a program, so an import is safe. For other files, an import
+/// could start the work, so only the modules that the file imports are imported.
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>, store: &Store) -> Result<Named, ProveError> {
     let started = &made.launch.started;
     let tree = &made.assembly.tree;

@@ -12,8 +12,8 @@ use crate::model::lock::LockedDeb;
 use crate::model::reason::Why;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// The maximum number of times that the computation starts again with a new version constraint. More restarts would
-/// probably never end.
+/// The maximum number of times that the computation starts again with a new version constraint. If 50 attempts are not
+/// enough, the computation would probably never end.
 const ATTEMPTS: usize = 50;
 
 /// A required package.
@@ -34,7 +34,7 @@ pub(super) struct Skip {
 /// The rules that decide which relations are followed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules<'a> {
-    /// Relations that count as satisfied.
+    /// Relations that are never followed. They count as satisfied.
     pub(super) skipped: &'a [Skip],
     /// Whether the field `Recommends` is followed, too.
     pub(super) recommends: bool,

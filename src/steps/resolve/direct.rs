@@ -36,8 +36,8 @@ impl Hints for DirectError {
     }
 }
 
-/// Puts the wheels into the store and locks them. Several wheels are fetched in parallel, because all wheels of a
-/// request may be of this kind if an index has no digests.
+/// Puts the wheels into the store and locks them. Several wheels are fetched in parallel, because there may be many: if
+/// an index has no digests, all its wheels are fetched here.
 pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<LockedWheel>, DirectError> {
     let next = AtomicUsize::new(0);
     let work = || {

@@ -239,7 +239,7 @@ impl Choice<'_> {
     }
 }
 
-/// The key of the pages that a request used last time.
+/// The key of the index pages that a request used last time.
 #[derive(Serialize)]
 struct PagesKey<'a> {
     requirements: &'a [SecretText],
@@ -370,7 +370,7 @@ fn half_key(
     })
 }
 
-/// The archive's packages. They are read only if the cache has no entry for a question.
+/// The archive's packages. They are read only if a result that depends on them is not in the cache.
 struct Packages<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,

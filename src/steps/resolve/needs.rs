@@ -25,8 +25,8 @@ pub(crate) struct NeedsError {
 impl Hints for NeedsError {}
 
 /// The prefixes of Qt's library names. Most Qt libraries can be loaded only together with Qt libraries of the same
-/// build, because their private symbols have versions. If a file needs a Qt library that the wheel with Qt does not
-/// contain, this need is ignored, because no library of the system would fit.
+/// build, because their private symbols have versions. If the wheels contain Qt, a file may need a Qt library that they
+/// do not contain. No library of the system would fit, so this file cannot be loaded, and all its needs are ignored.
 const QT: [&str; 2] = ["libQt5", "libQt6"];
 
 /// Qt's plugin that imitates GTK on a GNOME desktop. Its needs are ignored, because they would add GTK with all its

@@ -89,8 +89,8 @@ impl<'a> Scene<'a> {
         self.inputs.store
     }
 
-    /// Returns whether `--keep` holds the path. A rule needs this only if other files depend on the path. For the path
-    /// itself, [`super::carry_out`] makes sure that it stays.
+    /// Returns whether the path must stay, for example because of `--keep`. A rule needs this only if other files
+    /// depend on the path. For the path itself, [`super::carry_out`] makes sure that it stays.
     pub(super) fn is_held(&self, path: &ImagePath) -> bool {
         self.inputs.held.has(path)
     }

@@ -28,7 +28,8 @@ pub(crate) struct OpenSource {
 }
 
 impl OpenSource {
-    /// Returns this opened source for `source`, which has the same place. Fails if `source` requires another digest.
+    /// Returns this opened source with `source` instead of its own source. Both sources have the same place, but they
+    /// may allow different digests. Fails if `source` does not allow the digest of the archive.
     pub(crate) fn checked(&self, source: &Source) -> Result<Self, Reason> {
         if self.is_published() && !source.allowed.is_empty() && !source.allowed.contains(&self.archive) {
             return Err(Reason::Digest { found: self.archive, allowed: source.allowed.clone() });
@@ -54,8 +55,8 @@ impl OpenSource {
         BuiltFrom { place, subdirectory, archive, has_git: self.has_git }
     }
 
-    /// Returns whether PKG-INFO contains the metadata of this source. In a folder, it may be a remainder of an old
-    /// build.
+    /// Returns whether PKG-INFO contains the metadata of this source. In a folder, PKG-INFO may be left from an old
+    /// build, so it does not count.
     pub(crate) fn is_published(&self) -> bool {
         matches!(self.source.place, SourcePlace::Url { .. } | SourcePlace::Path(_))
     }

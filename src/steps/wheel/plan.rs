@@ -11,8 +11,9 @@ use crate::catalog::builds;
 use crate::model::platform::PythonVersion;
 use crate::model::request::BuildsRequest;
 
-/// The backend of a project without `[build-system]`, and its requirement (PEP 517, "Source trees").
+/// The backend of a project without `[build-system]` (PEP 517, "Source trees").
 const LEGACY_BACKEND: &str = "setuptools.build_meta:__legacy__";
+/// The requirement of a build with [`LEGACY_BACKEND`].
 const LEGACY_REQUIRES: &str = "setuptools>=40.8.0";
 
 /// The plan for the build of a source.

@@ -288,7 +288,7 @@ impl Lexer<'_> {
 }
 
 impl Word {
-    /// Appends text to the last piece. If that is not a text with the same flag, adds a new piece.
+    /// Appends text to the last piece. If the last piece is not a text with the same flag, adds a new piece.
     fn push(&mut self, text: &str, is_quoted: bool) {
         match self.0.last_mut() {
             Some(Piece::Text(last, quoted)) if *quoted == is_quoted => last.push_str(text),

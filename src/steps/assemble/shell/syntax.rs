@@ -88,8 +88,7 @@ impl Parser {
         is_there
     }
 
-    /// Returns the next word if it is a reserved one. This function is only called at places at which a command can
-    /// begin.
+    /// Returns the next word if it is a reserved one. A caller must be at a place where a command can begin.
     fn reserved(&self) -> Option<&str> {
         const RESERVED: [&str; 16] = [
             "!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "then", "until", "while",

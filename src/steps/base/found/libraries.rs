@@ -13,9 +13,9 @@ use crate::outside::store::StoreError;
 
 /// Returns the existing folders in which the loader searches. Links in their paths are resolved.
 ///
-/// Both loaders search `LD_LIBRARY_PATH` first. After them, glibc's loader searches its cache, which contains the
-/// libraries in the folders of `ld.so.conf`, and its default folders (ld.so(8)). musl's loader searches the folders
-/// that a file lists, or else three default folders (musl, `ldso/dynlink.c`).
+/// Both loaders search the folders of `LD_LIBRARY_PATH` first. Then glibc's loader searches its cache and its default
+/// folders (ld.so(8)). The cache contains the libraries in the folders of `ld.so.conf`. musl's loader searches the
+/// folders that a file lists, or else three default folders (musl, `ldso/dynlink.c`).
 pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     let architecture = scene.platform.architecture;
     let mut names: Vec<String> = Vec::new();

@@ -1,5 +1,5 @@
-//! Copies an existing image to another place. If the destination can contain documents, they are copied byte by byte,
-//! so that all digests stay the same (docs/decisions/0129-copies-of-images.md).
+//! Copies an existing image to another place. If the destination can contain the manifests and indexes of the image,
+//! they are copied byte by byte, so that all digests stay the same (docs/decisions/0129-copies-of-images.md).
 
 mod packed;
 mod referrers;
@@ -30,7 +30,8 @@ use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
 /// The maximum number of levels of indexes that refer to other indexes.
 const MAX_DEPTH: usize = 4;
-/// The maximum number of manifests of an image, because lath fetches all of them and holds them in memory.
+/// The maximum number of manifests of an image. There is a limit because lath fetches all manifests and holds them in
+/// memory.
 const MAX_DOCUMENTS: usize = 1_000;
 
 #[derive(Debug, Error)]
@@ -52,7 +53,7 @@ pub(crate) enum CopyError {
 }
 
 impl CopyError {
-    /// Returns the destination that could not be written to. `None` if this was not the cause of the error.
+    /// Returns the destination that could not be written to. `None` if the error has another cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),

@@ -5,9 +5,9 @@ use crate::model::reason::Removed;
 use crate::model::vocabulary::ICONV_OPEN;
 use crate::outside::store::StoreError;
 
-/// Removes the sets of the base if no program outside the base converts with iconv. glibc itself contains ASCII, UTF-8
-/// and UCS-2/4, and Python has its own codecs. A program that converts gets the name of the character set from its
-/// data. So if the image has such a program, all sets stay.
+/// Removes the character sets in packages of the base, if no program outside the base converts with iconv. glibc itself
+/// contains ASCII, UTF-8 and UCS-2/4, and Python has its own codecs. A program that converts gets the name of the
+/// character set from its data. So if the image has such a program, all sets stay.
 ///
 /// libstdc++ does not count, although it calls iconv. libstdc++ calls iconv only for programs that use the class
 /// `encoding_state`. The code of this class is in a header, so such a program also calls iconv itself.

@@ -1,5 +1,5 @@
-//! Removes files of distributions that only their developers and scanners need: type stubs, the sources of extension
-//! modules, maps from JavaScript to its sources, and bills of materials.
+//! Removes files of distributions. Only scanners and the developers of a distribution need these files: type stubs, the
+//! sources of extension modules, maps from JavaScript to its sources, and bills of materials.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn is_bill(path: &ImagePath) -> bool {
     folder.is_some_and(|folder| folder.file_name() == "sboms" && folder.parent().as_ref().is_some_and(is_metadata))
 }
 
-/// The texts of the Python files of each distribution that contains such data.
+/// For each distribution with files that could be data (see [`is_data`]), the texts of its Python files.
 struct Named<'a>(BTreeMap<&'a Origin, Vec<Vec<u8>>>);
 
 impl<'a> Named<'a> {

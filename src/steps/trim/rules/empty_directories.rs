@@ -8,8 +8,8 @@ use crate::model::reason::Removed;
 use crate::model::tree::Origin;
 use crate::outside::store::StoreError;
 
-/// Begins with the deepest directories, because a directory may contain only directories that are removed. Directories
-/// that were empty before trim stay.
+/// Begins with the deepest directories. The reason: if all directories in a directory are removed, the outer directory
+/// may be empty, too. Directories that were empty before trim stay.
 pub(super) fn empty_directories(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let mut candidates: BTreeSet<ImagePath> = scene.tree.removed.keys().filter_map(ImagePath::parent).collect();
     let mut going: BTreeSet<ImagePath> = BTreeSet::new();

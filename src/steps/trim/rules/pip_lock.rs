@@ -5,9 +5,9 @@ use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
 use crate::outside::store::StoreError;
 
-/// The file (packaging.python.org, "Externally Managed Environments") protects modules that apt has installed from
-/// changes by pip. An image has no apt, unless the user adds it. Without the file, `pip install --user` works like in
-/// Python's own images.
+/// Because of this file (packaging.python.org, "Externally Managed Environments"), pip does not change the modules that
+/// apt has installed. An image has no apt, unless the user adds it. Without the file, `pip install --user` works like
+/// in Python's own images.
 pub(super) fn externally_managed(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     if scene.tree.find("/usr/bin/apt-get").is_some() {
         return Ok(Vec::new());

@@ -43,8 +43,9 @@ pub(super) enum Needed {
     Only { removed: BTreeSet<ImagePath> },
 }
 
-/// Returns the modules that are needed: the modules in `trace`, and the modules to which import statements lead from
-/// them. If a program computes the name of a module, the module is needed only if it is in `trace`.
+/// Returns the modules that are needed: the modules in `trace`, and all modules that these import by statements,
+/// directly or through others. If a program computes the name of a module, the module is needed only if it is in
+/// `trace`.
 pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.needed(trace)
@@ -84,9 +85,12 @@ impl<'a> Reach<'a, '_> {
         self.whole.programs.iter().any(|program| program.name == distribution)
     }
 
-    /// Returns the reason why all modules stay, if a program of the image runs code of its users. The reason is either
-    /// a distribution that is known to run such code, or a call in the code of a requested distribution. If no
-    /// requested distribution has a program, the image starts Python itself.
+    /// Returns the reason why all modules stay, if a program of the image runs code of its users. There are three
+    /// possible reasons:
+    ///
+    /// - The image starts Python itself, because no requested distribution has a program and the user named no command.
+    /// - A reached module belongs to a distribution that is known to run code of its users.
+    /// - The code of a requested distribution or of the user calls a function that runs code.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
         let has_program = self.whole.scripts.iter().any(|script| script.is_requested);
         if !has_program && *self.request.started == Started::default() {
@@ -140,7 +144,7 @@ impl<'a> Reach<'a, '_> {
         script.module.clone().unwrap_or_else(|| self.request.user_base.program(&script.name))
     }
 
-    /// Whether a file contains Python code: by its name, or by its first line if it is a program.
+    /// Whether a file counts as Python code. This depends on its name, or on its first line if it is a program.
     fn is_python(&self, path: &ImagePath, node: &Node, files: &PythonFiles<'_>) -> Result<bool, StoreError> {
         let Kind::File { size_bytes, .. } = node.kind else { return Ok(false) };
         let is_elf = || self.whole.facts.of(node).is_some_and(|facts| facts.elf.is_some());
@@ -274,7 +278,7 @@ impl<'a> Reach<'a, '_> {
         paths.map(|path| Proposal::Remove { path, reason: Removed::UnreachedModules }).collect()
     }
 
-    /// Whether trim may remove the file of a module. It may if the file is part of a distribution or of the standard
+    /// Whether trim may remove the file of a module: only if the file is part of a distribution or of the standard
     /// library.
     fn may_go(&self, file: &ModulePath<'_>) -> bool {
         match file.origin {
@@ -284,7 +288,7 @@ impl<'a> Reach<'a, '_> {
         }
     }
 
-    /// Returns the modules from which the programs of the image start.
+    /// Returns the roots: the modules and files at which lath begins to follow imports.
     fn roots(
         &self,
         map: &ModuleMap<'_>,
@@ -377,7 +381,8 @@ impl<'a> Reach<'a, '_> {
         Ok(groups)
     }
 
-    /// Proposes to remove all other files of folders with tests, if no module in the folder is reached.
+    /// Finds the folders `test` and `tests` of distributions that contain files for a test runner. If no module in such
+    /// a folder is reached, proposes to remove all files in the folder.
     fn test_suites(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
         let mut suites: BTreeSet<ImagePath> = BTreeSet::new();
         let mut used: BTreeSet<ImagePath> = BTreeSet::new();

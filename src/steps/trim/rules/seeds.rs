@@ -17,8 +17,8 @@ const VIRTUALENV: &str = "virtualenv";
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 
 /// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image. They stay
-/// if a program in the image fetches interpreters. If the user requested virtualenv itself, everything stays, because
-/// virtualenv can fetch newer wheels for each Python.
+/// if the image contains another interpreter, or a program that fetches interpreters. If the user requested virtualenv
+/// itself, everything stays, because virtualenv can fetch newer wheels for each Python.
 pub(super) fn foreign(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let Some((table, node)) = scene.tree.nodes.iter().find(|(path, node)| is_table(path, node)) else {
         return Ok(Vec::new());
@@ -46,8 +46,8 @@ fn is_table(path: &ImagePath, node: &Node) -> bool {
     path.as_str().ends_with(TABLE) && is_of_virtualenv(node)
 }
 
-/// Returns whether `path` is another interpreter than the image's own one, for which virtualenv could make an
-/// environment: `bin/python3.9`, `bin/pypy3.11`, `bin/graalpy`.
+/// Returns whether `path` is an interpreter that is not the image's own one. virtualenv could make an environment for
+/// it: `bin/python3.9`, `bin/pypy3.11`, `bin/graalpy`.
 fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
     let name = path.file_name();
     let is_minor = |minor: &str| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit());

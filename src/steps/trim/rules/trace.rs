@@ -1,8 +1,9 @@
 //! Removes modules and data of distributions that no check and no record of the user has used.
 //!
-//! A module stays if it was used. It also stays if import statements lead to it from a used module, so that no such
-//! statement can fail. If a program computes the name of a module, this alone does not keep the module. Data of a
-//! distribution stays if it was used, if it belongs to data that was used, or if a module that stays contains its name.
+//! A module stays if it was used. It also stays if import statements lead to it from a used module, so that no import
+//! statement in a used module can fail. If a program computes the name of a module, this alone does not keep the
+//! module. Data of a distribution stays if it was used, if it belongs to data that was used, or if a module that stays
+//! contains its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +71,8 @@ impl<'a, 'b> Data<'a, 'b> {
         data
     }
 
-    /// Returns the files that no run has used and whose names occur in no module.
+    /// Returns the files that are removed: no run has used a file of their group, and their names occur in no module
+    /// that stays.
     fn unused(&self) -> Result<Vec<ImagePath>, StoreError> {
         let used: BTreeSet<Group> = self.trace.paths.keys().filter_map(|path| self.group(path)).collect();
         let mut unused = Vec::new();
@@ -105,8 +107,8 @@ impl<'a, 'b> Data<'a, 'b> {
         candidates
     }
 
-    /// Returns the group of a path. `None` for a module. Also `None` for a folder with modules: each import lists the
-    /// folder, so this does not show that data was used.
+    /// Returns the group of a path. `None` for a module. Also `None` for a folder with modules, because each import
+    /// lists this folder. So a listed folder does not show that its data was used.
     fn group(&self, path: &ImagePath) -> Option<Group> {
         let is_directory = self.scene.tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
         if self.packages.contains(path) || !is_directory && is_module(path) {

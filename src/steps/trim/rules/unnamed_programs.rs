@@ -1,5 +1,5 @@
-//! Removes programs of Debian's essential packages whose names occur in no file that could call them. These packages
-//! are in an image because scripts of other packages need some of their programs.
+//! Removes a program of a helper package if the program's name occurs in no file that could call the program. Helper
+//! packages, such as `coreutils`, are in an image because scripts of other packages need some of their programs.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::model::tree::Origin;
 use crate::model::vocabulary::is_program;
 use crate::outside::store::StoreError;
 
-/// A package with at most this number of programs keeps all of them. They are probably the reason why the package is in
-/// the image.
+/// A helper package with at most this number of programs keeps all of them. They are probably the reason why the
+/// package is in the image.
 const FEW: usize = 4;
 
-/// Removes the programs of `coreutils` and similar packages that no script in the image could call.
+/// Removes the programs of helper packages that no file in the image could call.
 pub(super) fn unnamed_programs(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let mut programs: BTreeMap<&str, Vec<&ImagePath>> = BTreeMap::new();
     for (path, package) in scene.package_files() {
