@@ -99,7 +99,7 @@ pub(crate) enum RequestHint {
     OtherVersion { name: String, version: String },
     /// Use this Python, because the index has wheels for it.
     OtherPython { name: String, python: String },
-    /// Use a Python that the newest version supports.
+    /// Use `python`, because the newest version `newer` of the distribution `name` supports this Python.
     NewerForPython { name: String, chosen: String, newer: String, python: String },
     /// The image contains NVIDIA's libraries. The fields are their size, the distributions that require them, and
     /// whether PyTorch requires them.

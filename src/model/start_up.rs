@@ -54,10 +54,10 @@ pub(crate) struct EntryPoint {
 
 /// Returns the files that a program loads when it starts. `imported` are the modules that are imported at every start.
 ///
-/// An import of a file counts if it runs when the file is imported. The imports of a function count if the function is
-/// called at start-up. Two kinds of functions are called at start-up: the function of an entry point, and functions
-/// that a file calls while it is imported. If such a function contains the name of another function of the same
-/// package, that function counts too.
+/// An import statement of a file counts if it runs while the file is imported. An import statement of a function counts
+/// if the function is called at start-up. Two kinds of functions are called at start-up: the function of an entry
+/// point, and functions that a file calls while it is imported. If such a function contains the name of another
+/// function of the same package, that function counts too.
 pub(crate) fn start_up_files<S: PythonSource>(
     modules: &Modules<'_>,
     entry_points: &[EntryPoint],
@@ -147,7 +147,8 @@ impl Walk<'_> {
         let calls: Vec<Visit> = file.calls.iter().flat_map(|name| place.functions(name)).collect();
         self.import(names);
         calls.into_iter().for_each(|visit| self.go(visit));
-        // The module itself is a part of the interpreter, but the modules that it imports are not.
+        // A frozen module is a part of the interpreter, so no file is loaded for it. The modules that it imports still
+        // count.
         (!self.modules.is_frozen(name)).then_some(found.path)
     }
 

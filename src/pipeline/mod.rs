@@ -166,9 +166,9 @@ pub(crate) struct Opened {
     parts: Vec<Part>,
 }
 
-/// Returns the request with the Python of its release or of its base image. If the release is not published yet, lath
-/// only expects a version of Python, so the real version is read from the release's archive. Refuses a lock that was
-/// made for another request.
+/// Returns the request with the Python of its release or of its base image. If the release is not published yet, the
+/// version of Python in the request is only expected. Then the real version is read from the release's archive. Refuses
+/// a lock that was made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
     let request = bases::with_base(request, world)?;
     locked::refuse_other(&request, world)?;

@@ -16,8 +16,8 @@ const MAX_CAUSES: usize = 1_000_000;
 const MAX_NAME_BYTES: usize = 1_000;
 /// The maximum size of all copies of names.
 const MAX_COPIED_BYTES: usize = 64 << 20;
-/// The maximum number of scripts, started modules and modules to keep. Each module from which the search for others
-/// starts is compared with all of them.
+/// The maximum number of scripts, started modules and modules to keep. The search for reached modules compares each of
+/// its first modules with all of these.
 const MAX_STARTS: usize = 5_000;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -39,8 +39,9 @@ struct CauseColumns {
     counts: Vec<usize>,
     /// The kind of each cause. The causes of a module follow those of the module before it.
     kinds: Vec<Kind>,
-    /// For each cause, the position of the module that the cause names, or 0 for a root. If the previous cause is of
-    /// the same kind and leads to the same module, the value is the difference from the position in that cause.
+    /// For each cause, the position of the module that the cause names, or 0 for a root. If the previous cause belongs
+    /// to the same module and has the same kind, the value is the difference between the two positions. The first two
+    /// causes of a module always have plain positions.
     by: Vec<usize>,
     /// The positions of the modules that have more causes than these columns contain.
     cut: Vec<usize>,
@@ -128,7 +129,7 @@ impl CauseColumns {
         for causes in causes.values() {
             let placed = |cause: &Cause| Some((Kind::of(cause), place(cause)?));
             let mut placed: Vec<(Kind, usize)> = causes.iter().filter_map(placed).collect();
-            // The first cause has the first place, whatever its kind.
+            // The first cause stays first. Only the other causes are sorted.
             let number_of_first = placed.len().min(1);
             let (first, rest) = placed.split_at_mut(number_of_first);
             rest.sort_unstable();

@@ -44,7 +44,8 @@ pub(crate) use crate::outside::registry::login::LoginCheck;
 /// If a registry sends nothing for this long, the request is repeated. The time is long because a registry may have to
 /// copy a large blob before it answers.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
-/// The first number of a transfer. The number is large, so that transfers and downloads have different numbers.
+/// The number of the first transfer with a registry. It is large, because the downloads of `outside/http` count from 0,
+/// and no two numbers may be equal.
 const FIRST_ID: u64 = 1 << 32;
 
 /// The settings of the client.
@@ -162,8 +163,9 @@ impl Registry {
         self.block_on(self.send_blob(image, &upload))
     }
 
-    /// Pushes blobs to the repository of `image`, unless they are already there. Each blob may be in other repositories
-    /// of the same registry. Several blobs are sent at once. The results are in the same order as the blobs.
+    /// Pushes blobs to the repository of `image`, unless they are already there. If another repository of the same
+    /// registry has a blob, the registry can copy the blob from there. Several blobs are sent at once. The results are
+    /// in the same order as the blobs.
     pub(crate) fn push_blobs(
         &self,
         image: &ImageReference,

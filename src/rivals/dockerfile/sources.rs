@@ -126,8 +126,8 @@ fn tools(ingredients: &Ingredients) -> Vec<String> {
     for tool in builds(ingredients).flat_map(|(_, build)| &build.tree.wheels) {
         versions.entry(&tool.name).or_default().insert(&tool.version);
     }
-    // If the Dockerfile also builds the tool from source, the tool is left out, because pip would apply the version to
-    // that build, too.
+    // A tool is left out if the Dockerfile also builds it from source. Otherwise pip would require this version of the
+    // tool's own build, too.
     let is_built = |name: &str| builds(ingredients).any(|(wheel, _)| wheel.name == name);
     let single = versions.into_iter().filter(|(name, versions)| versions.len() == 1 && !is_built(name));
     single
@@ -165,8 +165,8 @@ fn build_fetched(page: &Page<'_>, text: &mut Text) {
     }
 }
 
-/// Returns a URL without its name and password, which a lock that a person wrote may contain. The builder gets them
-/// from its own settings. The user of an SSH URL, usually `git`, is not a secret, so it is kept.
+/// Returns a URL without user name and password. If a person wrote the lock, its URLs may contain them. The builder
+/// gets them from its own settings. The user of an SSH URL, usually `git`, is not a secret, so it is kept.
 pub(super) fn shown(url: &str) -> String {
     let is_key = |url: &url::Url| url.scheme() == "ssh" && url.password().is_none();
     match url::Url::parse(url) {

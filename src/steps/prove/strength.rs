@@ -28,11 +28,12 @@ use crate::outside::sandbox::Emulation;
 use crate::outside::stage::{Shown, Stage};
 use crate::outside::world::World;
 
-/// How many items of a batch run together. With fewer items, fewer of them run without being able to notice a deletion.
+/// How many items of a batch run together. If one item of a piece uses the deleted file, all items of the piece run. So
+/// a small piece runs fewer items that cannot notice the deletion.
 const PIECE: usize = 16;
 
-/// The most checks that run for one deletion, apart from those that name the file. A file that more checks use is used
-/// at each start of Python, and then the first of them notice that it is missing.
+/// The most checks that run for one deletion, apart from those that name the file. If more checks use a file, Python
+/// uses it at each start. Then the first checks already notice that the file is missing.
 const MOST_CHECKS: usize = 16;
 
 /// Deletes files of the trimmed tree, one at a time, and reports each to `on_deletion`.
@@ -99,8 +100,8 @@ struct Claim {
 }
 
 impl Claim {
-    /// Whether the result can depend on the file. If the folder of the file contains modules, each import lists it, so
-    /// a list of its files does not count.
+    /// Whether the result can depend on the file. If the folder of the file contains modules, each import lists the
+    /// folder. So a check that only lists this folder does not count.
     fn can_notice(&self, path: &ImagePath, has_modules_beside: bool) -> bool {
         let lists = |folder: &ImagePath| self.used.paths.get(folder).is_some_and(|uses| uses.contains(&Use::List));
         self.used.has(path) || !has_modules_beside && path.parent().is_some_and(|folder| lists(&folder))
@@ -132,8 +133,8 @@ fn pieces(task: &Task) -> Vec<Task> {
     }
 }
 
-/// Returns the claims of one task. The items that work and those that fail are separate, because the proof compares
-/// errors only of items that fail.
+/// Returns the claims of one task. The items that work are one claim, and the items that fail are another, because only
+/// failing items have errors to compare.
 fn claims_of(intact: &LaidOut<'_>, task: &Task) -> Result<Vec<Claim>, ProveError> {
     let checkout = intact.checkout().recording();
     let Task::Batch(batch) = task else {
