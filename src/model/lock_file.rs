@@ -8,6 +8,7 @@ use crate::model::digest::Digest;
 use crate::model::indexes::IndexStrategy;
 use crate::model::lock::PlatformLock;
 use crate::model::options::{Prereleases, TrimLevel};
+use crate::model::path_key;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::Extras;
 use crate::model::secret_text::SecretText;
@@ -80,6 +81,7 @@ pub(crate) struct LockedRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ForeignLock {
     /// The path as the user typed it.
+    #[serde(serialize_with = "path_key::one")]
     pub(crate) path: PathBuf,
     pub(crate) extras: Extras,
     /// The groups that are installed in addition to the default groups.

@@ -33,6 +33,7 @@ pub(crate) mod options;
 pub(crate) mod origin;
 pub(crate) mod outdated;
 pub(crate) mod part;
+pub(crate) mod path_key;
 pub(crate) mod platform;
 pub(crate) mod project;
 pub(crate) mod python_file;

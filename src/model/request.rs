@@ -17,6 +17,7 @@ use crate::model::launch::Started;
 use crate::model::locale::Locale;
 use crate::model::lock_file::{ForeignLock, LockRequest};
 use crate::model::non_empty::NonEmpty;
+use crate::model::path_key;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
 use crate::model::python_home::{Python, PythonHome};
@@ -294,12 +295,15 @@ pub(crate) struct PythonRequest {
     /// PEP 508 requirements, or paths and URLs of wheels, as the user typed them.
     pub(crate) requirements: Vec<SecretText>,
     /// The files of `-r`.
+    #[serde(serialize_with = "path_key::list")]
     pub(crate) requirement_files: Vec<PathBuf>,
     /// The files of `--constraint`.
+    #[serde(serialize_with = "path_key::list")]
     pub(crate) constraint_files: Vec<PathBuf>,
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
     /// A script with metadata. The metadata contains requirements.
+    #[serde(serialize_with = "path_key::optional")]
     pub(crate) script: Option<PathBuf>,
     #[serde(skip)]
     pub(crate) project: Option<ProjectRequest>,
@@ -521,6 +525,7 @@ pub(crate) enum Entrypoint {
 /// A host file or directory, and its path in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Copied {
+    #[serde(serialize_with = "path_key::one")]
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
     /// The permissions of the files, such as `0o640`. A user who can read a directory can also enter it. `None` means

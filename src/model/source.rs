@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::model::digest::Digest;
+use crate::model::path_key;
 use crate::model::platform::PythonVersion;
 
 /// A source from which lath can build a wheel.
@@ -79,7 +80,7 @@ pub(crate) enum BuiltPlace {
     /// A commit of a git repository.
     Git { url: String, commit: String },
     /// A folder.
-    Folder(PathBuf),
+    Folder(#[serde(serialize_with = "path_key::one")] PathBuf),
 }
 
 impl BuiltPlace {

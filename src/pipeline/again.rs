@@ -64,9 +64,11 @@ enum Contents<'a> {
 }
 
 /// Returns the key of an image with these contents. `None` if its tree is written too, or if files are copied into it.
+/// Also `None` if a trimmed image is not proved, because it also depends on the files that earlier proofs have put back.
 fn image_key(contents: Contents<'_>, request: &Request) -> Option<Digest> {
     let is_folder = |destination: &Destination| matches!(destination, Destination::Directory(_));
-    if !request.copies.is_empty() || request.output.destinations.iter().any(is_folder) {
+    let depends_on_proofs = !request.proof.verify && request.trim.level != TrimLevel::None;
+    if depends_on_proofs || !request.copies.is_empty() || request.output.destinations.iter().any(is_folder) {
         return None;
     }
     // The destinations of the image do not change it.
@@ -92,12 +94,11 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
 
 /// Returns the key of the image that contains the wheels and packages of `locks`, and the files of the application.
 /// There is one lock for each platform, in order. `None` for a foreign platform, because its bytecode also depends on
-/// the tree in which it is compiled. Also `None` if a trimmed image is not proved, because it also depends on the files
-/// that earlier proofs have put back.
+/// the tree in which it is compiled, and in the cases of [`image_key`].
 pub(super) fn key_of_chosen(locks: &[&PlatformLock], request: &Request) -> Option<Digest> {
     let host = Architecture::of_host();
     let is_foreign = request.platforms.iter().any(|platform| Some(platform.architecture) != host);
-    if is_foreign || (!request.proof.verify && request.trim.level != TrimLevel::None) {
+    if is_foreign {
         return None;
     }
     let application = match &request.app {

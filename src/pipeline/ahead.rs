@@ -33,6 +33,18 @@ pub(super) fn fetch_and_open(parcels: &[Parcel<'_>], world: &World) -> Result<Ve
     Ok(parts.map(open).collect::<Result<_, UnpackError>>()?)
 }
 
+/// Returns the numbers of those parcels that may be fetched while wheels are built from source. `sizes` are the sizes of
+/// all parcels in bytes. Together they are small, because a build that fails is reported only after their download.
+pub(super) fn small(sizes: impl Iterator<Item = Option<u64>>) -> Vec<usize> {
+    const MAX_BYTES: u64 = 64 << 20;
+    let mut left = MAX_BYTES;
+    let fits = |(number, size): (usize, Option<u64>)| {
+        left = left.checked_sub(size?)?;
+        Some(number)
+    };
+    sizes.enumerate().filter_map(fits).collect()
+}
+
 /// Parcels that were fetched and opened before their turn.
 pub(super) struct Ahead(BTreeMap<Digest, Part>);
 
@@ -76,4 +88,16 @@ impl Ahead {
 /// Compresses the files of `tree` for the layers.
 pub(super) fn compress_ahead(made: Trimmed<'_>, request: &Request, store: &Store) -> Result<(), PackError> {
     compress(made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::small;
+
+    #[test]
+    fn only_small_parcels_are_fetched_while_wheels_are_built() {
+        let mega = |size: u64| Some(size << 20);
+        assert_eq!(small([mega(60), mega(5), mega(4), None, Some(1)].into_iter()), [0, 2]);
+        assert_eq!(small([mega(900), mega(64)].into_iter()), [1]);
+    }
 }

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::ahead::{Ahead, compress_ahead, fetch_and_open};
+use self::ahead::{Ahead, compress_ahead, fetch_and_open, small};
 use self::bases::{OfBase, to_lock};
 use self::from_source::{Attempt, FromSource, failure as build_failure};
 use self::next_level::{Begun, Trimmed, begin};
@@ -263,10 +263,12 @@ fn open_locked(lock: PlatformLock, world: &World) -> Result<Opened, BuildError> 
     Ok(Opened { lock, parts })
 }
 
-/// Fetches and opens the chosen wheels, and chooses the packages. While some wheels are built from source, the other
-/// wheels are fetched and opened.
+/// Fetches and opens the chosen wheels, and chooses the packages. While some wheels are built from source, small
+/// ones of the other wheels are fetched and opened.
 fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
-    let ready: Vec<Parcel<'_>> = choice.ready_wheels().iter().map(Parcel::Wheel).collect();
+    let ready = choice.ready_wheels();
+    let sizes = ready.iter().map(|wheel| wheel.size_bytes);
+    let ready: Vec<Parcel<'_>> = small(sizes).into_iter().map(|number| Parcel::Wheel(&ready[number])).collect();
     let (ahead, locked) = Ahead::open(&ready, world, || choice.wheels());
     let locked = locked?;
     let wheels = ahead.open_rest(&locked.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;

@@ -1,5 +1,8 @@
 //! Builds in which nothing, or only a part, has changed: the work that they do not repeat.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use crate::world::{World, digest, stdout};
 
 /// Removes the lists of the files in opened parcels from the cache, runs `build`, and returns how many parcels it has
@@ -50,6 +53,28 @@ fn an_application_without_changes_is_not_made_again_but_one_with_changes_is() {
     assert!(opened(&world, || again = build()) > 1);
     assert_ne!(again, first);
     write("a = 1\n");
+    assert_eq!(build(), first);
+}
+
+#[test]
+fn a_trimmed_image_of_a_lock_without_a_proof_is_made_again() {
+    // It may lack files that an earlier proof has put back.
+    let world = World::usual();
+    for (trim, is_made_again) in [("none", false), ("standard", true)] {
+        stdout(world.lock(&format!("tool --trim {trim}")));
+        let build = || drop(stdout(world.build(&format!("--locked --trim {trim}"))));
+        build();
+        assert_eq!(opened(&world, build) > 0, is_made_again, "{trim}");
+    }
+}
+
+#[test]
+fn a_file_with_requirements_needs_no_utf_8_name() {
+    let world = World::usual();
+    let name = OsStr::from_bytes(b"wanted-\xff.txt");
+    fs_err::write(std::path::Path::new(&world.path("")).join(name), "tool\n").unwrap();
+    let build = || digest(world.command("--trim standard -t image").arg("-r").arg(name).output().unwrap());
+    let first = build();
     assert_eq!(build(), first);
 }
 

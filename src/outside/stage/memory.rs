@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use fs_err as fs;
 use rustix::fs::StatVfsMountFlags;
@@ -38,7 +38,7 @@ const PREFIX: &str = "lath-";
 pub(super) struct Memory {
     folder: TempDir,
     /// A file of a tree for each content, by its digest and whether it is executable.
-    places: Mutex<BTreeMap<(Digest, bool), PathBuf>>,
+    places: RwLock<BTreeMap<(Digest, bool), PathBuf>>,
     /// An empty file, which is used at the path of a mounted file.
     placeholder: PathBuf,
     /// Whether large contents are mounted.
@@ -69,7 +69,7 @@ impl Memory {
             folder.path().metadata().is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
         let placeholder = folder.path().join("placeholder");
         fs::write(&placeholder, "").ok()?;
-        is_there.then_some(Self { folder, places: Mutex::default(), placeholder, mounts, unfinished, lock })
+        is_there.then_some(Self { folder, places: RwLock::default(), placeholder, mounts, unfinished, lock })
     }
 
     /// Returns whether `tree` can be laid out here.
@@ -87,23 +87,26 @@ impl Memory {
         TempDir::new_in(self.folder.path())
     }
 
-    /// Returns the path of a file that has the content of `node`, if there is one. The file of `node` can become a hard
-    /// link to it.
-    pub(super) fn place_of(&self, node: &Node, digest: &Digest) -> Option<PathBuf> {
+    /// Makes the file `here` a hard link to a file that has the content of `node`. Returns whether this was possible.
+    pub(super) fn link(&self, node: &Node, digest: &Digest, here: &Path) -> bool {
         if self.is_mounted(node) {
-            return Some(self.placeholder.clone());
+            return fs::hard_link(&self.placeholder, here).is_ok();
         }
-        self.places().get(&(*digest, node.is_executable())).cloned()
+        // The lock is held until the link exists. Otherwise another thread could remove the file and create another one
+        // at its path in the meantime.
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        places.get(&(*digest, node.is_executable())).is_some_and(|place| fs::hard_link(place, here).is_ok())
     }
 
     /// Adds a file that was created for `node`.
     pub(super) fn add(&self, node: &Node, digest: &Digest, path: PathBuf) {
-        self.places().insert((*digest, node.is_executable()), path);
+        self.changed_places().insert((*digest, node.is_executable()), path);
     }
 
-    /// Forgets the file `path`, because it is removed. Another content may have this path then.
+    /// Forgets the file `path`. This must be called before the file is removed, because another content may have its path
+    /// afterwards.
     pub(super) fn forget(&self, node: &Node, digest: &Digest, path: &Path) {
-        let (mut places, key) = (self.places(), (*digest, node.is_executable()));
+        let (mut places, key) = (self.changed_places(), (*digest, node.is_executable()));
         if places.get(&key).is_some_and(|place| place == path) {
             places.remove(&key);
         }
@@ -111,11 +114,11 @@ impl Memory {
 
     /// Forgets all files in the directory `root`, because it is removed.
     pub(super) fn forget_all(&self, root: &Path) {
-        self.places().retain(|_, place| !place.starts_with(root));
+        self.changed_places().retain(|_, place| !place.starts_with(root));
     }
 
-    fn places(&self) -> MutexGuard<'_, BTreeMap<(Digest, bool), PathBuf>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn changed_places(&self) -> RwLockWriteGuard<'_, BTreeMap<(Digest, bool), PathBuf>> {
+        self.places.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -251,6 +254,36 @@ mod tests {
         assert_eq!(size_bytes(&tree, true), least);
         assert_eq!(size_bytes(&tree, false), least + LARGEST_BYTES);
         assert!(!fits(&tree, false));
+    }
+
+    #[test]
+    fn a_link_has_the_right_content_while_another_thread_replaces_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::new_in(folder.path(), true).unwrap();
+        let (place, link) = (folder.path().join("place"), folder.path().join("link"));
+        let nodes = ["one", "two"].map(|text| {
+            let digest = Digest::of(text.as_bytes());
+            (text, digest, Node::file(digest, 3, 0o644, Origin::Lath))
+        });
+        std::thread::scope(|threads| {
+            let replacing = threads.spawn(|| {
+                for number in 0..20_000 {
+                    let (text, digest, node) = &nodes[number % 2];
+                    fs::write(&place, text).unwrap();
+                    memory.add(node, digest, place.clone());
+                    memory.forget(node, digest, &place);
+                    fs::remove_file(&place).unwrap();
+                }
+            });
+            while !replacing.is_finished() {
+                for (text, digest, node) in &nodes {
+                    if memory.link(node, digest, &link) {
+                        assert_eq!(fs::read_to_string(&link).unwrap(), *text);
+                        fs::remove_file(&link).unwrap();
+                    }
+                }
+            }
+        });
     }
 
     #[test]

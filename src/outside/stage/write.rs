@@ -70,13 +70,13 @@ pub(super) fn lay_out(
     } else {
         // Several threads create files in different directories at the same time.
         let create = |(path, node, digest): &(&ImagePath, &Node, &Digest)| {
-            let contents = match files {
-                Files::Links => Some(store.contents_path(digest, node.is_executable())?),
-                Files::Memory(memory) => memory.place_of(node, digest),
-                Files::Own => None,
-            };
             let here = path.under(root);
-            if contents.is_some_and(|contents| fs::hard_link(contents, &here).is_ok()) {
+            let is_linked = match files {
+                Files::Links => fs::hard_link(store.contents_path(digest, node.is_executable())?, &here).is_ok(),
+                Files::Memory(memory) => memory.link(node, digest, &here),
+                Files::Own => false,
+            };
+            if is_linked {
                 return Ok::<(), StageError>(());
             }
             write(store, digest, &here, node)?
