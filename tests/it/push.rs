@@ -89,9 +89,9 @@ fn nothing_is_sent_twice() {
     assert_eq!((bytes, documents), (config, 1), "only the config is new");
 }
 
-/// Returns the digests of the config and the layers that a tag refers to.
-fn blobs_of(registry: &RegistryServer, tag: &str) -> Vec<String> {
-    let manifest = registry.manifest("tool", tag).unwrap().json();
+/// Returns the digests of the config and the layers of the manifest with this tag or digest.
+fn blobs_of(registry: &RegistryServer, reference: &str) -> Vec<String> {
+    let manifest = registry.manifest("tool", reference).unwrap().json();
     let descriptors = manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]);
     descriptors.map(|descriptor| descriptor["digest"].as_str().unwrap().to_owned()).collect()
 }
@@ -124,8 +124,17 @@ fn blobs_that_a_registry_lost_are_sent_again() {
     };
     push(&["a"], "");
     // With one tag, the request for the tag is refused. With two tags, it is the one that sends the manifest by its
-    // digest.
-    for (tags, label) in [(&["b"][..], "--label x=b"), (&["c", "d"], "--label x=c")] {
+    // digest. Some registries respond with a server error.
+    let cases = [
+        (&["b"][..], "--label x=b", None),
+        (&["c", "d"], "--label x=c", None),
+        (&["e"], "--label x=e", Some(501)),
+        (&["f", "g"], "--label x=f", Some(501)),
+    ];
+    for (tags, label, status) in cases {
+        if let Some(status) = status {
+            registry.fault(Fault::on(Operation::PutManifest).status(status));
+        }
         let lost = blobs_of(&registry, "a")[0].clone();
         assert_eq!(client.send("DELETE", &format!("/v2/tool/blobs/{lost}"), &[], b"").unwrap().status, 202);
         push(tags, label);
@@ -133,6 +142,55 @@ fn blobs_that_a_registry_lost_are_sent_again() {
             assert!(registry.blob("tool", &blob).is_some(), "{blob}");
         }
     }
+}
+
+/// Returns the digests of the manifests that the index with this tag names.
+fn manifests_of(registry: &RegistryServer, tag: &str) -> Vec<String> {
+    let index = registry.manifest("tool", tag).unwrap().json();
+    let descriptors = index["manifests"].as_array().unwrap().iter();
+    descriptors.map(|descriptor| descriptor["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Some registries remove a manifest without a tag, and then its blobs, although an index names the manifest.
+#[test]
+fn if_a_registry_lost_a_manifest_of_an_index_its_blobs_are_sent_again() {
+    let (world, registry) = (World::usual(), Registry::new().accepts_incomplete_images().serve());
+    let client = Client::new(&registry.host());
+    let delete = |path: &str| assert_eq!(client.send("DELETE", path, &[], b"").unwrap().status, 202, "{path}");
+    let push = |tag: &str, label: &str| {
+        registry.forget_exchanges();
+        let name = registry.image(&format!("tool:{tag}"));
+        stdout(world.build(&format!("tool -t {name} --push --platform linux/arm64 --label x={label}")));
+        for blob in manifests_of(&registry, tag).iter().flat_map(|manifest| blobs_of(&registry, manifest)) {
+            assert!(registry.blob("tool", &blob).is_some(), "{tag}: {blob}");
+        }
+    };
+    push("a", "a");
+    push("b", "b");
+    assert_eq!(registry.count(Operation::HeadBlob), 2, "only the two configs are new");
+    // The next push has a new image, then the same image with a new tag, then nothing new.
+    for (tag, label) in [("c", "c"), ("d", "c"), ("d", "c")] {
+        let tags = registry.tags("tool");
+        let last = tags.keys().next_back().unwrap();
+        let manifests = manifests_of(&registry, last);
+        let kept = blobs_of(&registry, &manifests[0]);
+        for blob in blobs_of(&registry, &manifests[1]).iter().filter(|blob| !kept.contains(blob)) {
+            delete(&format!("/v2/tool/blobs/{blob}"));
+        }
+        delete(&format!("/v2/tool/manifests/{}", manifests[1]));
+        push(tag, label);
+    }
+}
+
+#[test]
+fn a_push_succeeds_even_if_the_cache_cannot_record_it() {
+    let (world, registry) = (World::usual(), Registry::new().serve());
+    // A folder cannot be created, because there is a file with its name.
+    fs_err::create_dir_all(world.path("cache/store/notes")).unwrap();
+    fs_err::write(world.path("cache/store/notes/pushed-images-1"), "").unwrap();
+    stdout(world.build(&format!("tool -t {} -t {} --push", registry.image("tool:1"), registry.image("tool:2"))));
+    assert_eq!(registry.tags("tool").len(), 2);
+    assert!(world.path("cache/store/notes/pushed-images-1").is_file());
 }
 
 #[test]

@@ -167,10 +167,11 @@ impl RegistryError {
         Self::Network { task: task.clone(), registry: registry.to_owned(), source: source.without_url() }
     }
 
-    /// Returns whether the registry refused a manifest for another reason than a lack of permission.
+    /// Returns whether the registry refused a manifest for another reason than a lack of permission or too many
+    /// requests. If blobs are missing, some registries respond with a server error.
     pub(crate) fn is_refused_document(&self) -> bool {
         let Self::Status(answer) = self else { return false };
-        matches!(answer.task, Task::PushManifest { .. }) && answer.status.is_client_error()
+        matches!(answer.task, Task::PushManifest { .. })
     }
 }
 

@@ -47,7 +47,7 @@ impl Workshop {
         };
         command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
         if job.timeout_secs > 0 {
-            command.wait_timeout(job.timeout_secs);
+            command.wait_timeout(alarm_secs(job.timeout_secs));
         }
         let status = if job.is_own_run {
             signals::run_forwarding(&mut command, has_terminal)
@@ -127,6 +127,12 @@ fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Returns the time after which a job is stopped. hakoniwa uses only the lower 32 bits of this number, so a longer time
+/// is reduced to the longest possible one, which is more than 100 years.
+fn alarm_secs(timeout_secs: u64) -> u64 {
+    timeout_secs.min(u64::from(u32::MAX))
+}
+
 fn ended(status: ExitStatus, recorded: Recorded) -> Result<Ended, Refusal> {
     match (status.code, status.exit_code) {
         (NOT_STARTED, None) => Err(Refusal::Unavailable { reason: status.reason }),
@@ -141,6 +147,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_time_limit_that_is_too_large_for_an_alarm_does_not_become_a_short_one() {
+        let longest = u64::from(u32::MAX);
+        for (limit, alarm) in [(1, 1), (longest, longest), (longest + 2, longest), (u64::MAX, longest)] {
+            assert_eq!(alarm_secs(limit), alarm);
+        }
+    }
 
     #[test]
     fn a_sandbox_is_not_set_up_while_another_process_sets_one_up_in_the_same_tree() {

@@ -57,7 +57,7 @@ pub(super) fn refuse(destinations: &[Destination], world: &World) -> Result<(), 
 }
 
 /// Pushes everything except the tags to the registries of `destinations`. If all tags of a repository already refer to
-/// this image, nothing is sent to it.
+/// this image, and the repository has its documents, nothing is sent to it.
 pub(super) fn stage<'a>(
     destinations: &[&'a Destination],
     contents: &'a Contents<'a>,
@@ -69,7 +69,7 @@ pub(super) fn stage<'a>(
     let mut filled: Vec<&ImageReference> = Vec::new();
     for Target { image, tags } in targets {
         let unset = unset(&tags, contents.root.digest, world)?;
-        if unset.is_empty() {
+        if unset.is_empty() && has_documents(image, contents.documents.iter().copied(), world)? {
             filled.push(image);
             continue;
         }
@@ -106,7 +106,7 @@ impl StagedTags<'_> {
             } else {
                 outcome?;
             }
-            pushed::record(image, contents, world)?;
+            pushed::record(image, contents, world);
         }
         Ok(())
     }
@@ -147,21 +147,36 @@ fn unset<'a>(
 }
 
 /// Pushes the blobs and the documents below the root to the repository of `image`. If the repository already has the
-/// root, it has these too, because a registry accepts a document only after everything that the document names.
+/// root and these documents, it has the blobs too, because a registry accepts a manifest only after its blobs. The root
+/// alone is not enough: some registries remove manifests without a tag, even if an index names them.
 pub(super) fn fill(
     image: &ImageReference,
     known: &Known<'_>,
     contents: &Contents<'_>,
     world: &World,
 ) -> Result<(), EmitError> {
-    let root = image.with_digest(contents.root.digest);
-    if world.registry.pushed_manifest(&root).map_err(|source| failed(image, source))?.is_some() {
+    if has_documents(image, [contents.root].into_iter().chain(contents.documents.iter().copied()), world)? {
         return Ok(());
     }
     fetch_missing(image, known, contents, world)?;
     let uploads = uploads(image, known, contents, world);
     world.registry.push_blobs(image, &uploads).map_err(|source| failed(image, source))?;
     contents.documents.iter().try_for_each(|document| put_by_digest(image, document, world))
+}
+
+/// Returns whether the repository of `image` has all `documents`.
+fn has_documents<'a>(
+    image: &ImageReference,
+    documents: impl IntoIterator<Item = &'a Document>,
+    world: &World,
+) -> Result<bool, EmitError> {
+    for document in documents {
+        let there = world.registry.pushed_manifest(&image.with_digest(document.digest));
+        if there.map_err(|source| failed(image, source))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn put_by_digest(image: &ImageReference, document: &Document, world: &World) -> Result<(), EmitError> {

@@ -62,6 +62,7 @@ struct Settings {
     absolute_locations: bool,
     forgets_cut_uploads: bool,
     checks_order: bool,
+    checks_manifests: bool,
     tags_page: usize,
     /// The maximum number of bytes, and the status if a request exceeds it.
     quota: Option<(u64, u16)>,
@@ -95,6 +96,7 @@ impl Registry {
             absolute_locations: false,
             forgets_cut_uploads: false,
             checks_order: true,
+            checks_manifests: true,
             tags_page: 100,
             quota: None,
         };
@@ -204,6 +206,11 @@ impl Registry {
     /// Like Docker's registry 2: adds the bytes of a chunk, and ignores `Content-Range`.
     pub fn ignores_content_range(self) -> Self {
         self.with(|settings| settings.checks_order = false)
+    }
+
+    /// Accepts manifests whose blobs are missing, and indexes whose manifests are missing.
+    pub fn accepts_incomplete_images(self) -> Self {
+        self.with(|settings| settings.checks_manifests = false)
     }
 
     /// Lists at most this number of tags in one response.
