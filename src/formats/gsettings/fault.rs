@@ -3,7 +3,9 @@
 use thiserror::Error;
 
 /// Files of settings have about 100 kB at most.
-pub(super) const MAX_FILE_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// All files together.
+pub(super) const MAX_SOURCE_BYTES: u64 = 16 * MAX_FILE_BYTES;
 /// The settings of a whole desktop have about 500 kB.
 pub(super) const MAX_COMPILED_BYTES: usize = 32 * 1024 * 1024;
 
@@ -12,6 +14,8 @@ pub(super) const MAX_COMPILED_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) enum Fault {
     #[error("it has more than {} bytes", MAX_FILE_BYTES)]
     Size,
+    #[error("with it, the files would have more than {} bytes together", MAX_SOURCE_BYTES)]
+    SourceSize,
     #[error("the compiled settings would have more than {} bytes", MAX_COMPILED_BYTES)]
     CompiledSize,
     #[error("it is not UTF-8, or it contains the byte 0")]

@@ -208,7 +208,7 @@ impl Key {
             members.push(tagged(tag, VariantType::array(VariantType::UINT32), self.choices.value()));
         }
         if let Some((least, most)) = &self.range {
-            let both = VariantType::Tuple(vec![self.own.clone(), self.own.clone()]);
+            let both = VariantType::tuple(vec![self.own.clone(), self.own.clone()]);
             members.push(tagged(b'r', both, Value::Tuple(vec![least.clone(), most.clone()])));
         }
         if self.desktops.len() > 0 {
@@ -221,7 +221,7 @@ impl Key {
             members.push(tagged(b'd', VariantType::array(entry), Value::Array(values.collect())));
         }
         let (types, values) = members.into_iter().unzip();
-        Some(variant_bytes(VariantType::Tuple(types), Value::Tuple(values)))
+        Some(variant_bytes(VariantType::tuple(types), Value::Tuple(values)))
     }
 }
 
@@ -240,12 +240,12 @@ impl Translation {
 }
 
 fn translated_type() -> VariantType {
-    VariantType::Tuple(vec![VariantType::BYTE, VariantType::STRING])
+    VariantType::tuple(vec![VariantType::BYTE, VariantType::STRING])
 }
 
 /// Returns the pair of a letter and a value.
 fn tagged(letter: u8, own: VariantType, value: Value) -> (VariantType, Value) {
-    (VariantType::Tuple(vec![VariantType::BYTE, own]), Value::Tuple(vec![Value::Integer(letter.into()), value]))
+    (VariantType::tuple(vec![VariantType::BYTE, own]), Value::Tuple(vec![Value::Integer(letter.into()), value]))
 }
 
 /// Compares numbers. Like in GLib, a value that is not a number is less than all others.

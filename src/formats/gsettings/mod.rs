@@ -25,18 +25,26 @@ mod tests;
 use std::cmp::Reverse;
 
 pub(crate) use self::fault::Fault;
-use self::fault::MAX_FILE_BYTES;
+use self::fault::{MAX_FILE_BYTES, MAX_SOURCE_BYTES};
 use self::schema::Schemas;
 
 const SCHEMAS: &str = ".gschema.xml";
 const ENUMERATIONS: &str = ".enums.xml";
 const OVERRIDES: &str = ".gschema.override";
 
-/// A file of the folder of settings.
+/// The files of the folder of settings, as far as the limits for hostile packages allow them.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    files: Vec<SourceFile>,
+    /// The size of all these files together.
+    size_bytes: u64,
+    left_out: Vec<LeftOut>,
+}
+
 #[derive(Debug)]
-pub(crate) struct SourceFile {
-    pub(crate) name: String,
-    pub(crate) bytes: Vec<u8>,
+struct SourceFile {
+    name: String,
+    bytes: Vec<u8>,
 }
 
 /// A part of the sources that the result does not contain.
@@ -53,6 +61,28 @@ pub(crate) struct Compiled {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
+impl Sources {
+    /// Adds a file. If it is too large, `read` is not called, and the file is left out.
+    pub(crate) fn add<E>(
+        &mut self,
+        name: &str,
+        size_bytes: u64,
+        read: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<(), E> {
+        let fault = if size_bytes > MAX_FILE_BYTES {
+            Fault::Size
+        } else if self.size_bytes + size_bytes > MAX_SOURCE_BYTES {
+            Fault::SourceSize
+        } else {
+            self.size_bytes += size_bytes;
+            self.files.push(SourceFile { name: name.to_owned(), bytes: read()? });
+            return Ok(());
+        };
+        self.left_out.push(LeftOut { place: name.to_owned(), fault });
+        Ok(())
+    }
+}
+
 /// Whether the file is one from which settings are compiled.
 pub(crate) fn is_source(name: &str) -> bool {
     is_xml(name) || name.ends_with(OVERRIDES)
@@ -64,10 +94,10 @@ pub(crate) fn is_xml(name: &str) -> bool {
 }
 
 /// Compiles all files of a folder. Like GLib, it leaves out every file with a fault.
-pub(crate) fn compile(mut files: Vec<SourceFile>) -> Result<Compiled, Fault> {
+pub(crate) fn compile(sources: Sources) -> Result<Compiled, Fault> {
+    let Sources { mut files, mut left_out, .. } = sources;
     files.sort_by(|one, other| order(one).cmp(&order(other)));
     let mut schemas = Schemas::default();
-    let mut left_out = Vec::new();
     let (xml, overrides): (Vec<SourceFile>, Vec<SourceFile>) = files.into_iter().partition(|file| is_xml(&file.name));
     for file in &xml {
         if let Err(missing) = read_xml(file, &mut schemas) {
@@ -97,9 +127,6 @@ fn read_xml(file: &SourceFile, schemas: &mut Schemas) -> Result<(), LeftOut> {
 }
 
 fn text(file: &SourceFile) -> Result<&str, Fault> {
-    if file.bytes.len() > MAX_FILE_BYTES {
-        return Err(Fault::Size);
-    }
     let text = std::str::from_utf8(&file.bytes).ok().filter(|text| !text.contains('\0'));
     text.ok_or(Fault::Encoding)
 }

@@ -78,7 +78,7 @@ impl Pattern {
             Self::Basic(letter) => VariantType::Basic(*letter),
             Self::Variant => VariantType::Variant,
             Self::Array(element) => VariantType::array(element.usual()?),
-            Self::Tuple(members) => VariantType::Tuple(members.iter().map(Self::usual).collect::<Option<_>>()?),
+            Self::Tuple(members) => VariantType::tuple(members.iter().map(Self::usual).collect::<Option<_>>()?),
             Self::Entry(key, value) => VariantType::entry(key.usual()?, value.usual()?),
             Self::Maybe(element) => VariantType::maybe(element.usual()?),
             Self::Liftable(inner) => inner.usual()?,
@@ -93,8 +93,8 @@ impl From<&VariantType> for Pattern {
             VariantType::Variant => Self::Variant,
             VariantType::Maybe(element) => Self::Maybe(Box::new(element.as_ref().into())),
             VariantType::Array(element) => Self::array(element.as_ref().into()),
-            VariantType::Tuple(members) => Self::Tuple(members.iter().map(Self::from).collect()),
-            VariantType::Entry(key, value) => {
+            VariantType::Tuple(members, _) => Self::Tuple(members.iter().map(Self::from).collect()),
+            VariantType::Entry(key, value, _) => {
                 Self::Entry(Box::new(key.as_ref().into()), Box::new(value.as_ref().into()))
             }
         }

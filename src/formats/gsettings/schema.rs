@@ -63,9 +63,16 @@ pub(super) struct Defined {
     schemas: Vec<String>,
     enumerations: BTreeSet<String>,
     flags: BTreeSet<String>,
+    /// `names_bytes` of the files before.
+    names_bytes_before: usize,
 }
 
 impl Schemas {
+    /// Returns the definitions of a new file: none yet.
+    pub(super) fn begin_file(&self) -> Defined {
+        Defined { names_bytes_before: self.names_bytes, ..Defined::default() }
+    }
+
     /// Adds a schema without keys.
     pub(super) fn add(&mut self, id: &str, mut head: Head, defined: &mut Defined) -> Result<(), Fault> {
         if self.schemas.get(id).is_some() {
@@ -222,6 +229,7 @@ impl Schemas {
         }
         self.enumerations.retain(|id, _| !defined.enumerations.contains(id));
         self.flags.retain(|id, _| !defined.flags.contains(id));
+        self.names_bytes = defined.names_bytes_before;
     }
 
     /// Replaces a default. Overrides of schemas that do not exist have no effect.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use super::*;
 use crate::model::digest::Digest;
@@ -8,8 +9,15 @@ const NAMES: &str = r#"<enum id="e"><value nick="one" value="1"/><value nick="tw
     <flags id="f"><value nick="none" value="0"/><value nick="red" value="1"/><value nick="blue" value="0x4"/></flags>"#;
 
 fn compiled(files: &[(&str, &str)]) -> Compiled {
-    let file = |(name, text): &(&str, &str)| SourceFile { name: (*name).to_owned(), bytes: text.as_bytes().to_vec() };
-    compile(files.iter().map(file).collect()).unwrap()
+    compile(sources(files.iter().map(|(name, text)| (*name, text.as_bytes())))).unwrap()
+}
+
+fn sources<'a>(files: impl Iterator<Item = (impl AsRef<str>, &'a [u8])>) -> Sources {
+    let mut sources = Sources::default();
+    for (name, bytes) in files {
+        let Ok(()) = sources.add(name.as_ref(), bytes.len() as u64, || Ok::<_, Infallible>(bytes.to_vec()));
+    }
+    sources
 }
 
 /// Compiles a schema with these contents, and a file of overrides.
@@ -293,10 +301,8 @@ fn a_file_with_a_fault_is_left_out() {
 fn files_that_are_no_xml_are_left_out() {
     let table: &[&[u8]] =
         &[b"", b"text", b"<schemalist>", b"<schemalist></schema>", b"<other/>", b"\xff", b"<schemalist/>\0"];
-    let files = table.iter().enumerate();
-    let files =
-        files.map(|(number, bytes)| SourceFile { name: format!("{number}.gschema.xml"), bytes: bytes.to_vec() });
-    let compiled = compile(files.collect()).unwrap();
+    let files = table.iter().enumerate().map(|(number, bytes)| (format!("{number}.gschema.xml"), *bytes));
+    let compiled = compile(sources(files)).unwrap();
     insta::assert_snapshot!(left_out(&compiled), @"
     0.gschema.xml, line 1: it is empty
     1.gschema.xml, line 1: text is not allowed in `<file>`
@@ -362,7 +368,7 @@ fn overrides_replace_defaults() {
 
 #[test]
 fn hostile_files_have_limits() {
-    let large = format!("<schemalist>{}</schemalist>", " ".repeat(MAX_FILE_BYTES));
+    let large = format!("<schemalist>{}</schemalist>", " ".repeat(MAX_FILE_BYTES as usize));
     assert_eq!(left_out(&compiled(&[("a.gschema.xml", &large)])), "a.gschema.xml: it has more than 1048576 bytes\n");
     // Each key would have a copy of the enumeration.
     let member = |number: usize| format!("<value nick='name{number}' value='{number}'/>");
@@ -383,6 +389,44 @@ fn hostile_files_have_limits() {
         "<schemalist><schema id='s'><key name='k' type='a{}i'><default>[{values}1]</default></key></schema></schemalist>",
         "m".repeat(126)
     );
-    let file = SourceFile { name: "a.gschema.xml".to_owned(), bytes: text.into_bytes() };
-    assert!(matches!(compile(vec![file]), Err(Fault::CompiledSize)));
+    let sources = sources([("a.gschema.xml", text.as_bytes())].into_iter());
+    assert!(matches!(compile(sources), Err(Fault::CompiledSize)));
+}
+
+#[test]
+fn files_that_are_too_large_are_not_read() {
+    let mut sources = Sources::default();
+    let mut read = Vec::new();
+    let sizes =
+        [MAX_FILE_BYTES + 1, u64::MAX].into_iter().chain([MAX_FILE_BYTES; 15]).chain([MAX_FILE_BYTES - 1, 2, 1, 1]);
+    for (number, size_bytes) in sizes.enumerate() {
+        let add = || {
+            read.push(number);
+            Ok::<_, Infallible>(b"<schemalist/>".to_vec())
+        };
+        let Ok(()) = sources.add(&format!("{number}.gschema.xml"), size_bytes, add);
+    }
+    // Number 18 would be one byte too much, and 19 fits exactly.
+    assert_eq!(read, (2..=17).chain([19]).collect::<Vec<_>>());
+    insta::assert_snapshot!(left_out(&compile(sources).unwrap()), @"
+    0.gschema.xml: it has more than 1048576 bytes
+    1.gschema.xml: it has more than 1048576 bytes
+    18.gschema.xml: with it, the files would have more than 16777216 bytes together
+    20.gschema.xml: with it, the files would have more than 16777216 bytes together
+    ");
+}
+
+/// The names of the first file have 32.0 MB, and those of the second one 3.2 MB. The limit is 33.6 MB.
+#[test]
+fn a_file_with_a_fault_does_not_use_up_the_limit_for_names() {
+    let member = |number: usize| format!("<value nick='name{number}' value='{number}'/>");
+    let members: String = (0..10_000).map(member).collect();
+    let key = |number: usize| format!("<key name='k{number}' enum='e'><default>'name1'</default></key>");
+    let keys = |count: usize| (0..count).map(key).collect::<String>();
+    let faulty = format!("<schemalist><schema id='a'>{}<x/></schema></schemalist>", keys(200));
+    let good = format!("<schemalist><schema id='b'>{}</schema></schemalist>", keys(20));
+    let enumeration = format!("<schemalist><enum id='e'>{members}</enum></schemalist>");
+    let found =
+        left_out(&compiled(&[("e.enums.xml", &enumeration), ("a.gschema.xml", &faulty), ("b.gschema.xml", &good)]));
+    assert_eq!(found, "a.gschema.xml, line 1: `<x>` is not allowed in `<schema>`\n");
 }

@@ -29,19 +29,19 @@ fn value(term: &Term, own: &VariantType) -> Option<Value> {
             Value::Array(bytes.iter().chain(&[0]).map(|byte| Value::Integer(i128::from(*byte))).collect())
         }
         (Term::Dictionary(entries), VariantType::Array(element)) => {
-            let VariantType::Entry(key, content) = element.as_ref() else { return None };
+            let VariantType::Entry(key, content, _) = element.as_ref() else { return None };
             let entry =
                 |(one, other): &(Term, Term)| Some(Value::Tuple(vec![value(one, key)?, value(other, content)?]));
             Value::Array(entries.iter().map(entry).collect::<Option<_>>()?)
         }
-        (Term::Entry(one, other), VariantType::Entry(key, content)) => {
+        (Term::Entry(one, other), VariantType::Entry(key, content, _)) => {
             Value::Tuple(vec![value(one, key)?, value(other, content)?])
         }
-        (Term::Tuple(terms), VariantType::Tuple(members)) if terms.len() == members.len() => {
+        (Term::Tuple(terms), VariantType::Tuple(members, _)) if terms.len() == members.len() => {
             Value::Tuple(terms.iter().zip(members).map(|(term, own)| value(term, own)).collect::<Option<_>>()?)
         }
         (Term::Variant(inner), VariantType::Variant) => {
-            let own = pattern(inner)?.usual()?;
+            let own = pattern(inner)?.usual().filter(VariantType::has_allowed_length)?;
             let value = boxed(inner, &own)?;
             Value::Variant(own, value)
         }
@@ -224,7 +224,7 @@ mod tests {
         for (own, text, bytes) in TEXTS {
             let own = VariantType::parse(own).unwrap();
             let value = parse(text, &own).unwrap_or_else(|| panic!("{own} {text}"));
-            let key = Value::Variant(VariantType::Tuple(vec![own]), Box::new(Value::Tuple(vec![value])));
+            let key = Value::Variant(VariantType::tuple(vec![own]), Box::new(Value::Tuple(vec![value])));
             let found = key.bytes(&VariantType::Variant);
             assert_eq!(found.escape_ascii().to_string(), bytes.escape_ascii().to_string(), "{text}");
         }
@@ -297,6 +297,18 @@ mod tests {
         assert_eq!(parse(&text, &own), None);
         assert_eq!(parse(&"[".repeat(100_000), &own), None);
         assert_eq!(parse(&"just ".repeat(100_000), &own), None);
+    }
+
+    /// A declared type has the same limit.
+    #[test]
+    fn a_long_type_inside_a_variant_is_refused() {
+        let tuple = |length: usize| format!("<({})>", vec!["1"; length - "()".len()].join(","));
+        let is_value = |text: &str| parse(text, &VariantType::Variant).is_some();
+        assert!(is_value(&tuple(255)) && !is_value(&tuple(256)));
+        let outer = |inner: &str| format!("<({inner},)>");
+        assert!(is_value(&outer(&tuple(255))) && !is_value(&outer(&tuple(256))));
+        let declared = |length: usize| VariantType::parse(&format!("({})", "i".repeat(length - "()".len()))).is_some();
+        assert!(declared(255) && !declared(256));
     }
 
     /// One letter of the type stands for one byte of each value.

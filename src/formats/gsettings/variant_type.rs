@@ -17,9 +17,32 @@ pub(super) enum VariantType {
     Variant,
     Maybe(Box<VariantType>),
     Array(Box<VariantType>),
-    Tuple(Vec<VariantType>),
-    /// One entry of a dictionary: key and value.
-    Entry(Box<VariantType>, Box<VariantType>),
+    /// The members, and the layout that follows from them.
+    Tuple(Vec<VariantType>, Layout),
+    /// One entry of a dictionary: key, value, and the layout that follows from them.
+    Entry(Box<VariantType>, Box<VariantType>, Layout),
+}
+
+/// The alignment and the size of values of a type. It is stored, because every level of nested tuples needs the layouts
+/// of all levels below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    alignment: usize,
+    fixed_size: Option<usize>,
+}
+
+impl Layout {
+    fn of<'a>(members: impl IntoIterator<Item = &'a VariantType>) -> Self {
+        let mut alignment = 1;
+        let mut size = Some(0_usize);
+        for member in members {
+            let own = member.alignment();
+            alignment = alignment.max(own);
+            size = size.zip(member.fixed_size()).map(|(before, size)| before.next_multiple_of(own) + size);
+        }
+        // The empty tuple has one byte.
+        Self { alignment, fixed_size: size.map(|size| size.next_multiple_of(alignment).max(1)) }
+    }
 }
 
 impl VariantType {
@@ -52,7 +75,7 @@ impl VariantType {
                     members.push(Self::take(rest, below)?);
                 }
                 *rest = &rest[1..];
-                Self::Tuple(members)
+                Self::tuple(members)
             }
             b'{' => {
                 let key @ Self::Basic(_) = Self::take(rest, below)? else { return None };
@@ -72,8 +95,19 @@ impl VariantType {
         Self::Array(Box::new(element))
     }
 
+    pub(super) fn tuple(members: Vec<Self>) -> Self {
+        let layout = Layout::of(&members);
+        Self::Tuple(members, layout)
+    }
+
     pub(super) fn entry(key: Self, value: Self) -> Self {
-        Self::Entry(Box::new(key), Box::new(value))
+        let layout = Layout::of([&key, &value]);
+        Self::Entry(Box::new(key), Box::new(value), layout)
+    }
+
+    /// Whether the text of the type is short enough. `parse` checks this itself.
+    pub(super) fn has_allowed_length(&self) -> bool {
+        self.to_string().len() <= MAX_LENGTH
     }
 
     /// Returns the number of maybes around the type, and the type inside them.
@@ -98,8 +132,8 @@ impl VariantType {
     /// Returns the types of the members of a tuple or of an entry of a dictionary.
     pub(super) fn members(&self) -> Vec<&Self> {
         match self {
-            Self::Tuple(members) => members.iter().collect(),
-            Self::Entry(key, value) => vec![key, value],
+            Self::Tuple(members, _) => members.iter().collect(),
+            Self::Entry(key, value, _) => vec![key, value],
             _ => Vec::new(),
         }
     }
@@ -112,9 +146,7 @@ impl VariantType {
             Self::Basic(b'x' | b't' | b'd') | Self::Variant => 8,
             Self::Basic(_) => 1,
             Self::Maybe(element) | Self::Array(element) => element.alignment(),
-            Self::Tuple(_) | Self::Entry(..) => {
-                self.members().iter().map(|member| member.alignment()).max().unwrap_or(1)
-            }
+            Self::Tuple(_, layout) | Self::Entry(_, _, layout) => layout.alignment,
         }
     }
 
@@ -124,14 +156,7 @@ impl VariantType {
             Self::Basic(b's' | b'o' | b'g') | Self::Variant | Self::Maybe(_) | Self::Array(_) => None,
             // All of them are aligned to their size.
             Self::Basic(_) => Some(self.alignment()),
-            Self::Tuple(_) | Self::Entry(..) => {
-                let add = |size: usize, member: &&Self| {
-                    Some(size.next_multiple_of(member.alignment()) + member.fixed_size()?)
-                };
-                let size = self.members().iter().try_fold(0, add)?;
-                // The empty tuple has one byte.
-                Some(size.next_multiple_of(self.alignment()).max(1))
-            }
+            Self::Tuple(_, layout) | Self::Entry(_, _, layout) => layout.fixed_size,
         }
     }
 }
@@ -143,12 +168,12 @@ impl fmt::Display for VariantType {
             Self::Variant => f.write_str("v"),
             Self::Maybe(element) => write!(f, "m{element}"),
             Self::Array(element) => write!(f, "a{element}"),
-            Self::Tuple(members) => {
+            Self::Tuple(members, _) => {
                 f.write_str("(")?;
                 members.iter().try_for_each(|member| member.fmt(f))?;
                 f.write_str(")")
             }
-            Self::Entry(key, value) => write!(f, "{{{key}{value}}}"),
+            Self::Entry(key, value, _) => write!(f, "{{{key}{value}}}"),
         }
     }
 }
@@ -174,6 +199,20 @@ mod tests {
         for (text, alignment, size) in table {
             let parsed = VariantType::parse(text).unwrap();
             assert_eq!((parsed.to_string().as_str(), parsed.alignment(), parsed.fixed_size()), (text, alignment, size));
+        }
+    }
+
+    /// Otherwise, deeply nested tuples would need the square of their depth in time.
+    #[test]
+    fn the_layout_of_a_member_is_not_computed_again() {
+        let layout = Layout { alignment: 8, fixed_size: Some(24) };
+        let tuple = VariantType::Tuple(vec![VariantType::BYTE], layout);
+        let entry = VariantType::Entry(Box::new(VariantType::BYTE), Box::new(VariantType::BYTE), layout);
+        for member in [tuple, entry] {
+            let outer = VariantType::tuple(vec![VariantType::BYTE, member.clone()]);
+            assert_eq!((outer.alignment(), outer.fixed_size()), (8, Some(32)));
+            let outer = VariantType::entry(VariantType::BYTE, member);
+            assert_eq!((outer.alignment(), outer.fixed_size()), (8, Some(32)));
         }
     }
 

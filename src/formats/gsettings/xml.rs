@@ -84,8 +84,8 @@ struct File<'a> {
 impl<'a> File<'a> {
     fn new(schemas: &'a mut Schemas) -> Self {
         Self {
+            defined: schemas.begin_file(),
             schemas,
-            defined: Defined::default(),
             open: vec![DOCUMENT],
             open_with_prefix: 0,
             text: String::new(),

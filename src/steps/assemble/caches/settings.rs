@@ -2,7 +2,7 @@
 //! contain its sources, and a trigger of libglib2.0-0 runs `glib-compile-schemas`.
 
 use super::files;
-use crate::formats::gsettings::{self, LeftOut, SourceFile};
+use crate::formats::gsettings::{self, LeftOut, Sources};
 use crate::model::tree::Tree;
 use crate::outside::store::Store;
 use crate::steps::assemble::{AssembleError, write_bytes};
@@ -19,10 +19,11 @@ pub(in crate::steps::assemble) fn write(tree: &mut Tree, store: &Store) -> Resul
     if !paths.iter().any(|path| gsettings::is_xml(path.file_name())) {
         return Ok(None);
     }
-    let mut sources = Vec::new();
+    let mut sources = Sources::default();
     for path in paths {
-        if let Some(digest) = tree.find(path.as_str()).and_then(|(_, node)| node.digest()) {
-            sources.push(SourceFile { name: path.file_name().to_owned(), bytes: store.read(digest)? });
+        let Some((_, node)) = tree.find(path.as_str()) else { continue };
+        if let Some(digest) = node.digest() {
+            sources.add(path.file_name(), node.size_bytes(), || store.read(digest))?;
         }
     }
     match gsettings::compile(sources) {
@@ -60,6 +61,7 @@ fn shown(part: &LeftOut) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::digest::Digest;
     use crate::model::image_path::ImagePath;
     use crate::model::tree::{Node, Origin};
     use crate::outside::store::tests::store;
@@ -100,6 +102,23 @@ mod tests {
         write_text(&mut tree, &path("org.b.gschema.xml"), &schema("org.b", "2"), &store).unwrap();
         assert_eq!(write(&mut tree, &store).unwrap(), None);
         assert!(compiled(&tree, &store).contains("org.b"));
+    }
+
+    /// The store does not have the file, so reading it would be an error.
+    #[test]
+    fn a_file_that_is_too_large_is_not_read() {
+        let (_home, store) = store();
+        let mut tree = Tree::default();
+        write_text(&mut tree, &format!("{DIRECTORY}/a.gschema.xml"), &schema("org.a", "1"), &store).unwrap();
+        let large = Node::file(Digest::of(b"not in the store"), 1024 * 1024 + 1, 0o644, Origin::Lath);
+        tree.insert(ImagePath::parse("/usr/share/x/large").unwrap(), large);
+        for (name, target) in [("b.gschema.xml", "/usr/share/x/large"), ("c.gschema.xml", "/usr/share/x/none")] {
+            let path = ImagePath::parse(&format!("{DIRECTORY}/{name}")).unwrap();
+            tree.insert(path, Node::link(target, Origin::Lath));
+        }
+        let note = write(&mut tree, &store).unwrap().unwrap();
+        insta::assert_snapshot!(note, @"settings with faults are left out, as `glib-compile-schemas` does: b.gschema.xml: it has more than 1048576 bytes");
+        assert!(compiled(&tree, &store).contains("org.a"));
     }
 
     #[test]
