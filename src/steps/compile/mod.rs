@@ -319,8 +319,8 @@ impl<'a> Compilation<'a> {
 
     /// Returns the key of the entry with the bytecode of packages. All images with the same Python use this entry.
     fn package_key(&self) -> Digest {
-        let interpreter = self.interpreter();
-        Digest::of_fields([interpreter.map(Digest::as_bytes).map_or(&[][..], |bytes| bytes), DRIVER.as_bytes()])
+        let interpreter = self.interpreter().map_or(&[][..], |digest| digest.as_bytes());
+        Digest::of_fields([interpreter, DRIVER.as_bytes()])
     }
 
     /// Returns an entry of the store. If there is none, or if its packs cannot be opened, returns an empty entry.

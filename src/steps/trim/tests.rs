@@ -106,6 +106,19 @@ impl Given {
         self
     }
 
+    /// Adds the console script `tool` of the requested distribution `tool`. It calls `main` of the module.
+    fn with_script(mut self, module: &str) -> Self {
+        self.assembly.scripts = vec![InstalledScript {
+            name: "tool".to_owned(),
+            distribution: "tool".to_owned(),
+            module: Some(module.to_owned()),
+            attribute: Some("main".to_owned()),
+            is_requested: true,
+        }];
+        self.assembly.programs = vec![Program { name: "tool".to_owned(), ..Program::default() }];
+        self
+    }
+
     fn link(mut self, path: &str, target: &str, package: &str) -> Self {
         self.assembly.tree.insert(ImagePath::parse(path).unwrap(), Node::link(target, deb(package)));
         self

@@ -9,7 +9,7 @@ fn with_openssl(program: &str) -> Given {
     let at = |name: &str| format!("{LIBRARIES}/{name}");
     let module = |name: &str| format!("{STDLIB}/{name}");
     let extension = |name: &str| format!("{STDLIB}/lib-dynload/{name}.cpython-313-x86_64-linux-gnu.so");
-    let mut given = Given::new()
+    Given::new()
         .base(
             "stdlib",
             &[
@@ -31,16 +31,8 @@ fn with_openssl(program: &str) -> Given {
             ],
         )
         .asked("tool")
-        .wheel("tool", &[(&format!("{SITE}/tool.py"), program.as_bytes())]);
-    given.assembly.scripts = vec![InstalledScript {
-        name: "tool".to_owned(),
-        distribution: "tool".to_owned(),
-        module: Some("tool".to_owned()),
-        attribute: Some("main".to_owned()),
-        is_requested: true,
-    }];
-    given.assembly.programs = vec![Program { name: "tool".to_owned(), ..Program::default() }];
-    given
+        .wheel("tool", &[(&format!("{SITE}/tool.py"), program.as_bytes())])
+        .with_script("tool")
 }
 
 /// Returns the sorted names of the files that trim removes if the image contains this program.

@@ -9,30 +9,25 @@ const PATHS: &[u8] = b"import os\nimport pathlib\n\n\ndef from_package(package):
 /// Returns an image with a program that reads data, and whose code is `cli`.
 fn with_data(cli: &[u8], paths: &[u8]) -> Given {
     let at = |path: &str| format!("{SITE}/{path}");
-    let mut given = Given::new().base("stdlib", &[(COMMON, paths)]).asked("tool").wheel(
-        "tool",
-        &[
-            (&at("tool/__init__.py"), b"''"),
-            (&at("tool/cli.py"), cli),
-            (&at("tool/cli.pyi"), b"..."),
-            (&at("tool/native/fast.hpp"), b"int x;"),
-            (&at("tool/native/fast.pyi"), b"..."),
-            (&at("tool/tests/test_a.py"), b"import tool"),
-            (&at("tool/tests/data/a.json"), b"{}"),
-            (&at("tool/templates/a.html"), b"a"),
-            (&at("tool/templates/b.html"), b"b"),
-            (&at("tool-1.dist-info/sboms/a.json"), b"{}"),
-        ],
-    );
-    given.assembly.scripts = vec![InstalledScript {
-        name: "tool".to_owned(),
-        distribution: "tool".to_owned(),
-        module: Some("tool.cli".to_owned()),
-        attribute: Some("main".to_owned()),
-        is_requested: true,
-    }];
-    given.assembly.programs = vec![Program { name: "tool".to_owned(), ..Program::default() }];
-    given
+    Given::new()
+        .base("stdlib", &[(COMMON, paths)])
+        .asked("tool")
+        .wheel(
+            "tool",
+            &[
+                (&at("tool/__init__.py"), b"''"),
+                (&at("tool/cli.py"), cli),
+                (&at("tool/cli.pyi"), b"..."),
+                (&at("tool/native/fast.hpp"), b"int x;"),
+                (&at("tool/native/fast.pyi"), b"..."),
+                (&at("tool/tests/test_a.py"), b"import tool"),
+                (&at("tool/tests/data/a.json"), b"{}"),
+                (&at("tool/templates/a.html"), b"a"),
+                (&at("tool/templates/b.html"), b"b"),
+                (&at("tool-1.dist-info/sboms/a.json"), b"{}"),
+            ],
+        )
+        .with_script("tool.cli")
 }
 
 const READS: &[u8] = b"import importlib.resources._common";

@@ -4,7 +4,7 @@ use super::*;
 
 /// Returns an image with a program that computes names of modules and reads data.
 fn with_plugins() -> Given {
-    let mut given = Given::new().base("stdlib", &[("/usr/lib/python3.13/os.py", b"x")]).asked("tool").wheel(
+    Given::new().base("stdlib", &[("/usr/lib/python3.13/os.py", b"x")]).asked("tool").wheel(
         "tool",
         &[
             ("/opt/app/lib/python3.13/site-packages/tool/__init__.py", b"'tool'"),
@@ -25,16 +25,7 @@ fn with_plugins() -> Given {
             ("/opt/app/lib/python3.13/site-packages/tool-1.dist-info/METADATA", b"Name: tool"),
             ("/opt/app/share/tool/a/z", b"z"),
         ],
-    );
-    given.assembly.scripts = vec![InstalledScript {
-        name: "tool".to_owned(),
-        distribution: "tool".to_owned(),
-        module: Some("tool.cli".to_owned()),
-        attribute: Some("main".to_owned()),
-        is_requested: true,
-    }];
-    given.assembly.programs = vec![Program { name: "tool".to_owned(), ..Program::default() }];
-    given
+    ).with_script("tool.cli")
 }
 
 const OF_TOOL: &str = "/opt/app/lib/python3.13/site-packages/tool";
