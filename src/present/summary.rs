@@ -212,11 +212,18 @@ fn passed(passed: &Passed) -> String {
         Passed::Help { program, subcommands } => {
             format!("the help of {program} and its {}", counted(*subcommands, "subcommand"))
         }
-        Passed::Items { kind: ItemKind::ScriptImports, count } => format!("{count} console scripts' imports"),
+        Passed::Items { kind: ItemKind::ScriptImports, count } => {
+            format!("the imports of {}", counted(*count, "console script"))
+        }
         Passed::Items { kind: ItemKind::Modules, count } => format!("the import of {}", counted(*count, "module")),
-        Passed::Items { kind: ItemKind::InnerModules, count } => format!("the import of {count} more modules"),
-        Passed::Items { kind: ItemKind::ExtensionModules, count } => format!("{count} extension modules"),
-        Passed::Items { kind: ItemKind::SharedLibraries, count } => format!("{count} shared libraries"),
+        Passed::Items { kind: ItemKind::InnerModules, count } => {
+            format!("the import of {}", counted(*count, "more module"))
+        }
+        Passed::Items { kind: ItemKind::ExtensionModules, count } => counted(*count, "extension module"),
+        Passed::Items { kind: ItemKind::SharedLibraries, count } => match count {
+            1 => "1 shared library".to_owned(),
+            _ => format!("{count} shared libraries"),
+        },
         Passed::Items { kind: ItemKind::DataFiles, count } => counted(*count, "data file"),
     }
 }
@@ -386,7 +393,7 @@ mod tests {
         let mut words = String::new();
         proof(&mut words, &summary);
         insta::assert_snapshot!(words, @"
-    proved: tool --version, 1 console scripts' imports, the import of 3 modules, the import of 9 more modules, 2 extension modules, 4 data files, the help of tool and its 1 subcommand, flat --help
+    proved: tool --version, the imports of 1 console script, the import of 3 modules, the import of 9 more modules, 2 extension modules, 4 data files, the help of tool and its 1 subcommand, flat --help
     proved, but also recorded for `trace`: other --help
     not proved: the checks (`--no-verify`)
     not proved: the checks: this machine does not run linux/arm64: no emulator

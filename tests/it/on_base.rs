@@ -206,6 +206,17 @@ fn the_config_is_that_of_the_base_with_another_command() {
 }
 
 #[test]
+fn the_path_of_a_base_that_lath_made_is_not_made_longer() {
+    const PATH: &str = "PATH=/opt/app/bin:/usr/local/bin:/usr/bin:/bin";
+    let world = world(PyPi::new().built(&tool()));
+    let mut base = Base::with_python("debian");
+    base.config["Env"] = json!([PATH]);
+    base.write(&world, "base");
+    let env = &built(&world, "tool").config["config"]["Env"];
+    assert!(env.as_array().unwrap().contains(&json!(PATH)), "{env}");
+}
+
+#[test]
 fn a_distribution_of_the_base_is_used_if_it_fits() {
     let needing = |requirement: &str| tool().requires(requirement);
     let new = world(PyPi::new().built(&needing("helper")).built(&helper("2.0")));

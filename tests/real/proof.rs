@@ -308,7 +308,7 @@ fn a_script_that_hangs_exits_or_fails_hides_no_other() {
         .script("z-fine", "odd:main");
     let own = Own::new(&[tool(FINE).requires("odd"), odd]);
     let said = own.summary(&["build", "tool"]);
-    assert!(said.contains("tool --version, 3 console scripts' imports"), "{said}");
+    assert!(said.contains("tool --version, the imports of 3 console scripts"), "{said}");
     for note in [
         "`a-ends` fails in the untrimmed image too: exit code 7",
         "`b-leaves` fails in the untrimmed image too: SystemExit: 4",
@@ -696,7 +696,7 @@ fn an_image_of_two_platforms_is_the_same_with_and_without_an_emulator() {
     }
     let with = build("oci:with", "/usr/bin");
     assert!(!with.contains("not proved"), "{with}");
-    assert_eq!(with.matches("proved: python, tool --version, 1 console scripts' imports").count(), 2, "{with}");
+    assert_eq!(with.matches("proved: python, tool --version, the imports of 1 console script").count(), 2, "{with}");
     let [one, other] = ["with", "without"].map(|name| oci::check(&own.home().join(name)).unwrap());
     assert_eq!(one.digest, other.digest);
     for (platform, machine) in one.platforms.iter().zip(["x86_64", "aarch64"]) {

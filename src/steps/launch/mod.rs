@@ -76,7 +76,11 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     let LaunchRequest { base, user_base, runtime, app, .. } = request;
     let of_base = |name: &str| base.as_ref().and_then(|base| base.image.found.variable(name));
     let folders = of_base("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
-    let path = format!("{}:{folders}", user_base.bin());
+    // The base image may be an image that lath made.
+    let path = match folders.split(':').next() == Some(user_base.bin().as_str()) {
+        true => folders.to_owned(),
+        false => format!("{}:{folders}", user_base.bin()),
+    };
     let home = base.and_then(|base| base.home());
     let mut own = vec![
         // Without this variable, an engine sets HOME to the root directory for a user that is not in the image's
