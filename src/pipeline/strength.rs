@@ -1,6 +1,6 @@
 //! Measures the strength of the proof of an image.
 
-use super::{BuildError, first, make, with_own_python};
+use super::{BuildError, Making, first, make, with_own_python};
 use crate::model::request::Request;
 use crate::model::strength::Deletions;
 use crate::outside::world::World;
