@@ -34,6 +34,24 @@ pub(crate) struct Started {
     pub(crate) files: BTreeSet<ImagePath>,
 }
 
+/// The console scripts of requested distributions that the users of the image start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exposed<'a> {
+    /// Whether users start only the scripts in `named` and the program of the image (`--only-scripts`).
+    pub(crate) only_scripts: bool,
+    /// The console scripts that the user named.
+    pub(crate) named: &'a [String],
+    /// The console script with which the image starts.
+    pub(crate) started: Option<&'a str>,
+}
+
+impl Exposed<'_> {
+    pub(crate) fn contains(&self, script: &str) -> bool {
+        let is_all = !self.only_scripts || self.named.is_empty() && self.started.is_none();
+        is_all || self.named.iter().any(|name| name == script) || self.started == Some(script)
+    }
+}
+
 impl Launch {
     /// Returns the whole command.
     pub(crate) fn argv(&self) -> Vec<String> {

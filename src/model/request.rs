@@ -147,6 +147,7 @@ impl Request {
             scripts: &self.runtime.scripts,
             app: self.app.as_ref(),
             level: self.trim.level,
+            only_scripts: self.trim.only_scripts && self.trim.level >= TrimLevel::Reach,
             proof: &self.proof,
         }
     }
@@ -230,6 +231,8 @@ pub(crate) struct ProveRequest<'a> {
     pub(crate) app: Option<&'a AppRequest>,
     /// How much trim has removed.
     pub(crate) level: TrimLevel,
+    /// Whether trim has removed other console scripts (`--only-scripts`).
+    pub(crate) only_scripts: bool,
     pub(crate) proof: &'a ProofRequest,
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         every_subcommand_is_run_with_another_user_and_a_module_that_data_lacks_is_found,
         at_reach_every_check_runs_as_another_user_without_variables_of_the_host,
         the_proof_needs_no_module_that_reach_removes,
+        no_check_needs_the_scripts_that_only_scripts_removes,
         data_that_a_module_names_is_put_back_if_a_rule_removed_it,
         a_script_that_hangs_exits_or_fails_hides_no_other, a_program_that_is_missing_is_named_with_what_brings_it,
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
@@ -290,6 +291,23 @@ fn the_proof_needs_no_module_that_reach_removes() {
     let has = |path: &str| files.contains_key(path);
     assert!(has(&format!("opt/app/lib/python3.13/site-packages/{extension}")));
     assert!(!files.keys().any(|path| path.starts_with("usr/lib/python3.13/ctypes/")));
+}
+
+fn no_check_needs_the_scripts_that_only_scripts_removes() {
+    let print = "import sys\n\ndef main():\n    print(sys.argv[1:])\n";
+    let wheel = WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "").file("tool/first.py", print);
+    let wheel = wheel.file("tool/second.py", print).file("tool/third.py", print);
+    let wheel = wheel.script("first", "tool.first:main").script("second", "tool.second:main");
+    let own = Own::new(&[wheel.script("third", "tool.third:main")]);
+    let level = ["build", "tool", "--trim", "reach", "-c", "first", "-c", "second"];
+    let said = own.summary(&[&level[..], &["--only-scripts"]].concat());
+    assert!(said.contains("first --version") && said.contains("second --version"), "{said}");
+    assert!(!said.contains("third") && !said.contains("put back"), "{said}");
+    let files = &oci::check(&own.home().join("tool.tar")).unwrap().platforms[0].files;
+    let has = |path: &str| files.contains_key(&format!("opt/app/{path}"));
+    assert!(has("bin/first") && has("bin/second") && !has("bin/third"));
+    let site = "lib/python3.13/site-packages/tool";
+    assert!(has(&format!("{site}/second.py")) && !has(&format!("{site}/third.py")));
 }
 
 fn a_script_that_hangs_exits_or_fails_hides_no_other() {

@@ -1,5 +1,5 @@
 //! Replaces the crate with the same name, which writes software bills of materials. Only the command `uv export` uses it,
-//! and lath does not contain this command (docs/decisions/0190-a-crate-that-never-runs-is-replaced.md).
+//! and lath does not contain this command (docs/decisions/0190-crates-that-never-run-are-replaced.md).
 //!
 //! These are the parts that uv-resolver names. Most types have no value, so nothing can be exported by mistake.
 

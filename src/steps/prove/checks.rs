@@ -10,6 +10,7 @@ use super::own_code::OwnCode;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
+use crate::model::launch::Exposed;
 use crate::model::made::Made;
 use crate::model::options::TrimLevel;
 use crate::model::receipt::ItemKind;
@@ -299,8 +300,13 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     }));
     let checks = || request.proof.checks.iter();
     tasks.extend(checks().map(|command| of_user(command, None)));
+    let (bin, started) = (request.user_base.bin(), named.script.as_deref());
+    let exposed = Exposed { only_scripts: request.only_scripts, named: request.scripts, started };
+    // With `--only-scripts`, trim removes other scripts on purpose. But some of them stay, because a program needs them.
+    let is_kept = |name: &str| exposed.contains(name) || tree.find(&format!("{bin}/{name}")).is_some();
     let is_asked = |script: &&InstalledScript| {
-        script.is_requested || request.scripts.contains(&script.name) || named.script.as_ref() == Some(&script.name)
+        let is_wanted = script.is_requested || request.scripts.contains(&script.name) || started == Some(&script.name);
+        is_wanted && is_kept(&script.name)
     };
     for script in assembly.scripts.iter().filter(is_asked) {
         tasks.push(version(script, request, user));

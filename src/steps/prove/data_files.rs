@@ -9,6 +9,7 @@ use super::imports::removed;
 use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
 use crate::model::reach::Reached;
+use crate::model::reason::Removed;
 use crate::model::request::ProveRequest;
 use crate::model::tree::{Node, Origin, Tree};
 
@@ -16,13 +17,16 @@ use crate::model::tree::{Node, Origin, Tree};
 const READER: &str = "importlib.metadata";
 
 /// Returns the data files of the untrimmed tree that modules of the trimmed tree name or read. Only `reach` and the
-/// levels above it follow the texts in modules.
+/// levels above it follow the texts in modules. The wheels of virtualenv that trim removed are left out: the rule that
+/// removed them has read the module that names them, and knows that this Python does not use them.
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<ImagePath> {
     let removed = removed(made, request);
     let is_removed_program =
         |module: &str| ImagePath::parse(module).is_ok_and(|path| made.tree.removed.contains_key(&path));
     let stays = |module: &str| !removed.contains(module) && !is_removed_program(module);
-    made.reached.as_ref().map(|reached| files(reached, &made.assembly.tree, stays)).unwrap_or_default()
+    let mut files = made.reached.as_ref().map(|reached| files(reached, &made.assembly.tree, stays)).unwrap_or_default();
+    files.retain(|path| !made.tree.removed.get(path).is_some_and(|removal| removal.reason == Removed::ForeignSeeds));
+    files
 }
 
 /// `stays` decides whether a reached module is in the trimmed tree.

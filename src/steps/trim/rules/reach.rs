@@ -12,7 +12,7 @@ use crate::formats::wheel::entry_point_groups;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::distribution_name::normalised;
 use crate::model::image_path::ImagePath;
-use crate::model::launch::Started;
+use crate::model::launch::{Exposed, Started};
 use crate::model::modules::Modules;
 use crate::model::reach::{Conditional, ModuleMap, ModulePath, Reached, Start, is_program, reached};
 use crate::model::reason::Removed;
@@ -341,12 +341,11 @@ impl<'a> Reach<'a, '_> {
         Ok(names)
     }
 
-    /// Whether users start the console script. With `--only-scripts`, users start only the scripts that `-c` names and
-    /// the program of the image.
+    /// Whether users start the console script.
     fn is_exposed(&self, script: &InstalledScript) -> bool {
-        let (named, started) = (self.request.scripts, &self.request.started.script);
-        let is_all = !self.request.options.only_scripts || named.is_empty() && started.is_none();
-        is_all || named.contains(&script.name) || started.as_ref() == Some(&script.name)
+        let SlimRequest { scripts: named, options, started, .. } = *self.request;
+        let exposed = Exposed { only_scripts: options.only_scripts, named, started: started.script.as_deref() };
+        exposed.contains(&script.name)
     }
 
     /// Whether the users of the image can start or import the module themselves. These are the modules of a requested
