@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -82,10 +82,13 @@ pub(crate) fn succeeded(output: Output) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A built image. Its directory contains `image.tar`, `layout` and `root`.
+/// A built image. Its directory contains `image.tar`.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
     pub(crate) folder: PathBuf,
+    tag: String,
+    /// The words of the build, without its tag and its destinations.
+    asked: Vec<String>,
     pub(crate) checked: oci::Checked,
     /// The contents of the file that `--metadata-file` has written.
     pub(crate) metadata: serde_json::Value,
@@ -97,11 +100,25 @@ impl Built {
     }
 
     pub(crate) fn layout(&self) -> PathBuf {
-        self.folder.join("layout")
+        self.written("layout", "oci:layout")
     }
 
     pub(crate) fn root(&self) -> PathBuf {
-        self.folder.join("root")
+        self.written("root", "dir:root")
+    }
+
+    /// Writes the image to another destination, unless another test has done this. Only few tests need one, and all
+    /// images together would fill small disks.
+    fn written(&self, name: &str, destination: &str) -> PathBuf {
+        static WRITING: Mutex<()> = Mutex::new(());
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.folder.join(name);
+        if !path.exists() {
+            let asked = self.asked.iter().map(String::as_str);
+            let words: Vec<&str> = ["build", "-t", &self.tag, "-o", destination].into_iter().chain(asked).collect();
+            stdout(&command(&self.folder, &words), run(&self.folder, &words));
+        }
+        path
     }
 }
 
@@ -116,15 +133,15 @@ fn build(name: &str, asked: &[&str]) -> Built {
     let home = folder().join(name);
     fs_err::create_dir_all(&home).unwrap();
     let tag = tag(name);
-    let mut words = vec!["build", "-t", &tag, "--metadata-file", "metadata.json"];
-    words.extend(["-o", "image.tar", "-o", "oci:layout", "-o", "dir:root"]);
-    words.extend(asked);
+    let outputs = ["-o", "image.tar", "--metadata-file", "metadata.json"];
+    let words = [&["build", "-t", &tag], &outputs[..], asked].concat();
     let output = run(&home, &words);
     let said = stdout(&command(&home, &words), output);
     let checked = oci::check(&home.join("image.tar")).unwrap();
     assert!(said.starts_with(&format!("image.tar@{}\n", checked.digest)), "{said}");
     let metadata = serde_json::from_slice(&fs_err::read(home.join("metadata.json")).unwrap()).unwrap();
-    Built { folder: home, checked, metadata }
+    let asked = asked.iter().map(|word| (*word).to_owned()).collect();
+    Built { folder: home, tag, asked, checked, metadata }
 }
 
 /// Returns the tag of the image of `name` in an engine. Only these tests use tags that begin with `lath-test/`.

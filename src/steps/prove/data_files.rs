@@ -25,7 +25,7 @@ pub(super) fn named(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<ImagePa
         |module: &str| ImagePath::parse(module).is_ok_and(|path| made.tree.removed.contains_key(&path));
     let stays = |module: &str| !removed.contains(module) && !is_removed_program(module);
     let mut files = made.reached.as_ref().map(|reached| files(reached, &made.assembly.tree, stays)).unwrap_or_default();
-    files.retain(|path| !made.tree.removed.get(path).is_some_and(|removal| removal.reason == Removed::ForeignSeeds));
+    files.retain(|path| made.tree.removed.get(path).is_none_or(|removal| removal.reason != Removed::ForeignSeeds));
     files
 }
 
