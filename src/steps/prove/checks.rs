@@ -300,15 +300,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     }));
     let checks = || request.proof.checks.iter();
     tasks.extend(checks().map(|command| of_user(command, None)));
-    let (bin, started) = (request.user_base.bin(), named.script.as_deref());
-    let exposed = Exposed { only_scripts: request.only_scripts, named: request.scripts, started };
-    // With `--only-scripts`, trim removes other scripts on purpose. But some of them stay, because a program needs them.
-    let is_kept = |name: &str| exposed.contains(name) || tree.find(&format!("{bin}/{name}")).is_some();
-    let is_asked = |script: &&InstalledScript| {
-        let is_wanted = script.is_requested || request.scripts.contains(&script.name) || started == Some(&script.name);
-        is_wanted && is_kept(&script.name)
-    };
-    for script in assembly.scripts.iter().filter(is_asked) {
+    for script in asked_scripts(made, request, named.script.as_deref()) {
         tasks.push(version(script, request, user));
         if user.is_some() {
             tasks.extend(help(script, request, run(Scope::Image, help::DRIVER), user));
@@ -316,6 +308,19 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     }
     tasks.extend(user.into_iter().flat_map(|user| checks().map(move |command| of_user(command, Some(user)))));
     tasks
+}
+
+/// Returns the console scripts that run as checks. `started` is the script with which the image starts. With
+/// `--only-scripts`, trim removes other scripts on purpose. But some of them stay, because a program needs them.
+fn asked_scripts<'a>(made: &'a Made, request: &ProveRequest<'_>, started: Option<&str>) -> Vec<&'a InstalledScript> {
+    let bin = request.user_base.bin();
+    let exposed = Exposed { only_scripts: request.only_scripts, named: request.scripts, started };
+    let is_asked = |script: &&InstalledScript| {
+        let name = &script.name;
+        let is_wanted = script.is_requested || request.scripts.contains(name) || started == Some(name);
+        is_wanted && (exposed.contains(name) || made.tree.find(&format!("{bin}/{name}")).is_some())
+    };
+    made.assembly.scripts.iter().filter(is_asked).collect()
 }
 
 /// Returns the ID of another user as whom lath runs its own checks. Platforms such as OpenShift choose such IDs. The ID
