@@ -12,7 +12,7 @@ use crate::model::indexes::{IndexStrategy, Keyring};
 use crate::model::request::{Bytecode, Entrypoint, Layering, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
 
-const VARIABLES: &str = "Every option can also be set by an environment variable, such as LATH_EXCLUDE_NEWER. Separate repeated values by newlines. Settings of a project can be in `lath.toml` or in `[tool.lath]` of `pyproject.toml`.";
+const VARIABLES: &str = "Every option of a build can also be set by an environment variable, such as LATH_EXCLUDE_NEWER. Separate repeated values by newlines. Settings of a project can be in `lath.toml` or in `[tool.lath]` of `pyproject.toml`.";
 
 /// Makes the smallest container image in which a Python program still does its whole job.
 #[derive(Debug, Parser)]

@@ -61,7 +61,7 @@ struct Comparing {
     /// Certificates that pip and apt trust during the builds; the images do not contain them
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// The engine that builds: `docker` or `podman` [default: the first that is installed]
+    /// The engine that builds: `docker` or `podman` [default: the first that answers]
     #[arg(long, value_name = "ENGINE", requires = "measure")]
     engine: Option<EngineProgram>,
     /// Print JSON

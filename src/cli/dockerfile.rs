@@ -97,7 +97,7 @@ struct Writing {
     /// Build it, run its checks, and report its size
     #[arg(long = "build")]
     is_built: bool,
-    /// The engine that builds [default: the first that is installed]
+    /// The engine that builds [default: the first that answers]
     #[arg(long, value_name = "ENGINE", requires = "is_built")]
     engine: Option<EngineProgram>,
     /// Do not use the engine's build cache

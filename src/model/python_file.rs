@@ -23,9 +23,15 @@ pub(crate) struct PythonFile {
     /// The names in `__all__`. If the file is a package, `from package import *` imports the modules in this list.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) exports: BTreeSet<String>,
+    /// Whether the file computes a part of `__all__`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) computes_exports: bool,
     /// The imports whose names the file computes.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) computed: BTreeSet<Computed>,
+    /// For each group of entry points whose name the file computes, the literal beginning of the name.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) groups: BTreeSet<String>,
     /// Texts in the file that may be names of modules, of groups of entry points or of Python files. Texts without a
     /// dot are included only if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -107,6 +113,9 @@ pub(crate) struct Import {
     /// Whether the import is in a block that never runs in an image, such as `if TYPE_CHECKING:`.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_skipped: bool,
+    /// Whether the import runs only if Python starts the file as a program: `if __name__ == "__main__":`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) as_program: bool,
     /// Whether the file handles the error if the module does not exist.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_optional: bool,
@@ -144,7 +153,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl PythonFile {
     /// Returns the imports that run when the file is imported.
     pub(crate) fn at_import(&self) -> impl Iterator<Item = &Import> {
-        self.imports.iter().filter(|import| import.when == When::Imported && !import.is_skipped && !import.is_call)
+        let runs = |import: &&Import| import.when == When::Imported && !import.is_skipped && !import.as_program;
+        self.imports.iter().filter(runs).filter(|import| !import.is_call)
     }
 
     /// Returns the import statements in a top-level function of the file.

@@ -4,127 +4,27 @@
 
 mod conditional;
 mod data;
+mod map;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::conditional::Conditional;
-use self::conditional::{Conditions, is_within};
-use self::data::DataFiles;
+use self::conditional::Conditions;
+use self::map::up;
+pub(crate) use self::map::{ModuleMap, ModulePath, is_importable, is_program, module_of};
 use crate::model::binary_texts::{BinaryTexts, NameSearch};
-use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
 use crate::model::modules::parent;
 use crate::model::python_file::{Computed, PythonFile};
 use crate::model::start_up::PythonSource;
-use crate::model::tree::{Kind, Origin, Tree};
+use crate::model::tree::Origin;
 
 /// Reads the files of modules.
 pub(crate) trait ModuleSource: PythonSource {
     /// Returns for each extension module the texts that may be names of modules.
     fn texts_in(&mut self, paths: &[&ImagePath]) -> Result<Vec<BinaryTexts>, Self::Error>;
-}
-
-/// A file of a module.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ModulePath<'a> {
-    pub(crate) path: &'a ImagePath,
-    pub(crate) origin: &'a Origin,
-    is_package: bool,
-}
-
-/// All modules of a tree, by name.
-#[derive(Debug, Default)]
-pub(crate) struct ModuleMap<'a> {
-    /// The files of each module. There are several files if several folders of the search path contain the module.
-    pub(crate) modules: BTreeMap<String, Vec<ModulePath<'a>>>,
-    /// The modules of each distribution.
-    by_origin: BTreeMap<&'a Origin, Vec<String>>,
-    /// The modules by the name of their file, such as `tool.py`.
-    by_file_name: BTreeMap<&'a str, Vec<String>>,
-    data: DataFiles<'a>,
-}
-
-impl<'a> ModuleMap<'a> {
-    /// `roots` are the folders of the search path. If a folder contains another one, the inner folder must come first.
-    pub(crate) fn new(tree: &'a Tree, roots: &[String]) -> Self {
-        let mut map = Self::default();
-        for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
-            map.data.add(path, node);
-            let Some((name, is_package)) = inside(path, roots).and_then(module_name) else { continue };
-            map.add(name, ModulePath { path, origin: &node.origin, is_package });
-        }
-        map
-    }
-
-    /// Adds a program, which is a Python file outside of the search path. Its name in the map is its path.
-    pub(crate) fn add_program(&mut self, path: &'a ImagePath, origin: &'a Origin) {
-        self.add(path.to_string(), ModulePath { path, origin, is_package: false });
-    }
-
-    fn add(&mut self, name: String, file: ModulePath<'a>) {
-        self.by_origin.entry(file.origin).or_default().push(name.clone());
-        self.by_file_name.entry(file.path.file_name()).or_default().push(name.clone());
-        self.modules.entry(name).or_default().push(file);
-    }
-
-    /// Returns the module with this name. If the name is that of an object, returns the module that contains the
-    /// object.
-    fn longest<'b>(&self, name: &'b str) -> Option<&'b str> {
-        let mut name = name;
-        while !self.modules.contains_key(name) {
-            name = name.rsplit_once('.')?.0;
-        }
-        Some(name)
-    }
-
-    /// Returns a package and all modules in it.
-    pub(crate) fn below<'b>(&'b self, package: &'b str) -> impl Iterator<Item = &'b String> {
-        // A dot sorts before all characters of a name, so the modules of a package come directly after it.
-        self.from(package).take_while(move |name| is_within(name, package))
-    }
-
-    /// Returns all names from `begin` onwards, in sorted order.
-    fn from(&self, begin: &str) -> impl Iterator<Item = &String> {
-        self.modules.range(begin.to_owned()..).map(|(name, _)| name)
-    }
-}
-
-/// Returns the name of the module to which a file belongs. `roots` are the folders of the search path.
-pub(crate) fn module_of(path: &ImagePath, roots: &[String]) -> Option<String> {
-    inside(path, roots).and_then(module_name).map(|(name, _)| name)
-}
-
-fn inside<'a>(path: &'a ImagePath, roots: &[String]) -> Option<&'a str> {
-    roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'))
-}
-
-/// Returns the name of the module to which a file belongs, and whether the file is the `__init__` of a package.
-fn module_name(path: &str) -> Option<(String, bool)> {
-    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let name = match file.strip_suffix(".py").or_else(|| file.strip_suffix(".pyc")) {
-        Some(_) if folder.ends_with("__pycache__") => return None,
-        Some(name) => name,
-        None if is_extension_module(file) || file.ends_with(".so") => file.split('.').next()?,
-        None => return None,
-    };
-    let parts = folder.split('/').filter(|part| !part.is_empty());
-    match name {
-        "__init__" if folder.is_empty() => None,
-        "__init__" => Some((parts.collect::<Vec<_>>().join("."), true)),
-        name => Some((parts.chain([name]).collect::<Vec<_>>().join("."), false)),
-    }
-}
-
-/// Whether the name is that of a program outside of the search path.
-pub(crate) fn is_program(name: &str) -> bool {
-    name.starts_with('/')
-}
-
-/// Returns the name without its last part. Returns `None` at the top level.
-fn up(name: &str) -> Option<&str> {
-    Some(parent(name)).filter(|parent| !parent.is_empty())
 }
 
 /// The reason why a module is reached.
@@ -199,6 +99,10 @@ pub(crate) struct Start {
     pub(crate) roots: BTreeSet<String>,
     /// The modules in each group of entry points. They are reached if a file contains the name of the group.
     pub(crate) groups: BTreeMap<String, BTreeSet<String>>,
+    /// The names of console scripts, which are in `groups`, too.
+    pub(crate) scripts: BTreeSet<String>,
+    /// Modules that are started as programs.
+    pub(crate) programs: BTreeSet<String>,
     /// Packages that are needed as a whole: if one of their modules is reached, all are.
     pub(crate) whole: BTreeSet<String>,
     /// For some modules of the standard library, the modules that they mention but do not need. `*` means that all
@@ -259,6 +163,8 @@ pub(crate) fn reached<S: ModuleSource>(
         next: Vec::new(),
         exports: BTreeMap::new(),
         starred: BTreeSet::new(),
+        programs: BTreeSet::new(),
+        guarded: BTreeMap::new(),
         conditions: Conditions::new(&start.conditional),
     };
     for root in &start.roots {
@@ -308,6 +214,10 @@ struct Walk<'a> {
     exports: BTreeMap<String, BTreeSet<String>>,
     /// The packages from which `*` was imported.
     starred: BTreeSet<String>,
+    /// The modules that a text names. A program may start them: `[sys.executable, "-m", "tool"]`.
+    programs: BTreeSet<String>,
+    /// For each visited module that is no program until now, the modules that it imports if it is started as a program.
+    guarded: BTreeMap<String, BTreeSet<String>>,
     conditions: Conditions<'a>,
 }
 
@@ -356,7 +266,14 @@ impl Walk<'_> {
     fn visit(&mut self, name: &str, file: &ModulePath<'_>, facts: &PythonFile, is_stdlib: bool) {
         let package = if file.is_package { name } else { parent(name) };
         let by = || name.to_owned();
+        let is_program = self.is_program(name, file);
         for import in facts.imports.iter().filter(|import| !import.is_skipped) {
+            if import.as_program && !is_program {
+                if !is_stdlib {
+                    self.guarded.entry(name.to_owned()).or_default().extend(import.candidates(package));
+                }
+                continue;
+            }
             for candidate in import.candidates(package) {
                 if !is_stdlib || !self.is_cut(name, &candidate) && !self.conditions.holds_back(name, &candidate) {
                     self.go(&candidate, &Cause::ImportedBy { module: by() });
@@ -368,8 +285,8 @@ impl Walk<'_> {
                 self.export(&module);
             }
         }
-        if file.is_package && !facts.exports.is_empty() {
-            self.exports.insert(name.to_owned(), facts.exports.clone());
+        if file.is_package && (facts.computes_exports || !facts.exports.is_empty()) {
+            self.exports.insert(name.to_owned(), self.exported(name, facts));
             self.export(name);
         }
         if self.start.only_statements || is_stdlib && self.is_cut(name, "*") {
@@ -378,8 +295,11 @@ impl Walk<'_> {
         for program in &facts.programs {
             self.program(program, &Cause::NamedBy { module: by() });
         }
-        for text in &facts.texts {
-            self.text(text, name, package);
+        for module in facts.texts.iter().flat_map(|text| self.named(text, name, package)).collect::<Vec<_>>() {
+            self.go(&module, &Cause::NamedBy { module: by() });
+            if !is_stdlib {
+                self.start_as_program(&module);
+            }
         }
         if is_stdlib {
             return;
@@ -390,10 +310,27 @@ impl Walk<'_> {
         if facts.runs_code {
             self.reached.runs_code.entry(file.origin.clone()).or_insert_with(|| name.to_owned());
         }
-        for computed in &facts.computed {
-            for module in self.computed(computed, package, file) {
-                self.go(&module, &Cause::ComputedBy { module: by() });
-            }
+        let computed = facts.computed.iter().flat_map(|computed| self.computed(computed, package, file));
+        let plugins = facts.groups.iter().flat_map(|begin| self.plugins(begin, file));
+        for module in computed.chain(plugins).collect::<Vec<_>>() {
+            self.go(&module, &Cause::ComputedBy { module: by() });
+        }
+    }
+
+    /// Whether Python starts the file as a program, as far as it is known until now. Then the imports in `if __name__ ==
+    /// "__main__":` run.
+    fn is_program(&self, name: &str, file: &ModulePath<'_>) -> bool {
+        let is_own = matches!(file.origin, Origin::Application | Origin::User);
+        let is_main = name.rsplit('.').next() == Some("__main__");
+        is_program(name) || is_own || is_main || self.start.programs.contains(name) || self.programs.contains(name)
+    }
+
+    /// Follows the imports that a module makes if it is started as a program.
+    fn start_as_program(&mut self, name: &str) {
+        let Some(name) = self.map.longest(name).filter(|name| !self.programs.contains(*name)) else { return };
+        self.programs.insert(name.to_owned());
+        for module in self.guarded.remove(name).into_iter().flatten() {
+            self.go(&module, &Cause::ImportedBy { module: name.to_owned() });
         }
     }
 
@@ -419,6 +356,15 @@ impl Walk<'_> {
         cuts.is_some_and(|cuts| std::iter::successors(Some(named), |name| up(name)).any(|name| cuts.contains(name)))
     }
 
+    /// Returns the names in `__all__` of a package. If the package computes them, each of its modules may be among them.
+    fn exported(&self, package: &str, facts: &PythonFile) -> BTreeSet<String> {
+        let begin = format!("{package}.");
+        let inner =
+            self.map.below(package).filter_map(|name| name.strip_prefix(&begin)).filter(|name| !name.contains('.'));
+        let computed = inner.filter(|_| facts.computes_exports).map(str::to_owned);
+        facts.exports.iter().cloned().chain(computed).collect()
+    }
+
     /// Handles `from package import *`, which imports the modules in `__all__` of the package.
     fn export(&mut self, package: &str) {
         if !self.starred.contains(package) {
@@ -437,37 +383,40 @@ impl Walk<'_> {
         targets.for_each(|target| self.go(target, by));
     }
 
-    /// Adds everything that a text in a file may be the name of.
-    fn text(&mut self, text: &str, name: &str, package: &str) {
-        let by = &Cause::NamedBy { module: name.to_owned() };
-        self.program(text, by);
+    /// Returns the names of everything that a text in the file of the module `name` may be the name of.
+    fn named(&self, text: &str, name: &str, package: &str) -> Vec<String> {
+        let mut all: Vec<String> = self.start.groups.get(text).into_iter().flatten().cloned().collect();
+        let is_module = |name: &String| self.map.modules.contains_key(name);
         if text.ends_with(".py") {
-            let named: Vec<String> = self.map.by_file_name.get(text).into_iter().flatten().cloned().collect();
+            let named = self.map.by_file_name.get(text).into_iter().flatten();
             let top = name.split('.').next().unwrap_or_default();
-            let own = named.iter().filter(|module| module.split('.').next() == Some(top));
-            own.for_each(|module| self.go(module, by));
-            return;
-        }
-        if let Some(relative) = text.strip_prefix('.') {
+            all.extend(named.filter(|module| module.split('.').next() == Some(top)).cloned());
+        } else if let Some(relative) = text.strip_prefix('.') {
             // The name may be relative to one of the packages that contain the file. If no such module exists, the text
             // is something else, such as the ending of file names.
             let packages = std::iter::successors(Some(package), |package| up(package)).filter(|name| !name.is_empty());
-            let names: Vec<String> =
-                packages.map(|package| format!("{package}.{}", relative.trim_start_matches('.'))).collect();
-            let modules = names.iter().filter(|name| self.map.modules.contains_key(*name));
-            modules.for_each(|module| self.go(module, by));
-            return;
+            let names = packages.map(|package| format!("{package}.{}", relative.trim_start_matches('.')));
+            all.extend(names.filter(is_module));
+        } else {
+            let is_file = text.rsplit('.').next().is_some_and(|end| FILES.contains(&end));
+            all.extend(Some(text.to_owned()).filter(|text| !is_file || is_module(text)));
+            all.extend(Some(format!("{package}.{text}")).filter(|own| !package.is_empty() && is_module(own)));
         }
-        let is_file = text.rsplit('.').next().is_some_and(|end| FILES.contains(&end));
-        if !is_file || self.map.modules.contains_key(text) {
-            self.go(text, by);
-        }
-        if !package.is_empty() {
-            let own = format!("{package}.{text}");
-            if self.map.modules.contains_key(&own) {
-                self.go(&own, by);
-            }
-        }
+        all
+    }
+
+    /// Returns the modules in groups of entry points whose names begin with `begin`. If `begin` is empty, returns those
+    /// in groups to which the distribution of `file` adds modules itself.
+    fn plugins(&self, begin: &str, file: &ModulePath<'_>) -> Vec<String> {
+        let is_own = |target: &String| {
+            let files = self.map.longest(target).and_then(|name| self.map.modules.get(name));
+            files.is_some_and(|files| files.iter().any(|other| other.origin == file.origin))
+        };
+        let groups = self.start.groups.iter().filter(|(group, targets)| match begin {
+            "" => !self.start.scripts.contains(*group) && targets.iter().any(is_own),
+            begin => group.starts_with(begin),
+        });
+        groups.flat_map(|(_, targets)| targets).cloned().collect()
     }
 
     /// Returns the modules that an import with a computed name may import.
@@ -489,7 +438,7 @@ mod tests {
     use super::*;
     use crate::model::digest::Digest;
     use crate::model::python_file::{Import, ImportedName, When};
-    use crate::model::tree::Node;
+    use crate::model::tree::{Node, Tree};
 
     const SITE: &str = "/site";
 
@@ -561,6 +510,55 @@ mod tests {
         fn names(self, root: &str) -> Vec<String> {
             self.reached(root).modules.into_keys().collect()
         }
+    }
+
+    #[test]
+    fn the_imports_of_a_program_are_reached_only_if_something_starts_it() {
+        let given = || {
+            let guarded = Import { as_program: true, ..import("b", &[]) };
+            let named = PythonFile { texts: set(&["a.tool"]), ..importing(vec![import("a.tool", &[])]) };
+            let of_main = importing(vec![guarded.clone()]);
+            Given::default()
+                .file("a/tool.py", importing(vec![guarded]))
+                .file("c/__main__.py", of_main)
+                .file("d.py", importing(vec![import("a.tool", &[])]))
+                .file("e.py", named)
+                .files(&["b.py"])
+        };
+        assert_eq!(given().names("d"), ["a.tool", "d"]);
+        assert_eq!(given().names("e"), ["a.tool", "b", "e"]);
+        assert_eq!(given().names("c.__main__"), ["b", "c.__main__"]);
+        let mut started = given();
+        started.start.programs = set(&["a.tool"]);
+        assert_eq!(started.names("d"), ["a.tool", "b", "d"]);
+    }
+
+    #[test]
+    fn all_modules_of_a_package_are_reached_if_it_computes_what_a_star_imports() {
+        let given = |names: &[&str]| {
+            let computing = PythonFile { computes_exports: true, ..PythonFile::default() };
+            Given::default()
+                .file("a/__init__.py", computing)
+                .file("main.py", importing(vec![import("a", names)]))
+                .files(&["a/b.py", "a/c/__init__.py", "a/c/d.py"])
+        };
+        assert_eq!(given(&["*"]).names("main"), ["a", "a.b", "a.c", "main"]);
+        assert_eq!(given(&["x"]).names("main"), ["a", "main"]);
+    }
+
+    #[test]
+    fn plugins_of_groups_with_a_computed_name_are_reached() {
+        let given = |begin: &str| {
+            let finding = PythonFile { groups: set(&[begin]), ..PythonFile::default() };
+            let mut given = Given::default().file("a.py", finding).files(&["a/own.py", "b.py", "c.py"]);
+            let groups = [("tool_b", "b.X"), ("other", "a.own.X"), ("more", "c")];
+            given.start.groups = groups.map(|(group, target)| (group.to_owned(), set(&[target]))).into();
+            given.start.groups.insert("a".to_owned(), set(&["a", "c"]));
+            given.start.scripts = set(&["a"]);
+            given.names("a")
+        };
+        assert_eq!(given("tool_"), ["a", "b"]);
+        assert_eq!(given(""), ["a", "a.own"]);
     }
 
     #[test]

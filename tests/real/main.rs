@@ -35,7 +35,11 @@ mod sandbox;
 mod trace;
 mod validators;
 
+use std::io::Write as _;
 use std::process::ExitCode;
+
+/// The number of tests that are listed at the end, with their time.
+const SHOWN_AS_SLOW: usize = 20;
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -65,5 +69,8 @@ fn main() -> ExitCode {
         pushes::trials(),
         locks_of_sources::trials(),
     ];
-    libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, groups.into_iter().flatten().collect());
+    // These lines are not part of the result, so an error of the output is no failure.
+    let _ = write!(std::io::stderr(), "The tests that took longest, in seconds:\n{}", needs::slowest(SHOWN_AS_SLOW));
+    conclusion.exit_code()
 }

@@ -1,7 +1,8 @@
 //! The needs of tests. Each need is checked once. A test is left out if one of its needs is missing.
 
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Trial};
 
@@ -103,13 +104,13 @@ pub(crate) fn trial(name: impl Into<String>, needs: &[Need], body: impl FnOnce()
     let name = name.into();
     let left_out = left_out(&name, needs);
     let needs = needs.to_vec();
-    Trial::ignorable_test(name, move || {
+    Trial::ignorable_test(name.clone(), move || {
         if let Some(reason) = left_out {
             return Ok(Completion::ignored_with(reason));
         }
         let missing: Vec<String> = needs.iter().filter_map(|need| need.missing()).collect();
         if missing.is_empty() {
-            body();
+            timed(name, body);
             Ok(Completion::Completed)
         } else if must_run_all() {
             Err(format!("{}, and {REQUIRE_ALL} is set", missing.join("; ")).into())
@@ -117,6 +118,23 @@ pub(crate) fn trial(name: impl Into<String>, needs: &[Need], body: impl FnOnce()
             Ok(Completion::ignored_with(missing.join("; ")))
         }
     })
+}
+
+/// The time that each test took, with its name. A test that waited for an image of another test took this time, too.
+static TIMES: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+
+fn timed(name: String, body: impl FnOnce()) {
+    let begun = Instant::now();
+    body();
+    TIMES.lock().unwrap_or_else(PoisonError::into_inner).push((begun.elapsed(), name));
+}
+
+/// Returns the tests that took longest, one in each line, with seconds.
+pub(crate) fn slowest(number: usize) -> String {
+    let mut times = TIMES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    times.sort_by(|one, other| other.cmp(one));
+    times.truncate(number);
+    times.iter().map(|(time, name)| format!("{:7.1} {name}\n", time.as_secs_f64())).collect()
 }
 
 /// Returns the reason why the test `name` is left out, and the command that runs it. `None` if it is not left out.

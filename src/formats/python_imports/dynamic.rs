@@ -1,5 +1,7 @@
 //! Imports that are not statements: calls with computed names, and texts that may be names of modules.
 
+use std::borrow::Cow;
+
 use ruff_python_ast::{self as ast, Expr, Operator};
 
 use super::literal;
@@ -18,8 +20,13 @@ const BY_NAME: [&str; 10] = [
     "locate",
     "resolve_name",
 ];
-/// Functions that list the modules of a package.
-const LISTING: [&str; 2] = ["iter_modules", "walk_packages"];
+/// Functions that list the modules of a package. `attach_stub` and its older name belong to lazy_loader, and read the
+/// names of the modules in the stub of the package.
+const LISTING: [&str; 4] = ["attach_stub", "iter_modules", "lazy_attach_stub", "walk_packages"];
+/// Functions and classes that load a module from a file. The path of the file is their second argument.
+const BY_PATH: [&str; 3] = ["SourceFileLoader", "load_source", "spec_from_file_location"];
+/// Functions that return the entry points of a group.
+const PLUGINS: [&str; 3] = ["entry_points", "iter_entry_points", "select"];
 /// Functions and classes that run other code: a file, a module that a user names, or lines that a user types.
 const RUNNING: [&str; 4] = ["InteractiveConsole", "InteractiveInterpreter", "run_module", "run_path"];
 /// The options of Python that are one letter without a value. Such letters may come before `m` in the same word, as in
@@ -32,10 +39,14 @@ const MOST_CHARACTERS: usize = 120;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Call<'a> {
     /// It imports the module with this name.
-    Import(std::borrow::Cow<'a, str>),
+    Import(Cow<'a, str>),
     Computed(Computed),
     /// It runs code that is not part of the file.
     RunsCode,
+    /// It loads a module from a file whose path is computed.
+    RunsFile,
+    /// It finds the entry points of a group whose name is computed. The value is the literal beginning of the name.
+    FindsPlugins(String),
     Other,
 }
 
@@ -54,17 +65,31 @@ pub(super) fn meaning(call: &ast::ExprCall) -> Call<'_> {
     if function == "exec" && call.arguments.args.first().is_some_and(is_compiled_file) {
         return Call::RunsCode;
     }
+    if BY_PATH.contains(&function) && argument(call, 1, "location").is_some_and(|path| !is_literal(path)) {
+        return Call::RunsFile;
+    }
+    let position = if function == "iter_entry_points" { 0 } else { usize::MAX };
+    if let Some(group) =
+        argument(call, position, "group").filter(|group| PLUGINS.contains(&function) && !is_literal(group))
+    {
+        return Call::FindsPlugins(beginning(group).unwrap_or_default());
+    }
     if LISTING.contains(&function) {
         return Call::Computed(Computed::Own);
     }
     if !BY_NAME.contains(&function) {
         return Call::Other;
     }
-    let Some(argument) = call.arguments.args.first() else { return Call::Other };
-    match literal(argument) {
-        Some(name) => Call::Import(name),
-        None => Call::Computed(computed(argument, call)),
+    let Some(name) = call.arguments.args.first() else { return Call::Other };
+    match literal(name) {
+        Some(name) => Call::Import(absolute(name, call)),
+        None => Call::Computed(computed(name, call)),
     }
+}
+
+/// Returns the argument with this position or this name.
+fn argument<'a>(call: &'a ast::ExprCall, position: usize, name: &str) -> Option<&'a Expr> {
+    call.arguments.args.get(position).or_else(|| Some(&call.arguments.find_keyword(name)?.value))
 }
 
 fn is_literal(expr: &Expr) -> bool {
@@ -84,24 +109,46 @@ fn is_compiled_file(argument: &Expr) -> bool {
     is_compile && call.arguments.args.get(1).is_some_and(|path| literal(path).is_none())
 }
 
-/// Returns which modules may be imported. `argument` is the name of the module, and is not a literal.
-fn computed(argument: &Expr, call: &ast::ExprCall) -> Computed {
-    let begin = beginning(argument);
-    match begin {
-        Some(begin) if begin.starts_with('.') => Computed::Own,
+/// Returns the name that `import_module(".name", "package")` imports. Other names stay as they are.
+fn absolute<'a>(name: Cow<'a, str>, call: &'a ast::ExprCall) -> Cow<'a, str> {
+    let package = argument(call, 1, "package").filter(|_| is_import_module(call)).and_then(literal);
+    match (package, name.strip_prefix('.')) {
+        (Some(package), Some(inner)) if !inner.starts_with('.') => Cow::Owned(format!("{package}.{inner}")),
+        _ => name,
+    }
+}
+
+/// Returns which modules may be imported. `name` is the name of the module, and is not a literal.
+fn computed(name: &Expr, call: &ast::ExprCall) -> Computed {
+    let package = argument(call, 1, "package").filter(|_| is_import_module(call));
+    match beginning(name) {
+        // A name that is relative to a package above the own one.
+        Some(begin) if begin.starts_with("..") => Computed::Any,
+        Some(begin) if begin.starts_with('.') => relative_to(package),
         // For example `import_module(__name__ + "." + name)`.
-        _ if is_own(argument) => Computed::Own,
+        _ if is_own(name) => Computed::Own,
         Some(begin) if begin.contains('.') => Computed::Below(begin),
         // The second argument is the package to which a relative name belongs.
-        _ if call.arguments.args.len() > 1 && function_is_relative(call) => Computed::Own,
+        _ if package.is_some_and(is_name_of_module) => Computed::Own,
         _ => Computed::Any,
     }
 }
 
-fn function_is_relative(call: &ast::ExprCall) -> bool {
-    let is_import = matches!(&*call.func, Expr::Attribute(attribute) if attribute.attr.as_str() == "import_module")
-        || matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "import_module");
-    is_import && call.arguments.args.get(1).is_some_and(is_name_of_module)
+/// Returns which modules a name with one dot may mean. `package` is the package to which the name is relative.
+fn relative_to(package: Option<&Expr>) -> Computed {
+    match package {
+        None => Computed::Own,
+        Some(package) if is_name_of_module(package) => Computed::Own,
+        Some(package) => literal(package).map_or(Computed::Any, |package| Computed::Below(format!("{package}."))),
+    }
+}
+
+fn is_import_module(call: &ast::ExprCall) -> bool {
+    match &*call.func {
+        Expr::Attribute(attribute) => attribute.attr.as_str() == "import_module",
+        Expr::Name(name) => name.id.as_str() == "import_module",
+        _ => false,
+    }
 }
 
 fn is_name_of_module(expr: &Expr) -> bool {
@@ -198,7 +245,10 @@ mod tests {
             ("import_module(name)", Some(Computed::Any)),
             ("import_module('.' + name, __package__)", Some(Computed::Own)),
             ("import_module(name, __name__)", Some(Computed::Own)),
-            ("importlib.import_module(f'.{name}', package)", Some(Computed::Own)),
+            ("importlib.import_module(f'.{name}', package)", Some(Computed::Any)),
+            ("importlib.import_module(f'.{name}', package=__package__)", Some(Computed::Own)),
+            ("importlib.import_module('.' + name, 'other.package')", below("other.package.")),
+            ("import_module(f'..plugins.{name}', __package__)", Some(Computed::Any)),
             ("import_module(f'{__name__}.{name}')", Some(Computed::Own)),
             ("import_module(__name__ + '.' + name)", Some(Computed::Own)),
             ("__import__('a.b.' + name)", below("a.b.")),
@@ -206,6 +256,8 @@ mod tests {
             ("import_module('a.{}'.format(name))", below("a.")),
             ("import_module(f'a.{name}')", below("a.")),
             ("pkgutil.iter_modules(__path__)", Some(Computed::Own)),
+            ("lazy_loader.attach_stub(__name__, __file__)", Some(Computed::Own)),
+            ("spec_from_file_location(name, path)", Some(Computed::Any)),
             ("import_module('a.b')", None),
             ("other(name)", None),
         ] {
@@ -225,8 +277,26 @@ mod tests {
             ("exec(compile(text, '<string>', 'exec'))", false),
             ("exec(text)", false),
             ("InteractiveConsole(names).interact()", true),
+            ("importlib.util.spec_from_file_location(name, location=path)", true),
+            ("SourceFileLoader('x', str(path)).load_module()", true),
+            ("SourceFileLoader('x', '/etc/x.py')", false),
         ] {
             assert_eq!(file(&format!("import x; {call}")).runs_code, expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn groups_of_entry_points_with_a_computed_name_are_known_as_far_as_their_beginning() {
+        for (call, expected) in [
+            ("entry_points(group=f'tool_{name}')", Some("tool_")),
+            ("pkg_resources.iter_entry_points(group)", Some("")),
+            ("entry_points().select(group=name)", Some("")),
+            ("entry_points(group='tool')", None),
+            ("entry_points()", None),
+            ("other(group=name)", None),
+        ] {
+            let found = file(&format!("import x; y = {call}")).groups.into_iter().next();
+            assert_eq!(found.as_deref(), expected, "{call}");
         }
     }
 

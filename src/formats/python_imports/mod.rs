@@ -5,6 +5,7 @@
 //!
 //! Sources: the Python language reference, sections "Import statement" and "Encoding declarations" (PEP 263).
 
+mod conditions;
 mod dynamic;
 mod files;
 mod text;
@@ -15,14 +16,15 @@ use std::collections::BTreeSet;
 
 use memchr::memmem;
 use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_keyword, walk_stmt};
-use ruff_python_ast::{self as ast, CmpOp, ExceptHandler, Expr, Number, Operator, Stmt, UnaryOp};
+use ruff_python_ast::{self as ast, ExceptHandler, Expr, Operator, Stmt};
 use ruff_python_parser::parse_module;
 
+use self::conditions::{Runs, is_always, is_false, runs};
 use self::dynamic::{Call, after_module_option, meaning, name_in};
 use self::files::{joined_path, path_in};
 use self::text::{decode, nesting};
 use self::uses::Uses;
-use crate::model::python_file::{Import, ImportedName, PythonFile, When};
+use crate::model::python_file::{Computed, Import, ImportedName, PythonFile, When};
 
 /// The maximum size of a file. The largest files in Debian and on PyPI are tables of a few megabytes.
 const MAX_BYTES: usize = 32 << 20;
@@ -32,13 +34,6 @@ const STACK_BYTES_PER_LEVEL: usize = 4 << 10;
 
 /// A file with fewer levels is read without a separate stack.
 const SHALLOW: usize = 100;
-
-/// Comparisons with these texts are never true in an image. Examples are `if sys.platform == "win32":` and `if __name__
-/// == "__main__":`.
-const NEVER: [&str; 8] = ["win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"];
-
-/// The same systems, with the names that `platform.system()` returns.
-const SYSTEMS: [&str; 3] = ["Darwin", "Java", "Windows"];
 
 /// Reads the facts about a Python file. Returns `None` if Python could not compile it.
 pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
@@ -91,6 +86,8 @@ struct Collector {
     depth: usize,
     when: When,
     is_skipped: bool,
+    /// Whether the current node runs only if Python starts the file as a program.
+    as_program: bool,
     is_optional: bool,
     /// Texts without a dot that may be the names of modules.
     words: BTreeSet<String>,
@@ -155,17 +152,19 @@ impl Collector {
         self.file.imports.push(Import {
             when: self.when.clone(),
             is_skipped: self.is_skipped,
+            as_program: self.as_program,
             is_optional: self.is_optional,
             ..import
         });
     }
 
-    /// Visits a part of a statement. If `never` is true, `is_skipped` is set, because this part never runs.
-    fn skip_if(&mut self, never: bool, visit: impl FnOnce(&mut Self)) {
-        let before = self.is_skipped;
-        self.is_skipped |= never;
+    /// Visits a part of a statement. `runs` is whether this part runs.
+    fn visit_part(&mut self, runs: Runs, visit: impl FnOnce(&mut Self)) {
+        let before = (self.is_skipped, self.as_program);
+        self.is_skipped |= runs == Runs::Never;
+        self.as_program |= runs == Runs::AsProgram;
         visit(self);
-        self.is_skipped = before;
+        (self.is_skipped, self.as_program) = before;
     }
 
     fn visit_function(&mut self, function: &ast::StmtFunctionDef, stmt: &Stmt) {
@@ -188,11 +187,11 @@ impl Collector {
 
     fn visit_if(&mut self, statement: &ast::StmtIf) {
         self.visit_expr(&statement.test);
-        self.skip_if(is_never(&statement.test), |this| this.visit_body(&statement.body));
+        self.visit_part(runs(&statement.test), |this| this.visit_body(&statement.body));
         let mut is_decided = is_always(&statement.test);
         for clause in &statement.elif_else_clauses {
-            let never = is_decided || clause.test.as_ref().is_some_and(is_never);
-            self.skip_if(never, |this| {
+            let of_test = clause.test.as_ref().map_or(Runs::Maybe, runs);
+            self.visit_part(if is_decided { Runs::Never } else { of_test }, |this| {
                 clause.test.iter().for_each(|test| this.visit_expr(test));
                 this.visit_body(&clause.body);
             });
@@ -210,18 +209,34 @@ impl Collector {
         self.visit_body(&statement.finalbody);
     }
 
-    /// Adds the strings of a list or tuple that is assigned to `__all__`.
+    /// Adds the strings in the value of `__all__`.
     fn add_exports(&mut self, target: &Expr, value: &Expr) {
         let is_exports = matches!(target, Expr::Name(name) if name.id.as_str() == "__all__");
         if is_exports && self.depth == 1 {
-            let names = elements(value).iter().filter_map(literal).map(Cow::into_owned);
-            self.file.exports.extend(names);
+            self.add_exported(value);
+        }
+    }
+
+    fn add_exported(&mut self, value: &Expr) {
+        match value {
+            Expr::List(_) | Expr::Tuple(_) => {
+                let names = elements(value).iter().filter_map(literal).map(Cow::into_owned);
+                self.file.exports.extend(names);
+            }
+            Expr::BinOp(operation) if operation.op == Operator::Add => {
+                self.add_exported(&operation.left);
+                self.add_exported(&operation.right);
+            }
+            // Names of objects in a module that is imported anyway.
+            Expr::Attribute(attribute) if attribute.attr.as_str() == "__all__" => {}
+            _ => self.file.computes_exports = true,
         }
     }
 
     /// Adds a function that is called when the file is imported.
     fn add_run(&mut self, function: &Expr) {
-        if let (Expr::Name(name), When::Imported, false) = (function, &self.when, self.is_skipped) {
+        let is_skipped = self.is_skipped || self.as_program;
+        if let (Expr::Name(name), When::Imported, false) = (function, &self.when, is_skipped) {
             self.file.calls.insert(name.id.to_string());
         }
     }
@@ -238,6 +253,14 @@ impl Collector {
                 self.file.computed.insert(computed);
             }
             Call::RunsCode => self.file.runs_code = true,
+            // The file may be one of the own distribution, or of a user.
+            Call::RunsFile => {
+                self.file.runs_code = true;
+                self.file.computed.insert(Computed::Any);
+            }
+            Call::FindsPlugins(begin) => {
+                self.file.groups.insert(begin);
+            }
             Call::Other => {}
         }
     }
@@ -249,6 +272,7 @@ impl Collector {
         let later = |import| Import { when: When::Later, ..import };
         self.file.imports.extend(file.imports.into_iter().map(later));
         self.file.texts.extend(file.texts);
+        self.file.groups.extend(file.groups);
         self.file.files.extend(file.files);
         self.file.programs.extend(file.programs);
         self.file.uses.extend(file.uses);
@@ -315,11 +339,16 @@ impl<'a> Visitor<'a> for Collector {
             Stmt::Try(statement) => self.visit_try(statement),
             Stmt::While(statement) => {
                 self.visit_expr(&statement.test);
-                self.skip_if(is_false(&statement.test), |this| this.visit_body(&statement.body));
+                let runs = if is_false(&statement.test) { Runs::Never } else { Runs::Maybe };
+                self.visit_part(runs, |this| this.visit_body(&statement.body));
                 self.visit_body(&statement.orelse);
             }
             Stmt::Assign(statement) => {
                 statement.targets.iter().for_each(|target| self.add_exports(target, &statement.value));
+                walk_stmt(self, stmt);
+            }
+            Stmt::AnnAssign(statement) => {
+                statement.value.iter().for_each(|value| self.add_exports(&statement.target, value));
                 walk_stmt(self, stmt);
             }
             Stmt::AugAssign(statement) => {
@@ -370,75 +399,6 @@ fn imported_name(alias: &ast::Alias) -> ImportedName {
     ImportedName { name: alias.name.to_string(), alias: alias.asname.as_ref().map(ToString::to_string) }
 }
 
-/// Returns whether a block with this condition never runs in an image.
-fn is_never(test: &Expr) -> bool {
-    match test {
-        Expr::Name(name) => name.id.as_str() == "TYPE_CHECKING",
-        Expr::Attribute(attribute) => attribute.attr.as_str() == "TYPE_CHECKING",
-        Expr::Compare(comparison) => {
-            let sides = || std::iter::once(&*comparison.left).chain(&comparison.comparators);
-            let has = |names: &[&str]| sides().any(|side| literal(side).is_some_and(|text| names.contains(&&*text)));
-            comparison.ops.contains(&CmpOp::Eq) && (has(&NEVER) || has(&SYSTEMS) && sides().any(is_call_of_system))
-        }
-        Expr::Call(call) => is_start_of_platform(call),
-        Expr::BoolOp(operation) => match operation.op {
-            ast::BoolOp::And => operation.values.iter().any(is_never),
-            ast::BoolOp::Or => operation.values.iter().all(is_never),
-        },
-        _ => is_false(test),
-    }
-}
-
-/// Whether the expression is `platform.system()`, or `system()` after `from platform import system`. Another object
-/// with a method `system` does not count, because it may be the system of another computer.
-fn is_call_of_system(expr: &Expr) -> bool {
-    let Expr::Call(call) = expr else { return false };
-    is_name(&call.func, "system") || is_attribute(&call.func, "platform", "system")
-}
-
-/// Whether the call is `sys.platform.startswith("win")`, or the same for another system. The attribute `platform` of
-/// another object does not count.
-fn is_start_of_platform(call: &ast::ExprCall) -> bool {
-    let Expr::Attribute(method) = &*call.func else { return false };
-    let begin = call.arguments.args.first().and_then(literal);
-    let is_other = begin.is_some_and(|begin| *begin == *"win" || NEVER.contains(&&*begin));
-    method.attr.as_str() == "startswith" && is_attribute(&method.value, "sys", "platform") && is_other
-}
-
-/// Whether the expression is this attribute of this variable, such as `sys.platform`.
-fn is_attribute(expr: &Expr, of: &str, attribute: &str) -> bool {
-    matches!(expr, Expr::Attribute(found) if found.attr.as_str() == attribute && is_name(&found.value, of))
-}
-
-fn is_name(expr: &Expr, name: &str) -> bool {
-    matches!(expr, Expr::Name(found) if found.id.as_str() == name)
-}
-
-/// Returns whether Python's compiler removes a block with this condition.
-fn is_false(test: &Expr) -> bool {
-    match test {
-        Expr::UnaryOp(operation) => operation.op == UnaryOp::Not && is_always(&operation.operand),
-        Expr::BooleanLiteral(literal) => !literal.value,
-        Expr::NoneLiteral(_) => true,
-        Expr::NumberLiteral(literal) => matches!(&literal.value, Number::Int(value) if value.as_i64() == Some(0)),
-        Expr::StringLiteral(literal) => literal.value.is_empty(),
-        _ => false,
-    }
-}
-
-/// Returns whether Python's compiler removes the other branches of a block with this condition.
-fn is_always(test: &Expr) -> bool {
-    match test {
-        Expr::UnaryOp(operation) => operation.op == UnaryOp::Not && is_false(&operation.operand),
-        Expr::BooleanLiteral(literal) => literal.value,
-        Expr::NumberLiteral(literal) => {
-            matches!(&literal.value, Number::Int(value) if value.as_i64().is_some_and(|value| value != 0))
-        }
-        Expr::Name(name) => name.id.as_str() == "__debug__",
-        _ => false,
-    }
-}
-
 /// Returns whether the handler catches all errors, or the error of a failed import.
 fn handles_import_error(handler: &ExceptHandler) -> bool {
     let ExceptHandler::ExceptHandler(handler) = handler;
@@ -486,9 +446,12 @@ mod tests {
                 When::Called(function) => line += &format!(" in {function}"),
                 When::Later => line += " later",
             }
-            for (is_so, word) in
-                [(import.is_skipped, "skipped"), (import.is_optional, "optional"), (import.is_call, "call")]
-            {
+            for (is_so, word) in [
+                (import.is_skipped, "skipped"),
+                (import.as_program, "program"),
+                (import.is_optional, "optional"),
+                (import.is_call, "call"),
+            ] {
                 line += &if is_so { format!(" ({word})") } else { String::new() };
             }
             line
@@ -568,10 +531,46 @@ if sys.platform.startswith('linux') or name.startswith('win'): import u
 if platform.system() == 'Linux': import v
 if target.platform.startswith('win'): import w
 if target.system() == 'Windows' and self.platform.system() == 'Windows': import x
+if language == 'java' or args.platform == 'ios': import y
+if 'darwin' == _sys.platform or PLATFORM == 'win32': import z
 ";
         let skipped: Vec<String> = imports(text).into_iter().filter(|line| line.contains("skipped")).collect();
         let names: String = skipped.iter().map(|line| &line[..1]).collect();
-        assert_eq!(names, "adehijlmoprst");
+        assert_eq!(names, "adeijlmoprstz");
+    }
+
+    #[test]
+    fn blocks_that_run_only_in_a_program_are_marked() {
+        let text = "\
+if __name__ == '__main__':
+    import a
+    if x: import b
+    go()
+else: import c
+if x and '__main__' == __name__: import d
+if x or __name__ == '__main__': import e
+if name == '__main__': import f
+if __name__ == '__main__' and TYPE_CHECKING: import g
+";
+        let marked: Vec<String> = imports(text).into_iter().filter(|line| line.contains('(')).collect();
+        assert_eq!(marked, ["a (program)", "b (program)", "d (program)", "g (skipped)"]);
+        assert_eq!(parse(text.as_bytes()).unwrap().calls, BTreeSet::new());
+    }
+
+    #[test]
+    fn a_list_of_exports_may_be_computed() {
+        for (text, computes) in [
+            ("__all__ = [basename(x) for x in glob('*.py')]", true),
+            ("__all__: list[str] = ['a']", false),
+            ("__all__ = ['a'] + other.__all__", false),
+            ("__all__ = ['a'] + names", true),
+            ("__all__ += names()", true),
+            ("def f(): __all__ = names", false),
+        ] {
+            let file = parse(format!("import x\n{text}").as_bytes()).unwrap();
+            assert_eq!(file.computes_exports, computes, "{text}");
+            assert_eq!(file.exports.contains("a"), text.contains("'a'"), "{text}");
+        }
     }
 
     #[test]
@@ -587,9 +586,10 @@ except ValueError: pass
 importlib.import_module('f.g')
 x = __import__(name='h'), __import__('i'), import_module(j)
 def function(): import_module('..k', __package__)
+import_module('.m', 'l')
 ";
-        let expected =
-            ["a (optional)", "b", "c", "d (optional)", "e", "f.g (call)", "i (call)", "..k in function (call)"];
+        let calls = ["f.g (call)", "i (call)", "..k in function (call)", "l.m (call)"];
+        let expected = [&["a (optional)", "b", "c", "d (optional)", "e"], &calls[..]].concat();
         assert_eq!(imports(text), expected);
     }
 

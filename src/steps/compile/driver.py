@@ -23,20 +23,26 @@ import json
 import sys
 
 IMAGE = sys.argv[1]
+CODE = type((lambda: None).__code__)
 
 
-def held(value, found):
-    """Adds all strings and constants in the bytecode of `value` to `found`."""
-    found.append(value)
-    if isinstance(value, (tuple, frozenset)):
-        for one in value:
-            held(one, found)
-    elif hasattr(value, "co_code"):
-        for one in (value.co_consts, value.co_names, value.co_varnames, value.co_cellvars, value.co_freevars,
-                    value.co_filename, value.co_name, value.co_qualname if hasattr(value, "co_qualname") else None,
-                    value.co_linetable if hasattr(value, "co_linetable") else value.co_lnotab):
-            held(one, found)
-    return found
+def hold(code, held):
+    """Adds all objects in the bytecode `code` to the list `held`."""
+    for part in (code.co_consts, code.co_names, code.co_varnames, code.co_cellvars, code.co_freevars):
+        held.append(part)
+        held += part
+    held += (code, code.co_filename, code.co_name, getattr(code, "co_qualname", None))
+    held.append(code.co_linetable if hasattr(code, "co_linetable") else code.co_lnotab)
+    hold_constants(code.co_consts, held)
+
+
+def hold_constants(constants, held):
+    for constant in constants:
+        if isinstance(constant, CODE):
+            hold(constant, held)
+        elif isinstance(constant, (tuple, frozenset)):
+            held += constant
+            hold_constants(constant, held)
 
 
 def bytecode(path):
@@ -47,9 +53,10 @@ def bytecode(path):
         code = compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, OSError, RecursionError):
         return None
-    objects = held(code, [])
+    held = []
+    hold(code, held)
     data = external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)
-    del objects
+    del held
     return data
 
 

@@ -14,7 +14,7 @@ use crate::model::distribution_name::normalised;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::{Exposed, Started};
 use crate::model::modules::Modules;
-use crate::model::reach::{Conditional, ModuleMap, ModulePath, Reached, Start, is_program, reached};
+use crate::model::reach::{Conditional, ModuleMap, ModulePath, Reached, Start, is_importable, is_program, reached};
 use crate::model::reason::Removed;
 use crate::model::request::SlimRequest;
 use crate::model::trace::Trace;
@@ -138,10 +138,12 @@ impl<'a> Reach<'a, '_> {
         meant.map(|script| self.request.user_base.program(&script.name))
     }
 
-    /// Returns the module that a script runs. If the script is not generated but a file of its distribution, returns
-    /// the path of the file.
+    /// Returns the object that a script imports, with its module. If the script is not generated but a file of its
+    /// distribution, returns the path of the file.
     fn module_of(&self, script: &InstalledScript) -> String {
-        script.module.clone().unwrap_or_else(|| self.request.user_base.program(&script.name))
+        let object = script.attribute.iter().filter_map(|attribute| attribute.split('.').next());
+        let named = script.module.iter().map(String::as_str).chain(object).collect::<Vec<_>>().join(".");
+        if script.module.is_some() { named } else { self.request.user_base.program(&script.name) }
     }
 
     /// Whether a file counts as Python code. This depends on its name, or on its first line if it is a program.
@@ -167,6 +169,8 @@ impl<'a> Reach<'a, '_> {
         Ok(Start {
             roots: self.roots(map, added, files)?,
             groups: self.groups(files)?,
+            scripts: self.whole.scripts.iter().map(|script| script.name.clone()).collect(),
+            programs: self.request.started.modules.iter().map(|entry| entry.module.clone()).collect(),
             whole: names::whole().map(str::to_owned).collect(),
             cuts: names::cuts().map(|(module, mut cuts)| (module.to_owned(), names_of(&mut cuts))).collect(),
             in_place_of: names::in_place_of()
@@ -261,7 +265,11 @@ impl<'a> Reach<'a, '_> {
 
     fn removals(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
         let unreached = map.modules.iter().filter(|(name, _)| !found.modules.contains_key(*name));
-        let files = unreached.flat_map(|(_, files)| files).filter(|file| self.may_go(file));
+        let is_data = |name: &str, file: &ModulePath<'_>| {
+            matches!(file.origin, Origin::Wheel { .. }) && file.path.as_str().ends_with(".py") && map.is_data(name)
+        };
+        let files = unreached.flat_map(|(name, files)| files.iter().filter(|file| !is_data(name, file)));
+        let files = files.filter(|file| self.may_go(file));
         let mut plan: Vec<Proposal> =
             files.map(|file| Proposal::Remove { path: file.path.clone(), reason: Removed::UnreachedModules }).collect();
         plan.extend(self.test_suites(map, found));
@@ -391,7 +399,7 @@ impl<'a> Reach<'a, '_> {
                 let tests = folders.filter(|folder| matches!(folder.file_name(), "tests" | "test"));
                 if found.modules.contains_key(name) {
                     used.extend(tests);
-                } else if is_test(file.path.file_name()) {
+                } else if is_test(file.path.file_name()) && is_importable(name) {
                     suites.extend(tests);
                 }
             }

@@ -48,7 +48,7 @@ fn a_module_that_a_check_needs_stays_with_its_imports() {
     assert_eq!(slim.tree.nodes[&path].kept, Some(Kept::PutBack));
     assert_eq!(
         gone(&slim),
-        ["fast.hpp extension-sources", "cli.pyi type-stubs", "a.json test-suites", "test_a.py unreached-modules"]
+        ["fast.hpp extension-sources", "cli.pyi type-stubs", "a.json test-suites", "test_a.py test-suites"]
     );
     let data = ImagePath::parse("/opt/app/lib/python3.13/site-packages/tool/tests/a.json").unwrap();
     let given = Given { put_back: [data.clone()].into(), ..with_program() };
@@ -69,7 +69,7 @@ fn reach_removes_modules_that_no_program_can_import() {
             "other.py unreached-modules",
             "cli.pyi type-stubs",
             "a.json test-suites",
-            "test_a.py unreached-modules",
+            "test_a.py test-suites",
             "json emptied-directories",
             "tool.py unreached-modules",
         ]
@@ -129,7 +129,7 @@ fn removed_modules_are_named_by_the_highest_package_that_is_gone() {
             "json unreached-modules --keep-module json",
             "space unreached-modules --keep-module space",
             "test stdlib-tests --keep /usr/lib/python3.13/test/**",
-            "tool.tests unreached-modules --keep-module tool.tests",
+            "tool.tests test-suites --keep-module tool.tests",
         ]
     );
 }
@@ -209,6 +209,18 @@ fn a_source_goes_only_if_its_extension_module_is_beside_it() {
         ("helper/template.c", b"int x;"),
     ]);
     assert!(!names_no(&gone, "made.c ") && names_no(&gone, "template.c"), "{gone:?}");
+}
+
+#[test]
+fn python_files_that_are_data_stay() {
+    let files =
+        ["lists/words.py", "templates/0-rest/tests/test_app.py", "templates/0-rest/app.py", "b/__init__.py", "b/c.py"];
+    let paths = files.map(|file| format!("/opt/app/lib/python3.13/site-packages/tool/{file}"));
+    let given =
+        with_program().wheel("tool", &paths.each_ref().map(|path| (path.as_str(), &b"import helper.other"[..])));
+    let slim = given.slim(TrimLevel::Reach, &[]);
+    let stays = paths.map(|path| slim.tree.nodes.keys().any(|kept| kept.as_str() == path));
+    assert_eq!(stays, [true, true, true, false, false]);
 }
 
 #[test]
