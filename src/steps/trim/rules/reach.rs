@@ -56,6 +56,11 @@ fn is_stdlib(origin: &Origin) -> bool {
     matches!(origin, Origin::Deb { .. } | Origin::Base)
 }
 
+/// Whether the file of a module is data of a distribution.
+fn is_data(map: &ModuleMap<'_>, name: &str, file: &ModulePath<'_>) -> bool {
+    matches!(file.origin, Origin::Wheel { .. }) && file.path.as_str().ends_with(".py") && map.is_data(name)
+}
+
 fn conditional(one: &names::Conditional) -> Conditional {
     Conditional {
         module: one.module.clone(),
@@ -199,7 +204,8 @@ impl<'a> Reach<'a, '_> {
         let used = map.modules.iter().filter(|(_, files)| is_used(files)).map(|(name, _)| name.clone());
         start.roots.extend(used);
         let found = reached(&map, &start, is_stdlib, &mut files)?;
-        let proposals = self.removals(&map, &found).into_iter();
+        // Runs show which data is used, also if it is in Python files.
+        let proposals = self.removals(&map, &found, |_, _| false).into_iter();
         let removed = proposals.filter_map(|proposal| match proposal {
             Proposal::Remove { path, .. } => Some(path),
             _ => None,
@@ -219,7 +225,7 @@ impl<'a> Reach<'a, '_> {
         files.keep()?;
         let mut plan = match self.host(&map, &found) {
             Some(reason) => vec![Proposal::Note(format!("`--trim reach` keeps all modules: {reason}"))],
-            None => self.removals(&map, &found),
+            None => self.removals(&map, &found, |name, file| is_data(&map, name, file)),
         };
         plan.extend(self.useless_names(&map));
         plan.push(Proposal::Reached(found));
@@ -263,12 +269,15 @@ impl<'a> Reach<'a, '_> {
         names.map(|name| Proposal::Warning(format!("`--keep-module {name}` is no module of the image"))).collect()
     }
 
-    fn removals(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
+    /// Proposes to remove the modules that are not reached, except those for which `stays` is true.
+    fn removals(
+        &self,
+        map: &ModuleMap<'_>,
+        found: &Reached,
+        stays: impl Fn(&str, &ModulePath<'_>) -> bool,
+    ) -> Vec<Proposal> {
         let unreached = map.modules.iter().filter(|(name, _)| !found.modules.contains_key(*name));
-        let is_data = |name: &str, file: &ModulePath<'_>| {
-            matches!(file.origin, Origin::Wheel { .. }) && file.path.as_str().ends_with(".py") && map.is_data(name)
-        };
-        let files = unreached.flat_map(|(name, files)| files.iter().filter(|file| !is_data(name, file)));
+        let files = unreached.flat_map(|(name, files)| files.iter().filter(|file| !stays(name, file)));
         let files = files.filter(|file| self.may_go(file));
         let mut plan: Vec<Proposal> =
             files.map(|file| Proposal::Remove { path: file.path.clone(), reason: Removed::UnreachedModules }).collect();
