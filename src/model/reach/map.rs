@@ -62,16 +62,17 @@ impl<'a> ModuleMap<'a> {
         Some(name)
     }
 
-    /// Whether a Python file is probably data, such as a template or a list: no import can name it, or it is in a package
-    /// in a folder without `__init__`.
+    /// Whether a Python file is probably data, such as a template or a list: no import can name it, or its folder is in a
+    /// package but has no `__init__`.
     pub(crate) fn is_data(&self, name: &str) -> bool {
         let is_package = |name: &str| {
             let files = self.modules.get(name);
             files.is_some_and(|files| files.iter().any(|file| file.is_package))
         };
-        // From the innermost folder outwards.
-        let mut without_init = std::iter::successors(up(name), |name| up(name)).skip_while(|folder| is_package(folder));
-        !is_program(name) && (!is_importable(name) || without_init.any(is_package))
+        let folder = if is_package(name) { Some(name) } else { up(name) };
+        let is_without_init = folder.is_some_and(|folder| !is_package(folder));
+        let is_in_package = || std::iter::successors(up(name), |name| up(name)).any(is_package);
+        !is_program(name) && (!is_importable(name) || is_without_init && is_in_package())
     }
 
     /// Returns a package and all modules in it.
@@ -155,6 +156,6 @@ mod tests {
         }
         let map = ModuleMap::new(&tree, &["/site".to_owned()]);
         let data: Vec<&str> = map.modules.keys().map(String::as_str).filter(|name| map.is_data(name)).collect();
-        assert_eq!(data, ["a.0-template.app", "a.lists.inner", "a.lists.inner.more", "a.lists.words", "a.x-y"]);
+        assert_eq!(data, ["a.0-template.app", "a.lists.words", "a.x-y"]);
     }
 }

@@ -56,9 +56,14 @@ fn is_stdlib(origin: &Origin) -> bool {
     matches!(origin, Origin::Deb { .. } | Origin::Base)
 }
 
-/// Whether the file of a module is data of a distribution.
-fn is_data(map: &ModuleMap<'_>, name: &str, file: &ModulePath<'_>) -> bool {
-    matches!(file.origin, Origin::Wheel { .. }) && file.path.as_str().ends_with(".py") && map.is_data(name)
+/// Returns whether a Python file is data of a distribution that the image uses.
+fn is_data(map: &ModuleMap<'_>, found: &Reached) -> impl Fn(&str, &ModulePath<'_>) -> bool {
+    let files = found.modules.keys().filter_map(|name| map.modules.get(name)).flatten();
+    let used: BTreeSet<&Origin> = files.map(|file| file.origin).collect();
+    move |name, file| {
+        let is_of_used = matches!(file.origin, Origin::Wheel { .. }) && used.contains(file.origin);
+        is_of_used && file.path.as_str().ends_with(".py") && map.is_data(name)
+    }
 }
 
 fn conditional(one: &names::Conditional) -> Conditional {
@@ -225,7 +230,7 @@ impl<'a> Reach<'a, '_> {
         files.keep()?;
         let mut plan = match self.host(&map, &found) {
             Some(reason) => vec![Proposal::Note(format!("`--trim reach` keeps all modules: {reason}"))],
-            None => self.removals(&map, &found, |name, file| is_data(&map, name, file)),
+            None => self.removals(&map, &found, is_data(&map, &found)),
         };
         plan.extend(self.useless_names(&map));
         plan.push(Proposal::Reached(found));

@@ -212,15 +212,20 @@ fn a_source_goes_only_if_its_extension_module_is_beside_it() {
 }
 
 #[test]
-fn python_files_that_are_data_stay() {
-    let files =
-        ["lists/words.py", "templates/0-rest/tests/test_app.py", "templates/0-rest/app.py", "b/__init__.py", "b/c.py"];
-    let paths = files.map(|file| format!("/opt/app/lib/python3.13/site-packages/tool/{file}"));
-    let given =
-        with_program().wheel("tool", &paths.each_ref().map(|path| (path.as_str(), &b"import helper.other"[..])));
+fn python_files_that_are_data_stay_if_the_image_uses_the_distribution() {
+    let site = "/opt/app/lib/python3.13/site-packages";
+    let stay = ["tool/lists/words.py", "tool/templates/0-rest/tests/test_app.py", "tool/templates/0-rest/app.py"];
+    let go = ["tool/b/__init__.py", "tool/b/c.py", "unused/__init__.py", "unused/lists/words.py"];
+    let paths: Vec<(String, &str)> =
+        stay.iter().chain(&go).map(|file| (format!("{site}/{file}"), file.split('/').next().unwrap())).collect();
+    let files = |name: &str| -> Vec<(&str, &[u8])> {
+        let of_name = paths.iter().filter(|(_, of)| *of == name);
+        of_name.map(|(path, _)| (path.as_str(), &b"import helper.other"[..])).collect()
+    };
+    let given = with_program().wheel("tool", &files("tool")).wheel("unused", &files("unused"));
     let slim = given.slim(TrimLevel::Reach, &[]);
-    let stays = paths.map(|path| slim.tree.nodes.keys().any(|kept| kept.as_str() == path));
-    assert_eq!(stays, [true, true, true, false, false]);
+    let kept = |file: &&&str| slim.tree.nodes.keys().any(|kept| kept.as_str() == format!("{site}/{file}"));
+    assert_eq!(stay.iter().chain(&go).filter(kept).copied().collect::<Vec<_>>(), stay);
 }
 
 #[test]
