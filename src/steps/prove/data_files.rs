@@ -17,16 +17,24 @@ use crate::model::tree::{Node, Origin, Tree};
 const READER: &str = "importlib.metadata";
 
 /// Returns the data files of the untrimmed tree that modules of the trimmed tree name or read. Only `reach` and the
-/// levels above it follow the texts in modules. The wheels of virtualenv that trim removed are left out: the rule that
+/// levels above it follow the texts in modules. Modules in tests of distributions do not count, because no program runs
+/// them. The wheels of virtualenv that trim removed are left out: the rule that
 /// removed them has read the module that names them, and knows that this Python does not use them.
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<ImagePath> {
     let removed = removed(made, request);
     let is_removed_program =
         |module: &str| ImagePath::parse(module).is_ok_and(|path| made.tree.removed.contains_key(&path));
-    let stays = |module: &str| !removed.contains(module) && !is_removed_program(module);
+    let stays = |module: &str| !removed.contains(module) && !is_removed_program(module) && !is_of_tests(module);
     let mut files = made.reached.as_ref().map(|reached| files(reached, &made.assembly.tree, stays)).unwrap_or_default();
     files.retain(|path| made.tree.removed.get(path).is_none_or(|removal| removal.reason != Removed::ForeignSeeds));
     files
+}
+
+/// Whether a module is in the tests of a distribution.
+fn is_of_tests(module: &str) -> bool {
+    let parts = || module.split('.');
+    parts().any(|part| matches!(part, "test" | "tests"))
+        || parts().next_back().is_some_and(|name| name.starts_with("test_"))
 }
 
 /// `stays` decides whether a reached module is in the trimmed tree.
@@ -53,6 +61,20 @@ mod tests {
     use super::*;
     use crate::model::digest::Digest;
     use crate::model::reach::Cause;
+
+    #[test]
+    fn modules_in_tests_are_known_by_their_names() {
+        for (module, expected) in [
+            ("a.tests.one", true),
+            ("a.test", true),
+            ("a.b.test_one", true),
+            ("a.testing", false),
+            ("a.test_data.b", false),
+            ("/opt/app/bin/test", false),
+        ] {
+            assert_eq!(is_of_tests(module), expected, "{module}");
+        }
+    }
 
     #[test]
     fn data_is_read_if_a_module_of_the_image_names_it_and_metadata_if_something_can_read_it() {
