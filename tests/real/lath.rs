@@ -48,13 +48,18 @@ pub(crate) fn command(home: &Path, words: &[&str]) -> Command {
 
 /// Runs lath in `home`, and repeats it if no server could be reached.
 pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
-    let mut output = command(home, words).output().unwrap();
+    again(|| command(home, words))
+}
+
+/// Runs the command that `made` makes, and repeats it if no server could be reached.
+pub(crate) fn again(made: impl Fn() -> Command) -> Output {
+    let mut output = made().output().unwrap();
     for pause_secs in (1..TRIES).map(|tried| u64::from(5 * tried)) {
         if output.status.success() || !String::from_utf8_lossy(&output.stderr).contains(UNREACHED) {
             break;
         }
         sleep(Duration::from_secs(pause_secs));
-        output = command(home, words).output().unwrap();
+        output = made().output().unwrap();
     }
     output
 }
