@@ -164,7 +164,7 @@ pub(crate) fn reached<S: ModuleSource>(
         exports: BTreeMap::new(),
         starred: BTreeSet::new(),
         programs: BTreeSet::new(),
-        guarded: BTreeMap::new(),
+        guarded: BTreeSet::new(),
         conditions: Conditions::new(&start.conditional),
     };
     for root in &start.roots {
@@ -216,8 +216,8 @@ struct Walk<'a> {
     starred: BTreeSet<String>,
     /// The modules that a text names. A program may start them: `[sys.executable, "-m", "tool"]`.
     programs: BTreeSet<String>,
-    /// For each visited module that is no program until now, the modules that it imports if it is started as a program.
-    guarded: BTreeMap<String, BTreeSet<String>>,
+    /// The visited modules that import more if they are started as a program, and that are no programs until now.
+    guarded: BTreeSet<String>,
     conditions: Conditions<'a>,
 }
 
@@ -266,11 +266,11 @@ impl Walk<'_> {
     fn visit(&mut self, name: &str, file: &ModulePath<'_>, facts: &PythonFile, is_stdlib: bool) {
         let package = if file.is_package { name } else { parent(name) };
         let by = || name.to_owned();
-        let is_program = self.is_program(name, file);
+        let runs_as_program = self.runs_as_program(name, file);
         for import in facts.imports.iter().filter(|import| !import.is_skipped) {
-            if import.as_program && !is_program {
+            if import.as_program && !runs_as_program {
                 if !is_stdlib {
-                    self.guarded.entry(name.to_owned()).or_default().extend(import.candidates(package));
+                    self.guarded.insert(name.to_owned());
                 }
                 continue;
             }
@@ -319,18 +319,18 @@ impl Walk<'_> {
 
     /// Whether Python starts the file as a program, as far as it is known until now. Then the imports in `if __name__ ==
     /// "__main__":` run.
-    fn is_program(&self, name: &str, file: &ModulePath<'_>) -> bool {
+    fn runs_as_program(&self, name: &str, file: &ModulePath<'_>) -> bool {
         let is_own = matches!(file.origin, Origin::Application | Origin::User);
         let is_main = name.rsplit('.').next() == Some("__main__");
         is_program(name) || is_own || is_main || self.start.programs.contains(name) || self.programs.contains(name)
     }
 
-    /// Follows the imports that a module makes if it is started as a program.
+    /// Treats a module as a program. If it was visited before and imports more as a program, it is visited again.
     fn start_as_program(&mut self, name: &str) {
         let Some(name) = self.map.longest(name).filter(|name| !self.programs.contains(*name)) else { return };
         self.programs.insert(name.to_owned());
-        for module in self.guarded.remove(name).into_iter().flatten() {
-            self.go(&module, &Cause::ImportedBy { module: name.to_owned() });
+        if self.guarded.remove(name) {
+            self.next.push(name.to_owned());
         }
     }
 

@@ -29,7 +29,7 @@ fn run(home: &Path, words: &[&str]) -> String {
     let more = certificates();
     let words: Vec<&str> = words.iter().copied().chain(more.iter().map(String::as_str)).collect();
     // The variable is removed, because the release must be that of the base image in `--from`.
-    succeeded(lath::command(home, &words).env_remove("LATH_BASE").output().unwrap())
+    succeeded(lath::run_without_base(home, &words))
 }
 
 /// Returns by how many percent `reckoned` differs from `measured`.

@@ -37,7 +37,7 @@ fn build(home: &Path, (program, from): (&str, &str), words: &[&str], tag: &str) 
         all.extend(["--ca", &certificates]);
     }
     // The variable is removed, because the release must be that of the base image in `--from`.
-    lath::command(home, &all).env_remove("LATH_BASE").output().unwrap()
+    lath::run_without_base(home, &all)
 }
 
 fn every_style_builds_works_and_leaves_no_certificate() {
@@ -165,7 +165,7 @@ fn build_sources_on_base(source: &str, trusted: &[&str]) {
         let check = "serve word | grep -q \"helped six .'word'\"";
         let words = ["dockerfile", ".", "docopt==0.6.2", "--base", source, "--style", style, "--check", check];
         let words = [&words[..], &["--build", "--engine", "docker", "-t", &tag], trusted].concat();
-        succeeded(lath::command(project.path(), &words).env_remove("LATH_BASE").output().unwrap());
+        succeeded(lath::run_without_base(project.path(), &words));
         succeeded(docker(&["run", "--rm", "--entrypoint", "python3", &tag, "-c", "import docopt"]));
         succeeded(docker(&["rmi", &tag]));
     }
@@ -181,7 +181,7 @@ fn a_dockerfile_on_a_base_image_builds_the_same() {
     let certificates = lath::variable("SSL_CERT_FILE").unwrap_or_default();
     let trusted: &[&str] = if certificates.is_empty() { &[] } else { &["--ca", &certificates] };
     build_sources_on_base(&source, trusted);
-    let command = |words: &[&str]| lath::command(home.path(), words).env_remove("LATH_BASE").output().unwrap();
+    let command = |words: &[&str]| lath::run_without_base(home.path(), words);
     succeeded(command(&[&words[..], trusted, &["-t", tags[0]]].concat()));
     // The image is not trimmed, because the level `standard` removes symbols from extension modules.
     let own = ["build", "httpie", "--base", &source, "--trim", "none", "--no-verify", "-t", tags[1]];

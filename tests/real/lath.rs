@@ -51,8 +51,17 @@ pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
     again(|| command(home, words))
 }
 
+/// Does the same as [`run`], without the variable that names the release. Some base images have another release, or none.
+pub(crate) fn run_without_base(home: &Path, words: &[&str]) -> Output {
+    again(|| {
+        let mut command = command(home, words);
+        command.env_remove("LATH_BASE");
+        command
+    })
+}
+
 /// Runs the command that `made` makes, and repeats it if no server could be reached.
-pub(crate) fn again(made: impl Fn() -> Command) -> Output {
+fn again(made: impl Fn() -> Command) -> Output {
     let mut output = made().output().unwrap();
     for pause_secs in (1..TRIES).map(|tried| u64::from(5 * tried)) {
         if output.status.success() || !String::from_utf8_lossy(&output.stderr).contains(UNREACHED) {

@@ -88,7 +88,7 @@ fn installed() {
     let python = run("tools/bin/python", &["-c", program]);
     let words = ["lock", "httpie", "pyyaml", "--platform", "linux/amd64,linux/arm64", "--python", python.trim()];
     // In these tests, `LATH_BASE` is a release with another Python.
-    succeeded(lath::command(&home, &words).env_remove("LATH_BASE").output().unwrap());
+    succeeded(lath::run_without_base(&home, &words));
     for install in [
         &["tools/bin/pip", "--python", "NAME", "install", "-r", "pylock.toml"][..],
         &["tools/bin/uv", "pip", "install", "--python", "NAME", "-r", "pylock.toml"],

@@ -25,8 +25,6 @@ const BY_NAME: [&str; 10] = [
 const LISTING: [&str; 4] = ["attach_stub", "iter_modules", "lazy_attach_stub", "walk_packages"];
 /// Functions and classes that load a module from a file. The path of the file is their second argument.
 const BY_PATH: [&str; 3] = ["SourceFileLoader", "load_source", "spec_from_file_location"];
-/// Functions that return the entry points of a group.
-const PLUGINS: [&str; 3] = ["entry_points", "iter_entry_points", "select"];
 /// Functions and classes that run other code: a file, a module that a user names, or lines that a user types.
 const RUNNING: [&str; 4] = ["InteractiveConsole", "InteractiveInterpreter", "run_module", "run_path"];
 /// The options of Python that are one letter without a value. Such letters may come before `m` in the same word, as in
@@ -68,10 +66,7 @@ pub(super) fn meaning(call: &ast::ExprCall) -> Call<'_> {
     if BY_PATH.contains(&function) && argument(call, 1, "location").is_some_and(|path| !is_literal(path)) {
         return Call::RunsFile;
     }
-    let position = if function == "iter_entry_points" { 0 } else { usize::MAX };
-    if let Some(group) =
-        argument(call, position, "group").filter(|group| PLUGINS.contains(&function) && !is_literal(group))
-    {
+    if let Some(group) = group(function, call).filter(|group| !is_literal(group)) {
         return Call::FindsPlugins(beginning(group).unwrap_or_default());
     }
     if LISTING.contains(&function) {
@@ -89,7 +84,20 @@ pub(super) fn meaning(call: &ast::ExprCall) -> Call<'_> {
 
 /// Returns the argument with this position or this name.
 fn argument<'a>(call: &'a ast::ExprCall, position: usize, name: &str) -> Option<&'a Expr> {
-    call.arguments.args.get(position).or_else(|| Some(&call.arguments.find_keyword(name)?.value))
+    call.arguments.args.get(position).or_else(|| keyword(call, name))
+}
+
+fn keyword<'a>(call: &'a ast::ExprCall, name: &str) -> Option<&'a Expr> {
+    Some(&call.arguments.find_keyword(name)?.value)
+}
+
+/// Returns the name of the group, if the function returns the entry points of a group.
+fn group<'a>(function: &str, call: &'a ast::ExprCall) -> Option<&'a Expr> {
+    match function {
+        "entry_points" | "select" => keyword(call, "group"),
+        "iter_entry_points" => argument(call, 0, "group"),
+        _ => None,
+    }
 }
 
 fn is_literal(expr: &Expr) -> bool {

@@ -151,9 +151,12 @@ impl<'a> Reach<'a, '_> {
     /// Returns the object that a script imports, with its module. If the script is not generated but a file of its
     /// distribution, returns the path of the file.
     fn module_of(&self, script: &InstalledScript) -> String {
-        let object = script.attribute.iter().filter_map(|attribute| attribute.split('.').next());
-        let named = script.module.iter().map(String::as_str).chain(object).collect::<Vec<_>>().join(".");
-        if script.module.is_some() { named } else { self.request.user_base.program(&script.name) }
+        let object = script.attribute.as_deref().and_then(|attribute| attribute.split('.').next());
+        match (&script.module, object) {
+            (Some(module), Some(object)) => format!("{module}.{object}"),
+            (Some(module), None) => module.clone(),
+            (None, _) => self.request.user_base.program(&script.name),
+        }
     }
 
     /// Whether a file counts as Python code. This depends on its name, or on its first line if it is a program.
