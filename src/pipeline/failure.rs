@@ -95,7 +95,7 @@ impl From<ImagesError> for BuildError {
 impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Prove(ProveError::Failed(_) | ProveError::OutOfTime { .. }) => 3,
+            Self::Prove(ProveError::Failed { .. } | ProveError::OutOfTime { .. }) => 3,
             // Shells use the same exit code if they do not find a command.
             Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,

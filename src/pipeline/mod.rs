@@ -41,6 +41,7 @@ use crate::model::request::{
 };
 use crate::model::trace::Trace;
 use crate::model::tree::Tree;
+use crate::outside::deadline::Deadline;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
 use crate::outside::store::{self, Amount, StoreError};
@@ -52,7 +53,7 @@ use crate::steps::emit::{self, Attachment, EmitError, Extras, emit, refuse_hopel
 use crate::steps::explain;
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
-use crate::steps::prove::{OwnRun, Proved, evidence, execute, known_lacks, prove};
+use crate::steps::prove::{OwnRun, Proved, Round, evidence, execute, known_lacks, prove};
 use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
@@ -286,12 +287,15 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
     let mut stage = world.stages.stage();
     let mut trim = request.trim.clone();
     let mut put_back = Vec::new();
+    let mut deadline = None;
     let mut whole = whole(opened, request, world)?;
     for round in 0.. {
         let making = Making { options: &trim, computes_gain: true };
         let (made, gain) = make(whole, request, &making, &mut stage, world)?;
+        let deadline = *deadline.get_or_insert_with(|| Deadline::after(request.proof.limit_secs));
+        let of_proof = Round { puts_back: round < ROUNDS, deadline };
         let (proof, (layers, next_level)) = rayon::join(
-            || prove(&made, &mut stage, &request.to_prove(), round < ROUNDS, world),
+            || prove(&made, &mut stage, &request.to_prove(), of_proof, world),
             || {
                 let wanted = request.to_pack(made.lock.platform);
                 let layers = pack(&made.tree, &made.lock.requested(), wanted, &world.store);

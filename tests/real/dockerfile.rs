@@ -7,8 +7,10 @@ use std::process::{Command, Output};
 
 use fs_err as fs;
 use libtest_mimic::Trial;
+use serde_json::Value;
 
 use crate::bases::{base, builder, docker};
+use crate::compare::percent_off;
 use crate::docker_registry::DockerRegistry;
 use crate::lath::{self, succeeded};
 use crate::needs::Need::{self, Debootstrap, Engine, Namespaces, Registries, Root};
@@ -22,43 +24,57 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Programs, each with a command that must work in every image.
-const PROGRAMS: [(&str, &str); 2] =
-    [("pre-commit", "pre-commit sample-config"), ("httpie", "http --ignore-stdin --offline POST example.org a=b")];
+/// Releases, each with a program, and with a command that must work in every image.
+const PROGRAMS: [(&str, &str, &str); 2] = [
+    ("bookworm", "pre-commit", "pre-commit sample-config"),
+    ("trixie", "httpie", "http --ignore-stdin --offline POST example.org a=b"),
+];
 
 const STYLES: [&[&str]; 4] = [&["--style", "recipe"], &["--style", "lean"], &["--style", "uv"], &["--fat"]];
 
 /// Builds the Dockerfile of `program` on the base image `from`, with the certificates that this machine trusts.
 fn build(home: &Path, (program, from): (&str, &str), words: &[&str], tag: &str) -> Output {
-    let mut all = vec!["dockerfile", program, "--from", from, "--build", "--engine", "docker", "-t", tag];
-    all.extend(words);
-    let certificates = lath::variable("SSL_CERT_FILE").unwrap_or_default();
-    if !certificates.is_empty() {
-        all.extend(["--ca", &certificates]);
-    }
-    // The variable is removed, because the release must be that of the base image in `--from`.
-    lath::run_without_base(home, &all)
+    let of_program = ["dockerfile", program, "--from", from, "--build", "--engine", "docker", "-t", tag];
+    lath::run_with_certificates(home, &[&of_program, words].concat())
 }
 
 fn every_style_builds_works_and_leaves_no_certificate() {
     let home = tempfile::tempdir().unwrap();
-    for suite in ["bookworm", "trixie"] {
+    let mut off = Vec::new();
+    for (suite, program, check) in PROGRAMS {
         let from = base(suite);
-        for (program, check) in PROGRAMS {
-            for style in STYLES {
-                let tag = format!("lath-test-dockerfile-{program}-{}", style.concat().replace("--", ""));
-                let words = [style, &["--check", check]].concat();
-                let _own = builder();
-                let said = succeeded(build(home.path(), (program, &from), &words, &tag));
-                assert_eq!(said, format!("{tag}\n"));
-                let left = "test ! -e /ca.crt && test ! -e /run/secrets/ca";
-                succeeded(docker(&["run", "--rm", "--entrypoint", "/bin/sh", &tag, "-c", left]));
-                let history = succeeded(docker(&["history", "--no-trunc", &tag]));
-                assert!(!history.contains("BEGIN CERTIFICATE"), "{history}");
-                succeeded(docker(&["rmi", &tag]));
+        let reckoned = reckoned_bytes(home.path(), program, &from);
+        for style in STYLES {
+            let name = style.concat().replace("--style", "").replace("--", "");
+            let tag = format!("lath-test-dockerfile-{program}-{name}");
+            let words = [style, &["--check", check]].concat();
+            let _own = builder();
+            let said = succeeded(build(home.path(), (program, &from), &words, &tag));
+            assert_eq!(said, format!("{tag}\n"));
+            let left = "test ! -e /ca.crt && test ! -e /run/secrets/ca";
+            succeeded(docker(&["run", "--rm", "--entrypoint", "/bin/sh", &tag, "-c", left]));
+            let history = succeeded(docker(&["history", "--no-trunc", &tag]));
+            assert!(!history.contains("BEGIN CERTIFICATE"), "{history}");
+            // `lath compare` reckons the sizes of these two.
+            if let Some(reckoned) = reckoned.get(&name) {
+                let size = succeeded(docker(&["image", "inspect", "--format", "{{.Size}}", &tag]));
+                let percent = percent_off(*reckoned, size.trim().parse().unwrap());
+                if percent.abs() > 5.0 {
+                    off.push(format!("{program} on {suite}, {name}: {reckoned} for {size}, {percent:.1} %"));
+                }
             }
+            succeeded(docker(&["rmi", &tag]));
         }
     }
+    assert!(off.is_empty(), "{}", off.join("\n"));
+}
+
+/// Returns the sizes that `lath compare` reckons for the styles of Dockerfiles, by the names of the styles.
+fn reckoned_bytes(home: &Path, program: &str, from: &str) -> BTreeMap<String, u64> {
+    let words = ["compare", program, "--from", from, "--apt", "plain", "--json"];
+    let comparison: Value = serde_json::from_str(&succeeded(lath::run_with_certificates(home, &words))).unwrap();
+    let bytes = |place: usize| comparison["images"][place]["raw_bytes"].as_u64().unwrap();
+    BTreeMap::from([("fat".to_owned(), bytes(0)), ("recipe".to_owned(), bytes(1))])
 }
 
 /// Writes a project that requires a distribution of the index and a distribution in another folder.
@@ -119,7 +135,7 @@ fn files(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
 fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
     let from = base("bookworm");
     let home = tempfile::tempdir().unwrap();
-    for (program, _) in PROGRAMS {
+    for (_, program, _) in PROGRAMS {
         let tag = format!("lath-test-same-{program}");
         let own_builder = builder();
         succeeded(build(home.path(), (program, &from), &["--style", "lean"], &tag));
@@ -157,15 +173,15 @@ fn base_with_python(registry: &DockerRegistry, home: &Path) -> String {
 }
 
 /// Builds a project, and a distribution without wheels, with the Python of the base image `source`.
-fn build_sources_on_base(source: &str, trusted: &[&str]) {
+fn build_sources_on_base(source: &str) {
     let project = tempfile::tempdir().unwrap();
     write_project(project.path());
     for style in ["lean", "recipe"] {
         let tag = format!("lath-test-sources-on-base-{style}");
         let check = "serve word | grep -q \"helped six .'word'\"";
         let words = ["dockerfile", ".", "docopt==0.6.2", "--base", source, "--style", style, "--check", check];
-        let words = [&words[..], &["--build", "--engine", "docker", "-t", &tag], trusted].concat();
-        succeeded(lath::run_without_base(project.path(), &words));
+        let words = [&words[..], &["--build", "--engine", "docker", "-t", &tag]].concat();
+        succeeded(lath::run_with_certificates(project.path(), &words));
         succeeded(docker(&["run", "--rm", "--entrypoint", "python3", &tag, "-c", "import docopt"]));
         succeeded(docker(&["rmi", &tag]));
     }
@@ -178,14 +194,12 @@ fn a_dockerfile_on_a_base_image_builds_the_same() {
     let source = format!("docker://{name}");
     let tags = ["lath-test-on-base-lean", "lath-test-on-base-own"];
     let words = ["dockerfile", "httpie", "--base", &source, "--style", "lean", "--build", "--engine", "docker"];
-    let certificates = lath::variable("SSL_CERT_FILE").unwrap_or_default();
-    let trusted: &[&str] = if certificates.is_empty() { &[] } else { &["--ca", &certificates] };
-    build_sources_on_base(&source, trusted);
-    let command = |words: &[&str]| lath::run_without_base(home.path(), words);
-    succeeded(command(&[&words[..], trusted, &["-t", tags[0]]].concat()));
+    build_sources_on_base(&source);
+    succeeded(lath::run_with_certificates(home.path(), &[&words[..], &["-t", tags[0]]].concat()));
     // The image is not trimmed, because the level `standard` removes symbols from extension modules.
     let own = ["build", "httpie", "--base", &source, "--trim", "none", "--no-verify", "-t", tags[1]];
-    succeeded(command(&[&own[..], &["-o", &format!("docker-daemon:{}:latest", tags[1])]].concat()));
+    let engine = format!("docker-daemon:{}:latest", tags[1]);
+    succeeded(lath::run_without_base(home.path(), &[&own[..], &["-o", &engine]].concat()));
     let found = tags.map(|tag| {
         let copied = "id=$(docker create \"$0\" x) && docker cp \"$id\":/opt/app \"$0\" && docker rm \"$id\"";
         succeeded(Command::new("sh").args(["-ec", copied, tag]).current_dir(home.path()).output().unwrap());

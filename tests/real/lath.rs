@@ -60,6 +60,13 @@ pub(crate) fn run_without_base(home: &Path, words: &[&str]) -> Output {
     })
 }
 
+/// Does the same as [`run_without_base`], and builds in an engine trust the certificates that this machine trusts.
+pub(crate) fn run_with_certificates(home: &Path, words: &[&str]) -> Output {
+    let file = variable("SSL_CERT_FILE").unwrap_or_default();
+    let trusted: &[&str] = if file.is_empty() { &[] } else { &["--ca", &file] };
+    run_without_base(home, &[words, trusted].concat())
+}
+
 /// Runs the command that `made` makes, and repeats it if no server could be reached.
 fn again(made: impl Fn() -> Command) -> Output {
     let mut output = made().output().unwrap();

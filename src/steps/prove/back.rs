@@ -1,62 +1,204 @@
 //! Finds the removed files that a check needs, so that they can be put back.
 //!
-//! The check runs in the trimmed tree together with a part of the removed files. If the check works, the part contains
-//! the needed files, and only half of the part is tried next. So a file is found even if no message names it.
+//! Most messages name the missing module or file. It is put back, the check runs again, and its next message may name
+//! another file. If no message helps, the check runs in the trimmed tree together with all removed files. If it works
+//! there, only half of these files is tried next. So a file is found even if no message names it.
+
+use std::collections::BTreeSet;
 
 use super::checks::Task;
-use super::compare::{Answer, Reply};
+use super::compare::{Answer, Difference, Reply, names_of_removed};
 use super::{ProveError, Side, Staged};
 use crate::model::image_path::ImagePath;
+use crate::model::receipt::PutBack;
 use crate::model::tree::Tree;
 
-/// The maximum number of needed files that are found for one check. If the check needs more files, the next proof finds
-/// them.
+/// The maximum number of needed files that are found for one check if no message names them. If the check needs more
+/// files, the next proof finds them.
 const MOST: usize = 4;
 
-/// Returns removed files that `task` needs: without them, the result of `task` is not `claim`. `named` are the removed
-/// files that the output names. They are tried first. The result is empty if the removed files do not explain the
-/// difference, or if the time is over.
-pub(super) fn needed(
-    slim: &mut Staged<'_>,
-    whole: &Tree,
-    task: &Task,
-    claim: &Answer,
-    named: &[ImagePath],
-) -> Result<Vec<ImagePath>, ProveError> {
-    let side = slim.side;
-    let removed = side.tree.removed.keys().filter(|path| whole.nodes.contains_key(*path));
-    let rest = removed.clone().filter(|path| !named.contains(path));
-    let order: Vec<&ImagePath> = removed.clone().filter(|path| named.contains(path)).chain(rest).collect();
-    let stage = &mut *slim.stage;
-    let works = |parts: &[&[&ImagePath]]| -> Result<Option<bool>, ProveError> {
-        let mut tree = side.tree.clone();
-        for path in parts.iter().copied().flatten() {
-            tree.insert((*path).clone(), whole.nodes[*path].clone());
-        }
-        let reply = Side { tree: &tree, ..side }.checkout(stage)?.ask(task)?.pop();
-        Ok(match reply {
-            Some(Reply::Answer(found)) => Some(is_like(task, &found, claim)),
-            Some(Reply::NotRun) | None => None,
-        })
-    };
-    let first = order.len().min(named.len());
-    Ok(search(&order, first, works)?.into_iter().cloned().collect())
+/// The maximum number of messages that are read for one check.
+const MESSAGES: usize = 24;
+
+/// The maximum number of checks in one proof for which lath searches the missing files. More searches are seldom
+/// useful, because other checks often need the same files.
+const SEARCHES: usize = 4;
+
+/// The maximum number of checks in one proof that are repeated with the files that other checks need.
+const REPEATED: usize = 20;
+
+/// A check that has another result in the trimmed tree.
+#[derive(Clone, Copy)]
+pub(super) struct Broken<'a> {
+    pub(super) task: &'a Task,
+    /// The result that it should have.
+    pub(super) claim: &'a Answer,
 }
 
-fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
-    match task {
-        Task::Batch(_) => found.exit_code == 0,
-        Task::Command(_) | Task::Help(_) => found == claim,
+impl Broken<'_> {
+    /// Whether the result `found` is as it should be.
+    fn works(self, found: &Answer) -> bool {
+        match self.task {
+            Task::Batch(_) => found.exit_code == 0,
+            Task::Command(_) | Task::Help(_) => found == self.claim,
+        }
     }
 }
 
-/// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. `first` is the number of
-/// members at the beginning of `order` that are tried before all others. Empty if `works` is false even for all members
-/// together, or if a result of `works` is unknown. A result is unknown if the time for the checks has ended. No members
-/// are returned in that case, because they would depend on the speed of the machine.
+/// The search for the removed files that checks of one proof need.
+pub(super) struct BackSearch {
+    /// How many checks may still be searched for, and how many may still be repeated with the files that were found.
+    searches: usize,
+    repeated: usize,
+    found: BTreeSet<ImagePath>,
+}
+
+impl BackSearch {
+    pub(super) fn new(puts_back: bool) -> Self {
+        let searches = if puts_back { SEARCHES } else { 0 };
+        Self { searches, repeated: REPEATED, found: BTreeSet::new() }
+    }
+
+    /// Whether the other checks need not be compared: files were found, so all checks will run again with them.
+    pub(super) fn has_enough(&self) -> bool {
+        !self.found.is_empty() && (self.searches == 0 || self.repeated == 0)
+    }
+
+    /// Finds the removed files without which the result of the check differs, and adds them to the difference. Files that another check needs are not added again.
+    pub(super) fn explain(
+        &mut self,
+        difference: &mut Difference,
+        broken: Broken<'_>,
+        slim: &mut Staged<'_>,
+        whole: &Tree,
+    ) -> Result<(), ProveError> {
+        // There is no search if the check fails in both trees, or if it is so slow that a search would not end.
+        let cannot_search = difference.claimed().is_none() || broken.claim.timeout_secs.is_some();
+        if cannot_search || self.searches == 0 {
+            return Ok(());
+        }
+        let Some(lacks) = needed(slim, whole, broken, &self.found, difference.named())? else {
+            self.repeated = self.repeated.saturating_sub(1);
+            return Ok(());
+        };
+        self.searches -= 1;
+        let put_back = |path: &ImagePath| {
+            let rule = slim.side.tree.removed.get(path)?.reason;
+            Some(PutBack { path: path.clone(), rule, check: difference.check().to_owned() })
+        };
+        let put_back = lacks.iter().filter_map(put_back).collect();
+        difference.add_lacks(put_back);
+        self.found.extend(lacks);
+        Ok(())
+    }
+}
+
+/// Returns removed files without which the check is broken. `known` are files that
+/// another check needs. `named` are the removed files that the output names. `None` if the check works with `known`.
+/// Empty if the removed files do not explain the difference, or if the time is over.
+fn needed(
+    slim: &mut Staged<'_>,
+    whole: &Tree,
+    broken: Broken<'_>,
+    known: &BTreeSet<ImagePath>,
+    named: Vec<ImagePath>,
+) -> Result<Option<Vec<ImagePath>>, ProveError> {
+    let side = slim.side;
+    let stage = &mut *slim.stage;
+    let is_open = |path: &ImagePath| whole.nodes.contains_key(path) && !known.contains(path);
+    let mut ask = |parts: &[&[&ImagePath]]| -> Result<Option<Answer>, ProveError> {
+        let mut tree = side.tree.clone();
+        for path in known.iter().chain(parts.iter().copied().flatten().copied()) {
+            tree.insert(path.clone(), whole.nodes[path].clone());
+        }
+        match (Side { tree: &tree, ..side }).checkout(stage)?.ask(broken.task)?.pop() {
+            Some(Reply::Answer(found)) => Ok(Some(found)),
+            Some(Reply::NotRun) | None => Ok(None),
+        }
+    };
+    let named = if known.is_empty() { named } else { Vec::new() };
+    let followed = follow(named.into_iter().filter(is_open).collect(), !known.is_empty(), |paths| {
+        let paths: Vec<&ImagePath> = paths.iter().collect();
+        Ok::<_, ProveError>(match ask(&[&paths])? {
+            Some(found) if broken.works(&found) => Tried::Works,
+            Some(found) => Tried::Names(names_of_removed(&found, side.tree).filter(is_open).collect()),
+            None => Tried::Unknown,
+        })
+    })?;
+    let works = |parts: &[&[&ImagePath]]| -> Result<Option<bool>, ProveError> {
+        Ok(ask(parts)?.map(|found| broken.works(&found)))
+    };
+    let needed = match &followed {
+        Followed::Works(named) if named.is_empty() => return Ok(None),
+        Followed::Works(named) => {
+            let order: Vec<&ImagePath> = named.iter().collect();
+            search(&order, order.len(), true, works)?.into_iter().cloned().collect()
+        }
+        Followed::Fails => {
+            let order: Vec<&ImagePath> = side.tree.removed.keys().filter(|path| is_open(path)).collect();
+            search(&order, MOST, false, works)?.into_iter().cloned().collect()
+        }
+        Followed::Unknown => Vec::new(),
+    };
+    Ok(Some(needed))
+}
+
+/// The result of a check that ran with some of the removed files.
+enum Tried<T> {
+    Works,
+    /// It fails, and its message names these removed files.
+    Names(Vec<T>),
+    /// The time was over.
+    Unknown,
+}
+
+/// The result of following the messages of a check.
+#[derive(Debug, PartialEq, Eq)]
+enum Followed<T> {
+    /// The check works with these files.
+    Works(Vec<T>),
+    Fails,
+    Unknown,
+}
+
+/// Runs a check with the files that its messages name, until it works or its message names no other file. It runs first
+/// with `named`, or without any file if `tries_none` is set.
+fn follow<T: PartialEq, E>(
+    named: Vec<T>,
+    tries_none: bool,
+    mut ask: impl FnMut(&[T]) -> Result<Tried<T>, E>,
+) -> Result<Followed<T>, E> {
+    let mut all = named;
+    if all.is_empty() && !tries_none {
+        return Ok(Followed::Fails);
+    }
+    for _ in 0..MESSAGES {
+        let names = match ask(&all)? {
+            Tried::Works => return Ok(Followed::Works(all)),
+            Tried::Names(names) => names,
+            Tried::Unknown => return Ok(Followed::Unknown),
+        };
+        let before = all.len();
+        for name in names {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        if all.len() == before {
+            break;
+        }
+    }
+    Ok(Followed::Fails)
+}
+
+/// Returns members of `order` that are needed, at most `most`, from the last to the first. `all_work` says that the
+/// check works with all members together. If it is not set, this is tried first. Empty if the check does not work with
+/// all of them, or if a result of `works` is unknown. A result is unknown if the time for the checks has ended. No
+/// members are returned in that case, because they would depend on the speed of the machine.
 fn search<T: Copy, E>(
     order: &[T],
-    first: usize,
+    most: usize,
+    all_work: bool,
     mut works: impl FnMut(&[&[T]]) -> Result<Option<bool>, E>,
 ) -> Result<Vec<T>, E> {
     let mut is_unknown = false;
@@ -66,15 +208,8 @@ fn search<T: Copy, E>(
         Ok(known.unwrap_or(false))
     };
     let mut needed: Vec<T> = Vec::new();
-    let mut end = match first {
-        0 => 0,
-        first if works(&[&order[..first]])? => first,
-        _ => 0,
-    };
-    if end == 0 && !order.is_empty() && works(&[order])? {
-        end = order.len();
-    }
-    while needed.len() < MOST && end > 0 && (needed.is_empty() || !works(&[&needed])?) {
+    let mut end = if !order.is_empty() && (all_work || works(&[order])?) { order.len() } else { 0 };
+    while needed.len() < most && end > 0 && (needed.is_empty() || !works(&[&needed])?) {
         // The check works with `needed` and the members before `high`. It fails with `needed` and the members before
         // `low`.
         let (mut low, mut high) = (0, end);
@@ -94,45 +229,64 @@ fn search<T: Copy, E>(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
+    fn in_parts(parts: &[&[u32]]) -> BTreeSet<u32> {
+        parts.iter().copied().flatten().copied().collect()
+    }
+
     /// Searches for `needed` among the numbers below `count`. Returns the result, and the number of runs.
-    fn found(count: u32, first: usize, needed: &[u32]) -> (Vec<u32>, usize) {
+    fn found(count: u32, all_work: bool, needed: &[u32]) -> (Vec<u32>, usize) {
         let order: Vec<u32> = (0..count).collect();
         let mut runs = 0;
         let works = |parts: &[&[u32]]| {
             runs += 1;
-            let there: BTreeSet<u32> = parts.iter().copied().flatten().copied().collect();
-            Ok::<_, ()>(Some(needed.iter().all(|one| there.contains(one))))
+            Ok::<_, ()>(Some(needed.iter().all(|one| in_parts(parts).contains(one))))
         };
-        (search(&order, first, works).unwrap(), runs)
+        (search(&order, MOST, all_work, works).unwrap(), runs)
     }
 
     #[test]
     fn the_needed_files_are_found_in_few_runs() {
-        assert_eq!(found(1000, 0, &[0]).0, [0]);
-        assert_eq!(found(1000, 0, &[999]).0, [999]);
-        let (two, runs) = found(1000, 0, &[17, 600]);
+        assert_eq!(found(1000, false, &[0]).0, [0]);
+        assert_eq!(found(1000, false, &[999]).0, [999]);
+        let (two, runs) = found(1000, false, &[17, 600]);
         assert_eq!(two, [600, 17]);
         assert!(runs <= 24, "{runs}");
-        assert_eq!(found(1000, 0, &[1, 2, 3, 4, 5, 6]).0, [6, 5, 4, 3]);
-        assert_eq!(found(1, 0, &[0]).0, [0]);
+        assert_eq!(found(1000, false, &[1, 2, 3, 4, 5, 6]).0, [6, 5, 4, 3]);
+        assert_eq!(found(1, false, &[0]).0, [0]);
+        assert_eq!(found(2, true, &[1]), (vec![1], 2));
+        assert_eq!(found(1, true, &[0]), (vec![0], 0));
     }
 
     #[test]
-    fn files_that_a_message_names_are_tried_first() {
-        assert_eq!(found(1000, 2, &[1]), (vec![1], 3));
-        assert_eq!(found(1000, 1, &[0]), (vec![0], 1));
-        assert_eq!(found(1000, 2, &[500]).0, [500]);
+    fn each_message_may_name_another_file() {
+        // Each file of the chain is named when the file before it is there. The messages also name `9`.
+        let follow_chain = |length: u32, most: u32, tries_none: bool| {
+            let ask = |files: &[u32]| {
+                let next = (0..length).find(|number| !files.contains(number));
+                Ok::<_, ()>(match next {
+                    None => Tried::Works,
+                    Some(number) if number >= most => Tried::Names(Vec::new()),
+                    Some(number) => Tried::Names(vec![number, 9]),
+                })
+            };
+            follow(if tries_none { Vec::new() } else { vec![0] }, tries_none, ask).unwrap()
+        };
+        assert_eq!(follow_chain(3, 3, false), Followed::Works(vec![0, 1, 9, 2]));
+        assert_eq!(follow_chain(3, 3, true), Followed::Works(vec![0, 9, 1, 2]));
+        assert_eq!(follow_chain(0, 0, true), Followed::Works(vec![]));
+        assert_eq!(follow_chain(3, 2, false), Followed::Fails);
+        assert_eq!(follow_chain(1000, 1000, false), Followed::Fails);
+        assert_eq!(follow(Vec::<u32>::new(), false, |_| Err("not asked")), Ok(Followed::Fails));
+        assert_eq!(follow(vec![1], false, |_| Ok::<_, ()>(Tried::Unknown)), Ok(Followed::Unknown));
     }
 
     #[test]
     fn nothing_is_needed_if_the_removed_files_do_not_explain_the_difference() {
-        assert_eq!(found(1000, 0, &[1000]), (vec![], 1));
-        assert_eq!(found(0, 0, &[1]), (vec![], 0));
-        assert_eq!(found(2, 2, &[2]), (vec![], 2));
+        assert_eq!(found(1000, false, &[1000]), (vec![], 1));
+        assert_eq!(found(0, false, &[1]), (vec![], 0));
+        assert_eq!(found(0, true, &[]), (vec![], 0));
     }
 
     #[test]
@@ -141,10 +295,10 @@ mod tests {
             let mut runs = 0;
             let works = |parts: &[&[u32]]| {
                 runs += 1;
-                Ok::<_, ()>((runs <= most).then(|| parts.iter().copied().flatten().any(|one| *one == 17)))
+                Ok::<_, ()>((runs <= most).then(|| in_parts(parts).contains(&17)))
             };
             let order: Vec<u32> = (0..1000).collect();
-            assert!(search(&order, 0, works).unwrap().is_empty(), "{most}");
+            assert!(search(&order, MOST, false, works).unwrap().is_empty(), "{most}");
         }
     }
 }

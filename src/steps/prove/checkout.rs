@@ -193,7 +193,9 @@ impl<'a> Checkout<'a> {
     }
 
     fn drive(&self, batch: &Batch, items: &[Item]) -> Result<Option<Answer>, ProveError> {
-        let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|item| &item.argument)).cloned().collect();
+        let item_limit = batch.item_secs.map(|secs| format!("+{}", secs * self.slowness()));
+        let items = items.iter().map(|item| &item.argument);
+        let argv: Vec<String> = batch.driver.iter().chain(&item_limit).chain(items).cloned().collect();
         let circumstances = Circumstances { user: batch.user, ..Circumstances::within(batch.timeout_secs) };
         self.run("", &argv, circumstances)
     }
@@ -211,8 +213,7 @@ impl<'a> Checkout<'a> {
             let stderr = format!("cannot find `{program}` in the image");
             return Ok(Some(Answer { command, exit_code: 127, stderr, ..Answer::default() }));
         };
-        let is_emulated = self.emulation != Emulation::Kernel;
-        let own_secs = circumstances.timeout_secs * if is_emulated { EMULATED } else { 1 };
+        let own_secs = circumstances.timeout_secs * self.slowness();
         let timeout_secs = self.deadline.left_secs().map_or(own_secs, |left| left.min(own_secs));
         if timeout_secs == 0 {
             return Ok(None);
@@ -231,6 +232,11 @@ impl<'a> Checkout<'a> {
             timeout_secs: outcome.is_timeout.then_some(timeout_secs),
             parts: Vec::new(),
         }))
+    }
+
+    /// Returns how many times longer a program may take than on a machine without an emulator.
+    fn slowness(&self) -> u64 {
+        if self.emulation == Emulation::Kernel { 1 } else { EMULATED }
     }
 
     fn job(&self, argv: Vec<String>, circumstances: Circumstances) -> Job {

@@ -83,6 +83,7 @@ pub(super) enum TaskKey<'a> {
         scope: Scope,
         user: Option<u32>,
         timeout_secs: u64,
+        item_secs: Option<u64>,
     },
 }
 
@@ -116,9 +117,10 @@ impl Task {
             Self::Help(Help { name, driver, user, timeout_secs }) => {
                 TaskKey::Help { name, driver, user: *user, timeout_secs: *timeout_secs }
             }
-            // The driver's arguments show whether items share processes.
-            Self::Batch(Batch { driver, items, scope, user, timeout_secs, is_shared: _ }) => {
-                TaskKey::Batch { driver, items, scope: *scope, user: *user, timeout_secs: *timeout_secs }
+            // Only batches whose items have a time limit share processes.
+            Self::Batch(Batch { driver, items, scope, user, timeout_secs, item_secs, is_shared: _ }) => {
+                let (scope, user, timeout_secs, item_secs) = (*scope, *user, *timeout_secs, *item_secs);
+                TaskKey::Batch { driver, items, scope, user, timeout_secs, item_secs }
             }
         }
     }
@@ -168,7 +170,7 @@ impl Task {
         };
         let items = names.iter().map(item).collect();
         let (driver, scope) = (Vec::new(), Scope::Image);
-        Self::Batch(Batch { driver, items, scope, user: None, timeout_secs: 1, is_shared: false })
+        Self::Batch(Batch { driver, items, scope, user: None, timeout_secs: 1, item_secs: None, is_shared: false })
     }
 
     pub(super) fn of_script(name: &str) -> Self {
@@ -228,6 +230,9 @@ pub(super) struct Batch {
     /// The user as whom the driver runs, as in [`Circumstances`].
     pub(super) user: Option<u32>,
     pub(super) timeout_secs: u64,
+    /// The time limit of each item, in seconds of processor time. With a limit, the driver also requires that each
+    /// module has its file.
+    pub(super) item_secs: Option<u64>,
     /// Whether the items share processes even if they fail. If not, an item that fails is repeated in a separate
     /// process.
     pub(super) is_shared: bool,
@@ -286,7 +291,8 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
     for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
             let (driver, items) = (run(scope, DRIVER), items.to_vec());
-            Task::Batch(Batch { driver, items, scope, user, timeout_secs: DEFAULT_SECS, is_shared: false })
+            let (timeout_secs, item_secs) = (DEFAULT_SECS, None);
+            Task::Batch(Batch { driver, items, scope, user, timeout_secs, item_secs, is_shared: false })
         }));
     }
     tasks.push(Task::Command(Command {
@@ -339,11 +345,10 @@ fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
 
 /// Returns the imports of all reached modules, the loads of all shared libraries, and the reads of data files. `driver`
 /// is Python with its program.
-fn inner_loads(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>, user: Option<u32>) -> Vec<Task> {
+fn inner_loads(made: &Made, request: &ProveRequest<'_>, driver: Vec<String>, user: Option<u32>) -> Vec<Task> {
     if request.level < TrimLevel::Reach {
         return Vec::new();
     }
-    driver.push(format!("+{IMPORT_SECS}"));
     let module = |name: String| Item { kind: ItemKind::InnerModules, name: format!("import {name}"), argument: name };
     let modules: Vec<Item> = imports::names(made, request).into_iter().map(module).collect();
     let batch = |items: &[Item]| Batch {
@@ -352,6 +357,7 @@ fn inner_loads(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>,
         scope: Scope::Image,
         user,
         timeout_secs: PROCESS_SECS,
+        item_secs: Some(IMPORT_SECS),
         is_shared: true,
     };
     let libraries = shared_libraries(&made.tree);

@@ -14,8 +14,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn start(limit_secs: u64) -> Self {
-        let deadline = Deadline::after(limit_secs);
+    /// `deadline` is the end of the limit, which may have begun with the checks of an earlier round.
+    pub(super) fn new(deadline: Deadline, limit_secs: u64) -> Self {
         Self { deadline, limit_secs, checks: AtomicUsize::new(0), ended: AtomicUsize::new(0) }
     }
 

@@ -211,6 +211,11 @@ fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, O
     pairs.find(|(part, other)| part != other).map_or((slim, claimed), |(part, other)| (part, Some(other)))
 }
 
+/// Returns the removed files that the output of a check names.
+pub(super) fn names_of_removed(answer: &Answer, tree: &Tree) -> impl Iterator<Item = ImagePath> {
+    removed(&answer.said(), tree).into_iter().filter_map(|(path, _)| ImagePath::parse(&path).ok())
+}
+
 /// Returns the removed paths that are named in the output. The output may contain the path, the name of a library or
 /// another file, a module, or a program that was called.
 fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {

@@ -18,6 +18,7 @@ use crate::model::event::Event;
 use crate::model::made::Made;
 use crate::model::request::ProveRequest;
 use crate::model::trace::Trace;
+use crate::outside::deadline::Deadline;
 use crate::outside::stage::Stage;
 use crate::outside::store::Bucket;
 use crate::outside::world::World;
@@ -71,7 +72,7 @@ pub(crate) fn evidence(
     if let Some(trace) = world.store.entry(Bucket::Traces, &key) {
         return Ok(trace);
     }
-    let clock = Clock::start(request.proof.limit_secs);
+    let clock = Clock::new(Deadline::after(request.proof.limit_secs), request.proof.limit_secs);
     clock.plan(commands.len());
     let shown = stage.show(&with_engine_files(&whole, &hosts_of_check(), &world.store)?)?;
     let checkout = Checkout::new(&whole, shown, &made.launch, emulation, world).until(clock.deadline).recording();
@@ -160,7 +161,8 @@ mod tests {
             |argument: &str| Item { kind: ItemKind::Modules, name: argument.to_owned(), argument: argument.to_owned() };
         let batch = |scope| {
             let items = ["a", "b:main", "/site/c.so"].map(item).into();
-            Task::Batch(Batch { driver: Vec::new(), items, scope, user: None, timeout_secs: 9, is_shared: false })
+            let (driver, user, timeout_secs, item_secs) = (Vec::new(), None, 9, None);
+            Task::Batch(Batch { driver, items, scope, user, timeout_secs, item_secs, is_shared: false })
         };
         let command = |scope| {
             let attempts = ["--version", "--help"].map(|option| vec!["tool".to_owned(), option.to_owned()]).into();

@@ -72,11 +72,11 @@ pub(super) fn name_packages(
             }
             Ok(summary)
         }
-        Err(ProveError::Failed(mut differences)) => {
+        Err(ProveError::Failed { mut differences, is_late }) => {
             for difference in &mut differences {
                 difference.add_hint(finder.hint(&difference.libraries()));
             }
-            Err(ProveError::Failed(differences))
+            Err(ProveError::Failed { differences, is_late })
         }
         Err(error) => Err(error),
     }

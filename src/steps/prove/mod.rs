@@ -29,6 +29,7 @@ mod verdicts;
 use serde::Serialize;
 use thiserror::Error;
 
+use self::back::{BackSearch, Broken};
 use self::checkout::Checkout;
 use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
@@ -53,6 +54,7 @@ use crate::model::receipt::{NotRun, ProofNote, ProofSummary, PutBack, shortened}
 use crate::model::request::{ProveRequest, Volume};
 use crate::model::trace::Trace;
 use crate::model::tree::{Origin, Tree};
+use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, SandboxError, cannot_write_to};
 use crate::outside::stage::{Stage, StageError};
 use crate::outside::store::{Bucket, StoreError};
@@ -83,8 +85,12 @@ pub(crate) enum ProveError {
         shortened(checks)
     )]
     OutOfTime { checks: Vec<String>, limit_secs: u64 },
-    #[error("cannot prove that the image works: {}", joined(.0))]
-    Failed(Vec<Difference>),
+    #[error("cannot prove that the image works: {}", joined(differences))]
+    Failed {
+        differences: Vec<Difference>,
+        /// Whether the time was over, so that the search for the removed files that checks need may be incomplete.
+        is_late: bool,
+    },
 }
 
 impl Hints for ProveError {
@@ -95,8 +101,9 @@ impl Hints for ProveError {
                 programs::of_program(name).into_iter().map(Hint::Add).collect()
             }
             Self::OutOfTime { .. } => vec![Hint::Proof(ProofHint::MoreTime)],
-            Self::Failed(differences) => {
+            Self::Failed { differences, is_late } => {
                 let mut hints: Vec<Hint> = differences.iter().flat_map(Difference::hints).collect();
+                hints.extend(is_late.then_some(Hint::Proof(ProofHint::MoreTime)));
                 hints.push(Hint::Proof(ProofHint::Untrimmed));
                 hints
             }
@@ -117,7 +124,7 @@ impl Hints for ProveError {
 impl ProveError {
     /// Returns the removed files that explain differences. Other differences may have no such explanation.
     fn lacks(&self) -> Vec<PutBack> {
-        let Self::Failed(differences) = self else { return Vec::new() };
+        let Self::Failed { differences, .. } = self else { return Vec::new() };
         let mut lacks: Vec<PutBack> = differences.iter().flat_map(|difference| difference.lacks().to_vec()).collect();
         lacks.sort();
         lacks.dedup_by(|one, other| one.path == other.path);
@@ -162,10 +169,6 @@ struct AnswerKey<'a> {
     identity: Identity<'a>,
 }
 
-/// The maximum number of checks in one proof for which lath searches the missing files. More searches are seldom
-/// useful, because other checks often need the same files.
-const SEARCHES: usize = 4;
-
 /// The result of a proof.
 #[derive(Debug)]
 pub(crate) enum Proved {
@@ -174,20 +177,28 @@ pub(crate) enum Proved {
     Lacks(Vec<PutBack>),
 }
 
+/// A round of the proof. After each round that finds files which checks need, the files are put back for the next one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Round {
+    /// Whether the round searches the removed files that a check needs.
+    pub(crate) puts_back: bool,
+    /// The end of the time for all rounds.
+    pub(crate) deadline: Deadline,
+}
+
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, the
-/// earlier result is used. The tree is laid out on `stage`. If `puts_back` is set, this function also finds the removed
-/// files that a check needs.
+/// earlier result is used. The tree is laid out on `stage`.
 pub(crate) fn prove(
     made: &Made,
     stage: &mut Stage,
     request: &ProveRequest<'_>,
-    puts_back: bool,
+    round: Round,
     world: &World,
 ) -> Result<Proved, ProveError> {
     let platform = made.lock.platform;
     machine::refuse_foreign(&made.tree, &made.assembly, platform, request.user_base)?;
     if !request.proof.verify {
-        let known = if puts_back { known_lacks(made, &world.store) } else { Vec::new() };
+        let known = if round.puts_back { known_lacks(made, &world.store) } else { Vec::new() };
         return Ok(if known.is_empty() { not_run(NotRun::Unwanted) } else { Proved::Lacks(known) });
     }
     let emulation = match world.sandbox.emulation(platform.architecture) {
@@ -207,11 +218,11 @@ pub(crate) fn prove(
         identity: Identity::of(&made.launch),
         is_driven,
     });
-    if let Some(proved) = earlier(&key, puts_back, world) {
+    if let Some(proved) = earlier(&key, round.puts_back, world) {
         return Ok(proved);
     }
     let mut other_stage = world.stages.stage();
-    let clock = Clock::start(request.proof.limit_secs);
+    let clock = Clock::new(round.deadline, request.proof.limit_secs);
     let user_base = request.user_base.path().as_str();
     let python = request.python.version;
     let emulation = &emulation;
@@ -220,7 +231,7 @@ pub(crate) fn prove(
     let whole = Side::new(common, &whole, whole_digest, true).apart_from(&own);
     let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
-    let compared = compare(&mut slim, &mut whole, &tasks, puts_back);
+    let compared = compare(&mut slim, &mut whole, &tasks, round.puts_back);
     let lacks = compared.as_ref().err().map(ProveError::lacks).unwrap_or_default();
     if !lacks.is_empty() {
         world.store.write_entry(Bucket::Lacks, &key, &lacks)?;
@@ -411,7 +422,7 @@ fn compare(
         claimed.extend(more_claimed);
     }
     let image = Image { tree: slim.side.tree, python: slim.side.common.python };
-    let mut searches = if puts_back { SEARCHES } else { 0 };
+    let mut search = BackSearch::new(puts_back);
     let Common { clock, is_driven, .. } = slim.side.common;
     let mut verdicts = Verdicts::new(image, is_driven, clock.limit_secs);
     for question in in_order.iter().flatten().flat_map(|asked| &asked.questions) {
@@ -430,11 +441,9 @@ fn compare(
                     if is_slim { slim.again(task, item, found) } else { whole.again(task, item, &claim) }
                 };
                 let mut verdict = judge(task.must(), Pair { slim: found, whole: &claim }, image, again)?;
-                if let Verdict::Differs(difference) = &mut verdict
-                    && searches > 0
-                {
-                    searches -= 1;
-                    explain(difference, &task.only(&[item]), &claim, slim, whole.side.tree)?;
+                if let Verdict::Differs(difference) = &mut verdict {
+                    let broken = Broken { task: &task.only(&[item]), claim: &claim };
+                    search.explain(difference, broken, slim, whole.side.tree)?;
                 }
                 verdict
             }
@@ -444,8 +453,11 @@ fn compare(
             }
         };
         verdicts.add(task, item, found, verdict);
+        if search.has_enough() {
+            break;
+        }
     }
-    verdicts.summary()
+    verdicts.summary(clock.is_over())
 }
 
 /// How the program of the user runs.
@@ -455,28 +467,6 @@ pub(crate) struct OwnRun<'a> {
     pub(crate) volumes: &'a [Volume],
     /// Whether the paths that the program uses are recorded.
     pub(crate) is_recorded: bool,
-}
-
-/// Finds the removed files without which the result of `task` differs from `claim`, and adds them to the difference.
-fn explain(
-    difference: &mut Difference,
-    task: &Task,
-    claim: &Answer,
-    slim: &mut Staged<'_>,
-    whole: &Tree,
-) -> Result<(), ProveError> {
-    // There is no search if the check fails in both trees, or if it is so slow that a search would not end.
-    if difference.claimed().is_none() || claim.timeout_secs.is_some() {
-        return Ok(());
-    }
-    let lacks = back::needed(slim, whole, task, claim, &difference.named())?;
-    let put_back = |path: ImagePath| {
-        let rule = slim.side.tree.removed.get(&path)?.reason;
-        Some(PutBack { path, rule, check: difference.check().to_owned() })
-    };
-    let lacks = lacks.into_iter().filter_map(put_back).collect();
-    difference.add_lacks(lacks);
-    Ok(())
 }
 
 /// Returns how programs of the platform run on this machine.

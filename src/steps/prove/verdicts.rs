@@ -94,10 +94,11 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    pub(super) fn summary(mut self) -> Result<ProofSummary, ProveError> {
+    /// `is_late` says that the time for all checks is over.
+    pub(super) fn summary(mut self, is_late: bool) -> Result<ProofSummary, ProveError> {
         let limit_secs = self.limit_secs;
         if !self.differences.is_empty() {
-            return Err(ProveError::Failed(self.differences));
+            return Err(ProveError::Failed { differences: self.differences, is_late });
         }
         if self.unasked_musts > 0 {
             return Err(ProveError::OutOfTime { checks: self.unasked, limit_secs });
@@ -139,7 +140,7 @@ mod tests {
             let answer = Answer { command: "tool --version".to_owned(), ..Answer::default() };
             verdicts.add(&Task::of_script("tool"), 0, &answer, Verdict::Passed);
             verdicts.add(&Task::of_extension_modules(&["/x.so"]), 0, &Answer::default(), Verdict::Passed);
-            verdicts.summary().unwrap()
+            verdicts.summary(false).unwrap()
         };
         let command = Passed::Command { command: "tool --version".to_owned() };
         let load = Passed::Items { kind: ItemKind::ExtensionModules, count: 1 };
@@ -162,7 +163,7 @@ mod tests {
             verdicts.add(&Task::of_script(name), 0, &answer, Verdict::FailsAlike);
         }
         verdicts.add_unasked(&Task::of_script("d"), 0);
-        let summary = verdicts.summary().unwrap();
+        let summary = verdicts.summary(false).unwrap();
         let check = |name: &str, command: &str| FailedCheck { name: name.to_owned(), command: command.to_owned() };
         let group = |said: &str, checks| FailedAlike { checks, said: said.to_owned(), hint: None };
         assert_eq!(
