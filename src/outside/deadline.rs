@@ -15,6 +15,12 @@ impl Deadline {
         Self { begun: Instant::now(), limit: (secs > 0).then_some(Duration::from_secs(secs)) }
     }
 
+    /// Returns this limit as if it had begun `spent` earlier.
+    pub(crate) fn minus(self, spent: Duration) -> Self {
+        let begun = self.begun.checked_sub(spent).unwrap_or(self.begun);
+        Self { begun, ..self }
+    }
+
     /// Returns the remaining time in whole seconds, or 0 if the time is over. Returns `None` if there is no limit.
     pub(crate) fn left_secs(&self) -> Option<u64> {
         let left = self.limit?.saturating_sub(self.begun.elapsed());

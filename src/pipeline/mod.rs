@@ -17,7 +17,7 @@ mod strength;
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::ahead::{Ahead, compress_ahead, fetch_and_open, small};
 use self::bases::{OfBase, to_lock};
@@ -41,7 +41,6 @@ use crate::model::request::{
 };
 use crate::model::trace::Trace;
 use crate::model::tree::Tree;
-use crate::outside::deadline::Deadline;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
 use crate::outside::store::{self, Amount, StoreError};
@@ -53,7 +52,7 @@ use crate::steps::emit::{self, Attachment, EmitError, Extras, emit, refuse_hopel
 use crate::steps::explain;
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
-use crate::steps::prove::{OwnRun, Proved, Round, evidence, execute, known_lacks, prove};
+use crate::steps::prove::{OwnRun, Proved, ROUNDS, Round, evidence, execute, known_lacks, prove};
 use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
@@ -276,10 +275,6 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
     Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
-/// The maximum number of rounds in which files are put back because a check needs them. If a check still differs after
-/// the last round, the build fails.
-const ROUNDS: usize = 4;
-
 /// Makes the share of one platform. If the proof finds removed files that a check needs, the files are put back, and
 /// the share is made again. Layers are packed while the proof runs. If the proof fails, no image uses these layers, but
 /// they stay in the store.
@@ -287,21 +282,21 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
     let mut stage = world.stages.stage();
     let mut trim = request.trim.clone();
     let mut put_back = Vec::new();
-    let mut deadline = None;
+    let mut spent = Duration::ZERO;
     let mut whole = whole(opened, request, world)?;
-    for round in 0.. {
+    for number in 0.. {
         let making = Making { options: &trim, computes_gain: true };
         let (made, gain) = make(whole, request, &making, &mut stage, world)?;
-        let deadline = *deadline.get_or_insert_with(|| Deadline::after(request.proof.limit_secs));
-        let of_proof = Round { puts_back: round < ROUNDS, deadline };
-        let (proof, (layers, next_level)) = rayon::join(
-            || prove(&made, &mut stage, &request.to_prove(), of_proof, world),
+        let round = Round { number, spent };
+        let ((proof, time), (layers, next_level)) = rayon::join(
+            || timed(|| prove(&made, &mut stage, &request.to_prove(), round, world)),
             || {
                 let wanted = request.to_pack(made.lock.platform);
                 let layers = pack(&made.tree, &made.lock.requested(), wanted, &world.store);
                 (layers, gain.finish(&made, request, &world.store))
             },
         );
+        spent += time;
         match proof? {
             Proved::Works(mut proof) => {
                 let base = request.base_of(made.lock.platform);
@@ -319,6 +314,12 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
         }
     }
     unreachable!("the last proof searches for no files")
+}
+
+/// Returns the result of `work`, and the time that it took.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let begun = Instant::now();
+    (work(), begun.elapsed())
 }
 
 /// Makes the untrimmed contents of one platform's image. The trimmed tree in the result is empty.

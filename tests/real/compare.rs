@@ -10,10 +10,12 @@ use crate::needs::Need::{Debootstrap, Engine, Namespaces, Registries, Root};
 use crate::needs::trials_of;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut trials =
-        trials_of![&[Debootstrap, Engine, Namespaces, Registries, Root]; everything_is_built_weighed_and_timed];
-    trials.extend(trials_of![&[Namespaces, Registries]; sources_are_compared_without_an_engine]);
-    trials
+    trials_of![&[Namespaces, Registries]; sources_are_compared_without_an_engine]
+}
+
+/// Returns the trials that build images in the engine.
+pub(crate) fn building() -> Vec<Trial> {
+    trials_of![&[Debootstrap, Engine, Namespaces, Registries, Root]; everything_is_built_weighed_and_timed]
 }
 
 /// Returns by how many percent `reckoned` differs from `measured`.

@@ -38,6 +38,8 @@ mod validators;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use libtest_mimic::Trial;
+
 /// The number of tests that are listed at the end, with their time.
 const SHOWN_AS_SLOW: usize = 20;
 
@@ -59,7 +61,6 @@ fn main() -> ExitCode {
         newer::trials(),
         on_base::trials(),
         containers::trials(),
-        dockerfile::trials(),
         compare::trials(),
         validators::trials(),
         corpus::trials(),
@@ -69,8 +70,25 @@ fn main() -> ExitCode {
         pushes::trials(),
         locks_of_sources::trials(),
     ];
-    let conclusion = libtest_mimic::run(&arguments, groups.into_iter().flatten().collect());
+    let building = [dockerfile::trials(), compare::building()].into_iter().flatten().collect();
+    let trials = spread(building, groups.into_iter().flatten().collect());
+    let conclusion = libtest_mimic::run(&arguments, trials);
     // These lines are not part of the result, so an error of the output is no failure.
     let _ = write!(std::io::stderr(), "The tests that took longest, in seconds:\n{}", needs::slowest(SHOWN_AS_SLOW));
     conclusion.exit_code()
+}
+
+/// Puts the trials `building` at equal distances between the `others`. Only one trial at a time may build in the engine.
+/// If such trials followed one another, all threads except one would wait.
+fn spread(building: Vec<Trial>, others: Vec<Trial>) -> Vec<Trial> {
+    let distance = others.len().div_ceil(building.len());
+    let (mut building, mut trials) = (building.into_iter(), Vec::new());
+    for (place, other) in others.into_iter().enumerate() {
+        if place % distance == 0 {
+            trials.extend(building.next());
+        }
+        trials.push(other);
+    }
+    trials.extend(building);
+    trials
 }

@@ -12,9 +12,10 @@ use crate::model::platform::Architecture;
 /// How a program is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Emulation {
-    /// The kernel starts the program without further help. Either the program is for this machine's processor, or an
-    /// emulator is registered that the kernel keeps open. Child processes work as well.
+    /// The program is for this machine's processor.
     #[default]
+    None,
+    /// The kernel starts an emulator, which it keeps open. Child processes work as well.
     Kernel,
     /// This static emulator starts the program. Processes that the program starts are not emulated.
     Program(PathBuf),
@@ -25,7 +26,7 @@ const REGISTRATIONS: &str = "/proc/sys/fs/binfmt_misc";
 /// Finds out how programs for `architecture` can be run. The error is the reason why they cannot be run.
 pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Result<Emulation, String> {
     if Architecture::of_host() == Some(architecture) {
-        return Ok(Emulation::Kernel);
+        return Ok(Emulation::None);
     }
     let machine = architecture.machine();
     let registered = fs::read_to_string(Path::new(REGISTRATIONS).join(format!("qemu-{machine}"))).unwrap_or_default();

@@ -39,7 +39,7 @@ impl Broken<'_> {
     /// Whether the result `found` is as it should be.
     fn works(self, found: &Answer) -> bool {
         match self.task {
-            Task::Batch(_) => found.exit_code == 0,
+            Task::Batch(_) => found.exit_code == 0 || found == self.claim,
             Task::Command(_) | Task::Help(_) => found == self.claim,
         }
     }
@@ -64,7 +64,8 @@ impl BackSearch {
         !self.found.is_empty() && (self.searches == 0 || self.repeated == 0)
     }
 
-    /// Finds the removed files without which the result of the check differs, and adds them to the difference. Files that another check needs are not added again.
+    /// Finds the removed files without which the result of the check differs, and adds them to the difference. Files that
+    /// another check needs are not added again.
     pub(super) fn explain(
         &mut self,
         difference: &mut Difference,
@@ -72,8 +73,10 @@ impl BackSearch {
         slim: &mut Staged<'_>,
         whole: &Tree,
     ) -> Result<(), ProveError> {
-        // There is no search if the check fails in both trees, or if it is so slow that a search would not end.
-        let cannot_search = difference.claimed().is_none() || broken.claim.timeout_secs.is_some();
+        // There is no search if the check had to succeed but fails in both trees, or if it is so slow that a search would
+        // not end.
+        let is_slow = broken.claim.timeout_secs.is_some() || difference.is_timeout();
+        let cannot_search = difference.claimed().is_none() || is_slow;
         if cannot_search || self.searches == 0 {
             return Ok(());
         }
@@ -93,9 +96,9 @@ impl BackSearch {
     }
 }
 
-/// Returns removed files without which the check is broken. `known` are files that
-/// another check needs. `named` are the removed files that the output names. `None` if the check works with `known`.
-/// Empty if the removed files do not explain the difference, or if the time is over.
+/// Returns removed files without which the check is broken. `known` are files that another check needs. `named` are the
+/// removed files that the output names. `None` if the check works with `known`. Empty if the removed files do not
+/// explain the difference, or if the time is over.
 fn needed(
     slim: &mut Staged<'_>,
     whole: &Tree,
@@ -112,19 +115,25 @@ fn needed(
             tree.insert(path.clone(), whole.nodes[path].clone());
         }
         match (Side { tree: &tree, ..side }).checkout(stage)?.ask(broken.task)?.pop() {
-            Some(Reply::Answer(found)) => Ok(Some(found)),
-            Some(Reply::NotRun) | None => Ok(None),
+            Some(Reply::Answer(found)) if found.timeout_secs.is_none() => Ok(Some(found)),
+            Some(_) | None => Ok(None),
         }
     };
-    let named = if known.is_empty() { named } else { Vec::new() };
-    let followed = follow(named.into_iter().filter(is_open).collect(), !known.is_empty(), |paths| {
+    let tried = |paths: &[ImagePath]| {
         let paths: Vec<&ImagePath> = paths.iter().collect();
         Ok::<_, ProveError>(match ask(&[&paths])? {
             Some(found) if broken.works(&found) => Tried::Works,
-            Some(found) => Tried::Names(names_of_removed(&found, side.tree).filter(is_open).collect()),
+            Some(found) => Tried::Names(names_of_removed(&found, broken.claim, side.tree).filter(is_open).collect()),
             None => Tried::Unknown,
         })
-    })?;
+    };
+    let followed = if known.is_empty() && named.is_empty() {
+        Followed::Fails
+    } else {
+        // With the known files, the message may name others.
+        let named = named.into_iter().filter(|path| known.is_empty() && is_open(path));
+        follow(named.collect(), tried)?
+    };
     let works = |parts: &[&[&ImagePath]]| -> Result<Option<bool>, ProveError> {
         Ok(ask(parts)?.map(|found| broken.works(&found)))
     };
@@ -132,11 +141,11 @@ fn needed(
         Followed::Works(named) if named.is_empty() => return Ok(None),
         Followed::Works(named) => {
             let order: Vec<&ImagePath> = named.iter().collect();
-            search(&order, order.len(), true, works)?.into_iter().cloned().collect()
+            search(&order, Most::All, works)?.into_iter().cloned().collect()
         }
         Followed::Fails => {
             let order: Vec<&ImagePath> = side.tree.removed.keys().filter(|path| is_open(path)).collect();
-            search(&order, MOST, false, works)?.into_iter().cloned().collect()
+            search(&order, Most::Few, works)?.into_iter().cloned().collect()
         }
         Followed::Unknown => Vec::new(),
     };
@@ -148,7 +157,7 @@ enum Tried<T> {
     Works,
     /// It fails, and its message names these removed files.
     Names(Vec<T>),
-    /// The time was over.
+    /// It took too long, or the time for all checks was over.
     Unknown,
 }
 
@@ -162,16 +171,9 @@ enum Followed<T> {
 }
 
 /// Runs a check with the files that its messages name, until it works or its message names no other file. It runs first
-/// with `named`, or without any file if `tries_none` is set.
-fn follow<T: PartialEq, E>(
-    named: Vec<T>,
-    tries_none: bool,
-    mut ask: impl FnMut(&[T]) -> Result<Tried<T>, E>,
-) -> Result<Followed<T>, E> {
+/// with `named`.
+fn follow<T: PartialEq, E>(named: Vec<T>, mut ask: impl FnMut(&[T]) -> Result<Tried<T>, E>) -> Result<Followed<T>, E> {
     let mut all = named;
-    if all.is_empty() && !tries_none {
-        return Ok(Followed::Fails);
-    }
     for _ in 0..MESSAGES {
         let names = match ask(&all)? {
             Tried::Works => return Ok(Followed::Works(all)),
@@ -191,14 +193,21 @@ fn follow<T: PartialEq, E>(
     Ok(Followed::Fails)
 }
 
-/// Returns members of `order` that are needed, at most `most`, from the last to the first. `all_work` says that the
-/// check works with all members together. If it is not set, this is tried first. Empty if the check does not work with
-/// all of them, or if a result of `works` is unknown. A result is unknown if the time for the checks has ended. No
-/// members are returned in that case, because they would depend on the speed of the machine.
+/// How many members of an order are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Most {
+    /// Probably most of them. The check works with all members together.
+    All,
+    /// Few, if any. At most [`MOST`] are searched.
+    Few,
+}
+
+/// Returns members of `order` that are needed, from the last to the first. Empty if the check does not work with all of
+/// them, or if a result of `works` is unknown. A result is unknown if the check took too long. No members are returned
+/// in that case, because they would depend on the speed of the machine.
 fn search<T: Copy, E>(
     order: &[T],
-    most: usize,
-    all_work: bool,
+    most: Most,
     mut works: impl FnMut(&[&[T]]) -> Result<Option<bool>, E>,
 ) -> Result<Vec<T>, E> {
     let mut is_unknown = false;
@@ -207,12 +216,25 @@ fn search<T: Copy, E>(
         is_unknown |= known.is_none();
         Ok(known.unwrap_or(false))
     };
+    let all_work = !order.is_empty() && (most == Most::All || works(&[order])?);
+    let mut end = if all_work { order.len() } else { 0 };
+    let limit = if most == Most::All { order.len() } else { MOST };
     let mut needed: Vec<T> = Vec::new();
-    let mut end = if !order.is_empty() && (all_work || works(&[order])?) { order.len() } else { 0 };
-    while needed.len() < most && end > 0 && (needed.is_empty() || !works(&[&needed])?) {
+    while needed.len() < limit && end > 0 && (needed.is_empty() || !works(&[&needed])?) {
         // The check works with `needed` and the members before `high`. It fails with `needed` and the members before
         // `low`.
         let (mut low, mut high) = (0, end);
+        // The last member is probably needed. If it is not, twice as many are left out each time.
+        let mut left_out = 1;
+        while most == Most::All && left_out < end {
+            if works(&[&needed, &order[..end - left_out]])? {
+                high = end - left_out;
+                left_out *= 2;
+            } else {
+                low = end - left_out;
+                break;
+            }
+        }
         while high - low > 1 {
             let middle = low.midpoint(high);
             if works(&[&needed, &order[..middle]])? {
@@ -236,33 +258,37 @@ mod tests {
     }
 
     /// Searches for `needed` among the numbers below `count`. Returns the result, and the number of runs.
-    fn found(count: u32, all_work: bool, needed: &[u32]) -> (Vec<u32>, usize) {
+    fn found(count: u32, most: Most, needed: &[u32]) -> (Vec<u32>, usize) {
         let order: Vec<u32> = (0..count).collect();
         let mut runs = 0;
         let works = |parts: &[&[u32]]| {
             runs += 1;
             Ok::<_, ()>(Some(needed.iter().all(|one| in_parts(parts).contains(one))))
         };
-        (search(&order, MOST, all_work, works).unwrap(), runs)
+        (search(&order, most, works).unwrap(), runs)
     }
 
     #[test]
     fn the_needed_files_are_found_in_few_runs() {
-        assert_eq!(found(1000, false, &[0]).0, [0]);
-        assert_eq!(found(1000, false, &[999]).0, [999]);
-        let (two, runs) = found(1000, false, &[17, 600]);
+        assert_eq!(found(1000, Most::Few, &[0]).0, [0]);
+        assert_eq!(found(1000, Most::Few, &[999]).0, [999]);
+        let (two, runs) = found(1000, Most::Few, &[17, 600]);
         assert_eq!(two, [600, 17]);
         assert!(runs <= 24, "{runs}");
-        assert_eq!(found(1000, false, &[1, 2, 3, 4, 5, 6]).0, [6, 5, 4, 3]);
-        assert_eq!(found(1, false, &[0]).0, [0]);
-        assert_eq!(found(2, true, &[1]), (vec![1], 2));
-        assert_eq!(found(1, true, &[0]), (vec![0], 0));
+        assert_eq!(found(1000, Most::Few, &[1, 2, 3, 4, 5, 6]).0, [6, 5, 4, 3]);
+        assert_eq!(found(1, Most::Few, &[0]).0, [0]);
+        assert_eq!(found(2, Most::All, &[1]), (vec![1], 2));
+        assert_eq!(found(1000, Most::All, &[17]).0, [17]);
+        let (most, runs) = found(24, Most::All, &(0..24).filter(|number| *number != 9).collect::<Vec<_>>());
+        assert_eq!((most.len(), most.contains(&9)), (23, false));
+        assert!(runs <= 50, "{runs}");
+        assert_eq!(found(1, Most::All, &[0]), (vec![0], 0));
     }
 
     #[test]
     fn each_message_may_name_another_file() {
         // Each file of the chain is named when the file before it is there. The messages also name `9`.
-        let follow_chain = |length: u32, most: u32, tries_none: bool| {
+        let follow_chain = |length: u32, most: u32, first: &[u32]| {
             let ask = |files: &[u32]| {
                 let next = (0..length).find(|number| !files.contains(number));
                 Ok::<_, ()>(match next {
@@ -271,22 +297,21 @@ mod tests {
                     Some(number) => Tried::Names(vec![number, 9]),
                 })
             };
-            follow(if tries_none { Vec::new() } else { vec![0] }, tries_none, ask).unwrap()
+            follow(first.to_vec(), ask).unwrap()
         };
-        assert_eq!(follow_chain(3, 3, false), Followed::Works(vec![0, 1, 9, 2]));
-        assert_eq!(follow_chain(3, 3, true), Followed::Works(vec![0, 9, 1, 2]));
-        assert_eq!(follow_chain(0, 0, true), Followed::Works(vec![]));
-        assert_eq!(follow_chain(3, 2, false), Followed::Fails);
-        assert_eq!(follow_chain(1000, 1000, false), Followed::Fails);
-        assert_eq!(follow(Vec::<u32>::new(), false, |_| Err("not asked")), Ok(Followed::Fails));
-        assert_eq!(follow(vec![1], false, |_| Ok::<_, ()>(Tried::Unknown)), Ok(Followed::Unknown));
+        assert_eq!(follow_chain(3, 3, &[0]), Followed::Works(vec![0, 1, 9, 2]));
+        assert_eq!(follow_chain(3, 3, &[]), Followed::Works(vec![0, 9, 1, 2]));
+        assert_eq!(follow_chain(0, 0, &[]), Followed::Works(vec![]));
+        assert_eq!(follow_chain(3, 2, &[0]), Followed::Fails);
+        assert_eq!(follow_chain(1000, 1000, &[0]), Followed::Fails);
+        assert_eq!(follow(vec![1], |_| Ok::<_, ()>(Tried::Unknown)), Ok(Followed::Unknown));
     }
 
     #[test]
     fn nothing_is_needed_if_the_removed_files_do_not_explain_the_difference() {
-        assert_eq!(found(1000, false, &[1000]), (vec![], 1));
-        assert_eq!(found(0, false, &[1]), (vec![], 0));
-        assert_eq!(found(0, true, &[]), (vec![], 0));
+        assert_eq!(found(1000, Most::Few, &[1000]), (vec![], 1));
+        assert_eq!(found(0, Most::Few, &[1]), (vec![], 0));
+        assert_eq!(found(0, Most::All, &[]), (vec![], 0));
     }
 
     #[test]
@@ -298,7 +323,7 @@ mod tests {
                 Ok::<_, ()>((runs <= most).then(|| in_parts(parts).contains(&17)))
             };
             let order: Vec<u32> = (0..1000).collect();
-            assert!(search(&order, MOST, false, works).unwrap().is_empty(), "{most}");
+            assert!(search(&order, Most::Few, works).unwrap().is_empty(), "{most}");
         }
     }
 }

@@ -142,8 +142,9 @@ impl<'a> Checkout<'a> {
             let errors: Vec<&str> = (0..rest.len()).map_while(|index| reported(&shared, index)).collect();
             for (item, error) in rest.iter().zip(&errors) {
                 let exit_code = i32::from(!error.is_empty());
+                let timeout_secs = self.item_secs(batch).filter(|_| *error == TOO_SLOW);
                 let (command, stderr) = (item.name.clone(), (*error).to_owned());
-                replies.push(Reply::Answer(Answer { command, exit_code, stderr, ..Answer::default() }));
+                replies.push(Reply::Answer(Answer { command, exit_code, stderr, timeout_secs, ..Answer::default() }));
             }
             // A process with many items may exceed its time limit even if no item hangs. If the item runs in a separate
             // process, it exceeds the limit only if it hangs.
@@ -193,7 +194,7 @@ impl<'a> Checkout<'a> {
     }
 
     fn drive(&self, batch: &Batch, items: &[Item]) -> Result<Option<Answer>, ProveError> {
-        let item_limit = batch.item_secs.map(|secs| format!("+{}", secs * self.slowness()));
+        let item_limit = self.item_secs(batch).map(|secs| format!("+{secs}"));
         let items = items.iter().map(|item| &item.argument);
         let argv: Vec<String> = batch.driver.iter().chain(&item_limit).chain(items).cloned().collect();
         let circumstances = Circumstances { user: batch.user, ..Circumstances::within(batch.timeout_secs) };
@@ -234,9 +235,13 @@ impl<'a> Checkout<'a> {
         }))
     }
 
+    fn item_secs(&self, batch: &Batch) -> Option<u64> {
+        Some(batch.item_secs? * self.slowness())
+    }
+
     /// Returns how many times longer a program may take than on a machine without an emulator.
     fn slowness(&self) -> u64 {
-        if self.emulation == Emulation::Kernel { 1 } else { EMULATED }
+        if self.emulation == Emulation::None { 1 } else { EMULATED }
     }
 
     fn job(&self, argv: Vec<String>, circumstances: Circumstances) -> Job {
@@ -269,7 +274,7 @@ impl<'a> Checkout<'a> {
         let found = candidates.into_iter().find(|candidate| self.tree.find(candidate).is_some());
         let Some(found) = found else { return Ok(None) };
         let mut started = Vec::new();
-        if self.emulation != Emulation::Kernel
+        if matches!(self.emulation, Emulation::Program(_))
             && let Some(digest) = self.tree.find(&found).and_then(|(_, node)| node.digest())
         {
             started = interpreter(&self.world.store.read_start(digest, FIRST_LINE_BYTES)?);
@@ -279,6 +284,9 @@ impl<'a> Checkout<'a> {
         Ok(Some(started))
     }
 }
+
+/// The driver's report on an item that exceeded its time limit.
+const TOO_SLOW: &str = "no end within its time";
 
 /// Returns the driver's report on the item with the number `index`. `None` if the process did not reach this item.
 fn reported(answer: &Answer, index: usize) -> Option<&str> {

@@ -114,6 +114,11 @@ impl Difference {
         self.claimed.as_deref()
     }
 
+    /// Whether the check exceeded its time limit in the trimmed tree.
+    pub(super) fn is_timeout(&self) -> bool {
+        self.found.timeout_secs.is_some()
+    }
+
     /// Returns the removed paths that are named in the output.
     pub(super) fn named(&self) -> Vec<ImagePath> {
         self.removed.iter().filter_map(|(path, _)| ImagePath::parse(path).ok()).collect()
@@ -211,8 +216,10 @@ fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, O
     pairs.find(|(part, other)| part != other).map_or((slim, claimed), |(part, other)| (part, Some(other)))
 }
 
-/// Returns the removed files that the output of a check names.
-pub(super) fn names_of_removed(answer: &Answer, tree: &Tree) -> impl Iterator<Item = ImagePath> {
+/// Returns the removed files that the output of a check names. Only the first command with another result than in `claim`
+/// counts.
+pub(super) fn names_of_removed(answer: &Answer, claim: &Answer, tree: &Tree) -> impl Iterator<Item = ImagePath> {
+    let (answer, _) = narrowed(answer, Some(claim));
     removed(&answer.said(), tree).into_iter().filter_map(|(path, _)| ImagePath::parse(&path).ok())
 }
 
@@ -227,24 +234,48 @@ fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
         .collect();
     words.sort_unstable();
     words.dedup();
-    let names = |path: &str, word: &str| {
-        let module = word.replace('.', "/");
-        path == word
-            || (word.contains(".so") && path.rsplit('/').next() == Some(word))
-            || (word.contains('.') && !word.contains('/') && path.ends_with(&format!("/{module}.py")))
-            || (said.contains(&format!("'{word}'"))
-                && (path.ends_with(&format!("/{module}.py")) || path.ends_with(&format!("/{module}/__init__.py"))))
-    };
+    let words: Vec<Word<'_>> = words.into_iter().map(|word| Word::of(word, said)).collect();
     let is_called = |path: &str| {
         let program = path.strip_prefix("/usr/bin/").or_else(|| path.strip_prefix("/usr/sbin/"));
         program.is_some_and(|program| lacks(said, program))
     };
-    let is_named = |path: &str| words.iter().any(|word| names(path, word)) || is_called(path);
+    let is_named = |path: &str| words.iter().any(|word| word.names(path)) || is_called(path);
     tree.removed
         .iter()
         .filter(|(path, _)| is_named(path.as_str()))
         .map(|(path, removal)| (path.to_string(), removal.reason))
         .collect()
+}
+
+/// A word in an output, and the ends of the paths that it can name.
+struct Word<'a> {
+    text: &'a str,
+    is_library: bool,
+    /// `/a/b.py`, if the word can be the name of a module.
+    module: Option<String>,
+    /// `/a/b/__init__.py`, if the word is in quotes.
+    package: Option<String>,
+}
+
+impl<'a> Word<'a> {
+    fn of(text: &'a str, said: &str) -> Self {
+        let is_quoted = said.contains(&format!("'{text}'"));
+        let is_dotted = text.contains('.') && !text.contains('/');
+        let path = text.replace('.', "/");
+        Self {
+            text,
+            is_library: text.contains(".so"),
+            module: (is_quoted || is_dotted).then(|| format!("/{path}.py")),
+            package: is_quoted.then(|| format!("/{path}/__init__.py")),
+        }
+    }
+
+    fn names(&self, path: &str) -> bool {
+        let ends = [&self.module, &self.package];
+        path == self.text
+            || (self.is_library && path.rsplit('/').next() == Some(self.text))
+            || ends.into_iter().flatten().any(|end| path.ends_with(end.as_str()))
+    }
 }
 
 impl Difference {

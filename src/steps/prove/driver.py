@@ -3,8 +3,7 @@
 # Reports each item at once, as `NUMBER ERROR`.
 # An error lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly.
 # The output of the items is discarded, and a thread that they leave running does not delay the end. If the first argument is
-# `+SECONDS`, each item may use this much processor time, and six times as much time in total, because a busy machine is
-# slow. An item that exceeds this ends the process. With this argument, each module must also have the file that it
+# `+SECONDS`, each item may use this much processor time, and 25 seconds more in total, because a busy machine is slow. An item that exceeds this ends the process. With this argument, each module must also have the file that it
 # names: a package without its `__init__.py` can still be imported, and Python has a frozen copy of some modules. A
 # `__main__` is not imported, because it would do its whole work. Only its code is read.
 #
@@ -57,7 +56,7 @@ null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(null, 1)
 os.dup2(null, 2)
 def end(*_):
-    print(number, f"no end within {limit} s", file=out, flush=True)
+    print(number, "no end within its time", file=out, flush=True)
     os._exit(0)
 if limit:
     import _signal
@@ -67,7 +66,7 @@ for number, item in enumerate(items):
     said = ""
     if limit:
         _signal.setitimer(_signal.ITIMER_PROF, limit)
-        _signal.alarm(6 * limit)
+        _signal.alarm(limit + 25)
     try:
         if item.startswith("/"):
             load(item)

@@ -26,6 +26,8 @@ mod started;
 mod strength;
 mod verdicts;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use thiserror::Error;
 
@@ -177,13 +179,23 @@ pub(crate) enum Proved {
     Lacks(Vec<PutBack>),
 }
 
+/// The maximum number of rounds that put files back. One more round follows.
+pub(crate) const ROUNDS: usize = 4;
+
 /// A round of the proof. After each round that finds files which checks need, the files are put back for the next one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
+    /// The number of earlier rounds.
+    pub(crate) number: usize,
+    /// The time that they took.
+    pub(crate) spent: Duration,
+}
+
+impl Round {
     /// Whether the round searches the removed files that a check needs.
-    pub(crate) puts_back: bool,
-    /// The end of the time for all rounds.
-    pub(crate) deadline: Deadline,
+    fn puts_back(self) -> bool {
+        self.number < ROUNDS
+    }
 }
 
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, the
@@ -198,7 +210,7 @@ pub(crate) fn prove(
     let platform = made.lock.platform;
     machine::refuse_foreign(&made.tree, &made.assembly, platform, request.user_base)?;
     if !request.proof.verify {
-        let known = if round.puts_back { known_lacks(made, &world.store) } else { Vec::new() };
+        let known = if round.puts_back() { known_lacks(made, &world.store) } else { Vec::new() };
         return Ok(if known.is_empty() { not_run(NotRun::Unwanted) } else { Proved::Lacks(known) });
     }
     let emulation = match world.sandbox.emulation(platform.architecture) {
@@ -218,11 +230,11 @@ pub(crate) fn prove(
         identity: Identity::of(&made.launch),
         is_driven,
     });
-    if let Some(proved) = earlier(&key, round.puts_back, world) {
+    if let Some(proved) = earlier(&key, round.puts_back(), world) {
         return Ok(proved);
     }
     let mut other_stage = world.stages.stage();
-    let clock = Clock::new(round.deadline, request.proof.limit_secs);
+    let clock = Clock::new(Deadline::after(request.proof.limit_secs).minus(round.spent), request.proof.limit_secs);
     let user_base = request.user_base.path().as_str();
     let python = request.python.version;
     let emulation = &emulation;
@@ -231,18 +243,19 @@ pub(crate) fn prove(
     let whole = Side::new(common, &whole, whole_digest, true).apart_from(&own);
     let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
-    let compared = compare(&mut slim, &mut whole, &tasks, round.puts_back);
+    let compared = compare(&mut slim, &mut whole, &tasks, round);
     let lacks = compared.as_ref().err().map(ProveError::lacks).unwrap_or_default();
-    if !lacks.is_empty() {
+    // If the time is over, the search for these files may be incomplete, and there is no time for another round.
+    if !lacks.is_empty() && !clock.is_over() {
         world.store.write_entry(Bucket::Lacks, &key, &lacks)?;
         remember(&lacks, made, &world.store)?;
         return Ok(Proved::Lacks(lacks));
     }
     let mut summary = libraries::name_packages(compared, made, request.release, world)?;
-    if clock.is_over() {
+    if clock.is_over() || !summary.not_run.is_empty() {
         return Ok(Proved::Works(summary));
     }
-    if *emulation != Emulation::Kernel {
+    if matches!(emulation, Emulation::Program(_)) {
         summary.notes.push(ProofNote::Emulated { platform });
     }
     world.store.write_entry(Bucket::Proofs, &key, &summary)?;
@@ -411,7 +424,7 @@ fn compare(
     slim: &mut Staged<'_>,
     whole: &mut Staged<'_>,
     tasks: &[Task],
-    puts_back: bool,
+    round: Round,
 ) -> Result<ProofSummary, ProveError> {
     let is_trimmed = slim.side.digest != whole.side.digest;
     let in_order = in_order(tasks);
@@ -422,14 +435,16 @@ fn compare(
         claimed.extend(more_claimed);
     }
     let image = Image { tree: slim.side.tree, python: slim.side.common.python };
-    let mut search = BackSearch::new(puts_back);
+    let mut search = BackSearch::new(round.puts_back());
     let Common { clock, is_driven, .. } = slim.side.common;
+    // An earlier round may have found that any of the checks fails.
+    let must_run = |task: &Task| task.must() || round.number > 0;
     let mut verdicts = Verdicts::new(image, is_driven, clock.limit_secs);
     for question in in_order.iter().flatten().flat_map(|asked| &asked.questions) {
         let (task, item) = (&tasks[question.task], question.item);
         let reply = found.get(question);
         let Some(Reply::Answer(found)) = reply else {
-            verdicts.add_unasked(task, item);
+            verdicts.add_unasked(task, item, must_run(task));
             continue;
         };
         // If both trees are the same, so are their results.
@@ -448,7 +463,7 @@ fn compare(
                 verdict
             }
             Claim::Unknown => {
-                verdicts.add_unasked(task, item);
+                verdicts.add_unasked(task, item, must_run(task));
                 continue;
             }
         };

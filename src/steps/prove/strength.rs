@@ -82,7 +82,7 @@ impl<'a> LaidOut<'a> {
     }
 
     fn checkout(&self) -> Checkout<'a> {
-        Checkout::new(self.tree, self.shown.clone(), &self.made.launch, Emulation::Kernel, self.world)
+        Checkout::new(self.tree, self.shown.clone(), &self.made.launch, Emulation::None, self.world)
     }
 }
 

@@ -40,9 +40,10 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    /// Adds a check that did not run, or that ran in only one of the two trees.
-    pub(super) fn add_unasked(&mut self, task: &Task, item: usize) {
-        self.unasked_musts += usize::from(task.must());
+    /// Adds a check that did not run, or that ran in only one of the two trees. If it had to run (`must`), the proof
+    /// fails.
+    pub(super) fn add_unasked(&mut self, task: &Task, item: usize, must: bool) {
+        self.unasked_musts += usize::from(must);
         self.unasked.push(task.name(item));
     }
 
@@ -162,7 +163,7 @@ mod tests {
                 Answer { command: command.to_owned(), exit_code: 1, stderr: said.to_owned(), ..Answer::default() };
             verdicts.add(&Task::of_script(name), 0, &answer, Verdict::FailsAlike);
         }
-        verdicts.add_unasked(&Task::of_script("d"), 0);
+        verdicts.add_unasked(&Task::of_script("d"), 0, false);
         let summary = verdicts.summary(false).unwrap();
         let check = |name: &str, command: &str| FailedCheck { name: name.to_owned(), command: command.to_owned() };
         let group = |said: &str, checks| FailedAlike { checks, said: said.to_owned(), hint: None };
