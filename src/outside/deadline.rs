@@ -31,3 +31,16 @@ impl Deadline {
         self.begun.elapsed().as_secs()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_is_spent_counts_and_no_limit_stays_no_limit() {
+        let spent = Duration::from_secs(7);
+        assert!(Deadline::after(60).minus(spent).left_secs().is_some_and(|left| (50..=53).contains(&left)));
+        assert_eq!(Deadline::after(5).minus(spent).left_secs(), Some(0));
+        assert_eq!(Deadline::after(0).minus(spent).left_secs(), None);
+    }
+}

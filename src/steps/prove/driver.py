@@ -3,8 +3,9 @@
 # Reports each item at once, as `NUMBER ERROR`.
 # An error lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly.
 # The output of the items is discarded, and a thread that they leave running does not delay the end. If the first argument is
-# `+SECONDS`, each item may use this much processor time, and 25 seconds more in total, because a busy machine is slow. An item that exceeds this ends the process. With this argument, each module must also have the file that it
-# names: a package without its `__init__.py` can still be imported, and Python has a frozen copy of some modules. A
+# `+SECONDS`, each item may use this much processor time, and 25 seconds more in total, because a busy machine is slow.
+# An item that exceeds this ends the process. With this argument, each module must also have the file that it names:
+# a package without its `__init__.py` can still be imported, and Python has a frozen copy of some modules. A
 # `__main__` is not imported, because it would do its whole work. Only its code is read.
 #
 # It imports nothing that trim may remove, because it must do the same in both trees. Python loads a library as an
