@@ -717,8 +717,6 @@ fn an_image_of_two_platforms_is_the_same_with_and_without_an_emulator() {
     assert_eq!(with.matches("proved: python, tool --version, the imports of 1 console script").count(), 2, "{with}");
     let [one, other] = ["with", "without"].map(|name| oci::check(&own.home().join(name)).unwrap());
     assert_eq!(one.digest, other.digest);
-    let small = own.summary(&["build", "tool", "--platform", foreign.0, "--trim", "reach"]);
-    assert!(!small.contains("not proved") && small.contains(" more modules"), "{small}");
     for (platform, machine) in one.platforms.iter().zip(["x86_64", "aarch64"]) {
         assert!(platform.files.keys().any(|path| path.ends_with(&format!("lib/{machine}-linux-gnu/libc.so.6"))));
         let bytecode = "opt/app/lib/python3.13/site-packages/tool/__pycache__/__init__.cpython-313.pyc";

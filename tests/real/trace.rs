@@ -102,20 +102,21 @@ fn records_are_joined_and_the_exit_code_is_passed_on() {
 
 fn an_image_that_is_trimmed_to_a_record_does_what_was_recorded() {
     let home = tempfile::tempdir().unwrap();
-    let job = ["--", "http", "--ignore-stdin", "--offline", "--pretty=all", "POST", "example.org", "a=b"];
-    let trace = [&["trace", "httpie", "-o", "http.trace"], &job[..]].concat();
+    let job = ["--", "black", "--quiet", "--code", "x = {  'a':1 }"];
+    let trace = [&["trace", "black", "-o", "black.trace"], &job[..]].concat();
     let recorded = lath::succeeded(lath::run(home.path(), &trace));
+    assert_eq!(recorded, "x = {\"a\": 1}\n");
     let size = |words: &[&str]| {
-        let words = [&["build", "httpie", "-t", "x", "-o", "x.tar", "--metadata-file", "x.json"], words].concat();
+        let words = [&["build", "black", "-t", "x", "-o", "x.tar", "--metadata-file", "x.json"], words].concat();
         lath::succeeded(lath::run(home.path(), &words));
         let text = fs_err::read_to_string(home.path().join("x.json")).unwrap();
         let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
         (metadata["platforms"][0]["files_bytes"].as_u64().unwrap(), metadata["digest"].to_string())
     };
-    let with_record = ["--trim", "trace", "--trace", "http.trace"];
+    let with_record = ["--trim", "trace", "--trace", "black.trace"];
     let traced = size(&with_record);
     assert!(traced.0 < size(&["--trim", "reach"]).0);
     assert_eq!(size(&[&with_record[..], &["--cache-dir", "other"]].concat()), traced);
-    let run = [&["run", "httpie"], &with_record[..], &job].concat();
+    let run = [&["run", "black"], &with_record[..], &job].concat();
     assert_eq!(lath::succeeded(lath::run(home.path(), &run)), recorded);
 }
