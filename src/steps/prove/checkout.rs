@@ -336,6 +336,11 @@ mod tests {
     }
 
     #[test]
+    fn the_driver_reports_a_slow_item_in_the_words_that_are_looked_for() {
+        assert!(crate::steps::prove::checks::DRIVER.contains(&format!("{TOO_SLOW:?}")));
+    }
+
+    #[test]
     fn a_script_is_told_by_its_name_and_option() {
         let argv = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         assert_eq!(words("black", &argv(&["/opt/app/bin/black", "--version"])), "black --version");

@@ -47,7 +47,7 @@ const IMPORT_SECS: u64 = 5;
 const PROCESS_SECS: u64 = 60;
 
 /// The program that imports modules and loads libraries.
-const DRIVER: &str = include_str!("driver.py");
+pub(super) const DRIVER: &str = include_str!("driver.py");
 
 /// A check. The trimmed and the untrimmed tree must give the same result.
 #[derive(Debug, Clone, PartialEq, Eq)]

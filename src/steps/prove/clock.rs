@@ -1,6 +1,7 @@
 //! The time limit for all checks of a proof together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::model::event::{Event, Listener};
 use crate::outside::deadline::Deadline;
@@ -14,8 +15,9 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// `deadline` is the end of the limit, which may have begun with the checks of an earlier round.
-    pub(super) fn new(deadline: Deadline, limit_secs: u64) -> Self {
+    /// `spent` is the part of the time that the checks of earlier rounds have used.
+    pub(super) fn start(limit_secs: u64, spent: Duration) -> Self {
+        let deadline = Deadline::after(limit_secs).minus(spent);
         Self { deadline, limit_secs, checks: AtomicUsize::new(0), ended: AtomicUsize::new(0) }
     }
 

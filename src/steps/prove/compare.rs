@@ -88,7 +88,7 @@ pub(crate) struct Difference {
     claimed: Option<Box<Answer>>,
     found: Box<Answer>,
     /// The removed paths that the output contains, each with the reason.
-    removed: Vec<(String, Removed)>,
+    removed: Vec<(ImagePath, Removed)>,
     /// A hint, if something is missing in both trees.
     hint: Option<Hint>,
     /// The removed files without which the result differs.
@@ -121,7 +121,7 @@ impl Difference {
 
     /// Returns the removed paths that are named in the output.
     pub(super) fn named(&self) -> Vec<ImagePath> {
-        self.removed.iter().filter_map(|(path, _)| ImagePath::parse(path).ok()).collect()
+        self.removed.iter().map(|(path, _)| path.clone()).collect()
     }
 
     pub(super) fn lacks(&self) -> &[PutBack] {
@@ -220,12 +220,12 @@ fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, O
 /// counts.
 pub(super) fn names_of_removed(answer: &Answer, claim: &Answer, tree: &Tree) -> impl Iterator<Item = ImagePath> {
     let (answer, _) = narrowed(answer, Some(claim));
-    removed(&answer.said(), tree).into_iter().filter_map(|(path, _)| ImagePath::parse(&path).ok())
+    removed(&answer.said(), tree).into_iter().map(|(path, _)| path)
 }
 
 /// Returns the removed paths that are named in the output. The output may contain the path, the name of a library or
 /// another file, a module, or a program that was called.
-fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
+fn removed(said: &str, tree: &Tree) -> Vec<(ImagePath, Removed)> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
     let mut words: Vec<&str> = said
         .split(|c: char| !is_part(c))
@@ -243,7 +243,7 @@ fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
     tree.removed
         .iter()
         .filter(|(path, _)| is_named(path.as_str()))
-        .map(|(path, removal)| (path.to_string(), removal.reason))
+        .map(|(path, removal)| (path.clone(), removal.reason))
         .collect()
 }
 
@@ -281,7 +281,7 @@ impl<'a> Word<'a> {
 impl Difference {
     /// Returns hints: the removed paths, and the program or module that is missing in both trees.
     pub(super) fn hints(&self) -> Vec<Hint> {
-        let keep = |(path, _): &(String, Removed)| Hint::Proof(ProofHint::Keep { path: path.clone() });
+        let keep = |(path, _): &(ImagePath, Removed)| Hint::Proof(ProofHint::Keep { path: path.to_string() });
         self.removed.iter().map(keep).chain(self.hint.clone()).collect()
     }
 }
@@ -438,7 +438,7 @@ mod tests {
             ("ModuleNotFoundError: No module named 'test.support'", "/usr/lib/python3.13/test/support.py"),
         ];
         for (said, path) in table {
-            assert_eq!(removed(said, &tree), [(path.to_owned(), Removed::Documentation)], "{said}");
+            assert_eq!(removed(said, &tree), [(ImagePath::parse(path).unwrap(), Removed::Documentation)], "{said}");
         }
         assert_eq!(removed("Exit: nothing of the kind", &tree), []);
     }

@@ -4,6 +4,8 @@
 //! inner modules, the help of subcommands and the check of Python itself. The checks of these four kinds would use
 //! files that the program does not need. A script runs with `--version` and with `--help`.
 
+use std::time::Duration;
+
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -18,7 +20,6 @@ use crate::model::event::Event;
 use crate::model::made::Made;
 use crate::model::request::ProveRequest;
 use crate::model::trace::Trace;
-use crate::outside::deadline::Deadline;
 use crate::outside::stage::Stage;
 use crate::outside::store::Bucket;
 use crate::outside::world::World;
@@ -72,7 +73,7 @@ pub(crate) fn evidence(
     if let Some(trace) = world.store.entry(Bucket::Traces, &key) {
         return Ok(trace);
     }
-    let clock = Clock::new(Deadline::after(request.proof.limit_secs), request.proof.limit_secs);
+    let clock = Clock::start(request.proof.limit_secs, Duration::ZERO);
     clock.plan(commands.len());
     let shown = stage.show(&with_engine_files(&whole, &hosts_of_check(), &world.store)?)?;
     let checkout = Checkout::new(&whole, shown, &made.launch, emulation, world).until(clock.deadline).recording();

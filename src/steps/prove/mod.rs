@@ -56,7 +56,6 @@ use crate::model::receipt::{NotRun, ProofNote, ProofSummary, PutBack, shortened}
 use crate::model::request::{ProveRequest, Volume};
 use crate::model::trace::Trace;
 use crate::model::tree::{Origin, Tree};
-use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, SandboxError, cannot_write_to};
 use crate::outside::stage::{Stage, StageError};
 use crate::outside::store::{Bucket, StoreError};
@@ -129,7 +128,6 @@ impl ProveError {
         let Self::Failed { differences, .. } = self else { return Vec::new() };
         let mut lacks: Vec<PutBack> = differences.iter().flat_map(|difference| difference.lacks().to_vec()).collect();
         lacks.sort();
-        lacks.dedup_by(|one, other| one.path == other.path);
         lacks
     }
 }
@@ -234,9 +232,8 @@ pub(crate) fn prove(
         return Ok(proved);
     }
     let mut other_stage = world.stages.stage();
-    let clock = Clock::new(Deadline::after(request.proof.limit_secs).minus(round.spent), request.proof.limit_secs);
-    let user_base = request.user_base.path().as_str();
-    let python = request.python.version;
+    let clock = Clock::start(request.proof.limit_secs, round.spent);
+    let (user_base, python) = (request.user_base.path().as_str(), request.python.version);
     let emulation = &emulation;
     let common = Common { launch: &made.launch, python, user_base, emulation, is_driven, clock: &clock, world };
     let slim = Side::new(common, &made.tree, slim_digest, false).apart_from(&own);
