@@ -6,7 +6,8 @@ import sys
 
 
 def buildkit_client():
-    """A docker client that builds with BuildKit: with the buildx plugin, or of the generation that needs none."""
+    """Returns a docker client that builds with BuildKit: a client that has the plugin buildx, or a client before version 23,
+    which needs no plugin."""
     for client in dict.fromkeys(filter(None, [shutil.which("docker"), "/usr/bin/docker", "/usr/local/bin/docker"])):
         if not os.access(client, os.X_OK):
             continue

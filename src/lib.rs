@@ -3,14 +3,14 @@
 //! In reading order:
 //!
 //! - `model`: lath's own types
-//! - `catalog`: everything that is known by name
-//! - `formats`: the file formats of others
+//! - `catalog`: the tables of names that lath knows, such as releases
+//! - `formats`: the file formats that other projects define
 //! - `outside`: everything that can fail for reasons outside of lath
 //! - `steps`: the steps of a build
-//! - `pipeline`: their order
-//! - `rivals`: the Docker side
+//! - `pipeline`: the order of the steps
+//! - `rivals`: Dockerfiles, and the engines that build them
 //! - `present`: values as text
-//! - `cli`: input and output
+//! - `cli`: the command line and the output
 
 mod catalog;
 mod cli;

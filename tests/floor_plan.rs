@@ -1,18 +1,18 @@
-//! Tests the architecture: which part of `src/` may use which other part, and that files do not use one another in a
+//! Tests the architecture: a part of `src/` may use only certain other parts, and files must not use one another in a
 //! circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Every part, and the paths that it may use. A path includes everything below it. If several entries are the beginning
-/// of a module's path, the longest one is the module's part. If a part is not in its own list, its children may not use
-/// one another.
+/// Every part, and the paths that it may use. A path also stands for everything below it. If the path of a module
+/// begins with several parts of this table, the module belongs to the longest of them. If a part is not in its own
+/// list, its children may not use one another.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("catalog", &["catalog", "model"]),
     ("formats", &["model"]),
-    // A door that has no entry of its own may use nothing.
+    // A door that has no entry of its own belongs to this part, and may use nothing.
     ("outside", &[]),
     ("outside/app_files", &["outside/app_files", "formats", "model"]),
     (
@@ -69,10 +69,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "model",
             // The command line only passes the world to the pipeline. It does not use the doors in the world.
             "outside/world/World",
-            // Settings must be read before the world exists.
+            // Settings must be read before the world is opened.
             "outside/config_files",
             "outside/similar",
-            // These are called before and after a command, and affect the whole process.
+            // The command line calls these functions before or after a command, because they affect the whole process.
             "outside/sandbox/serve_warden",
             "outside/threads/HINT",
             "outside/threads/is_thread_panic",
@@ -88,9 +88,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 /// A module of `src/`, and its code. Comments and the contents of strings were removed.
 #[derive(Debug)]
 struct Module {
-    /// The path, such as `["outside", "store", "packs"]`. For a `mod.rs` it is the path of the folder.
+    /// The path, such as `["outside", "store", "packs"]`. If the file is a `mod.rs`, this is the path of its folder.
     path: Vec<String>,
-    /// Whether it is a `mod.rs`.
+    /// Whether the file is a `mod.rs`.
     is_root: bool,
     code: String,
 }
@@ -108,7 +108,7 @@ impl Module {
     }
 
     /// Returns the full paths of everything that the module uses outside of its tests, with line numbers. Tests are
-    /// left out, because in them `super` means the module itself.
+    /// left out, because in a test, `super` means the module itself.
     fn names(&self) -> Vec<(usize, Vec<String>)> {
         let own = self.code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         let mut names = Vec::new();
@@ -166,7 +166,7 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// Returns the length of a string. `start` is the position of its contents.
+/// Returns the position after the end of a string. `start` is the position of its contents.
 fn string(text: &str, start: usize) -> usize {
     let mut is_escaped = false;
     for (at, c) in text.char_indices().skip(start) {
@@ -188,7 +188,7 @@ fn raw_string(text: &str) -> Option<usize> {
     Some(text[start..].find(&end).map_or(text.len(), |at| start + at + end.len()))
 }
 
-/// Returns the length of the character literal with which `text` begins. If the quote belongs to a lifetime, returns
+/// Returns the length of the character literal with which `text` begins. If the quote begins a lifetime, returns only
 /// the length of the quote.
 fn character(text: &str) -> usize {
     let mut inside = text.char_indices().skip(1);
@@ -229,7 +229,7 @@ fn expand<'a>(text: &'a str, prefix: &[String], found: &mut Vec<Vec<String>>) ->
                     let after = expand(rest, &path, found);
                     rest = after.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
                     if rest.len() == after.len() && !rest.starts_with('}') {
-                        // In `name as other`, the new name is not needed.
+                        // In `name as other`, the word `other` is skipped.
                         rest = &rest[rest.find([',', '}']).unwrap_or(rest.len())..];
                         rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
                     }
@@ -255,7 +255,7 @@ fn line_of(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-/// Returns the faults of a module: uses that the floor plan does not allow, with line numbers.
+/// Returns the faults of a module, with line numbers: each use of a path that the floor plan does not allow.
 fn offences(module: &Module, modules: &[Module]) -> Vec<(usize, String)> {
     let part = module.part();
     let allowed = MAY_NAME.iter().find(|(name, _)| *name == part).map_or(&[][..], |(_, allowed)| allowed);
@@ -266,7 +266,7 @@ fn offences(module: &Module, modules: &[Module]) -> Vec<(usize, String)> {
     for (at, _) in module.code.match_indices("crate::{") {
         found.push((line_of(&module.code, at), "groups its imports".to_owned()));
     }
-    // Tests are included here. In a test, `super` means the module itself, but `crate` has the same meaning everywhere.
+    // Paths that begin with `crate` are also checked in tests, because `crate` has the same meaning there.
     let absolute = paths(&module.code).into_iter().filter(|(_, path)| path[0] == "crate");
     let mut names = module.names();
     names.extend(absolute.map(|(at, path)| (line_of(&module.code, at), path[1..].to_vec())));
@@ -289,8 +289,8 @@ fn offences(module: &Module, modules: &[Module]) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns the re-exports of other parts. They are not allowed, because they would let a part use another part that the
-/// floor plan forbids.
+/// Returns the items of other parts that the module re-exports. Re-exports are not allowed, because through them, a
+/// third part could use a part that the floor plan forbids.
 fn handed_on(module: &Module) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, path) in paths(&module.code).into_iter().filter(|(_, path)| path[0] == "crate") {
@@ -303,7 +303,7 @@ fn handed_on(module: &Module) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns a fault if `path` is in a sibling of the module, which is another child of the same part.
+/// Returns a fault if `path` is in a sibling of the module. A sibling is another child of the same part.
 fn sibling(module: &Module, path: &[String], modules: &[Module]) -> Option<String> {
     let depth = depth(module.part());
     let (own, named) = (module.path.get(depth)?, path.get(depth)?);
@@ -311,7 +311,8 @@ fn sibling(module: &Module, path: &[String], modules: &[Module]) -> Option<Strin
     (is_sibling && named != own).then(|| format!("`{own}` may not name its sibling `{named}`"))
 }
 
-/// Returns the modules that each module uses. A `mod.rs` is not included, because it and its children belong together.
+/// Returns the modules that each module uses. The files `mod.rs` are left out, because a `mod.rs` and its children
+/// belong together.
 fn uses(modules: &[Module]) -> BTreeMap<String, BTreeSet<String>> {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for module in modules.iter().filter(|module| !module.is_root) {
@@ -326,7 +327,7 @@ fn uses(modules: &[Module]) -> BTreeMap<String, BTreeSet<String>> {
     uses
 }
 
-/// Returns for each child of a part the other children that it uses. All files of a child count.
+/// For each child of a part, returns the other children that any of its files uses.
 fn uses_of_children(modules: &[Module], part: &str) -> BTreeMap<String, BTreeSet<String>> {
     let depth = depth(part);
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -341,7 +342,7 @@ fn uses_of_children(modules: &[Module], part: &str) -> BTreeMap<String, BTreeSet
     uses
 }
 
-/// Returns the names in a circle of `uses`, if there is one.
+/// If the modules in `uses` use one another in a circle, returns the names in this circle.
 fn circle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<&str>> {
     fn visit<'a>(
         name: &'a str,
@@ -520,7 +521,7 @@ fn a_circle_is_found_by_any_way_of_writing_it() {
     ] {
         assert_eq!(circle_of(&[one, ("outside/a/two.rs", text)]), expected, "{text}");
     }
-    // A door is treated as one unit, including its `mod.rs`.
+    // All files of a door count as one unit, including its `mod.rs`.
     let doors = [
         ("outside/a/mod.rs", "use crate::outside::b::B;"),
         ("outside/b/mod.rs", ""),
@@ -535,8 +536,8 @@ fn a_circle_is_found_by_any_way_of_writing_it() {
     assert_eq!(circle_of(&[one, ("outside/a/two.rs", "// super::one")]), None);
 }
 
-/// Returns the errors of `modules` that can have hints, by name. The value is the error's code, and its implementation
-/// of `Hints` if there is one. Errors of formats and plain values have no hints.
+/// Returns the error types of `modules` that can have hints, by their names. The value is the code of the type, and its
+/// implementation of `Hints` if there is one. Errors of formats and plain values have no hints.
 fn errors(modules: &[Module]) -> BTreeMap<&str, (&str, Option<&str>)> {
     let mut errors = BTreeMap::new();
     let has_hints = |module: &&Module| matches!(module.path[0].as_str(), "outside" | "steps" | "pipeline" | "rivals");
@@ -555,7 +556,7 @@ fn errors(modules: &[Module]) -> BTreeMap<&str, (&str, Option<&str>)> {
     errors
 }
 
-/// Returns errors that do not implement `Hints`, and variants that wrap an error but do not pass on its hints.
+/// Returns error types that do not implement `Hints`, and variants that wrap an error but do not pass on its hints.
 fn dropped_hints(modules: &[Module]) -> Vec<String> {
     let errors = errors(modules);
     let mut dropped = Vec::new();

@@ -1,6 +1,6 @@
 //! The Debian packages that builds from source need: compilers for each kind of code, and the packages that contain
 //! programs, headers and libraries. A group is the list of all packages that one kind of code needs: its compilers, and
-//! others such as `make`.
+//! other packages such as `make`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -26,7 +26,7 @@ pub(super) struct Builds {
     pub(super) pkg_config: Names,
 }
 
-/// Returns the Debian packages of a group, including those of the groups that it depends on.
+/// Returns the Debian packages of a group, including the packages of the groups that it needs.
 pub(crate) fn packages(group: &str) -> impl Iterator<Item = &'static str> {
     let needed = BUILDS.needs.get(group).into_iter().flatten().map(String::as_str);
     let groups: Vec<&str> = std::iter::once(group).chain(needed).collect();

@@ -1,4 +1,4 @@
-//! Programs that maintainer scripts run. An image does not need their effects.
+//! Programs that maintainer scripts run, but that need not run when an image is built.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

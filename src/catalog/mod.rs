@@ -1,7 +1,7 @@
 //! Everything that lath knows by name: releases, Debian packages, programs, libraries and accounts. The names are in
 //! TOML files. Each file is read when it is first needed.
 //!
-//! Only names and facts about these names belong here. A rule that uses a name belongs to the step that applies it.
+//! Only names, and facts about these names, belong here. A rule that uses a name belongs to the step that applies it.
 
 pub(crate) mod accounts;
 pub(crate) mod builds;

@@ -36,8 +36,8 @@ pub(crate) fn compilers() -> &'static [String] {
     &PACKAGES.compilers
 }
 
-/// Returns packages whose scripts run programs of packages on which they do not depend. The key is the package with the
-/// scripts, and the value is the set of packages with the programs.
+/// Returns packages whose scripts run programs of other packages, although they do not depend on these. The key is the
+/// package with the scripts, and the value is the set of the packages with the programs.
 pub(crate) fn helpers() -> &'static BTreeMap<String, BTreeSet<String>> {
     &PACKAGES.helpers
 }
@@ -63,8 +63,8 @@ pub(crate) fn is_of_shell(package: &str) -> bool {
     PACKAGES.shell.contains(package)
 }
 
-/// Returns the dependencies that are skipped. The first package of a pair depends on the second one (`*` means any
-/// package), and the second one is skipped.
+/// Returns the dependencies that are skipped. In each pair, the first package depends on the second package. `*` means
+/// any package.
 pub(crate) fn skipped() -> impl Iterator<Item = (&'static str, &'static str)> {
     pairs(&PACKAGES.skipped)
 }

@@ -1,5 +1,6 @@
-//! Programs and modules that distributions use, although their metadata do not mention them. The catalogue contains the
-//! distributions that use each program or module, and the Debian package or the distribution that contains it.
+//! Programs and modules that distributions use, although the metadata of these distributions does not mention them. The
+//! catalogue contains the distributions that use a program, and the Debian package or the distribution that contains a
+//! program or a module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -45,7 +46,8 @@ pub(crate) struct Call {
     pub(crate) called: String,
     /// The Debian package that contains the library. `None` if a program is called.
     pub(super) package: Option<String>,
-    /// Distributions that contain a copy of the program or library. If the image has one of them, no package is needed.
+    /// Distributions that contain a copy of the program or library. If the image contains one of these distributions,
+    /// no package is needed.
     #[serde(default)]
     pub(crate) spared_by: Vec<String>,
 }
@@ -57,7 +59,8 @@ impl Call {
     }
 }
 
-/// Returns the programs and libraries that well-known distributions use but that are not in any wheel.
+/// Returns the known distributions that use a program or a library which no wheel contains, each with this program or
+/// library.
 pub(crate) fn calls() -> &'static [Call] {
     &PROGRAMS.calls
 }
@@ -72,7 +75,7 @@ pub(crate) fn distributions() -> impl Iterator<Item = &'static str> {
     of_calls.chain(of_modules)
 }
 
-/// Returns whether the name of `program` is also a common name for other things, such as files.
+/// Returns whether the name of `program` is also a common name of other things, such as files.
 pub(crate) fn is_everyday(program: &str) -> bool {
     PROGRAMS.everyday.contains(program)
 }

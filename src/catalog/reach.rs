@@ -1,4 +1,5 @@
-//! The names that `--trim reach` needs: modules of the interpreter, and distributions that run code of the user.
+//! The names that `--trim reach` needs, such as modules of the interpreter, and distributions that run code of the
+//! user.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -32,27 +33,30 @@ pub(crate) struct Conditional {
     pub(crate) with: Vec<String>,
 }
 
-/// Returns the modules of the standard library that every program needs.
+/// Returns the modules that every program needs. Most of them are in the standard library.
 pub(crate) fn core() -> impl Iterator<Item = &'static str> {
     REACH.core.iter().map(String::as_str)
 }
 
-/// Returns Python packages that are kept as a whole: if a program needs one of their modules, all modules are kept.
+/// Returns Python packages that are kept as a whole: if a program needs one of their modules, all their modules are
+/// kept.
 pub(crate) fn whole() -> impl Iterator<Item = &'static str> {
     REACH.whole.iter().map(String::as_str)
 }
 
-/// Returns modules of the standard library, each with modules that it imports but that programs do not need.
+/// Returns modules of the standard library, each with the modules that it names but that programs do not need. `*`
+/// means all names in its texts.
 pub(crate) fn cuts() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.cuts.iter().map(|(module, cuts)| (module.as_str(), cuts.iter().map(String::as_str)))
 }
 
-/// Returns the imports that are followed only if a file of the image contains certain names.
+/// Returns the imports that are followed only if a file of the image uses certain names, or if certain modules are
+/// reached.
 pub(crate) fn conditional() -> &'static [Conditional] {
     &REACH.conditional
 }
 
-/// Returns modules that replace themselves when they are imported. Each is paired with the modules that a program gets
+/// Returns modules that are replaced when a program imports them. Each is paired with the modules that the program gets
 /// instead.
 pub(crate) fn in_place_of() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.in_place_of.iter().map(|(module, others)| (module.as_str(), others.iter().map(String::as_str)))

@@ -23,7 +23,7 @@ pub(crate) fn docker_key(registry: &str) -> &str {
     if registry == DOCKER_HUB { DOCKER_HUB_KEY } else { registry }
 }
 
-/// Returns the registry that is meant by a name in the configuration of Docker or Podman. If a namespace follows the
+/// Returns the registry that a name in the configuration of Docker or Podman means. If a namespace follows the
 /// registry, the namespace is kept. For example, `https://index.docker.io/v1/` is `docker.io`, and `host.example/team`
 /// stays the same.
 pub(crate) fn of_key(key: &str) -> String {

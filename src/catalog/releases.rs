@@ -21,7 +21,7 @@ const KEYRINGS: [(&str, &[u8]); 2] = [
 struct Releases {
     default: String,
     archives: Archives,
-    /// The releases of each distribution, from the oldest to the newest.
+    /// The releases of Debian and of Ubuntu, each from the oldest to the newest.
     releases: Vec<Release>,
 }
 
@@ -32,7 +32,7 @@ struct Archives {
     ubuntu: Archive,
 }
 
-/// The archive of a distribution.
+/// The archive of Debian or of Ubuntu.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Archive {
@@ -52,13 +52,14 @@ impl Archive {
         KEYRINGS.iter().find(|(name, _)| *name == self.keyring).map_or(&[], |(_, keys)| keys)
     }
 
-    /// Returns the URL of the snapshots, which contain earlier states of the archives. The snapshots have a folder for
-    /// each archive. This folder contains a folder for each point in time.
+    /// Returns the URL of the server with snapshots, which are earlier states of the archives. The server has a folder
+    /// for each archive, which contains a folder for each point in time.
     pub(crate) fn snapshot(&self) -> &str {
         &self.snapshot
     }
 
-    /// Returns the name of the folder in the snapshots: of the main archive, or of the archive of security updates.
+    /// Returns the name of the folder that contains the snapshots of the main archive, or of the archive of security
+    /// updates.
     pub(crate) fn snapshot_name(&self, is_security: bool) -> &str {
         if is_security { &self.security_snapshot_name } else { &self.snapshot_name }
     }
@@ -103,13 +104,13 @@ impl Release {
         [&self.suite].into_iter().chain(&self.number).chain(&self.aliases).map(String::as_str)
     }
 
-    /// Returns the full version of the release's Python, such as `3.13.5`. `None` if the last number may still change.
+    /// Returns the full version of the release's Python, such as `3.13.5`. `None` if its last number may still change.
     pub(crate) fn full_python(&self) -> Option<String> {
         self.patch.map(|patch| format!("{}.{patch}", self.python))
     }
 }
 
-/// Returns all releases. The releases of each distribution are sorted from the oldest to the newest.
+/// Returns all releases. The releases of Debian are sorted from the oldest to the newest, and so are those of Ubuntu.
 pub(crate) fn all() -> &'static [Release] {
     &RELEASES.releases
 }

@@ -16,20 +16,20 @@ pub(super) struct Sonames {
     pub(super) packages: BTreeMap<String, String>,
 }
 
-/// Returns the Debian package of a library whose package does not have the name that Debian's rule gives. In some
-/// releases, `t64` is appended to the name of the package.
+/// Returns the Debian package of a library, if the name of the package does not follow Debian's rule. In some releases,
+/// `t64` must be appended to this name.
 pub(crate) fn package_of(soname: &str) -> Option<&'static str> {
     SONAMES.packages.get(soname).map(String::as_str)
 }
 
-/// Returns whether `soname` belongs to the driver of a GPU. The host provides the driver, so the image needs no package
-/// for it.
+/// Returns whether `soname` belongs to the driver of a GPU. The image needs no package for such a library, because the
+/// host provides the driver.
 pub(crate) fn is_of_driver(soname: &str) -> bool {
     let stem = stem(soname);
     SONAMES.driver.iter().any(|known| if known.ends_with('-') { stem.starts_with(known) } else { stem == known })
 }
 
-/// Returns whether `soname` belongs to NVIDIA's CUDA. CUDA is on PyPI and not in the archives.
+/// Returns whether `soname` belongs to NVIDIA's CUDA. The libraries of CUDA are on PyPI and not in the archives.
 pub(crate) fn is_of_cuda(soname: &str) -> bool {
     SONAMES.cuda.contains(stem(soname))
 }

@@ -1,4 +1,4 @@
-//! Checks the whole catalogue: names are valid and sorted, and no name has two different values.
+//! Checks the catalogue except `reach.toml`: names are valid and sorted, and no name has two different values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::model::hint::Addition;
 use crate::model::platform::Architecture;
 use crate::model::request::Distribution;
 
-/// The names and contents of all files.
+/// The names and contents of all files, except `reach.toml`, whose lists are not sorted.
 const FILES: [(&str, &str); 8] = [
     ("accounts.toml", include_str!("accounts.toml")),
     ("builds.toml", include_str!("builds.toml")),
@@ -43,7 +43,7 @@ fn is_library(name: &str) -> bool {
     name.starts_with("lib") && name.contains(".so") && !name.contains(|c: char| c == '/' || c.is_whitespace())
 }
 
-/// Returns the places in `table` that are not sorted: lists, and the keys of tables.
+/// Returns the names of the lists and tables in `table` that are not sorted. A table is sorted if its keys are sorted.
 fn unsorted(name: &str, table: &DeTable<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in table {

@@ -1,4 +1,4 @@
-//! Names of time zones: the package that contains a zone, and the zones that values of `TZ` name.
+//! Names of time zones: the package that contains a zone, and the name of the zone in a value of `TZ`.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ struct TimeZones {
 /// The folder with the time zones of an image.
 pub(crate) const FOLDER: &str = "/usr/share/zoneinfo";
 
-/// Returns the package that contains `zone`, which the image lacks. `has_zones` is whether the image has other zones.
+/// Returns the package that contains the missing zone `zone`. `has_zones` is true if the image contains other zones.
 /// Returns `None` if the package is not known.
 pub(crate) fn package_of(zone: &str, has_zones: bool) -> Option<&'static str> {
     if TIME_ZONES.legacy.contains(zone) { Some("tzdata-legacy") } else { (!has_zones).then_some("tzdata") }

@@ -1,6 +1,6 @@
-//! The options of the command line, as clap reads them, in groups that commands are composed of. Doc comments of the
-//! fields are the help texts. No option has a default here, so that lath can see which options the user gave. The help
-//! gets the defaults from `defaults`.
+//! The options of the command line, in the form that clap reads. They are in groups, and each command consists of some
+//! of these groups. The doc comments of the fields are the help texts. No option has a default here, so that lath can
+//! see which options the user gave. `usage` adds the defaults from `defaults` to the help texts.
 
 use std::path::PathBuf;
 
@@ -191,7 +191,7 @@ pub(super) struct Locking {
     /// A folder with the files of the lock, as `lath lock --vendor` writes it
     #[arg(long, value_name = "DIR")]
     vendor: Option<PathBuf>,
-    /// The archive of packages that left the mirror [default: snapshot.debian.org or snapshot.ubuntu.com]
+    /// The archive for packages that the mirror no longer has [default: snapshot.debian.org or snapshot.ubuntu.com]
     #[arg(long, value_name = "URL")]
     snapshot: Option<SecretText>,
 }
@@ -240,7 +240,7 @@ pub(super) struct Size {
     /// Remove the translations of distributions into other languages than these, such as `de,pt_BR`
     #[arg(long, value_name = "LANG", value_delimiter = ',')]
     locale: Vec<String>,
-    /// With `--trim reach`, keep only the modules of the console scripts that `-c` names, not of all
+    /// With `--trim reach`, keep only the modules of the console scripts that `-c` names, and not those of all console scripts
     #[arg(long)]
     only_scripts: bool,
     /// A record of `lath trace`, for `--trim trace`; may repeat
@@ -526,13 +526,13 @@ pub(super) struct Sources {
     /// Whether the program `keyring` of this machine provides passwords for indexes
     #[arg(long, value_name = "PROVIDER")]
     keyring_provider: Option<Keyring>,
-    /// The build of PyTorch: `cpu`, `cu128` for CUDA 12.8, `rocm6.4`, `xpu`, or `auto`, which is `cpu`
+    /// The build of PyTorch: `cpu`, `cu128` for CUDA 12.8, `rocm6.4`, `xpu`, or `auto`, which means `cpu`
     #[arg(long, value_name = "BACKEND")]
     torch_backend: Option<String>,
     /// The mirror of the Debian or Ubuntu archive
     #[arg(long, value_name = "URL")]
     mirror: Option<SecretText>,
-    /// The mirror of its security updates
+    /// The mirror of the archive's security updates
     #[arg(long, value_name = "URL")]
     security_mirror: Option<SecretText>,
     /// The keys that must have signed the archive, in place of Debian's and Ubuntu's

@@ -7,14 +7,14 @@ use crate::cli::values::usage;
 use crate::model::image_source::ImageSource;
 use crate::model::request::{BaseImageRequest, Distribution};
 
-/// The schemes with which the place of an image can begin.
+/// The schemes with which the place of an image can begin, such as `oci` in `oci:FOLDER`.
 const SCHEMES: [&str; 5] = ["docker", "oci", "oci-archive", "docker-archive", "docker-daemon"];
 
 /// The release that the user named. lath may not know a release with this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReleaseName<'a> {
     pub(super) distribution: Distribution,
-    /// The suite, the number or an alias.
+    /// The suite, the number or an alias, such as `trixie`, `13` or `stable`.
     pub(super) name: &'a str,
 }
 
@@ -47,7 +47,8 @@ impl<'a> ReleaseName<'a> {
     }
 }
 
-/// If `base` names a release, moves the name to `release`. So in the result, `base` is empty or names an image.
+/// If the value of `base` is a release, moves this value to `release`, unless `release` already has a value. In the
+/// result, `base` is either empty or an image.
 pub(super) fn with_release(settings: Settings) -> Settings {
     match settings.base.as_deref().and_then(ReleaseName::of_base) {
         None => settings,

@@ -72,7 +72,7 @@ impl Typed for Cache {
 }
 
 impl Command for Cache {
-    /// The file of a project cannot choose the cache, so it is not read.
+    /// Only the user's file is read, because the file of a project must not choose the cache.
     const FILES: Files = Files::User;
 
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {

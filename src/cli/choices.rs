@@ -28,8 +28,9 @@ pub(super) enum Builder {
     Classic,
 }
 
-/// Implements clap's trait for an enum of the model, because the model does not depend on clap. The names are the same
-/// as the names that serde uses. Variants that are not listed cannot be chosen.
+/// Implements clap's trait `ValueEnum` for an enum of the model. The enum cannot derive the trait itself, because the
+/// model does not depend on clap. The names are the same as the names that serde uses. A variant that is not listed
+/// cannot be chosen on the command line.
 macro_rules! choices {
     ($type:ty: $($variant:ident $name:literal $($help:literal)?),+) => {
         impl ValueEnum for $type {
@@ -80,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// Asserts that serde reads and writes every choice by its name on the command line.
+    /// Asserts that serde reads and writes every choice with the name that it has on the command line.
     fn assert_same_names<T: ValueEnum + Debug + PartialEq + Serialize + DeserializeOwned>() {
         assert!(T::value_variants().len() > 1);
         for choice in T::value_variants() {

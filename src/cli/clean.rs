@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 
 /// A long line is cut to this many characters.
 const LINE_CHARACTERS: usize = 4096;
-/// A line with at most this many characters more than [`LINE_CHARACTERS`] is not cut.
+/// A line is not cut if it exceeds [`LINE_CHARACTERS`] by at most this many characters.
 const MORE_CHARACTERS: usize = 64;
 
-/// Cuts long lines. Replaces each character that a terminal would interpret by an escape sequence in visible text, such
-/// as `\u{1b}`. Line breaks and tabs are kept.
+/// Cuts long lines. Replaces each character that a terminal would interpret. The replacement is an escape sequence of
+/// visible characters, such as `\u{1b}`. Line breaks and tabs are kept.
 pub(super) fn clean(text: &str) -> String {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| cut(line.strip_suffix('\r').unwrap_or(line))).collect();
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
@@ -34,8 +34,9 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Control characters (C0, DEL, C1), characters that change the direction of text (Unicode Standard Annex 9, section
-/// 2), line and paragraph separators, and invisible characters.
+/// Whether a character is not shown, but has an effect: control characters (C0, DEL, C1), characters that change the
+/// direction of text (Unicode Standard Annex 9, section 2), line and paragraph separators, and invisible characters. It
+/// is false for line breaks and tabs.
 fn is_obeyed(character: char) -> bool {
     let is_break = matches!(character, '\n' | '\t');
     let is_hidden = matches!(

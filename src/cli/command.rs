@@ -37,13 +37,13 @@ pub(super) struct Call {
     pub(super) settings: Settings,
     /// The settings of each image.
     pub(super) images: Vec<Settings>,
-    /// The layers themselves.
+    /// The layers from which the settings come.
     pub(super) stack: Stack,
     pub(super) environment: Environment,
     pub(super) screen: Arc<Screen>,
     /// The whole command line, for completions.
     pub(super) command_line: clap::Command,
-    /// The options that files can contain.
+    /// The options that configuration files can contain.
     pub(super) options: Options,
 }
 

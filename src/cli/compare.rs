@@ -128,7 +128,7 @@ impl Command for Compare {
     }
 }
 
-/// Makes the comparison by computing it, without an engine.
+/// Computes the comparison. No engine builds an image.
 fn reckon(call: &Call) -> Result<Comparison, Failure> {
     if let Some(base) = &call.settings.base {
         return Err(Failure::usage(format!(
@@ -142,7 +142,7 @@ fn reckon(call: &Call) -> Result<Comparison, Failure> {
     rivals::compare(&request, habits, &world).map_err(|error| Failure::of_rival(&error))
 }
 
-/// Returns the settings with which `lath dockerfile` writes the Dockerfile for `way`.
+/// Returns the settings for one image of the comparison: the image of one of the Dockerfiles, or lath's own.
 fn of_way(settings: &Settings, way: Way) -> Settings {
     let style = match way {
         Way::Fat => Style::Fat,

@@ -23,7 +23,7 @@ impl Typed for Completions {
 impl Command for Completions {
     const FILES: Files = Files::Nothing;
 
-    /// The command has no options, and no variable sets its argument.
+    /// Reads no variables, because the command has no options, and no variable sets its argument.
     fn of_variables(&self, _: &Environment) -> Result<Settings, clap::Error> {
         Ok(Settings::default())
     }

@@ -25,14 +25,14 @@ pub(super) struct Config {
 enum Action {
     /// Print each option that is set, its value and its source
     Show(Show),
-    /// Print the paths of the configuration files, the upper one first
+    /// Print the paths of the configuration files, the one with priority first
     Path,
     /// Print the JSON schema of configuration files, for editors
     Schema,
 }
 
-/// These flags have no environment variables: the command shows the variables that are set, so a variable must not
-/// change its output in another way.
+/// These flags have no environment variables. The command shows the variables that are set, so no variable may also
+/// change the form of its output.
 #[derive(Debug, Args)]
 struct Show {
     /// The image of the configuration file
@@ -51,7 +51,8 @@ struct Show {
 struct Shown {
     option: String,
     value: Value,
-    /// The layers that set the option. There are several if a list extends the list of a lower layer.
+    /// The layers that set the option. There are several layers if the option is a list that extends the list of a
+    /// lower layer.
     sources: Vec<String>,
 }
 
@@ -104,7 +105,8 @@ fn show_settings(show: &Show, call: &Call) -> Result<(), Failure> {
         return call.screen.print(json);
     }
     let lines: Vec<String> = shown.iter().map(|one| format!("{} = {}", one.option, toml_of(&one.value))).collect();
-    // Lines of more than 50 characters do not count. Their sources are not aligned with the sources of other lines.
+    // The sources are aligned in a column behind the longest line. Lines of more than 50 characters do not widen this
+    // column, so their sources are not aligned.
     let width = lines.iter().map(|line| line.chars().count()).filter(|width| *width <= 50).max().unwrap_or(0);
     for (line, one) in lines.iter().zip(&shown) {
         call.screen.print(format!("{line:width$}  # {}", one.sources.join(", ")))?;
@@ -124,7 +126,7 @@ fn image(call: &Call) -> Result<Option<&Image>, Failure> {
     Ok(call.stack.chosen()?.first().copied())
 }
 
-/// Returns each option with the layers that set it. `settings` are the settings of all layers.
+/// Returns each option with the layers that set it. `settings` are the combined settings of all layers.
 fn shown(settings: &Settings, layers: &[Layer]) -> Vec<Shown> {
     let of = |settings: &Settings| match serde_json::to_value(settings) {
         Ok(Value::Object(options)) => options,

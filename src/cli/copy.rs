@@ -52,7 +52,8 @@ impl Typed for Transfers {
 
 impl Typed for Copy {
     fn typed(&self) -> Settings {
-        // `LATH_REGISTRY_USER` is for the registry of the destination.
+        // The destination counts as an output. So lath uses `LATH_REGISTRY_USER` for the registry of the destination,
+        // and not for the registry of the source.
         let output = Some(vec![self.destination.clone()]);
         Settings { output, referrers: flag(self.referrers), ..self.transfers.typed() }
     }
@@ -65,8 +66,8 @@ impl Command for Copy {
         layers::of_variables::<Transfers>(environment)
     }
 
-    /// Copies the image. The platform is read only from the command line. `LATH_PLATFORM` and files are for builds, and
-    /// users do not expect them to remove platforms from a copy.
+    /// Copies the image. The platform is read only from the command line. `LATH_PLATFORM` and configuration files are
+    /// for builds, and users do not expect that a setting for builds removes platforms from a copy.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let request = CopyRequest {
             source: self.source.parse().map_err(usage)?,

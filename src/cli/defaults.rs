@@ -1,5 +1,5 @@
 //! The defaults of options. `settings` uses a default if no layer contains the option. Defaults that depend on other
-//! options are not here.
+//! options are not here: `settings` computes them.
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::layers::Settings;
@@ -20,7 +20,7 @@ pub(super) const USER: &str = "65532:65532";
 pub(super) const PRERELEASE: Prereleases = Prereleases::IfNecessary;
 pub(super) const INDEX_STRATEGY: IndexStrategy = IndexStrategy::FirstIndex;
 pub(super) const KEYRING_PROVIDER: Keyring = Keyring::Disabled;
-/// The number of parallel downloads.
+/// The number of parallel downloads and uploads.
 pub(super) const JOBS: usize = 16;
 pub(super) const COMPRESSION: &str = "gzip:6";
 pub(super) const LAYERS: Layering = Layering::Auto;
@@ -31,7 +31,7 @@ pub(super) const APT: AptHabits = AptHabits::Official;
 /// The number of days after which unused files of the cache are removed.
 pub(super) const OLDER_THAN: u64 = 30;
 
-/// Returns the defaults as a layer. Only the help texts and tests use this layer.
+/// Returns the defaults as a layer, for the help texts, `lath config show --defaults` and tests.
 pub(super) fn layer() -> Settings {
     Settings {
         color: Some(COLOR),

@@ -105,7 +105,7 @@ struct Writing {
     no_cache: bool,
 }
 
-/// Adds both defaults of the user base to the help text, because the default depends on the style.
+/// Adds two defaults to the help text of `--user-base`, because the default depends on the style.
 fn with_both_defaults(arg: clap::Arg) -> clap::Arg {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     arg.help(format!("{help} [default: {}; {RECIPE_USER_BASE} for `recipe` and `--fat`]", defaults::USER_BASE))
@@ -179,7 +179,8 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     let from = settings.from.clone();
     if let Some(from) = &from {
         refuse_no_name(from)?;
-        // The release of a base image is in its files, so it is not read from the name.
+        // If there is a base image, lath reads its release later, from the files in the image. So the name is not
+        // needed.
         if settings.base.is_none() {
             let release = release(from, settings.release.is_some())?;
             settings.release = settings.release.or(release);
@@ -228,7 +229,7 @@ fn own_from(request: &Request) -> Result<String, Failure> {
     })
 }
 
-/// Returns the mounts that the chosen builder supports. `None` if the user chose no builder.
+/// Returns whether the chosen builder supports mounts. `None` if the user chose no builder.
 fn mounts(settings: &Settings) -> Option<Mounts> {
     match settings.builder.unwrap_or(defaults::BUILDER) {
         Builder::Auto => None,
@@ -263,7 +264,7 @@ fn refuse_no_name(from: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the release that the name of a base image contains: `ubuntu:22.04`,
+/// Returns the release that the name of a base image contains, such as bookworm in
 /// `mirror.example/library/debian:bookworm-slim`. If `is_given` is set, the user has named the release with
 /// `--release`, and the result is `None`.
 fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
@@ -283,7 +284,7 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let words: Vec<&str> = tag.split('-').collect();
-    // A tag may have more numbers than the release: `12.11` is an image of release `12`.
+    // A tag may have more numbers than the release: the tag `12.11` means release `12`.
     let is_meant = |release: &Release| {
         release.names().any(|name| words.iter().any(|word| *word == name || word.starts_with(&format!("{name}."))))
     };
@@ -312,8 +313,8 @@ fn has_own_python(last: &str, tag: &str) -> bool {
     last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
 }
 
-/// Returns the error for an image that has another Python than its release. In this image, the other Python would run,
-/// but lath chose the wheels for the Python that apt installs.
+/// Returns the error for an image that has another Python than its release. The other Python would run the program, but
+/// lath chooses the wheels for the Python that apt installs.
 fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
     let named = release.unwrap_or("RELEASE");
@@ -332,7 +333,7 @@ fn as_base(from: &str) -> String {
     format!("`--base {from}` reads the image, and uses the Python in it if there is one")
 }
 
-/// Refuses a Python that is not the release's own `python3`, because apt would not install the Python of the lock.
+/// Refuses a Python that is not the release's own `python3`, because apt can install only the `python3` of the release.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     let suite = &request.release.suite;
     let Some(release) = releases::find(request.release.distribution, suite) else { return Ok(()) };

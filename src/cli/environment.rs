@@ -26,7 +26,7 @@ impl Environment {
         Self { variables: variables.collect() }
     }
 
-    /// Returns the environment without some variables.
+    /// Returns a copy of the environment that does not contain the variables `names`.
     pub(super) fn without(&self, names: &[&str]) -> Self {
         let mut variables = self.variables.clone();
         variables.retain(|name, _| names.iter().all(|without| name != *without));
@@ -62,8 +62,8 @@ impl Environment {
         self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))
     }
 
-    /// Returns the places of credentials for registries. In the result, the list of registries to which the run pushes
-    /// is empty, because it does not come from the environment.
+    /// Returns the places of credentials for registries. In the result, the list of the registries to which the run
+    /// pushes is empty, because the environment does not contain this list.
     pub(super) fn registry_logins(&self) -> RegistryLogins {
         let home = self.path("HOME");
         let docker = self.path("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));

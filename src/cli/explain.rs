@@ -34,7 +34,7 @@ pub(super) struct Explain {
     /// Read the explanation from the file that `--explanation` wrote; then there is no IMAGE
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// The platform, if the image has several [default: that of this machine]
+    /// The platform, if the image has several [default: the platform of this machine]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
     #[command(flatten)]
@@ -50,7 +50,7 @@ impl Typed for Explain {
 impl Command for Explain {
     const FILES: Files = Files::User;
 
-    /// Only the options about registries have variables. The other options belong to a single call.
+    /// Only the options about registries have variables, because the other options are only useful for a single call.
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         layers::of_variables::<Registries>(environment)
     }
@@ -78,7 +78,8 @@ impl Command for Explain {
 }
 
 impl Explain {
-    /// Returns the source of the explanation, and the name to explain. With `--from`, the first word is the name.
+    /// Returns the source of the explanation, and the name to explain. If `--from` is given, there is no word for the
+    /// image, so the first word is the name.
     fn question(&self) -> Result<(ExplainSource, Option<&str>), Failure> {
         match (&self.from, &self.image, &self.name) {
             (Some(_), Some(_), Some(_)) => Err(usage("cannot use an image and `--from` together: leave out the image")),

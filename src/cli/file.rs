@@ -26,10 +26,10 @@ const MIRROR_OPTION: &str = "registry-mirror";
 /// The key for the name of an image.
 const NAME: &str = "name";
 
-/// Options that are about the run itself, so an image of a file cannot set them.
+/// Options of the whole run. The table of one image in a file cannot set them.
 pub(super) const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
 
-/// The error about the text of a command that cannot be split into words.
+/// The error if the text of a command cannot be split into words.
 const UNREADABLE: &str = "a quote is not closed, or there is no command";
 
 /// The settings in one table of a file, and for each setting its line in the file.
@@ -139,7 +139,7 @@ impl OneFile<'_> {
         let text = name.get_ref().as_str().filter(|text| !text.is_empty());
         let text = text.ok_or_else(|| self.refused(&name.span(), "the `name` of an image must be a text"))?;
         if let Some((key, _)) = table.iter().find(|(key, _)| OF_THE_RUN.contains(&key.get_ref().as_ref())) {
-            let message = format!("`{}` holds for all images: write it before the first `[[image]]`", key.get_ref());
+            let message = format!("`{}` applies to all images: write it before the first `[[image]]`", key.get_ref());
             return Err(self.refused(&key.span(), message));
         }
         let mut table = self.table(table, &[NAME])?;
@@ -150,7 +150,8 @@ impl OneFile<'_> {
         Ok(Image { name: text.to_owned(), table })
     }
 
-    /// Reads the options of a table. The table may also contain the keys `others`, which are not options.
+    /// Reads the options of a table. The table may also contain the keys in `others`. These keys are not options, and
+    /// are not read here.
     fn table(&self, table: &DeTable<'_>, others: &[&str]) -> Result<Table, Failure> {
         let (mut values, mut lines) = (Map::new(), BTreeMap::new());
         for (key, value) in table.iter().filter(|(key, _)| !others.contains(&key.get_ref().as_ref())) {

@@ -23,7 +23,8 @@ pub(super) enum Trust {
 pub(super) struct Placed {
     pub(super) text: String,
     path: Option<PathBuf>,
-    /// Whether the path is mounted, so that a program of the image could read or change the files there.
+    /// Whether the path is mounted into the sandbox. A program of the image can read or change the files at such a
+    /// path.
     is_mount: bool,
     /// Whether the value is a destination in a registry, to which the image is pushed.
     is_push: bool,
@@ -86,13 +87,14 @@ pub(super) fn placed(name: &str, kind: &Kind, text: String, folder: &Path) -> Pl
     Placed { text: format!("{before}{}{after}", path.display()), path: Some(path), is_mount, is_push }
 }
 
-/// Splits the value of an option at the path in it, if it contains one.
+/// Splits the value of an option into the text before its path, the path, and the text after it. `None` if the value
+/// contains no path.
 fn path_in<'a>(name: &str, kind: &Kind, text: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
     let split = |start: usize, end: usize| Some((&text[..start], &text[start..end], &text[end..]));
     match name {
         _ if text.is_empty() || text == REST => None,
         _ if matches!(kind, Kind::Path | Kind::Paths) && !is_url(text) => split(0, text.len()),
-        // `SRC:DST`, and DST is absolute.
+        // `SRC:DST`. DST is absolute, so `:/` separates the two.
         "copy" => split(0, text.find(":/").unwrap_or(text.len())),
         "volume" => split(0, text.find(":/")?),
         "requirement" | "find-links" | "default-index" if is_path(text) => split(0, text.len()),

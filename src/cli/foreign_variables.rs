@@ -1,5 +1,5 @@
 //! The environment variables of uv and of pip that are about indexes. uv's variables are a layer of settings below
-//! lath's own variables. pip's variables are not used, and lath warns about this.
+//! lath's own variables. pip's variables are not used. If they are set, lath warns that they have no effect.
 
 use crate::cli::args::Sources;
 use crate::cli::environment::Environment;
@@ -22,8 +22,8 @@ const fn list(name: &'static str, option: &'static str, separator: char) -> Vari
     Variable { name, option, separator: Some(separator) }
 }
 
-/// If several variables set an option that has only one value, the first variable counts. If the option is a list, the
-/// values of all variables are joined.
+/// The variables of uv that lath reads. If several variables set an option that has only one value, lath uses the first
+/// one of them. If the option is a list, the values of all variables are joined.
 const OF_UV: [Variable; 9] = [
     list("UV_INDEX", "index", ' '),
     list("UV_EXTRA_INDEX_URL", "index", ' '),
@@ -39,7 +39,7 @@ const OF_UV: [Variable; 9] = [
 /// pip's own variables that set indexes.
 const OF_PIP: [&str; 3] = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"];
 
-/// The settings in uv's variables, and the names of those variables that are set.
+/// The settings in uv's variables, and the names of the variables that are set.
 #[derive(Debug, Default)]
 pub(super) struct OfUv {
     pub(super) settings: Settings,
@@ -71,7 +71,8 @@ pub(super) fn of_uv<T: Typed>(environment: &Environment) -> Result<OfUv, clap::E
     Ok(of_uv)
 }
 
-/// Combines both settings. Values of `first` have priority, but the lists of indexes are joined.
+/// Combines `first` and `second`. If both set an option, the value in `first` is used. Only the lists of indexes are
+/// joined.
 fn with_lists_joined(first: Settings, second: Settings) -> Settings {
     let index: Vec<_> = first.index.iter().chain(&second.index).flatten().cloned().collect();
     let index = (!index.is_empty()).then_some(index);

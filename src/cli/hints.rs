@@ -1,4 +1,5 @@
-//! The words of hints. Hints contain names of options, and only this file contains these names.
+//! The texts of hints. A text often names an option of the command line. The other parts of lath do not know these
+//! names: they return hints without a text.
 
 use std::fmt;
 
@@ -70,7 +71,7 @@ impl fmt::Display for Addition {
             Self::Shell => f.write_str("add it with `--shell`"),
             Self::Package(package) => write!(f, "add it with `--with {package}`"),
             Self::BuildPackage(package) => write!(f, "add it with `--build-with {package}`"),
-            // The requirement is quoted, because a shell would read the operators of a version as redirections.
+            // The requirement is quoted, because a shell would read `<` and `>` as redirections.
             Self::Requirement(requirement) if requirement.contains(['<', '>']) => {
                 write!(f, "add the requirement `'{requirement}'`")
             }
@@ -109,7 +110,7 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ),
         RequestHint::NameRequiredFile => f.write_str(
             "only a distribution that is named by path may require files: if you want this file, name it as well, and use \
-             one that requires it by name",
+             a distribution that requires it by name",
         ),
         RequestHint::RequirementsFile { path } => write!(f, "read it with `-r {path}`"),
         RequestHint::UpdateLock { command } => write!(f, "bring the lock up to date with `{command}`"),
@@ -175,7 +176,7 @@ fn build(hint: &BuildHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// The hint about the size of NVIDIA's libraries.
+/// The text of the hint that NVIDIA's libraries make the image large.
 fn graphics(bytes: u64, required_by: &[String], is_for_torch: bool) -> String {
     let require = if required_by.len() == 1 { "requires" } else { "require" };
     let way = ": if the image runs without such a card, leave them out with `--torch-backend cpu`";
@@ -292,7 +293,7 @@ fn registry(hint: &RegistryHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "try again later, log in with `lath login {registry}`, or use a mirror: `--registry-mirror {registry}=HOST`"
         ),
         RegistryHint::Helper { path } => {
-            write!(f, "mend the program, or remove `credsStore` and `credHelpers` from `{path}`")
+            write!(f, "repair the program, or remove `credsStore` and `credHelpers` from `{path}`")
         }
         RegistryHint::OldFormat => {
             f.write_str("convert the image with `docker pull` and `docker push` of a current version")
@@ -457,7 +458,7 @@ mod tests {
         install git on this machine, or name an archive of the source by its URL
         let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`
         lath fetches a repository only if you name it: if you trust it, name it as well
-        only a distribution that is named by path may require files: if you want this file, name it as well, and use one that requires it by name
+        only a distribution that is named by path may require files: if you want this file, name it as well, and use a distribution that requires it by name
         read it with `-r r.txt`
         bring the lock up to date with `uv lock`
         use `x-y==1.0`, which has a wheel that fits

@@ -50,7 +50,7 @@ fn kind(word: &str) -> Kind {
     Kind::Requirement
 }
 
-/// Returns a note if an input is the name of a distribution and of a folder.
+/// Returns a note if an input is the name of a distribution, but there is also a folder with this name.
 fn of_index(word: &str) -> Option<Event> {
     let has_folder = !is_path(word) && Path::new(word).is_dir();
     let text =
@@ -73,7 +73,7 @@ pub(super) struct Inputs {
     /// The project in the folder, if there is one.
     pub(super) project: Option<Project>,
     source: Option<Source>,
-    /// For the name of each distribution, additional requirements for its build.
+    /// Additional requirements for builds, by the name of the distribution that is built.
     pub(super) extra_requires: BTreeMap<String, Vec<String>>,
     /// The script, if it has metadata. The metadata contain requirements.
     pub(super) script: Option<PathBuf>,
@@ -181,8 +181,8 @@ impl Inputs {
         Ok(())
     }
 
-    /// Adds the settings of uv in the project's file. If lath does not support a setting, it prints a warning and
-    /// continues, because the project works without the setting.
+    /// Adds the settings of uv in the project's file. If lath does not support a setting, the user gets a warning, but
+    /// no error, because the project also works without the setting.
     fn add_tool_uv(&mut self, project: &Project) -> Result<(), Failure> {
         let file = project.settings_folder.join("pyproject.toml");
         let ToolUv { settings, others } =
@@ -190,16 +190,16 @@ impl Inputs {
         self.layer = self.layer.clone().over(settings);
         if !others.is_empty() {
             let names: Vec<String> = others.iter().map(|key| format!("`tool.uv.{key}`")).collect();
-            let text = format!("lath does not follow {} of `{}`", names.join(" and "), file.display());
+            let text = format!("lath does not use {} of `{}`", names.join(" and "), file.display());
             self.notices.push(Event::Warning(text));
         }
         Ok(())
     }
 
-    /// Adds requirements for builds. `of` is the name of the file that contains them.
+    /// Adds requirements for builds. `of` is the name of the file that contains these requirements.
     fn add_extra_requires(&mut self, extra: ExtraRequires, of: &str) -> Result<(), Failure> {
         if let Some(requirement) = extra.matching {
-            return Err(usage(format!("cannot follow `match-runtime` of `{requirement}` in `{of}`")));
+            return Err(usage(format!("cannot use `match-runtime` of `{requirement}` in `{of}`")));
         }
         self.extra_requires = extra.requirements;
         Ok(())
@@ -223,10 +223,10 @@ impl Inputs {
         let folder = script.parent().unwrap_or(Path::new(""));
         let ToolUv { settings: layer, others } =
             tool_uv::read(metadata.tool_uv().unwrap_or(&empty), folder, &shown.to_string())?;
-        // A setting that lath does not support is refused, because the image would have other versions than the user's
-        // environment.
+        // A setting that lath does not support is refused, because without this setting, the versions in the image
+        // would differ from those in the user's environment.
         if let Some(key) = others.first() {
-            return Err(usage(format!("cannot follow `tool.uv.{key}` of `{shown}`")));
+            return Err(usage(format!("cannot use `tool.uv.{key}` of `{shown}`")));
         }
         self.layer = layer;
         let extra = metadata.tool_uv().and_then(|uv| uv.get("extra-build-dependencies"));
@@ -256,21 +256,22 @@ impl Inputs {
     }
 
     /// Adds a warning if the project is a package and the command names a file in its folder. The image does not
-    /// contain this file, because it has only the files of the wheel.
+    /// contain this file, because it contains only the files in the wheel of the project.
     pub(super) fn check_command(&mut self, command: &[String]) {
         let Some(project) = self.project.as_ref().filter(|project| project.is_package) else { return };
         let is_file = |word: &&String| Path::new(word).is_relative() && project.folder.join(word).is_file();
         let files: Vec<String> = command.iter().skip(1).filter(is_file).map(|word| format!("`{word}`")).collect();
         if !files.is_empty() {
             self.notices.push(Event::Warning(format!(
-                "the command names {}, but of a package, the image has only the files in its wheel: name a module, or add the \
+                "the command names {}, but the image of a package contains only the files in its wheel: name a module, or add the \
                  file with `--copy`",
                 files.join(" and ")
             )));
         }
     }
 
-    /// Lists the files of the application. They go into `target`. `outputs` are the places to which lath writes.
+    /// Lists the files of the application, which the image has in `target`. `outputs` are the paths that lath itself
+    /// writes. They are left out.
     pub(super) fn application(
         &mut self,
         target: &ImagePath,

@@ -1,5 +1,5 @@
-//! The settings, and the layers that they are made of. From the top: the command line, the environment, the file of the
-//! project, the file of the user, the defaults.
+//! The settings, and the layers that they are made of. The order of the layers, from the top: the command line, the
+//! environment, the file of the project, the file of the user, the defaults.
 //!
 //! Each layer is a `Settings`, in which `None` means that the layer does not contain the option. Defaults that depend
 //! on other options, such as the name of the image, are not in a layer: `settings` computes them.
@@ -35,9 +35,9 @@ macro_rules! layer {
         }
 
         impl $name {
-            /// Combines this layer with the layer `lower`. If this layer contains an option, its value is used, and
-            /// otherwise the value in `lower`. A list replaces the list in `lower`, because it could otherwise not make
-            /// that list shorter. Two lists are joined only if the upper list contains [`REST`].
+            /// Combines this layer with the layer `lower`. If this layer contains an option, its value is used.
+            /// Otherwise, the value in `lower` is used. A list replaces the list in `lower`, because otherwise no layer
+            /// could shorten the list of a lower layer. Two lists are joined only if the upper list contains [`REST`].
             pub(super) fn over(self, lower: Self) -> Self {
                 let upper = self.without_excluded();
                 let lower = lower.without_commands_under(&upper);
@@ -76,7 +76,7 @@ trait Layered: Sized {
         self
     }
 
-    /// Returns the final value. No lower layer contains the option.
+    /// Returns the final value of an option that no lower layer contains.
     fn complete(self, _: &str) -> Self {
         self
     }
@@ -118,8 +118,8 @@ impl<T: Clone + PartialEq + From<&'static str>> Layered for Vec<T> {
 }
 
 layer! {
-    /// The options of all commands. The names of the fields are the names of the options on the command line and of the
-    /// variables.
+    /// The options of all commands. Each field has the name of its option, unless its comment names another option. The
+    /// name of the variable is made from the name of the option.
     #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
     Settings {
@@ -130,7 +130,7 @@ layer! {
         /// The configuration file that is read instead of the file of the project.
         config: PathBuf,
         no_config: bool,
-        /// The name of the image that is built. The configuration file describes this image.
+        /// The name of one image in the configuration file. The command works on this image.
         image: String,
         /// The command of the image.
         run: Vec<String>,
@@ -307,7 +307,8 @@ impl Settings {
         self
     }
 
-    /// Removes the command of this layer if the layer `upper` has a command. A command is set by one of three options.
+    /// Removes the command of this layer if the layer `upper` has a command. Three options can set a command: `run`,
+    /// `module` and `script`.
     fn without_commands_under(mut self, upper: &Self) -> Self {
         if upper.run.is_some() || upper.module.is_some() || upper.script.is_some() {
             (self.run, self.module, self.script) = (None, None, None);
@@ -367,8 +368,8 @@ pub(super) fn variable(option: &str) -> String {
 
 /// Reads the options of `T` from their environment variables. An empty variable counts as not set.
 ///
-/// The relations between options are not checked here. For example, `--engine` requires `--build` on the command line,
-/// but `LATH_ENGINE` may be set without `LATH_BUILD`.
+/// The relations between options, such as "requires" and "conflicts with", are not checked here. For example,
+/// `--engine` requires `--build` on the command line, but `LATH_ENGINE` may be set without `LATH_BUILD`.
 pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settings, clap::Error> {
     let described = T::augment_args(clap::Command::new("lath"));
     let mut words: Vec<OsString> = Vec::new();
@@ -386,8 +387,8 @@ pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settin
             off.insert(option.to_owned(), false.into());
         }
     }
-    // clap cannot read a variable that turns a flag off, because there is no way to turn a flag off on the command
-    // line.
+    // clap cannot read a variable that turns a flag off, such as `LATH_PUSH=false`, because no option of the command
+    // line turns a flag off.
     let off = Settings::deserialize(Value::Object(off)).unwrap_or_default();
     Ok(of_words::<T>(words, variable)?.or(off))
 }
@@ -410,8 +411,8 @@ fn without_relations(arg: &Arg) -> Arg {
     const OF_ONE_VALUE: [&str; 2] = ["check", "cmd"];
     let mut copy = Arg::new(arg.get_id().clone()).action(arg.get_action().clone());
     copy = copy.value_parser(arg.get_value_parser().clone()).value_names(arg.get_value_names().unwrap_or_default());
-    // clap gives no long name to a positional argument. The copy is an option with the name of the argument, so that
-    // its variable can be read like those of options.
+    // clap gives no long name to a positional argument. The copy becomes an option with the name of the argument, so
+    // that its variable is read like the variables of options.
     let Some(option) = arg.get_long() else { return copy.long(arg.get_id().to_string()) };
     let is_list = matches!(arg.get_action(), ArgAction::Append) && !OF_ONE_VALUE.contains(&option);
     let delimiter = arg.get_value_delimiter().or(is_list.then_some('\n'));
@@ -493,7 +494,7 @@ mod tests {
             ("with = ['...', 'git']", "", "with = ['git']"),
             ("", "with = ['...']", "with = []"),
             ("index = ['...', 'https://a']", "index = ['https://b']", "index = ['https://b', 'https://a']"),
-            // These are words of a command.
+            // `cmd` contains the words of a command, so `...` has no special meaning in it.
             ("cmd = ['...']", "cmd = ['a']", "cmd = ['...']"),
             ("run = ['echo', '...']", "run = ['a']", "run = ['echo', '...']"),
         ];
@@ -539,7 +540,7 @@ mod tests {
         assert_eq!((loud.quiet, loud.verbose), (Some(false), Some(true)));
         let quiet = over(typed::<Global>("--quiet"), "verbose = true");
         assert_eq!((quiet.quiet, quiet.verbose), (Some(true), Some(false)));
-        // Two files behave in the same way.
+        // The same is true if both layers are files.
         assert_eq!(over(file("style = 'uv'"), "fat = true").fat, Some(false));
         assert_eq!(over(file("older-than = 3"), "all = true").all, Some(false));
     }

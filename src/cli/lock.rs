@@ -67,8 +67,8 @@ impl Command for Lock {
     }
 
     fn main(&self, call: &Call) -> Result<u8, Failure> {
-        // A lock has no image, so the tag is only a placeholder. Without it, a requirement would have to be a valid
-        // name of an image.
+        // A lock has no image, so the tag is only a placeholder. Without a tag, lath would derive the name of an image
+        // from the first requirement, and refuse a requirement whose name is not valid for an image.
         let settings = Settings { tag: Some(vec!["lock".to_owned()]), ..call.settings.clone() };
         let path = settings.lock_output.clone().unwrap_or_else(|| Path::new(DEFAULT_LOCK).to_owned());
         if settings.check_lock == Some(true) {

@@ -28,7 +28,8 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         input => {
             let path = settings.lock.clone().or(input.clone()).unwrap_or_else(|| Path::new(DEFAULT_LOCK).to_owned());
             let file = read(&path)?.ok_or_else(|| Failure::of_build(&pipeline::foreign_lock(&path)))?;
-            // If the input is the lock file itself, it is left out, because the lock contains the inputs of the build.
+            // If the input is the lock file itself, this input is ignored, because the lock contains the real inputs of
+            // the build.
             let is_own_input = input.is_some_and(|input| input == path);
             let settings = if is_own_input { &without_inputs(settings) } else { settings };
             from(file, settings, environment)
@@ -58,7 +59,8 @@ pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environmen
 pub(super) fn foreign(path: &Path, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let tag = settings.tag.clone().or_else(|| Some(vec![folder_name(path)?]));
     let tag = tag.ok_or_else(|| usage("cannot derive the name of the image from the lock: set it with `-t NAME`"))?;
-    // These options select parts of the lock, and not of a project.
+    // These options select parts of the lock, so they must not reach the request, in which they would select parts of a
+    // project.
     let (extra, group, all_extras) = (None, None, None);
     let options = Settings { tag: Some(tag), extra, group, all_extras, ..settings.clone() };
     let mut request = settings::request(&options, environment)?;

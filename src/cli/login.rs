@@ -50,7 +50,7 @@ impl Command for Login {
     /// The file of a project is not read, because it must not choose the server that gets the password.
     const FILES: Files = Files::User;
 
-    /// The options have no variables, because variables are for builds.
+    /// No variable sets an option of this command, because the variables are for builds.
     fn of_variables(&self, _: &Environment) -> Result<Settings, clap::Error> {
         Ok(Settings::default())
     }

@@ -103,7 +103,8 @@ impl Entry {
     }
 }
 
-/// Runs the command in `arguments`, which begin with the program's name, and returns the exit code:
+/// Runs the command that `arguments` contain, and returns the exit code. The first argument is the program's name. The
+/// exit codes:
 ///
 /// - 0: done
 /// - 1: the request cannot be met, or something outside of lath failed
@@ -131,7 +132,7 @@ fn obey(arguments: Vec<OsString>, environment: Environment) -> Result<u8, clap::
         let entry = COMMANDS.iter().find(|entry| entry.name == name)?;
         Some((entry, matches))
     });
-    // This does not happen: clap has refused an unknown or a missing command before.
+    // This does not happen, because clap has already refused an unknown or a missing command.
     let Some((entry, matches)) = chosen else { return Ok(2) };
     (entry.start)(matches, environment).map_err(|error| error.format(&mut command_line))
 }
@@ -153,7 +154,7 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
     };
     match call::<C>(Stack::new(typed, variables), environment) {
         Ok(call) => {
-            tell_of_foreign_variables::<C>(&call, &of_uv.names);
+            report_foreign_variables::<C>(&call, &of_uv.names);
             Ok(command.main(&call).unwrap_or_else(|failure| failed(&call.screen, failure)))
         }
         Err(failure) => Ok(failed(&given, failure)),
@@ -161,7 +162,7 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
 }
 
 /// Reports which variables of uv are used, and that pip's variables are not used.
-fn tell_of_foreign_variables<C: Command>(call: &Call, of_uv: &[&str]) {
+fn report_foreign_variables<C: Command>(call: &Call, of_uv: &[&str]) {
     of_uv.iter().for_each(|name| call.screen.hear(Event::Detail(format!("using the variable `{name}` of uv"))));
     if let Some(warning) = foreign_variables::warning_about_pip::<C>(&call.environment, &call.settings) {
         call.screen.hear(Event::Warning(warning));
@@ -212,7 +213,7 @@ fn file_options(whole: &clap::Command) -> Options {
     Options::of(whole.get_subcommands().filter(is_of_images).chain([whole]))
 }
 
-/// Returns the description of the whole command line: to read arguments, and for help and completions.
+/// Returns the description of the whole command line, which is used to read arguments, and for help and completions.
 fn described() -> clap::Command {
     let commands = COMMANDS.iter().map(|entry| (entry.describe)(clap::Command::new(entry.name)));
     let whole = Arguments::command().subcommands(commands).subcommand_required(true).arg_required_else_help(true);
@@ -228,7 +229,7 @@ mod tests {
     use crate::cli::options::Kind;
     use crate::outside::config_files::ConfigFile;
 
-    /// Returns the options of a command, without those that every command has.
+    /// Returns the options of a command, without the options that every command has.
     fn options(command: &clap::Command) -> Vec<&str> {
         command.get_arguments().filter(|arg| !arg.is_global_set()).filter_map(clap::Arg::get_long).collect()
     }
@@ -283,8 +284,8 @@ mod tests {
         }
     }
 
-    /// Returns the faults of a value, with their places. The function supports only those parts of JSON schema that
-    /// lath's schema uses.
+    /// Returns the places at which a value does not match its schema. The function supports only those parts of JSON
+    /// schema that lath's schema uses.
     fn faults(place: &str, value: &Value, schema: &Value) -> Vec<String> {
         let fault = |rule: &str| vec![format!("{place}: {rule}")];
         let kind = match value {

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
-/// The option with the command of the image. Only files use this name. On the command line, the command is the words
-/// after `--`.
+/// The option with the command of the image. Only files use this name. On the command line, the words after `--` are
+/// the command.
 pub(super) const RUN: &str = "run";
 
-/// Options that only make sense on the command line, because they choose the files, or an image in a file.
+/// Options that are only useful on the command line. For example, they choose the configuration files, or an image in a
+/// file.
 const ONLY_TYPED: [&str; 6] = ["help", "version", "config", "no-config", "image", "all"];
 
 /// Lists for which a file may contain a single text, because most images have only one value.
@@ -37,7 +38,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) kind: Kind,
-    /// The placeholder for the value in the help: `NAME=VALUE`.
+    /// The placeholder for the value in the help, such as `NAME=VALUE`.
     pub(super) value_name: String,
     pub(super) help: String,
     /// The options of the same table that exclude this one.

@@ -10,8 +10,8 @@ use crate::model::image_name::{has_registry, is_image_name};
 use crate::model::image_reference::ImageReference;
 use crate::model::request::OutputRequest;
 
-/// Returns the names and the destinations of the image. `derived` is the name for an image to which the user gave no
-/// name. It comes from a project, a folder or a script.
+/// Returns the names and the destinations of the image. `derived` is the name of a project, a folder or a script. The
+/// image gets this name if the user gave it none.
 pub(super) fn output(settings: &Settings, derived: Option<&str>) -> Result<OutputRequest, Failure> {
     let mut names = names(settings, derived)?;
     let destinations = destinations(settings, &names)?;
@@ -156,7 +156,7 @@ fn checked_name(text: &str) -> Result<String, Failure> {
 mod tests {
     use super::*;
 
-    /// Returns the names and the destinations of these settings, which a file contains.
+    /// Returns the names and the destinations for the settings in `text`, which is the text of a configuration file.
     fn settle(text: &str) -> Result<String, String> {
         let settings: Settings = toml::from_str(text).unwrap();
         let output = output(&settings, Some("derived")).map_err(|failure| failure.to_string())?;

@@ -1,4 +1,4 @@
-//! Replaces the backtrace of a panic by a message that a user can report, and an exit code.
+//! Ends a panic with a message that a user can report, and with an exit code, in place of a backtrace.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Mutex;
@@ -47,7 +47,8 @@ impl Panic {
         Self { message, place }
     }
 
-    /// A panic because a thread cannot be started is caused by a limit of the machine. Every other panic is a bug.
+    /// If the panic says that a thread cannot be started, the cause is a limit of the machine. Every other panic is a
+    /// bug.
     fn failure(self) -> Failure {
         if is_thread_panic(&self.message) {
             return Failure::outside("cannot continue: a thread cannot be started", vec![self.message])

@@ -40,7 +40,7 @@ pub(super) fn read(folder: &Path, package: Option<&str>) -> Result<Option<Projec
     Ok(project.is_project.then_some(project))
 }
 
-/// Refuses options that are only valid for projects, because there is no project.
+/// Refuses options that are only valid for projects. It is called if there is no project.
 pub(super) fn refuse_options(settings: &Settings) -> Result<(), Failure> {
     let given = [
         ("--extra", settings.extra.is_some()),

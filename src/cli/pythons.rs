@@ -6,14 +6,14 @@ use crate::cli::values::usage;
 use crate::model::platform::PythonVersion;
 use crate::pipeline;
 
-/// Returns whether `specifiers` allow a Python. `full` is the full version of this Python, with the patch number.
-/// `None` if this number is not known.
+/// Returns whether `specifiers` allow a Python. `full` is the full version of this Python, with the patch number. It is
+/// `None` if the patch number is not known.
 pub(super) fn allows(specifiers: &str, python: PythonVersion, full: Option<&str>) -> Result<bool, Failure> {
     pipeline::allows_python(specifiers, python, full).map_err(|error| Failure::of(&error))
 }
 
 /// Returns a release whose Python fits: the default release, or else the release whose Python is nearest to the default
-/// Python. If two are equally near, returns the newer one.
+/// Python. If two releases are equally near, returns the one with the newer Python.
 pub(super) fn fitting_release(specifiers: &str, input: &str) -> Result<&'static Release, Failure> {
     let default = releases::default();
     let mut fitting = Vec::new();

@@ -46,7 +46,7 @@ pub(super) fn registry(text: &str) -> Result<String, Failure> {
     match image {
         Ok(image) if image.registry == name => Ok(name),
         _ => Err(usage(format!(
-            "`{}` is no registry: write `HOST` or `HOST:PORT`, such as `ghcr.io` or `localhost:5000`",
+            "`{}` is not a registry: write `HOST` or `HOST:PORT`, such as `ghcr.io` or `localhost:5000`",
             public(text)
         ))),
     }
@@ -98,10 +98,10 @@ mod tests {
         assert_eq!(read(&["m.example"], &["docker.io=http://m.example"]).unwrap().mirrors.len(), 1);
         assert_eq!(read(&[], &["docker.io=http://127.0.0.1:5000/hub"]).unwrap().mirrors.len(), 1);
         let table: [(&[&str], &[&str], &str); 8] = [
-            (&["https://me:s3cret@a"], &[], "`https://a` is no registry"),
+            (&["https://me:s3cret@a"], &[], "`https://a` is not a registry"),
             (&[], &["docker.io=https://me:s3cret@m.example"], "cannot read the mirror `docker.io=https://m.example`"),
-            (&["https://a/b"], &[], "is no registry"),
-            (&["plain"], &[], "is no registry"),
+            (&["https://a/b"], &[], "is not a registry"),
+            (&["plain"], &[], "is not a registry"),
             (&[], &["m.example"], "cannot read the mirror `m.example`"),
             (&[], &["docker.io=plain"], "cannot read the mirror `docker.io=plain`"),
             (&[], &["docker.io=http://m.example"], "add `--insecure-registry m.example`"),

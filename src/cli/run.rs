@@ -79,15 +79,15 @@ impl Command for Run {
 /// A run of a program of the image in the sandbox.
 pub(super) struct OwnRun {
     pub(super) request: Request,
-    /// The words of the command. Empty if the image's own command runs.
+    /// The words of the command. The list is empty if the image's own command runs.
     pub(super) command: Vec<String>,
     pub(super) volumes: Vec<Volume>,
 }
 
 impl OwnRun {
     pub(super) fn new(call: &Call, settings: &Settings, command: &[String]) -> Result<Self, Failure> {
-        // Nothing is written, so the tag is only a placeholder. Without it, a requirement would have to be a valid name
-        // of an image.
+        // No image is written, so the tag is only a placeholder. Without a tag, lath would derive a name from the first
+        // requirement, and refuse a requirement whose name is not valid for an image.
         let mut request = call.request(&Settings { tag: Some(vec!["run".to_owned()]), ..settings.clone() })?;
         if request.app.as_ref().is_some_and(|app| app.script.is_none()) {
             // An application without a Procfile has no command, so `command` becomes the command of the image.

@@ -9,7 +9,7 @@ use crate::cli::values::{all, pairs, usage};
 use crate::model::image_path::ImagePath;
 use crate::model::request::{Copied, Healthcheck, Owner, RuntimeRequest, Volume, WrittenScript};
 
-/// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
+/// The largest user and group id that engines accept (`maxID` of github.com/moby/sys/user).
 const MAX_ID: u64 = 2_147_483_647;
 
 /// The signals of Linux by their names (signal(7)), without real-time signals.
@@ -29,7 +29,7 @@ fn is_id(text: &str) -> bool {
     is_digits(text) && text.parse::<u64>().is_ok_and(|id| id <= MAX_ID)
 }
 
-/// Returns how the image runs. `default_workdir` is the work directory if the user named none.
+/// Returns how the image runs. `default_workdir` is the work directory that the image gets if the user named none.
 pub(super) fn runtime(settings: &Settings, default_workdir: Option<&str>) -> Result<RuntimeRequest, Failure> {
     let user = settings.user.as_deref().unwrap_or(defaults::USER);
     if !user.split(':').all(is_id) || user.split(':').count() > 2 {
@@ -62,7 +62,7 @@ pub(super) fn runtime(settings: &Settings, default_workdir: Option<&str>) -> Res
     })
 }
 
-/// Refuses a layer that sets the command by several options. An example of a layer is a file.
+/// Refuses a layer of settings, such as one file, that sets the command with more than one option.
 pub(super) fn refuse_two_commands(settings: &Settings) -> Result<(), Failure> {
     let ways = [settings.run.is_some(), settings.module.is_some(), settings.script.is_some()];
     if ways.into_iter().filter(|is_named| *is_named).count() > 1 {
@@ -92,8 +92,8 @@ fn module(text: &str) -> Result<String, Failure> {
 fn selector_of(text: &str) -> Option<WrittenScript> {
     let (name, target) = text.split_once('=').map_or((None, text), |(name, target)| (Some(name), target));
     let (module, function) = target.split_once(':')?;
-    // Without `NAME=`, the name is made from the module and the function. A distribution is unlikely to have a script
-    // with such a name.
+    // Without `NAME=`, the name is made from the module and the function, because such a name is unlikely to be that of
+    // another script.
     let own = || format!("{module}.{function}").replace(['.', '_'], "-");
     let name = name.map_or_else(own, str::to_owned);
     Some(WrittenScript { name, module: module.to_owned(), function: function.to_owned() })
@@ -143,7 +143,7 @@ fn expose(settings: &Settings) -> Result<Vec<String>, Failure> {
     Ok(expose)
 }
 
-/// Reads the volumes of an image, which are paths in it.
+/// Reads the volumes of an image. Each is a path in the image.
 fn image_volumes(settings: &Settings) -> Result<Vec<ImagePath>, Failure> {
     let mut volumes = Vec::new();
     for text in all(&settings.volume) {
@@ -247,7 +247,7 @@ struct Written<'a> {
 fn copied(text: &str) -> Option<Written<'_>> {
     let mut pair = text;
     let mut numbers = Vec::new();
-    // Removes numbers from the end until the last part is the path.
+    // Removes the numbers at the end (GID, UID, MODE), until the last part is the path.
     while let Some((rest, last)) = pair.rsplit_once(':').filter(|(_, last)| last.is_empty() || is_digits(last)) {
         numbers.insert(0, last);
         pair = rest;

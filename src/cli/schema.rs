@@ -1,5 +1,5 @@
-//! The JSON schema of configuration files, for editors. The file `docs/lath.schema.json` contains this schema, and a
-//! test checks that it does.
+//! The JSON schema of configuration files, for editors. The file `docs/lath.schema.json` contains the same schema. A
+//! test compares the two.
 
 use serde_json::{Map, Value, json};
 

@@ -60,7 +60,8 @@ impl Screen {
         }
     }
 
-    /// A screen without progress bars. It shows a failure that happens before the real screen exists.
+    /// Returns a screen without progress bars. It shows failures that happen before the settings of the real screen are
+    /// known.
     pub(super) fn plain() -> Self {
         Self {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
@@ -182,7 +183,8 @@ impl Downloads {
         whole.inc_length(bytes);
     }
 
-    /// Returns the line that is shown after the last planned download. `None` if other downloads are still planned.
+    /// Ends one plan of downloads. Returns the line that is shown when no plan is left. `None` if other downloads are
+    /// still planned.
     fn finish_plan(&mut self, files: usize, bytes: u64) -> Option<String> {
         self.fetched_files += files;
         self.fetched_bytes += bytes;
@@ -213,7 +215,8 @@ impl Downloads {
         let Some(one) = self.each.get_mut(&id) else { return };
         one.bar.set_position(bytes);
         if let Some(whole) = &self.whole {
-            // If a download starts again, the bytes of its first attempt are subtracted.
+            // If a download starts again, `bytes` is less than `one.bytes`, so the bytes of the first attempt are
+            // subtracted.
             whole.set_position((whole.position() + bytes).saturating_sub(one.bytes));
         }
         one.bytes = bytes;
@@ -231,8 +234,8 @@ pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Prints help, the version, or an error. An error quotes the arguments. If they contain characters that a terminal
-/// would interpret, these are escaped, and the error is printed without colours.
+/// Prints help, the version, or an error. An error quotes the arguments. If the arguments contain characters that a
+/// terminal would interpret, these characters are escaped, and the error is printed without colours.
 pub(super) fn print_usage(error: &clap::Error) -> io::Result<()> {
     let text = error.render().to_string();
     let shown = clean(&text);

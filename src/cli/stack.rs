@@ -15,10 +15,11 @@ use crate::outside::similar::similar;
 /// The configuration files that a command reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
-    /// All files. The command works on one or several images: those of the project's file, or the image that the
+    /// All files. The command works on images: on one or several images of the project's file, or on the image that the
     /// command line describes.
     OfImages,
-    /// All files, and in them all options, also those that the command does not have. No image has to be chosen.
+    /// All files. All options in the files are used, even if the command does not have these options. The user does not
+    /// have to choose an image.
     Shown,
     /// Only the user's file.
     User,
@@ -62,7 +63,7 @@ pub(super) struct Stack {
     given: Vec<Layer>,
     /// The images of the project's file.
     pub(super) images: Vec<Image>,
-    /// The files, the upper one first.
+    /// The files. The first file has priority.
     files: Vec<Layer>,
 }
 
@@ -103,10 +104,11 @@ impl Stack {
         self.files.push(Layer { source, settings: contents.table.settings });
     }
 
-    /// Returns all layers of an image, the upper one first. If `image` is `None`, the layers of all images are left
-    /// out.
+    /// Returns all layers of an image, in the order of their priority. If `image` is `None`, the result contains no
+    /// layer of an image's table.
     pub(super) fn layers(&self, image: Option<&Image>) -> Vec<Layer> {
-        // The images are those of the first file, because the file of the user cannot describe images.
+        // All images come from the first file, which is the project's, because the file of the user cannot describe
+        // images.
         let file = self.files.first().and_then(|file| file.source.path());
         let image = image.zip(file).map(|(image, path)| {
             let source = Source::File { path: path.to_owned(), lines: image.table.lines.clone() };
@@ -183,7 +185,8 @@ fn of_project(given: &Settings) -> Result<Option<(ConfigFile, Trust)>, Failure> 
 /// Finds the first input that is a folder or a file of a project. Returns this folder, or the folder of the file.
 fn folder_of_inputs(given: &Settings) -> Option<PathBuf> {
     let inputs = given.requirement.iter().flatten().map(|input| input.exposed());
-    // `httpie` is a name, even if there is a folder `httpie`.
+    // A word such as `httpie` is the name of a distribution, even if there is a folder `httpie`. A path begins with a
+    // dot or contains a slash.
     inputs.filter(|input| input.starts_with('.') || input.contains('/')).map(Path::new).find_map(|path| {
         let is_of_project =
             path.ends_with(config_files::PYPROJECT) || path.extension().is_some_and(|end| end == "lock");

@@ -20,7 +20,7 @@ pub(super) struct Strength {
     /// How many files to leave out, because an earlier run deleted them [default: 0]
     #[arg(long, value_name = "N", help_heading = "The files")]
     skip: Option<usize>,
-    /// Another number gives other files [default: 1]
+    /// The seed of the random choice of files [default: 1]
     #[arg(long, value_name = "N", help_heading = "The files")]
     seed: Option<u64>,
 }

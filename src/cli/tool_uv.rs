@@ -26,8 +26,8 @@ const ELSEWHERE: [&str; 7] = [
 const OF_PROJECTS: [&str; 6] =
     ["conflicts", "default-groups", "dev-dependencies", "environments", "package", "workspace"];
 
-/// Settings that do not change which files are installed. They are about uv's own work, about other commands of uv, or
-/// about the locks that uv writes.
+/// Settings that do not change which files are installed. They control how uv works, other commands of uv, or the locks
+/// that uv writes.
 const WITHOUT_EFFECT: [&str; 39] = [
     "add-bounds",
     "allow-insecure-host",
@@ -128,8 +128,8 @@ impl Entry<'_> {
         usage(format!("cannot read `tool.uv.{}` of `{}`: {}", self.key, self.file, reason.trim()))
     }
 
-    /// Reads the setting for pre-releases. uv's name for the default value is not lath's name, so it is translated
-    /// here.
+    /// Reads the setting for pre-releases. uv and lath have different names for the default value, so uv's name is
+    /// translated here.
     fn prereleases(&self) -> Result<Prereleases, Failure> {
         match self.value.as_str() {
             Some("if-necessary-or-explicit") => Ok(Prereleases::IfNecessary),

@@ -60,7 +60,7 @@ impl Typed for Trace {
 }
 
 impl Command for Trace {
-    /// `LATH_OUTPUT` is not used, because it sets an option of builds.
+    /// `LATH_OUTPUT` is not used, because it sets the destination of builds, and not the file for the record.
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         layers::of_variables::<Self>(&environment.without(&["LATH_OUTPUT"]))
     }

@@ -39,7 +39,7 @@ fn add_defaults(command: clap::Command, defaults: &Value) -> clap::Command {
     command.mut_args(with_default).mut_subcommands(|command| add_defaults(command, defaults))
 }
 
-/// The options about the removal of files. A Dockerfile does not have them.
+/// The options about the removal of files. `lath dockerfile` does not have these options.
 const OF_TRIM: [&str; 5] = ["--trim", "--keep", "--keep-module", "--only-scripts", "--trace"];
 
 /// If other commands have the unknown option, adds the names of these commands to the error.

@@ -23,7 +23,7 @@ pub(super) fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, S
     Ok(pairs)
 }
 
-/// Returns the values of a list. If no layer contains the list, it is empty.
+/// Returns the values of a list. If no layer contains the list, the result is empty.
 pub(super) fn all<T: Clone>(list: &Option<Vec<T>>) -> Vec<T> {
     list.clone().unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Detects how data is compressed, and decompresses it. The first bytes show the format. Engines do the same, because
-//! names and media types are sometimes wrong.
+//! Detects how data is compressed, and decompresses it. The format is detected from the first bytes, like in engines,
+//! because names and media types are sometimes wrong.
 
 use std::io::{self, BufReader, Read};
 

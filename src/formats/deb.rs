@@ -52,7 +52,8 @@ pub(crate) enum DebEntry<'a> {
     HardLink(String),
 }
 
-/// Reads the package. Returns the control files by name, and calls `take` for each path of the data with its mode.
+/// Reads the package. Calls `take` with each path of the data, its mode and its contents. Returns the control files by
+/// name.
 ///
 /// `E` is the type for the errors of this function and of `take`.
 pub(crate) fn read<E: From<DebError>>(
@@ -86,8 +87,8 @@ pub(crate) fn read<E: From<DebError>>(
 /// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) allows no
 /// long names.
 ///
-/// With the extensions for long names, a reader would reserve as much memory as a header claims. No package needs these
-/// extensions.
+/// A reader that supports long names must reserve as much memory as a header claims, so a hostile package could fill
+/// the memory. No package needs long names.
 struct Members<R> {
     /// The remaining bytes of the current member.
     current: io::Take<R>,
@@ -105,7 +106,7 @@ impl<R: Read> Members<R> {
         Ok(members)
     }
 
-    /// Goes to the next member and returns its name and its size. Returns `None` at the end.
+    /// Goes to the next member and returns its name and its size. Returns `None` at the end of the archive.
     fn next(&mut self) -> io::Result<Option<(String, u64)>> {
         const HEADER_BYTES: usize = 60;
         const NAME_BYTES: usize = 16;
@@ -140,8 +141,8 @@ impl<R: Read> Members<R> {
     }
 }
 
-/// The unpacked data of a member. If it exceeds its limit, reading fails. [`Self::finish`] checks that its tar is
-/// complete.
+/// The unpacked data of a member, which is a tar file. If it exceeds its limit, reading fails. [`Self::finish`] checks
+/// that the tar file is complete.
 struct Unpacked<'a> {
     inner: Box<dyn Read + 'a>,
     limit_bytes: u64,
@@ -329,7 +330,7 @@ mod tests {
         }
     }
 
-    /// Returns the names of the control files, then one line per path.
+    /// Returns the names of the control files, and then one line per path of the data.
     fn listing(reader: impl Read) -> Result<Vec<String>, DebError> {
         let mut lines = Vec::new();
         let control = read(reader, |path, mode, entry| {
@@ -494,7 +495,8 @@ mod tests {
             bytes[at..at + text.len()].copy_from_slice(text);
             refusal(&bytes, "damaged")
         };
-        // The first header is in bytes 8 to 68, and its size in bytes 56 to 66. The next header begins at byte 72.
+        // The first header is in bytes 8 to 68, and the field with the size of the member is in bytes 56 to 66. The
+        // next header begins at byte 72.
         assert!(patched(66, b"??").contains("a header of a member is damaged"));
         assert!(patched(56, b"+4").contains("the size of a member is not a number"));
         assert!(patched(56, b"-4").contains("the size of a member is not a number"));

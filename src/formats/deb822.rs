@@ -43,7 +43,7 @@ impl Paragraph {
     }
 }
 
-/// Reads the paragraphs of `reader` one after the other. Only one is in memory at a time.
+/// Reads the paragraphs of `reader` one after the other. Only one paragraph is in memory at a time.
 pub(crate) fn paragraphs(mut reader: impl BufRead) -> impl Iterator<Item = io::Result<Paragraph>> {
     std::iter::from_fn(move || {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! ELF files as the dynamic loader uses them: machine, SONAME, needed libraries and their search paths.
+//! The parts of ELF files that the dynamic loader uses: machine, SONAME, needed libraries and their search paths.
 //!
 //! Source: System V ABI, chapters 4 and 5 (generic edition), read with the `object` crate.
 
@@ -45,7 +45,7 @@ pub(crate) fn machine(header: &[u8]) -> Option<u16> {
     is_elf.then(|| if header[5] == BIG_ENDIAN { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) })
 }
 
-/// Reads the facts from `bytes`. Returns `None` if they are not an ELF file.
+/// Reads the facts from `bytes`. Returns `None` if they are not those of an ELF file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Linkage>, ElfError> {
     if !is_wide(bytes)? {
         return Ok(None);
@@ -163,7 +163,7 @@ fn dynamic_strings<'data>(
     table.map_or_else(StringTable::default, |table| StringTable::new(table, 0, table.len() as u64))
 }
 
-/// Sections that the loader does not map and that programs do not read: symbols and debug information.
+/// Sections with symbols and debug information. The loader does not map them, and programs do not read them.
 const DEAD_SECTIONS: &[&str] = &[
     ".symtab",
     ".strtab",
@@ -196,7 +196,7 @@ const HEADER_BYTES: usize = 64;
 /// --strip-unneeded`.
 ///
 /// The result is the beginning of the file, with new headers. Every byte of a segment or an allocated section keeps its
-/// offset. Returns `None` if the file would become less than 4 KiB smaller, or if it contains data that may be in use.
+/// offset. Returns `None` if the file would become smaller by less than 4 KiB, or if the removed bytes may be in use.
 pub(crate) fn strip_debug(bytes: &[u8]) -> Option<Vec<u8>> {
     const LEAST_GAIN_BYTES: usize = 4096;
     const TYPE_EXEC: u64 = 2;
@@ -273,7 +273,7 @@ fn sections(bytes: &[u8]) -> Option<Vec<Section>> {
         .collect()
 }
 
-/// Returns the offset after the program headers, the segments and the allocated sections.
+/// Returns the offset of the first byte that comes after the program headers, all segments and all allocated sections.
 fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
     let start = number(bytes, 32, 8)?;
     let count = number(bytes, 56, 2)?;
@@ -316,8 +316,8 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
     Some(bytes.get(known..)?.is_empty())
 }
 
-/// Builds the new file. It consists of the old file up to `end`, a new table of names, and the headers of the `live`
-/// sections. Links between sections get new numbers.
+/// Builds the new file. It consists of the old file up to `end`, a new table of names, and the headers of the sections
+/// in `live`, which stay. References between sections get the new numbers of these sections.
 fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usize) -> Option<Vec<u8>> {
     const OWN_NAME: &str = ".shstrtab";
     const KIND_STRTAB: u32 = 3;
@@ -335,7 +335,7 @@ fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usiz
             names.push(0);
         }
         raw[0..4].copy_from_slice(&position.to_le_bytes());
-        // If a live section refers to a dead one, the file is unusual and is not changed.
+        // If a section that stays refers to a section that is removed, the file is unusual and is not changed.
         raw[40..44].copy_from_slice(&renumbered(section.link)?.to_le_bytes());
         let names_section = KINDS_WITH_SECTION_INFO.contains(&section.kind) || section.flags & FLAG_INFO_LINK != 0;
         if names_section {

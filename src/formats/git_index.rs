@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-/// The size of the times, numbers and IDs that come before the hash of an entry.
+/// The total size of the times, numbers and IDs that come before the hash of an entry.
 const STAT_BYTES: usize = 40;
 /// The maximum length of a path. In version 4, entries share the beginnings of paths. Without this limit, a small index
 /// could fill the memory.
@@ -45,7 +45,7 @@ pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut
         if version >= 3 && flags & EXTENDED != 0 {
             reader.take(2)?;
         }
-        // Since version 4, an entry contains only the part of its path that differs from the previous path.
+        // In version 4, an entry contains only the part of its path that differs from the previous path.
         let kept =
             if version == 4 { path.len().checked_sub(reader.offset()?).ok_or(GitIndexError::Short)? } else { 0 };
         path.truncate(kept);
@@ -54,7 +54,7 @@ pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut
             return Err(GitIndexError::LongPath);
         }
         if version < 4 {
-            // One zero ends the path. Further zeros fill the entry, so that its length is a multiple of 8.
+            // One zero byte ends the path. Further zero bytes fill the entry, so that its length is a multiple of 8.
             let length = reader.position - start;
             reader.take(length.next_multiple_of(8) - length)?;
         }
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads up to the next zero, which is not in the result.
+    /// Reads up to the next zero byte, which is not a part of the result.
     fn text(&mut self) -> Result<&'a [u8], GitIndexError> {
         let rest = &self.bytes[self.position..];
         let length = rest.iter().position(|byte| *byte == 0).ok_or(GitIndexError::Short)?;
@@ -174,7 +174,7 @@ mod tests {
         let long = "x".repeat(300);
         let mut bytes = b"DIRC\0\0\0\x04\0\0\0\x02".to_vec();
         bytes.extend([&[7; 60][..], &[0, 0, 0], long.as_bytes(), &[0]].concat());
-        // 300 is (1 + 1) * 128 + 44.
+        // The bytes 0x81 and 44 are the number 300, which is (1 + 1) * 128 + 44.
         bytes.extend([&[7; 60][..], &[0, 0, 0x81, 44], b"y", &[0]].concat());
         assert_eq!(paths(&bytes).unwrap(), [long.as_str(), "y"]);
     }

@@ -8,7 +8,7 @@ use super::{Headers, each_entry};
 
 /// The name of a file begins with this prefix if it marks a path as removed (layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
-/// A file with this name hides everything that lower layers have in its directory (layer.md, "Opaque Whiteout").
+/// A file with this name hides everything in its directory that comes from lower layers (layer.md, "Opaque Whiteout").
 const OPAQUE: &str = ".wh..wh..opq";
 /// The prefix of files that aufs needed. Such files have no meaning in a layer.
 const AUFS: &str = ".wh..wh.";

@@ -29,8 +29,8 @@ pub(crate) struct Library {
 
 /// Writes the cache of `libraries` for `architecture`. If two libraries have the same SONAME, the first one is used.
 pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8> {
-    // Duplicates cannot be found by sorting, because two different names may compare as equal. Examples are `liba1` and
-    // `liba01`.
+    // Duplicates cannot be found by sorting, because `compare` treats some different names as equal, such as `liba1`
+    // and `liba01`.
     let mut known = BTreeSet::new();
     let mut sorted: Vec<&Library> = libraries.iter().filter(|library| known.insert(&library.soname)).collect();
     sorted.sort_by(|one, other| compare(&other.soname, &one.soname));
@@ -151,7 +151,7 @@ mod tests {
         Library { soname: soname.to_owned(), path: path.to_owned() }
     }
 
-    /// Returns the entries as the loader reads them: SONAME and path.
+    /// Returns the entries in the form `SONAME PATH`, in the order of the cache.
     fn shown(bytes: &[u8]) -> Vec<String> {
         read(bytes).unwrap().into_iter().map(|library| format!("{} {}", library.soname, library.path)).collect()
     }

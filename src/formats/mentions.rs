@@ -10,27 +10,27 @@ use crate::model::zeros::is_zero;
 /// The maximum size of a piece of a file that is in memory. A longer file is read piece by piece, and is not treated as
 /// a script.
 const PIECE_BYTES: usize = 8 << 20;
-/// The number of bytes at the beginning of a file that are searched for a zero. If one of these bytes is zero, the file
-/// cannot be a script. Then the whole file is not needed at once, so it is read in pieces of this smaller size.
+/// The number of bytes at the beginning of a file that are searched for a zero byte. If there is one, the file cannot
+/// be a script. The whole file is then not needed at once, so the file is read in pieces of this smaller size.
 const BINARY_PIECE_BYTES: usize = 256 << 10;
-/// This number of bytes at the end of a piece is read again with the next piece. This is necessary because a name may
-/// begin in one piece and end in the next piece. A name that is cut may be mistaken for a shorter name. The only effect
-/// is that more files are kept in the image.
+/// This number of bytes at the end of a piece is searched again with the next piece, because a name may begin in one
+/// piece and end in the next piece. If the beginning of a piece cuts a name, the rest may be mistaken for a shorter
+/// name. The only effect is that more files are kept in the image.
 const OVERLAP_BYTES: usize = 256;
 
 /// The maximum length of a library's name.
 const LONGEST_NAME: usize = 64;
 
-/// Decides which texts may be read by a shell.
+/// Decides in which texts the names of programs are searched for. These are texts that a shell may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Texts {
     /// Any text, because a script of the same package may read it.
     All,
-    /// Only texts that contain a script.
+    /// Only texts that contain a script (`#!/`).
     Scripts,
 }
 
-/// Finds the names in a file. The file can be added in parts of any length.
+/// Finds the names in a file. The bytes of the file can be added in parts of any length.
 #[derive(Debug)]
 pub(crate) struct Scan {
     texts: Texts,
@@ -44,7 +44,7 @@ pub(crate) struct Scan {
 /// The names in a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mentions {
-    /// Names of libraries, without the part after `.so`.
+    /// Names of libraries, without `.so` and the characters after it.
     pub(crate) libraries: BTreeSet<String>,
     /// Words of the vocabulary.
     pub(crate) words: BTreeSet<String>,
@@ -108,8 +108,8 @@ impl Scan {
     }
 }
 
-/// Adds the libraries that a file may open with `dlopen`, without the part after `.so`. All ways of writing such a name
-/// are found.
+/// Adds the libraries that a file may open with `dlopen`, without `.so` and the characters after it. A library is found
+/// by a text such as `libmagic.so.1`, or by a call such as `find_library("magic")`.
 fn add_libraries(bytes: &[u8], names: &mut BTreeSet<String>) {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
     for end in memmem::find_iter(bytes, b".so") {
@@ -145,7 +145,7 @@ fn mentions(bytes: &[u8], word: &str) -> bool {
     })
 }
 
-/// Returns whether `text` occurs in `bytes` between two zeros, like in a string table.
+/// Returns whether `text` occurs in `bytes` between two zero bytes, like in a string table.
 fn has_string(bytes: &[u8], text: &str) -> bool {
     memmem::find_iter(bytes, text).any(|start| {
         let before = start.checked_sub(1).and_then(|at| bytes.get(at));
@@ -160,7 +160,7 @@ fn programs(bytes: &[u8]) -> BTreeSet<String> {
     programs.into_iter().map(|program| String::from_utf8_lossy(program).into_owned()).collect()
 }
 
-/// For each byte, whether the name of a program can contain it.
+/// For each byte, whether the name of a program can contain this byte.
 const IS_WORD: [bool; 256] = {
     let mut is_word = [false; 256];
     let mut byte = 0;

@@ -1,7 +1,8 @@
 //! The core metadata of a distribution (packaging.python.org, "Core metadata specifications").
 
-/// SPDX identifiers that may be in the old field `License`. Next to each is the classifier with exactly the same
-/// meaning. `BSD License` and `Apache Software License` are not listed, because they do not include a version.
+/// SPDX identifiers that may be in the old field `License`. Each identifier is paired with the classifier that has
+/// exactly the same meaning. `BSD License` and `Apache Software License` are not listed, because they do not include a
+/// version.
 const LICENSES: [(&str, &str); 19] = [
     ("0BSD", "Zero-Clause BSD (0BSD)"),
     ("AGPL-3.0-only", "GNU Affero General Public License v3"),
@@ -66,7 +67,7 @@ pub(crate) fn read(text: &str) -> Metadata {
             _ => {}
         }
     }
-    // If there are several classifiers, it is unclear whether they mean "and" or "or".
+    // Several classifiers are ignored, because it is unclear whether they mean "and" or "or".
     let classified = if let [Some(one)] = classified.as_slice() { Some(*one) } else { None };
     metadata.licenses = metadata.licenses.or_else(|| license.or(classified).map(str::to_owned));
     metadata
@@ -103,7 +104,8 @@ fn fields(text: &str) -> Vec<(&str, String)> {
     fields
 }
 
-/// Returns the field for the URL with this label (packaging.python.org, "Well-known Project URLs in Metadata").
+/// Returns the field of `metadata` for the URL with this label (packaging.python.org, "Well-known Project URLs in
+/// Metadata").
 fn place<'a>(metadata: &'a mut Metadata, label: &str) -> Option<&'a mut Option<String>> {
     let plain: String =
         label.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();

@@ -1,5 +1,5 @@
-//! File formats that others have defined. Modules here convert bytes to values and back, and do no I/O themselves. This
-//! file contains code that is shared by the formats which use tar files.
+//! File formats that others have defined. The modules here convert bytes to values and back, and do no I/O themselves.
+//! This file contains the code that several formats with tar files share.
 
 pub(crate) mod compressed;
 pub(crate) mod deb;
@@ -38,8 +38,8 @@ const MAX_HEADERS_BYTES: u64 = 1 << 20;
 
 /// Calls `take` for each entry of the tar file in `reader`, and then returns the reader.
 ///
-/// Fails if the headers of an entry are larger than those of any usual tar file. Without this limit, a compressed file
-/// could be small but contain a name of a gigabyte.
+/// Fails if the headers of an entry are larger than in any usual tar file. Without this limit, a small compressed file
+/// could contain a name of a gigabyte.
 fn each_entry<R: Read, E>(
     reader: R,
     failed: impl Fn(io::Error) -> E,

@@ -1,9 +1,10 @@
-//! Finds the names of modules in a compiled file. An extension module contains the names of the modules that it imports
-//! as texts.
+//! Finds the names of modules in a compiled file. An extension module contains the names of the modules that it
+//! imports, in the form of texts.
 //!
-//! In most files, each text is separate and ends with a zero. In files of Cython, all texts follow each other without
-//! separators. Since Cython 3.3, such a row of texts is compressed. After a byte of flags there are eight items. Each
-//! item is a byte or a reference to earlier bytes (function `__pyx_lzss_decompress` in the C files that Cython writes).
+//! In most files, each text is separate and ends with a zero byte. In files of Cython, all texts follow each other
+//! without separators. Since Cython 3.3, such a row of texts is compressed. In a compressed row, eight items follow
+//! each byte of flags. One flag for each item shows whether the item is a byte or a reference to earlier bytes
+//! (function `__pyx_lzss_decompress` in the C files that Cython writes).
 
 use std::collections::BTreeSet;
 
@@ -11,19 +12,19 @@ use memchr::memmem;
 
 use crate::model::binary_texts::BinaryTexts;
 
-/// The minimum length of a row of texts. Shorter texts are single words.
+/// The minimum length of a row of texts. A shorter text counts as a single word.
 const SHORTEST_ROW: usize = 200;
 /// The maximum length of a row of texts.
 const MOST_BYTES: usize = 16 << 20;
-/// The number of bytes at the end of the result that are checked. If these bytes are not text, unpacking ends.
+/// The number of bytes that are checked at the end of the unpacked bytes. If these bytes are not text, unpacking ends.
 const WINDOW: usize = 64;
-/// Texts in the functions that Cython adds to each file.
+/// Texts that occur in each file of Cython, because they are in functions that Cython adds.
 const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];
 /// Each file of Cython contains this name. The file imports it only if the program has imported `asyncio` before.
 const OF_CYTHON: &str = "asyncio.coroutines";
 const COMPRESSED_MARK: &str = "LZSS string data decompression failed";
-/// If a file of Cython contains the name of this function, its texts are compressed in another way, which lath cannot
-/// read.
+/// The name of a function. If a file of Cython contains this name, its texts are compressed in another way, which lath
+/// cannot read.
 const OTHER_COMPRESSION: &[u8] = b"\0decompress\0";
 
 /// Reads the texts of a compiled file.
@@ -66,8 +67,8 @@ fn is_text(byte: u8) -> bool {
     byte.is_ascii_graphic() || byte.is_ascii_whitespace()
 }
 
-/// Returns the compressed rows of texts. Each begins with a byte of flags which means that eight uncompressed bytes
-/// follow.
+/// Finds the compressed rows of texts, and returns them unpacked. Each compressed row begins with the flags 0xff, which
+/// mean that the next eight items are bytes.
 fn unpacked_rows(bytes: &[u8]) -> Vec<Vec<u8>> {
     let (mut rows, mut end) = (Vec::new(), 0);
     for begin in memchr::memchr_iter(0xff, bytes) {
@@ -116,7 +117,7 @@ fn unpacked(bytes: &[u8]) -> Unpacked {
 
 /// Whether these bytes from the middle of a row are UTF-8 text with few control characters.
 fn may_be_text(bytes: &[u8; WINDOW]) -> bool {
-    // The first character may have begun before these bytes.
+    // The first character may have begun before these bytes, so its remaining bytes are skipped.
     let begin = bytes.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
     let is_utf8 = match std::str::from_utf8(&bytes[begin..]) {
         Ok(_) => true,

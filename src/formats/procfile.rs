@@ -6,8 +6,8 @@
 pub(crate) enum Command {
     /// The words of the command. No shell is needed.
     Words(Vec<String>),
-    /// The line uses features of a shell, such as `$PORT`. If it is one simple command, `exec` is put before it. With
-    /// `exec`, signals reach the program itself and not the shell.
+    /// The line, which uses features of a shell, such as `$PORT`. If the line is one simple command, `exec` is put
+    /// before it, so that signals reach the program itself and not the shell.
     Shell(String),
 }
 
@@ -16,12 +16,12 @@ pub(crate) fn names(text: &str) -> Vec<&str> {
     lines(text).map(|(name, _)| name).collect()
 }
 
-/// Returns the command of the process `wanted`. Returns `None` if the file does not contain it, or if its line is
-/// empty.
+/// Returns the command of the process `wanted`. Returns `None` if the file does not contain the process, or if its line
+/// is empty.
 pub(crate) fn command(text: &str, wanted: &str) -> Option<Command> {
     let (_, line) = lines(text).find(|(name, line)| *name == wanted && !line.is_empty())?;
     let words = shlex::split(line).filter(|words| !words.is_empty() && !needs_shell(line));
-    // If the first word contains `=`, it sets a variable.
+    // If the first word contains `=`, it sets a variable, so a shell is needed.
     let words = words.filter(|words| !words[0].contains('='));
     Some(words.map_or_else(|| Command::Shell(for_shell(line)), Command::Words))
 }

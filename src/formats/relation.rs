@@ -13,7 +13,7 @@ pub(crate) struct Alternatives(pub(crate) Vec<Relation>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) name: String,
-    /// The part after the colon, such as `any` in `python3:any`. It may also be an architecture.
+    /// The part of the name after the colon, such as `any` in `python3:any`. It may also be an architecture.
     pub(crate) qualifier: Option<String>,
     pub(crate) version: Option<(Operator, String)>,
 }
@@ -99,7 +99,8 @@ fn split_version(text: &str) -> Option<Version<'_>> {
     is_whole.then(|| Version { epoch, upstream, revision: revision.unwrap_or_default() })
 }
 
-/// Compares words and numbers alternately. Numbers may have any length, and a missing number is equal to zero.
+/// Compares the words and the numbers of two versions alternately. Numbers may have any length, and a missing number is
+/// equal to zero.
 fn compare_parts(mut one: &str, mut other: &str) -> Ordering {
     while !one.is_empty() || !other.is_empty() {
         let (word, number, rest) = take_part(one);
@@ -114,7 +115,7 @@ fn compare_parts(mut one: &str, mut other: &str) -> Ordering {
     Ordering::Equal
 }
 
-/// Returns the first word of `text`, the number after it without leading zeros, and the rest.
+/// Returns the first word of `text`, the number that follows the word, without its leading zeros, and the rest.
 fn take_part(text: &str) -> (&str, &str, &str) {
     let word_end = text.find(|letter: char| letter.is_ascii_digit()).unwrap_or(text.len());
     let (word, rest) = text.split_at(word_end);
@@ -168,8 +169,8 @@ fn parse_one(text: &str) -> Result<Relation, RelationError> {
 }
 
 fn parse_version(text: &str) -> Option<(Operator, String)> {
-    // The two-letter signs come first because `<` and `>` are prefixes of them. `<` and `>` alone are obsolete and mean
-    // `<=` and `>=`.
+    // The signs with two characters come first, because `<` and `>` are prefixes of them. `<` and `>` alone are
+    // obsolete, and mean `<=` and `>=`.
     const SIGNS: &[(&str, Operator)] = &[
         ("<<", Operator::Earlier),
         ("<=", Operator::EarlierOrEqual),

@@ -1,5 +1,5 @@
-//! `Release` files of Debian archives. They contain the names of a suite, the time until which the file is valid, and
-//! the digests of the indexes.
+//! `Release` files of Debian archives. Such a file contains the names of a suite, the time until which the file is
+//! valid, and the digests of the indexes.
 //!
 //! Source: the Debian wiki's "DebianRepository/Format", section "Release files".
 
@@ -17,8 +17,8 @@ pub(crate) struct Release {
     pub(crate) codename: String,
     /// The time at which the file was created, in seconds since 1970. `None` if the file has no date.
     pub(crate) date_secs: Option<i64>,
-    /// The time until which the file is valid, in seconds since 1970. It is `None` if the archive sets no such time,
-    /// like Ubuntu's.
+    /// The time until which the file is valid, in seconds since 1970. It is `None` if the archive sets no such time.
+    /// For example, the archive of Ubuntu sets none.
     pub(crate) valid_until_secs: Option<i64>,
     pub(crate) architectures: Vec<String>,
     pub(crate) components: Vec<String>,

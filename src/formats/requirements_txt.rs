@@ -12,7 +12,7 @@ pub(crate) struct Prepared {
     /// The paths of the files that this file includes, as they are written in this file.
     pub(crate) includes: Vec<String>,
     pub(crate) options: Vec<FileOption>,
-    /// Requirements that are paths which uv's parser would misread. They are removed from the text.
+    /// Requirements that are paths and that uv's parser would misread. They are removed from the text.
     pub(crate) odd_paths: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ const PASSED_OVER: [&str; 6] =
     ["--pre", "--prefer-binary", "--trusted-host", "--use-feature", "--no-binary", "--only-binary"];
 /// Options that may follow a requirement. They change how the distribution is built.
 const OF_BUILDS: [&str; 5] = ["--config-settings", "--config-setting", "-C", "--global-option", "--install-option"];
-/// Options that uv's parser supports. uv itself replaces variables in their values.
+/// Options that uv's parser supports. uv's parser also replaces variables in their values.
 const SUPPORTED: [&str; 13] = [
     "-r",
     "--requirement",
@@ -78,7 +78,8 @@ pub(crate) fn prepare(
             if matches!(option.as_str(), "-r" | "--requirement" | "-c" | "--constraint") {
                 prepared.includes.push(value);
             } else if matches!(option.as_str(), "-i" | "--index-url") {
-                // Like in pip, the last index is used.
+                // If there are several indexes, the last one is used, like in pip. The earlier one is overwritten with
+                // blanks.
                 if let Some((start, end)) = index_url.replace((prepared.text.len(), prepared.text.len() + kept.len())) {
                     prepared.text.replace_range(start..end, &" ".repeat(end - start));
                 }
@@ -128,7 +129,7 @@ struct Logical {
     text: String,
 }
 
-/// Joins lines that end with a backslash. Like in pip, a comment line ends the joined line.
+/// Joins each line that ends with a backslash with the next line. Like in pip, a comment line ends the joined line.
 fn logical_lines(text: &str) -> Vec<Logical> {
     let mut all = Vec::new();
     let mut open: Option<Logical> = None;
@@ -152,14 +153,16 @@ fn logical_lines(text: &str) -> Vec<Logical> {
     all
 }
 
-/// A comment begins at the start of the line or after a blank. Otherwise `#` may be a part of a URL.
+/// Removes the comment of a line. A comment begins at the start of the line or after a blank. At other places, `#` may
+/// be a part of a URL.
 fn without_comment(line: &str) -> &str {
     let is_start = |(at, _): &(usize, &str)| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
     let comment = line.match_indices('#').find(is_start);
     comment.map_or(line, |(at, _)| &line[..at])
 }
 
-/// Splits `--name=value`, `--name value` and `-rfile`. The last form exists because pip's short options need no blank.
+/// Splits `--name=value`, `--name value` and `-rfile`. The last form is possible because pip's short options need no
+/// blank before the value.
 fn option_of(line: &str) -> (String, String) {
     let is_short = line.starts_with('-') && !line.starts_with("--");
     let end = line.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(line.len());
@@ -193,7 +196,8 @@ fn expanded(line: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     done + rest
 }
 
-/// Splits a requirement: returns it without the options that change how it is built, and returns these options.
+/// Removes the options from a requirement that change how the distribution is built. Returns the rest and these
+/// options.
 fn without_build_options(line: &str) -> (String, Vec<(String, String)>) {
     let is_start = |at: usize| line[..at].ends_with(char::is_whitespace);
     let found = OF_BUILDS.iter().flat_map(|option| line.match_indices(option)).map(|(at, _)| at);
@@ -203,7 +207,7 @@ fn without_build_options(line: &str) -> (String, Vec<(String, String)>) {
     let mut options = Vec::new();
     while !rest.trim().is_empty() {
         rest = rest.trim_start();
-        // A blank comes before the next option.
+        // The next option begins after a blank.
         let end = rest.match_indices(" -").map(|(at, _)| at).next().unwrap_or(rest.len());
         let (one, after) = rest.split_at(end);
         let (name, value) = option_of(one);

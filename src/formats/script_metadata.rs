@@ -21,8 +21,8 @@ pub(crate) fn read(text: &str) -> Result<Option<ScriptMetadata>, ScriptMetadataE
     toml::from_str(&block).map(Some).map_err(|error| ScriptMetadataError::Toml(Box::new(error)))
 }
 
-/// Returns the text of the block, without the comment signs. According to the specification, a block ends at the last
-/// line `# ///` before a line that is not a comment.
+/// Returns the TOML text of the block, without the comment signs. According to the specification, a block ends at the
+/// last line `# ///` before a line that is not a comment.
 fn block(text: &str) -> Result<Option<String>, ScriptMetadataError> {
     let lines: Vec<&str> = text.lines().collect();
     let mut blocks = Vec::new();

@@ -1,5 +1,5 @@
-//! Source distributions (packaging.python.org, "Source distribution format"). This module lists their files, and reads
-//! those files that decide how they are built. Nothing is written to the disk here.
+//! Source distributions (packaging.python.org, "Source distribution format"). This module lists the files of a source
+//! distribution, and reads the files that decide how it is built. Nothing is written to the disk here.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -25,7 +25,7 @@ pub(crate) struct Sdist {
     pub(crate) files: Vec<String>,
     pub(crate) pyproject: Option<String>,
     pub(crate) pkg_info: Option<String>,
-    /// The files that pin crates of Rust, with their paths.
+    /// The paths and the texts of the `Cargo.lock` files, which pin crates of Rust.
     pub(crate) cargo_locks: Vec<(String, String)>,
 }
 
@@ -85,7 +85,8 @@ struct Reading {
 
 impl Reading {
     fn tar(&mut self, archive: impl Read) -> Result<(), SdistError> {
-        // A small archive may unpack to very much data, which would take long to read.
+        // The unpacked size is limited, because a small archive may contain very much data, which would take long to
+        // read.
         let mut archive = tar::Archive::new(archive.take(MAX_BYTES));
         for entry in archive.entries()? {
             let mut entry = entry?;

@@ -1,4 +1,5 @@
-//! Lists the members of a tar file: their names and the positions of their bytes, so that each can be read separately.
+//! Lists the members of a tar file: their names and the positions of their bytes, so that each member can be read
+//! separately.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -7,9 +8,10 @@ use std::rc::Rc;
 
 use super::{Headers, MAX_HEADERS_BYTES};
 
-/// The maximum number of members in an archive with an image. Real archives have three for each layer.
+/// The maximum number of members in an archive with an image. Real archives have three members for each layer.
 const MAX_MEMBERS: usize = 100_000;
-/// Members with longer names and links with longer targets are ignored, because nothing refers to them.
+/// Members with longer names, and links with longer targets, are ignored, because no document of an image refers to
+/// them.
 const MAX_NAME_BYTES: usize = 4096;
 
 /// A member of a tar.
@@ -22,7 +24,7 @@ pub(crate) enum Member {
 }
 
 /// Returns the files and links by name. The names have no leading slash or `./`. If a name occurs several times, the
-/// last member is used, as if the tar file was unpacked.
+/// last member is used, because it would also be the result of unpacking the tar file.
 pub(crate) fn list(reader: impl Read + Seek) -> io::Result<BTreeMap<String, Member>> {
     let invalid = |text| io::Error::new(io::ErrorKind::InvalidData, text);
     let left_bytes = Rc::new(Cell::new(MAX_HEADERS_BYTES));

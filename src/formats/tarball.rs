@@ -85,7 +85,7 @@ struct Entry<'a> {
     flag: u8,
 }
 
-/// Copies the contents of a file. They must have exactly this size.
+/// Copies the contents of a file. The contents must have exactly this size.
 pub(crate) fn write_bytes(
     writer: &mut dyn Write,
     name: &str,
@@ -237,7 +237,8 @@ mod tests {
         write_file(&mut bytes, "x", 0, last, &mut io::empty()).unwrap();
         let header = tar::Archive::new(bytes.as_slice()).entries().unwrap().next().unwrap().unwrap().header().clone();
         assert_eq!(header.mtime().unwrap(), last);
-        // One second more does not fit. So a pax record is needed, which has one header and one block.
+        // A time that is one second later does not fit. It needs a pax record, which consists of one header and one
+        // block.
         let mut later = Vec::new();
         write_file(&mut later, "x", 0, last + 1, &mut io::empty()).unwrap();
         assert_eq!(later.len(), bytes.len() + 2 * BLOCK);

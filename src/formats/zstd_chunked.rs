@@ -20,14 +20,14 @@ const CHECKSUM: &str = "io.github.containers.zstd-chunked.manifest-checksum";
 const POSITION: &str = "io.github.containers.zstd-chunked.manifest-position";
 const TAR_SPLIT_POSITION: &str = "io.github.containers.zstd-chunked.tarsplit-position";
 
-/// The type of the table of contents. There is no other type.
+/// The type of the table of contents. The format has no other type.
 const TABLE_TYPE: u64 = 1;
 /// The magic number of a skippable frame.
 const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 const FRAME_HEADER_BYTES: u64 = 8;
 /// The last bytes of a footer.
 const FOOTER_MAGIC: &[u8; 8] = b"GNUlInUx";
-/// The type of a line of `tar-split` that stands for the contents of a file.
+/// The type of a line of `tar-split` that represents the contents of a file.
 const FILE: u8 = 1;
 /// The type of a line of `tar-split` that contains other bytes of the tar file.
 const BYTES: u8 = 2;
@@ -81,7 +81,8 @@ struct Toc<'a> {
     tar_split_digest: String,
 }
 
-/// A line of `tar-split`. It contains bytes of the tar file, or means that the contents of a file follow here.
+/// A line of `tar-split`. It contains bytes of the tar file, or it shows that the contents of a file come at this
+/// position.
 #[derive(Serialize)]
 struct TarSplitLine<'a> {
     #[serde(rename = "type")]
@@ -181,7 +182,7 @@ fn footer(toc: &Place, split: &Place) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).chain(*FOOTER_MAGIC).collect()
 }
 
-/// The CRC-64 of ISO 3309, in the variant of Go's `crc64.ISO`. `tar-split` uses it.
+/// The checksum that `tar-split` uses: the CRC-64 of ISO 3309, in the variant of Go's `crc64.ISO`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Crc64(u64);
 

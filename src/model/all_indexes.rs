@@ -1,4 +1,4 @@
-//! Every index of a request: those of the command line, and those of its requirements files.
+//! All indexes of a request, from the command line and from its requirements files.
 
 use crate::model::indexes::IndexStrategy;
 use crate::model::secret_text::SecretText;
@@ -8,7 +8,7 @@ use crate::model::torch_backend::TorchBackend;
 pub(crate) struct AllIndexes {
     /// The index that replaces PyPI.
     pub(crate) default_index: Option<SecretText>,
-    /// Indexes that are searched before the default index, in order.
+    /// Indexes that are searched before the default index, in the order of the search.
     pub(crate) extra: Vec<SecretText>,
     /// Pages and folders that list files (`--find-links`).
     pub(crate) find_links: Vec<SecretText>,

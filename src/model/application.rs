@@ -25,7 +25,7 @@ impl AppRequest {
         self.script.as_ref().map(|name| format!("{}/{name}", self.target.as_str().trim_end_matches('/')))
     }
 
-    /// Returns the number and size of the files, and which of them are the largest.
+    /// Returns the number of the files, their total size, and the largest files.
     pub(crate) fn extent(&self) -> AppExtent {
         let mut sizes: Vec<(String, u64)> =
             self.files.files.iter().map(|(path, file)| (path.clone(), file.size_bytes())).collect();
@@ -36,7 +36,7 @@ impl AppRequest {
     }
 }
 
-/// The number and size of an application's files.
+/// The number of an application's files, and their total size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AppExtent {
     pub(crate) files: usize,

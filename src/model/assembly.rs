@@ -33,7 +33,7 @@ pub(crate) struct Program {
     pub(crate) documentation: Option<String>,
 }
 
-/// An executable of the user base.
+/// An executable file in the user base.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct InstalledScript {
     pub(crate) name: String,

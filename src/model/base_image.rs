@@ -19,7 +19,7 @@ pub(crate) struct BaseImage {
     /// The digest of its manifest.
     pub(crate) digest: BlobDigest,
     pub(crate) platform: Platform,
-    /// The media type of the manifest: either OCI's, or the one of Docker's schema 2.
+    /// The media type of the manifest: either the one of OCI, or the one of Docker's schema 2.
     pub(crate) media_type: String,
     /// The exact text of its config.
     pub(crate) config: String,
@@ -48,14 +48,14 @@ pub(crate) struct Oddity {
 pub(crate) enum OddityKind {
     /// A program that runs with the rights of its owner or group (setuid, setgid).
     SetId,
-    /// The names of extended attributes, such as `security.capability`.
+    /// A file with extended attributes. The value contains their names, such as `security.capability`.
     Attributes(Vec<String>),
     /// A device node. It is not in the tree.
     Device,
     /// A named pipe. It is not in the tree.
     Pipe,
-    /// lath cannot use the name, or the target of the link: it is not UTF-8, contains a line break or is too long. The
-    /// path is not in the tree.
+    /// A path that lath cannot use, because the path or the target of the link is not UTF-8, contains a line break or
+    /// is too long. The path is not in the tree.
     Name,
 }
 
@@ -162,8 +162,8 @@ pub(crate) struct Interpreter {
     pub(crate) site_packages: Vec<ImagePath>,
     /// Whether the image contains `ensurepip` and its wheels.
     pub(crate) has_ensurepip: bool,
-    /// If this file exists, installers must not change the folders (packaging.python.org, "Externally Managed
-    /// Environments").
+    /// The file `EXTERNALLY-MANAGED`. If it exists, installers must not change the folders in `site_packages`
+    /// (packaging.python.org, "Externally Managed Environments").
     pub(crate) externally_managed: Option<ImagePath>,
     /// The distributions, in the order of `site_packages`. If a name occurs several times, the first one is imported.
     pub(crate) distributions: Vec<InstalledDistribution>,
@@ -185,7 +185,7 @@ pub(crate) struct InstalledDistribution {
     pub(crate) version: String,
     /// The folder in `sys.path` that contains it.
     pub(crate) folder: ImagePath,
-    /// The path of its metadata, which is `NAME.dist-info` or an `.egg-info`.
+    /// The path of its metadata. Its name is `NAME.dist-info`, or it ends with `.egg-info`.
     pub(crate) metadata: ImagePath,
 }
 
@@ -198,7 +198,7 @@ pub(crate) struct InstalledDeb {
 /// The user that runs the image's program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageUser {
-    /// The user as in the config, such as `1000` or `app:app`. An empty text means root.
+    /// The user as the config contains it, such as `1000` or `app:app`. An empty text means root.
     pub(crate) text: String,
     /// The numeric ID. `None` if `text` contains a name that is missing in `/etc/passwd`.
     pub(crate) uid: Option<u32>,

@@ -23,10 +23,10 @@ pub(crate) struct BaseImageRequest {
     pub(crate) python: Option<PythonVersion>,
     /// Whether the user named a release. If so, the base image must be of this release.
     pub(crate) has_release: bool,
-    /// Whether the user named the user that runs the image's program.
+    /// Whether the options contain the user (`--user`) that runs the image's program.
     pub(crate) has_user: bool,
-    /// The digest to which the name of the image refers. It is the digest of an index, or that of the manifest of the
-    /// only platform. `None` if the platforms come from several images.
+    /// The digest to which the name of the image refers. It is the digest of an index, or the digest of the manifest if
+    /// the image has only one platform. `None` if the platforms come from several images.
     #[serde(skip)]
     pub(crate) root: Option<BlobDigest>,
     /// The image of each platform. The images are added after they were opened.
@@ -35,7 +35,7 @@ pub(crate) struct BaseImageRequest {
 }
 
 impl BaseImageRequest {
-    /// Returns the name with which an engine finds the image. `None` if it is a file or a folder.
+    /// Returns the name with which an engine finds the image. `None` if the image is in a file or a folder.
     pub(crate) fn engine_name(&self) -> Option<String> {
         match &self.source {
             ImageSource::Registry(image) => Some(image.to_string()),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Those texts of a compiled file that may be names of modules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BinaryTexts {
-    /// Texts that have the form of a name and are between two zeros.
+    /// Texts that have the form of a name and are between two zero bytes.
     pub(crate) words: BTreeSet<String>,
     /// Rows of texts. There are no separators between the texts of a row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,7 +59,8 @@ impl<'a> NameSearch<'a> {
         self.names.iter().copied().collect()
     }
 
-    /// Returns the longest name with which a dotted word begins. The rest of the word may be the names of objects.
+    /// Returns the longest name with which a dotted word begins. The rest of the word may be the names of objects in
+    /// this module.
     fn longest(&self, word: &str) -> Option<&'a str> {
         let mut parts = std::iter::successors(Some(word), |name| name.rsplit_once('.').map(|(parent, _)| parent));
         parts.find_map(|name| self.names.binary_search(&name).ok()).map(|index| self.names[index])

@@ -23,7 +23,7 @@ pub(crate) struct Copied {
     pub(crate) digest: BlobDigest,
     /// The digest of the source, if the digest of the copy is different.
     pub(crate) source_digest: Option<BlobDigest>,
-    /// The number of manifests. Attestations do not count.
+    /// The number of copied manifests, without attestations.
     pub(crate) images: usize,
     pub(crate) blobs: usize,
     pub(crate) bytes: u64,

@@ -36,7 +36,7 @@ pub(crate) enum Destination {
 pub(crate) struct DestinationError(String);
 
 impl Destination {
-    /// Returns the file or folder that is written. `None` for a daemon or a registry.
+    /// Returns the file or folder that is written. `None` if the destination is a daemon or a registry.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Archive(path) | Self::Directory(path) => Some(path),
@@ -71,7 +71,7 @@ impl FromStr for Destination {
     }
 }
 
-/// An image can be written in each form in which it can be read.
+/// An image can be written to each kind of place from which it can be read.
 impl From<ImageSource> for Destination {
     fn from(place: ImageSource) -> Self {
         match place {

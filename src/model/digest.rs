@@ -49,12 +49,12 @@ impl Digest {
         }
     }
 
-    /// Reads a digest as in OCI documents: `sha256:` and the digits.
+    /// Reads a digest in the form of OCI documents: `sha256:` and the digits.
     pub(crate) fn of_prefixed(text: &str) -> Option<Self> {
         if text.starts_with("sha256:") { text.parse().ok() } else { None }
     }
 
-    /// Returns the digest as in OCI documents: `sha256:` and the digits.
+    /// Returns the digest in the form of OCI documents: `sha256:` and the digits.
     pub(crate) fn prefixed(&self) -> String {
         format!("sha256:{self}")
     }

@@ -1,4 +1,4 @@
-//! Events of a build, which are reported to the code that shows them.
+//! Events of a build. They are reported to the code that shows them to the user.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Event {
     /// A step begins. The text is a verb and an object, such as `resolving pre-commit`.
     Step(String),
-    /// This many bytes will be downloaded, in addition to those planned before.
+    /// This number of bytes will be downloaded, in addition to all bytes that were planned before.
     DownloadsPlanned {
         bytes: u64,
     },
-    /// All planned downloads are finished. These are the totals.
+    /// All planned downloads are finished. The fields are the numbers of all files and of all bytes.
     DownloadsFinished {
         files: usize,
         bytes: u64,
@@ -24,7 +24,7 @@ pub(crate) enum Event {
         name: String,
         total: Option<u64>,
     },
-    /// An upload begins. Its progress and end are reported like those of downloads.
+    /// An upload begins. Its progress and its end are reported by the same events as for downloads.
     UploadStarted {
         id: u64,
         name: String,
@@ -88,7 +88,7 @@ impl Recorder {
         Self { listener, messages: Mutex::default() }
     }
 
-    /// Returns the messages since the last call.
+    /// Returns the messages that were reported since the last call of this function.
     pub(crate) fn take(&self) -> Vec<Message> {
         std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -17,7 +17,8 @@ pub(crate) struct ExtraRequires {
 }
 
 impl ExtraRequires {
-    /// Reads the value of the key. Entries in another form are left out, because uv refuses them.
+    /// Reads the value of the key `extra-build-dependencies`. Entries in another form are left out, because uv refuses
+    /// them.
     pub(crate) fn of(value: Option<&Value>) -> Self {
         let mut extra = Self::default();
         for (name, entries) in value.and_then(Value::as_table).into_iter().flatten() {

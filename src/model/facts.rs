@@ -15,8 +15,8 @@ use crate::model::tree::{Node, Origin};
 pub(crate) struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) elf: Option<Elf>,
-    /// The names of libraries in the file, without the part after `.so`. For example, this contains `libmagic` if the
-    /// file contains the text `libmagic.so.1` or the call `find_library("magic")`.
+    /// The names of libraries in the file, without `.so` and the characters after it. For example, this contains
+    /// `libmagic` if the file contains the text `libmagic.so.1` or the call `find_library("magic")`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) libraries: BTreeSet<String>,
     /// The words of [`crate::model::vocabulary`] that occur in the file.
@@ -63,7 +63,7 @@ pub(crate) struct Linkage {
     pub(crate) is_dynamic: bool,
 }
 
-/// The reason why an ELF file cannot be read. It is the error that occurred when the file was opened.
+/// The reason why an ELF file cannot be read: the error that occurred when lath read the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[error("{0}")]
 pub(crate) struct ElfFault(pub(crate) String);
@@ -99,7 +99,7 @@ impl TreeFacts {
         self.parcels.get(origin).copied()
     }
 
-    /// Returns the facts about a file of the tree. `None` if it has none.
+    /// Returns the facts about a file of the tree. `None` if there are none about this file.
     pub(crate) fn of(&self, node: &Node) -> Option<&Facts> {
         self.files.get(&node.origin)?.get(node.digest()?)
     }

@@ -1,9 +1,9 @@
 //! Patterns for image paths, as in `--keep`: `*` matches within a component, `**` matches several components, and `?`
 //! matches one character.
 
-/// Whether `pattern` is valid. It must be absolute, because image paths are absolute. The special characters of other
-/// programs (`[ab]`, `{a,b}`, `\`) are refused, because here they would have no special meaning. A pattern can contain
-/// a `?` instead of such a character.
+/// Whether `pattern` is valid. It must be absolute, because image paths are absolute. The special characters that other
+/// programs use in patterns (`[ab]`, `{a,b}`, `\`) are refused, because they would have no special meaning here. A
+/// pattern can contain a `?` instead of such a character.
 pub(crate) fn is_pattern(pattern: &str) -> bool {
     let is_sign = |c: char| "[]{}\\".contains(c) || c.is_control();
     pattern.starts_with(['/', '*', '?']) && !pattern.contains(is_sign)

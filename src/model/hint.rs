@@ -1,5 +1,6 @@
 //! Hints as values. A hint is something that the user can do about an error, or add to an image. Hints contain no
-//! texts, because each front end has its own names for options. The texts for the command line are in `cli/hints.rs`.
+//! texts, because each front end of lath has its own names for options. The texts for the command line are in
+//! `cli/hints.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -69,9 +70,9 @@ pub(crate) enum BaseHint {
     WithPython,
     /// Leave out the version of Python, because the base image has its own.
     OwnPython,
-    /// Name the user that runs the image's program.
+    /// Name the user that runs the image's program by its number.
     NameUser,
-    /// Let lath build the image, because lath needs no program of the base image for that.
+    /// Build the image with lath instead of a Dockerfile, because lath runs no program of the base image.
     BuildInstead,
 }
 
@@ -87,19 +88,20 @@ pub(crate) enum RequestHint {
     InstallGit,
     /// Build a wheel of `name`, because the index has only a source distribution.
     BuildWheelOf { name: String },
-    /// Use another wheel. Its dependencies must be names, or URLs of wheels.
+    /// Name the repository that a wheel requires, because lath fetches a repository only if the user names it.
     PlainDependencies,
-    /// Name the file that a wheel requires.
+    /// Name the file that a wheel requires, because only a distribution that is named by its path may require files.
     NameRequiredFile,
-    /// Give the file as a requirements file, because it is one.
+    /// Use the file as a requirements file (`-r`), because it is one.
     RequirementsFile { path: String },
     /// Update the lock of another tool with `command`.
     UpdateLock { command: String },
-    /// Use this version, because it has a wheel that fits.
+    /// Use the version `version` of `name`, because it has a wheel that fits.
     OtherVersion { name: String, version: String },
-    /// Use this Python, because the index has wheels for it.
+    /// Use the Python `python`, because the index has wheels of `name` for it.
     OtherPython { name: String, python: String },
-    /// Use `python`, because the newest version `newer` of the distribution `name` supports this Python.
+    /// Use the Python `python`, because it can run `newer`, the newest version of the distribution `name`. `chosen` is
+    /// the older version that was chosen.
     NewerForPython { name: String, chosen: String, newer: String, python: String },
     /// The image contains NVIDIA's libraries. The fields are their size, the distributions that require them, and
     /// whether PyTorch requires them.
@@ -110,7 +112,7 @@ pub(crate) enum RequestHint {
     ReleaseOfPython { base: String, python: String },
     /// Name a Python or another release, because this release has no default Python.
     NameRelease,
-    /// Use one of these names, because they exist and are similar.
+    /// Use one of these names, because they exist and are similar to the name that was not found.
     SimilarName { names: Vec<String> },
     /// Report the malformed wheel, and use another version.
     OtherWheel { parcel: String },
@@ -118,13 +120,13 @@ pub(crate) enum RequestHint {
     TrustedParcel { parcel: String },
     /// Choose the script that the image starts.
     ChooseScript,
-    /// Exclude files of the application.
+    /// Exclude files of the application (`.dockerignore`).
     DockerIgnore,
-    /// Write to another destination.
+    /// Write the image to another destination or to another file.
     OtherDestination,
     /// Compress with gzip instead of zstd.
     Gzip,
-    /// When the image is built, write its explanation to a file, or attach it.
+    /// Build the image on this machine, or name a file that contains its explanation (`--from`).
     MakeExplanation,
     /// Choose a platform.
     ChoosePlatform,
@@ -138,13 +140,13 @@ pub(crate) enum BuildHint {
     Package { missing: String },
     /// Add the Python module that is missing in a build.
     Module { module: String },
-    /// Do not use the network, because builds have none.
+    /// Use a source that contains everything, or a wheel, because builds have no network.
     NoNetwork,
-    /// Use a wheel, or a source that lath can build.
+    /// Use a wheel, or a source distribution with a `Cargo.lock` and without crates that lath cannot fetch.
     OtherSource,
     /// Allow builds.
     Allow,
-    /// Keep large files out of a build.
+    /// Exclude files that a build does not need (`.gitignore`).
     IgnoreFiles,
     /// Allow more time for a build.
     MoreTime,
@@ -168,19 +170,20 @@ pub(crate) enum CommandHint {
 pub(crate) enum LockHint {
     /// Write the lock.
     Write,
-    /// Write the lock again, or use it although the request has changed.
+    /// Write the lock again, or use it as it is, although the request has changed.
     Again,
     /// Write the lock for these platforms.
     Platforms { platforms: Vec<String> },
-    /// Use the lock as an input, because another tool wrote it.
+    /// Use the lock as an input, because it has no table of lath: another tool wrote it.
     NameAsInput { path: String },
-    /// Use the version of lath that wrote the lock.
+    /// Use a newer version of lath, or write the lock again, because this version of lath does not support the format
+    /// of the lock.
     NewerLath,
     /// Restore the lock or write it again, because its contents were changed.
     Restore,
     /// Write the lock to another file.
     OtherFile,
-    /// Get a file of the lock again.
+    /// Write the folder with the files of the lock (`--vendor`) again.
     VendorAgain,
 }
 
@@ -190,7 +193,7 @@ pub(crate) enum LockHint {
 pub(crate) enum ProofHint {
     /// Allow more time for all checks.
     MoreTime,
-    /// Keep a path that was removed by trim and that is named by a failed check.
+    /// Keep the path `path`, which trim removed, because the output of a failed check names this path or its module.
     Keep { path: String },
     /// Build without trimming to find out whether trim is the cause, or build without checks.
     Untrimmed,
@@ -220,9 +223,9 @@ pub(crate) enum NetworkHint {
     Slow,
     /// Check the URL, because the page is too large for an index.
     LargePage,
-    /// The metadata of a wheel is too large.
+    /// Check the URL or the path, because the metadata of a wheel is too large.
     LargeMetadata,
-    /// All pages together are too large.
+    /// Restrict the versions so that fewer pages are read, because all pages together are too large.
     ManyPages,
 }
 
@@ -234,11 +237,11 @@ pub(crate) enum RegistryHint {
     LogIn { registry: String },
     /// Use another account, because this one has no permission in `registry`.
     OtherAccount { registry: String },
-    /// Allow the registry `registry` to have no TLS, or its own certificate.
+    /// Allow the registry `registry` to have no TLS, or a certificate that this machine does not trust.
     Insecure { registry: String },
     /// Log in, use a mirror or wait, because `registry` limits the number of requests.
     RateLimit { registry: String },
-    /// Repair the program for credentials that is named in the file `path`.
+    /// Repair the program for credentials whose name is in the file `path`, or remove it from this file.
     Helper { path: String },
     /// Convert the image to a current format.
     OldFormat,
@@ -252,7 +255,7 @@ pub(crate) enum RegistryHint {
 pub(crate) enum ArchiveHint {
     /// Name the mirror with the security updates.
     SecurityMirror,
-    /// Use one of the releases `known` (such as `debian:trixie`), or a mirror with older releases.
+    /// Use one of the releases in `known`, such as `debian:trixie`, or a mirror with older releases.
     OtherRelease { known: Vec<String> },
     /// Check the proxy, because it sent a page instead of a Release file.
     ProxyPage,
@@ -264,7 +267,7 @@ pub(crate) enum ArchiveHint {
     StaleMirror,
     /// Wait, because the mirror is being updated.
     UpdatingMirror,
-    /// Use another mirror, because this one does not have the platform.
+    /// Use another mirror, because this one does not have the packages of the platform.
     PlatformMirror,
 }
 
@@ -312,7 +315,7 @@ pub(crate) enum EngineHint {
 
 /// An error that may have hints.
 pub(crate) trait Hints: std::error::Error {
-    /// Returns the hints of this error, without those of the error that it wraps.
+    /// Returns the hints of this error, without the hints of the error that it wraps.
     fn own_hints(&self) -> Vec<Hint> {
         Vec::new()
     }
@@ -323,7 +326,7 @@ pub(crate) trait Hints: std::error::Error {
         None
     }
 
-    /// Returns the hints of this error and of all errors that it wraps. Those of the outermost error come first.
+    /// Returns the hints of this error and of all errors that it wraps. The hints of the outermost error come first.
     fn hints(&self) -> Vec<Hint> {
         let mut hints = self.own_hints();
         hints.extend(self.wrapped().into_iter().flat_map(|error| error.hints()));

@@ -31,7 +31,7 @@ pub(crate) struct Layer {
     /// The sum of the sizes of its files.
     pub(crate) files_bytes: u64,
     pub(crate) contents: LayerContents,
-    /// The annotations of its descriptor in the manifest, except the title.
+    /// The annotations of the layer's descriptor in the manifest, except the title.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) annotations: BTreeMap<String, String>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Layer {
 pub(crate) enum LayerContents {
     /// The keys of the segments, in order. The segments together are the blob.
     Segments(Vec<Digest>),
-    /// A blob of a base image, with its own digest. The blob may be missing in the store.
+    /// The blob of a base image whose digest is the digest of the layer. The blob may be missing in the store.
     Blob,
 }
 
@@ -87,19 +87,20 @@ pub(crate) struct PlatformImage {
     pub(crate) manifest: Document,
 }
 
-/// All data of the image that a destination needs, for every platform.
+/// An image for all its platforms, with all data that a destination needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Image {
     /// The image's name in the request.
     pub(crate) name: String,
-    /// The other names in the request.
+    /// The other names of the image in the request.
     pub(crate) aliases: Vec<String>,
     /// The time of all files and documents in the image, in seconds since 1970.
     pub(crate) epoch_secs: u64,
     pub(crate) platforms: NonEmpty<PlatformImage>,
     /// The index, if there are several platforms.
     pub(crate) index: Option<Document>,
-    /// The base image, as in `--base`. If it is in the same registry, its layers can be mounted.
+    /// The base image, as in `--base`. If the base image is in the registry to which the image is pushed, its layers
+    /// need not be uploaded: the registry can take them from there ("mount").
     pub(crate) base: Option<ImageSource>,
 }
 

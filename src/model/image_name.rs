@@ -22,12 +22,12 @@ pub(crate) fn is_image_name(text: &str) -> bool {
     qualified(name).len() <= MAX_NAME_CHARACTERS
         && registry.is_none_or(is_host)
         && path.split('/').all(is_component)
-        // Names of 64 hexadecimal digits are refused, because engines take such a name for the digest of an image.
+        // Names of 64 hexadecimal digits are refused, because engines would read such a name as the digest of an image.
         && !(path.len() == 64 && path.bytes().all(|byte| byte.is_ascii_hexdigit()))
         && tag.is_none_or(is_tag)
 }
 
-/// Whether the name contains a registry. For example, `registry.example/tool` does, and `team/tool` does not.
+/// Whether the name contains a registry. For example, `registry.example/tool` contains one, and `team/tool` does not.
 pub(crate) fn has_registry(name: &str) -> bool {
     name.split_once('/').is_some_and(|(first, _)| is_registry(first))
 }

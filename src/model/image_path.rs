@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// An absolute, normal path in an image. It begins with `/` and is not too long for Linux. It has no empty component,
-/// no `.`, no `..`, no whiteout and no NUL. It has no slash at its end, except for the root itself. If it is joined to
-/// a directory of the host, the result is never outside of that directory.
+/// no `.`, no `..`, no whiteout and no NUL. It has no slash at its end, except for the root itself. If such a path is
+/// joined to a directory of the host, the result is never outside of that directory.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ImagePath(String);
@@ -32,13 +32,13 @@ const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
 const TOO_LONG: &str = "Linux allows names of at most 255 bytes and paths of at most 4095 bytes";
 
-/// Returns the beginning of a path that is too long to be shown.
+/// Returns the beginning of a path. This is used for errors about paths that are too long to be shown.
 fn start(path: &str) -> String {
     path.chars().take(64).collect()
 }
 
 impl ImagePath {
-    /// Reads a path as archives contain it. `./usr/bin`, `usr/bin/` and `/usr/bin` mean the same.
+    /// Reads a path in a form that occurs in archives. `./usr/bin`, `usr/bin/` and `/usr/bin` mean the same path.
     pub(crate) fn parse(text: &str) -> Result<Self, ImagePathError> {
         if text.contains(['\0', '\n', '\r']) {
             return Err(ImagePathError::Unspeakable(text.to_owned()));
@@ -172,8 +172,8 @@ impl From<ImagePath> for String {
 /// The directories in the root that are links into `/usr` since usrmerge.
 pub(crate) const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
-/// Replaces a link of [`MERGED`] at the beginning of a path. For example, `/lib/x` and `lib/x` become `/usr/lib/x`.
-/// Packages may still contain paths that use the links. Other paths are returned unchanged.
+/// Replaces a link of [`MERGED`] at the beginning of a path, because packages may still contain paths that use these
+/// links. For example, `/lib/x` and `lib/x` become `/usr/lib/x`. Other paths are returned unchanged.
 pub(crate) fn usr_merged(path: &str) -> Cow<'_, str> {
     let relative = path.trim_start_matches('/');
     let first = relative.split('/').next().unwrap_or_default();

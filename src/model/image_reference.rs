@@ -20,13 +20,13 @@ pub(crate) struct ImageReference {
     pub(crate) repository: String,
     /// The tag. It is `None` only if there is a digest.
     pub(crate) tag: Option<String>,
-    /// The digest of the manifest or index. If it is set, the tag is only information for people.
+    /// The digest of the manifest or index. If the digest is set, the tag is only information for people.
     pub(crate) digest: Option<BlobDigest>,
 }
 
 /// A text that is not the name of an image.
 #[derive(Debug, Error)]
-#[error("`{0}` is no name of an image: write `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]` in lower case")]
+#[error("`{0}` is not the name of an image: write `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]` in lower case")]
 pub(crate) struct ReferenceError(String);
 
 impl ImageReference {

@@ -60,8 +60,9 @@ impl FromStr for ImageSource {
     }
 }
 
-/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo. So the path cannot contain a colon. A reference may
-/// contain only the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
+/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo. For this reason, the path cannot contain a colon. A
+/// reference may contain only the characters that image-spec, annotations.md, allows for
+/// `org.opencontainers.image.ref.name`.
 fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
     let (path, reference) = match text.split_once(':') {
         None => (text, None),

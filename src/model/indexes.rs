@@ -9,18 +9,18 @@ use crate::model::torch_backend::TorchBackend;
 pub(crate) struct Indexes {
     /// The index that replaces PyPI.
     pub(crate) default_index: Option<IndexEntry>,
-    /// Further indexes in the order in which they are searched: first those of the command line, then those of
-    /// configuration files. All of them are searched before the default index. If two indexes have the same name, only
-    /// the first one is used.
+    /// Further indexes in the order in which they are searched: first the indexes of the command line, then the indexes
+    /// of configuration files. All of them are searched before the default index. If two indexes have the same name,
+    /// only the first one is used.
     pub(crate) extra: Vec<IndexEntry>,
     /// Pages and folders that contain lists of files.
     pub(crate) find_links: Vec<SecretText>,
-    /// Whether nothing except `find_links` is searched.
+    /// Whether only `find_links` are searched (`--no-index`).
     pub(crate) has_only_links: bool,
     pub(crate) strategy: IndexStrategy,
     pub(crate) keyring: Keyring,
     /// The build of PyTorch that is used. If it is set, the distributions of PyTorch are taken only from the index of
-    /// this build. If it is `None`, they are searched for like other distributions.
+    /// this build. If it is `None`, lath searches for them like for other distributions.
     pub(crate) torch_backend: Option<TorchBackend>,
     /// A date, or a time as in RFC 3339. Files that were uploaded later are ignored.
     pub(crate) exclude_newer: Option<String>,
@@ -29,12 +29,12 @@ pub(crate) struct Indexes {
 /// An index, with the settings that an entry of `[[tool.uv.index]]` can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct IndexEntry {
-    /// The name. The name is used in requirements that name their index, and in the variables with the index's
-    /// credentials.
+    /// The name. A requirement can name its index by this name. The names of the variables that contain the credentials
+    /// of the index also contain it.
     pub(crate) name: Option<String>,
     /// A URL, or the path of a folder.
     pub(crate) url: SecretText,
-    /// Whether it replaces PyPI.
+    /// Whether this index replaces PyPI.
     pub(crate) is_default: bool,
     /// Whether this index is used only for distributions whose requirement names it.
     pub(crate) is_explicit: bool,
@@ -79,7 +79,7 @@ impl<T: Into<SecretText>> From<T> for IndexEntry {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Authenticate {
-    /// They are sent if some are known, or if the index requires them.
+    /// Credentials are sent if lath knows some for the index, or if the index requires them.
     #[default]
     Auto,
     Always,
@@ -90,8 +90,8 @@ pub(crate) enum Authenticate {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum IndexStrategy {
-    /// The first index that has the distribution. So nobody can replace a distribution of a private index by publishing
-    /// a higher version on a public index.
+    /// The first index that has the distribution. With this strategy, nobody can replace a distribution of a private
+    /// index by publishing a higher version on a public index.
     #[default]
     FirstIndex,
     /// The first index with a version that fits.

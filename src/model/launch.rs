@@ -23,7 +23,7 @@ pub(crate) struct Launch {
     pub(crate) started: Started,
 }
 
-/// The parts of the image that are named in the command. They are loaded when the image starts.
+/// The scripts, modules and files of the image that the command names. They are loaded when the image starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Started {
     /// The console script.
@@ -34,10 +34,10 @@ pub(crate) struct Started {
     pub(crate) files: BTreeSet<ImagePath>,
 }
 
-/// The console scripts of requested distributions that the users of the image start.
+/// Decides which console scripts of the requested distributions are started by users of the image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exposed<'a> {
-    /// Whether users start only the scripts in `named` and the program of the image (`--only-scripts`).
+    /// Whether users start only the scripts in `named` and the script in `started` (`--only-scripts`).
     pub(crate) only_scripts: bool,
     /// The console scripts that the user named.
     pub(crate) named: &'a [String],

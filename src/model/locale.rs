@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
-/// A language, with or without a region or script. Written as in the names of folders: `pt_BR`.
+/// A language, with or without a region or script. The text is in lower case, and its parts are separated by `_`:
+/// `pt_br`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Locale(String);
 
 impl Locale {
-    /// Reads `de`, `pt_BR`, `pt-br`, `sr@latin` and `de_DE.UTF-8`. `None` if it is no language.
+    /// Reads a text such as `de`, `pt_BR`, `pt-br`, `sr@latin` or `de_DE.UTF-8`. `None` if the text is no language.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let name = text.split('.').next().unwrap_or_default().replace(['-', '@'], "_").to_ascii_lowercase();
         let (language, rest) = name.split_once('_').unwrap_or((&name, ""));
@@ -18,8 +19,8 @@ impl Locale {
         (is_language && is_rest).then_some(Self(name))
     }
 
-    /// Returns whether both are the same language. Regions and scripts do not count, because a program for one region
-    /// may need the data of another: Babel derives `es_MX` from `es_419`, and `pt_AO` from `pt_PT`.
+    /// Returns whether both values mean the same language. Regions and scripts do not count, because a program for one
+    /// region may need the data of another: Babel derives `es_MX` from `es_419`, and `pt_AO` from `pt_PT`.
     pub(crate) fn is_same_language(&self, other: &Self) -> bool {
         self.language() == other.language()
     }
@@ -28,8 +29,8 @@ impl Locale {
         self.language() == "en"
     }
 
-    /// Returns the language without regions and scripts. Both forms of Norwegian, `nb` and `nn`, are `no`, because
-    /// Babel derives them from `no`.
+    /// Returns the language without regions and scripts. For both forms of Norwegian, `nb` and `nn`, this is `no`,
+    /// because Babel derives their data from `no`.
     fn language(&self) -> &str {
         match self.0.split('_').next().unwrap_or_default() {
             "nb" | "nn" => "no",

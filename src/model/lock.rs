@@ -16,8 +16,8 @@ pub(crate) struct PlatformLock {
     pub(crate) wheels: Vec<LockedWheel>,
     /// The Debian packages, sorted by name.
     pub(crate) debs: Vec<LockedDeb>,
-    /// Programs and libraries that may be missing. Distributions of the lock are known to use them, but no package of
-    /// the lock contains them. lath reports them and does not add them.
+    /// Hints about programs and libraries that may be missing. Distributions of the lock are known to use them, but no
+    /// package of the lock contains them. lath reports them and does not add them.
     pub(crate) hints: Vec<Hint>,
     /// The Release files of the archive from which the packages were chosen.
     pub(crate) releases: Vec<LockedRelease>,
@@ -61,12 +61,12 @@ pub(crate) struct LockedWheel {
     pub(crate) version: String,
     /// The wheel's file name.
     pub(crate) file_name: String,
-    /// The URL, without credentials and fragment.
+    /// The URL, without credentials and without a fragment.
     pub(crate) url: String,
     pub(crate) digest: Digest,
     /// The size, if the index contains it.
     pub(crate) size_bytes: Option<u64>,
-    /// Whether the user requested it by name. If not, another distribution of the lock depends on it.
+    /// Whether the user requested the distribution by name. If not, another distribution of the lock depends on it.
     pub(crate) is_requested: bool,
     /// The distributions of the lock that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
@@ -83,13 +83,13 @@ pub(crate) struct LockedBuild {
     pub(crate) requires: Vec<String>,
     /// The Debian packages that the build needs, sorted. The lock contains them and their dependencies.
     pub(crate) packages: Vec<String>,
-    /// The tree in which the build runs, with its platform.
+    /// The lock of the tree in which the build runs. It contains the platform of that tree.
     pub(crate) tree: PlatformLock,
     /// The requirements of the wheel (`Requires-Dist`, `Requires-Python`), sorted.
     pub(crate) dependencies: Vec<String>,
 }
 
-/// Where the location of a wheel was found.
+/// The place that contains the URL or the path of a wheel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WheelSource {
@@ -116,7 +116,7 @@ pub(crate) struct LockedDeb {
     pub(crate) why: Why,
     /// The packages of the lock that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
-    /// Whether every image with this Python contains it. The value is false if the user named the package.
+    /// Whether every image with this Python contains the package. The value is false if the user named the package.
     pub(crate) is_base: bool,
 }
 

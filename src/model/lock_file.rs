@@ -33,7 +33,7 @@ impl LockFile {
     }
 }
 
-/// The parts of a request on which the contents of a lock depend. URLs in it contain no credentials.
+/// The parts of a request on which the contents of a lock depend. The URLs in this value contain no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LockedRequest {
@@ -42,7 +42,8 @@ pub(crate) struct LockedRequest {
     #[serde(default)]
     pub(crate) constraints: Vec<String>,
     pub(crate) python: PythonVersion,
-    /// The release, such as `debian:trixie`. The release is ignored if there is a base image of another distribution.
+    /// The release, such as `debian:trixie`. The release is ignored if there is a base image that is not Debian or
+    /// Ubuntu.
     pub(crate) base: String,
     /// The base image, as in `--base`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,7 +78,7 @@ pub(crate) struct LockedRequest {
     pub(crate) builds: LockedBuilds,
 }
 
-/// A `pylock.toml` of another tool, and which of its optional parts are installed.
+/// A `pylock.toml` of another tool, and those of its optional parts that are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ForeignLock {
     /// The path as the user typed it.
@@ -88,7 +89,7 @@ pub(crate) struct ForeignLock {
     pub(crate) groups: Vec<String>,
 }
 
-/// The options for builds from source that were used for a lock.
+/// The options with which a lock was written and that apply to builds from source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct LockedBuilds {
@@ -120,10 +121,12 @@ fn is_false(value: &bool) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockRequest {
     pub(crate) file: LockFile,
-    /// Whether the user's inputs must be the same as those of the lock. If not, the lock's inputs are used.
+    /// Whether the user's inputs must be the same as the inputs in the lock. If this is false, the inputs in the lock
+    /// are used.
     pub(crate) compares_inputs: bool,
     /// Whether the lock is used as it is, even if the project has changed.
     pub(crate) is_frozen: bool,
-    /// The archive that still has packages which the mirror no longer has. `None` means the distribution's own archive.
+    /// The archive of snapshots, which still has the packages that the mirror no longer has. `None` means the archive
+    /// of Debian or Ubuntu itself.
     pub(crate) snapshot: Option<SecretText>,
 }

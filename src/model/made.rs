@@ -17,7 +17,7 @@ pub(crate) struct Made {
     pub(crate) launch: Launch,
     /// The trimmed tree, which becomes the image.
     pub(crate) tree: Tree,
-    /// The modules that are reached, each with its cause. Set if trim has followed imports.
+    /// The modules that are reached, each with its cause. It is set only if trim has followed imports.
     pub(crate) reached: Option<Reached>,
 }
 

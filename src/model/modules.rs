@@ -1,4 +1,4 @@
-//! The modules of a tree: which file Python loads for the name of a module.
+//! The modules of a tree, and the file that Python loads for the name of a module.
 
 use std::collections::BTreeSet;
 
@@ -83,8 +83,8 @@ impl<'a> Modules<'a> {
         self.tree.nodes.keys().filter_map(name).collect()
     }
 
-    /// Returns the Python file of a module. Returns `None` if there is none, for example because it is an extension
-    /// module.
+    /// Returns the Python file of a module. Returns `None` if it has none, for example because the module is an
+    /// extension module.
     pub(crate) fn find(&self, name: &str) -> Option<ModuleFile> {
         if name.split('.').any(|part| part.is_empty() || part.contains('/')) {
             return None;

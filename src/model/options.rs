@@ -23,8 +23,8 @@ pub(crate) enum TrimLevel {
     Standard,
     /// Also removes modules that no program of the image can import.
     Reach,
-    /// Also removes modules and data that no check and no record has used. Modules to which import statements lead are
-    /// kept.
+    /// Also removes modules and data that no check and no record has used. A module that an import statement of a kept
+    /// module imports is kept, too.
     Trace,
 }
 

@@ -1,4 +1,4 @@
-//! The parcel, or the user, that a path of a tree comes from.
+//! The source of a path of a tree, such as a parcel or the user.
 
 use std::fmt;
 

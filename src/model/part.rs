@@ -1,4 +1,4 @@
-//! A part is an opened parcel: a list of its files, with their contents by digest.
+//! A part is an opened parcel: the list of its files, each with the digest of its contents.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +24,8 @@ pub(crate) enum PartContents {
     Wheel(WheelPart),
 }
 
-/// A path in an archive, as it is written there. It was checked like an [`crate::model::image_path::ImagePath`], but is
-/// relative and has no leading slash.
+/// A path in an archive. It was checked like an [`crate::model::image_path::ImagePath`], but it is relative and has no
+/// leading slash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartEntry {
     pub(crate) path: String,
@@ -39,7 +39,7 @@ pub(crate) struct PartEntry {
 pub(crate) struct DebPart {
     /// The control paragraph, unchanged.
     pub(crate) control: String,
-    /// The maintainer scripts and triggers in the control member, by name.
+    /// The maintainer scripts and the file `triggers` in the control member, by name.
     pub(crate) scripts: Vec<(String, String)>,
     /// Further control files that dpkg keeps, such as `conffiles` and `md5sums`, by name.
     pub(crate) control_files: Vec<(String, String)>,
@@ -57,8 +57,8 @@ pub(crate) struct WheelPart {
     pub(crate) metadata: String,
     /// Files in the top folder of the wheel, which are installed in site-packages.
     pub(crate) site: Vec<PartEntry>,
-    /// Files of `.data/scripts`. The first line `#!python` is not replaced yet. Files in its subfolders are data of the
-    /// programs.
+    /// Files of `.data/scripts`. The first line `#!python` was not replaced yet. Files in subfolders of this folder are
+    /// data of the programs.
     pub(crate) scripts: Vec<PartEntry>,
     /// Files of `.data/data`, relative to the prefix.
     pub(crate) data: Vec<PartEntry>,

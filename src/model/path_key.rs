@@ -1,13 +1,13 @@
-//! Paths in keys of the cache. A key is computed from JSON, which has only texts. But a path is a list of bytes (POSIX.1,
-//! "Pathname"), and need not be a text.
+//! Paths in keys of the cache. A key is computed from JSON, which can contain only texts. But a path is a list of bytes
+//! (POSIX.1, "Pathname"), which need not be a text.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-/// A path as a text. If its bytes are not UTF-8, the text has their hexadecimal digits. No path looks like such a text,
-/// because no path contains a NUL.
+/// A path as a text. If its bytes are not UTF-8, the text is a NUL and the hexadecimal digits of the bytes. No other
+/// path has this text, because no path contains a NUL.
 struct Key<'a>(&'a Path);
 
 impl Serialize for Key<'_> {

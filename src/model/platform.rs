@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A processor architecture. Its name is that in the OCI image specification (Go's `GOARCH`).
+/// A processor architecture. It has the same name as in the OCI image specification (Go's `GOARCH`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Architecture {

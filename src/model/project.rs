@@ -88,13 +88,14 @@ pub(crate) struct Project {
     pub(crate) pinned_python: Option<String>,
     /// Whether it can be installed as a distribution. If not, its files are an application.
     pub(crate) is_package: bool,
-    /// Whether a tool could install it. If not, its `pyproject.toml` contains only settings of tools.
+    /// Whether the folder is a project that a tool could install. If not, its `pyproject.toml` contains only settings
+    /// of tools.
     pub(crate) is_project: bool,
     /// The names of its console scripts.
     pub(crate) scripts: Vec<String>,
     /// Additional requirements for builds, from `[tool.uv]`.
     pub(crate) extra_requires: ExtraRequires,
-    /// The table `[tool.uv]` of the project, or that of its workspace.
+    /// The table `[tool.uv]` of the project or of its workspace.
     pub(crate) tool_uv: toml::Table,
     /// The folder of the file that contains this table.
     pub(crate) settings_folder: PathBuf,

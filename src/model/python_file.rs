@@ -11,13 +11,12 @@ pub(crate) struct PythonFile {
     /// The imports, in the order of the text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) imports: Vec<Import>,
-    /// The top-level functions of the file. The value is a list of names that occur in the function. It contains only
-    /// the names of other top-level functions, and of objects that the file imports by `from`.
+    /// For each top-level function of the file, the names that occur in the function. Only the names of top-level
+    /// functions of the file, and of objects that the file imports by `from`, are included.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) functions: BTreeMap<String, BTreeSet<String>>,
-    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. Like
-    /// in the values of `functions`, there are only names of other top-level functions, and of objects that the file
-    /// imports by `from`.
+    /// The functions that run when the file is imported, because the file calls them or uses them as decorators. These
+    /// are only names of top-level functions of the file, and of objects that the file imports by `from`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) calls: BTreeSet<String>,
     /// The names in `__all__`. If the file is a package, `from package import *` imports the modules in this list.
@@ -29,15 +28,15 @@ pub(crate) struct PythonFile {
     /// The imports whose names the file computes.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) computed: BTreeSet<Computed>,
-    /// For each group of entry points whose name the file computes, the literal beginning of the name.
+    /// If the file computes the name of a group of entry points, the literal beginning of this name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) groups: BTreeSet<String>,
     /// Texts in the file that may be names of modules, of groups of entry points or of Python files. Texts without a
     /// dot are included only if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) texts: BTreeSet<String>,
-    /// Texts that may be the paths of data files, such as `data/words.txt`. A text that may also be the name of a module,
-    /// such as `words.txt`, is only in `texts`.
+    /// Texts that may be the paths of data files, such as `data/words.txt`. A text that may also be the name of a
+    /// module, such as `words.txt`, is only in `texts`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) files: BTreeSet<String>,
     /// Texts without a dot that may be names of programs. The set is empty if the file runs no programs, or if the file
@@ -56,7 +55,7 @@ pub(crate) struct PythonFile {
 /// name if the name is a variable, an attribute, an argument, a text or an imported name in the file. If a name
 /// contains a dot, it counts only if the file also imports the module before the last dot.
 ///
-/// If a name is added, the facts about Python files in the cache need a new version.
+/// If you add a name, increase the version of the cached facts about Python files.
 pub(crate) const USES: [&str; 24] = [
     "BrokenProcessPool",
     "HTTPHandler",
@@ -163,8 +162,8 @@ impl PythonFile {
         self.imports.iter().filter(is_in).filter(|import| !import.is_call)
     }
 
-    /// Finds the import by `from` through which an object comes into the file. Returns the import, and the object's
-    /// name in the imported module. If several imports contain the object, the last one is used.
+    /// Finds the import by `from` that makes an object available in the file under this name. Returns the import, and
+    /// the object's name in the imported module. If several imports contain the object, the last one is used.
     pub(crate) fn origin_of(&self, name: &str) -> Option<(&Import, &str)> {
         self.imports.iter().rev().find_map(|import| {
             let found = import.names.iter().rfind(|one| one.here() == name)?;
@@ -186,7 +185,7 @@ impl Import {
     }
 
     /// Returns the names of all modules that the import may load: the module itself, and the names that are imported
-    /// from it.
+    /// from it, because these may also be modules.
     pub(crate) fn candidates(&self, package: &str) -> Vec<String> {
         let Some(module) = self.module(package) else { return Vec::new() };
         let mut names: Vec<String> = self.names.iter().map(|one| format!("{module}.{}", one.name)).collect();

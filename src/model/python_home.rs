@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::model::platform::PythonVersion;
 
-/// The folder with the distributions of the release. The release's Python searches it.
+/// The folder with the distributions of the release. The Python of the release searches this folder.
 const DIST_PACKAGES: &str = "/usr/lib/python3/dist-packages";
 
 /// The paths of an image's Python.
@@ -16,7 +16,7 @@ pub(crate) enum PythonHome {
     Release,
     /// The paths in a base image that has its own Python.
     Image {
-        /// For example `/usr/local/bin/python3.13`.
+        /// The path of the interpreter, for example `/usr/local/bin/python3.13`.
         program: String,
         /// The standard library, such as `/usr/local/lib/python3.13`.
         stdlib: String,

@@ -23,7 +23,7 @@ use crate::model::tree::Origin;
 
 /// Reads the files of modules.
 pub(crate) trait ModuleSource: PythonSource {
-    /// Returns for each extension module the texts that may be names of modules.
+    /// Returns the texts that may be names of modules, for each of these extension modules.
     fn texts_in(&mut self, paths: &[&ImagePath]) -> Result<Vec<BinaryTexts>, Self::Error>;
 }
 
@@ -31,7 +31,7 @@ pub(crate) trait ModuleSource: PythonSource {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Cause {
-    /// It is a starting point: a program starts with it, or the user keeps it.
+    /// It is a starting point of the search: a program starts with it, or the user keeps it.
     Root,
     /// It is the package that contains `module`.
     PackageOf {
@@ -40,11 +40,11 @@ pub(crate) enum Cause {
     ImportedBy {
         module: String,
     },
-    /// `by` computes the names of modules that it imports, so all modules of a package are kept.
+    /// `module` computes the names of modules that it imports, so all modules of a package are kept.
     ComputedBy {
         module: String,
     },
-    /// A text in `by` contains its name.
+    /// A text in the file of `module` contains its name.
     NamedBy {
         module: String,
     },
@@ -74,19 +74,19 @@ impl Cause {
     }
 }
 
-/// A module has at most this number of further causes that lead to all modules of a package.
+/// The maximum number of further causes of a module that lead to all modules of a package or of a distribution.
 const MAX_OF_ALL: usize = 3;
 
 /// The modules that are reached, each with the first cause that was found.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reached {
     pub(crate) modules: BTreeMap<String, Cause>,
-    /// The further causes of modules. If a package is reached because of several modules in it, only the first of these
-    /// modules is a cause.
+    /// For each module, its causes except the first one. If a package is reached because of several modules in it, only
+    /// the first of these modules is a cause.
     pub(crate) more: BTreeMap<String, BTreeSet<Cause>>,
-    /// The modules that have more causes than these fields contain.
+    /// The modules that have more causes than `modules` and `more` contain.
     pub(crate) cut: BTreeSet<String>,
-    /// The data files that texts in reached modules name, each with these modules.
+    /// The data files that are named by texts in reached modules, each with these modules.
     pub(crate) data: BTreeMap<ImagePath, BTreeSet<String>>,
     /// Distributions with modules that run Python code from elsewhere. The value is a reached module of the
     /// distribution that runs such code.
@@ -103,23 +103,23 @@ pub(crate) struct Start {
     pub(crate) scripts: BTreeSet<String>,
     /// Modules that are started as programs.
     pub(crate) programs: BTreeSet<String>,
-    /// Packages that are needed as a whole: if one of their modules is reached, all are.
+    /// Packages that are needed as a whole: if one of their modules is reached, all their modules are reached.
     pub(crate) whole: BTreeSet<String>,
-    /// For some modules of the standard library, the modules that they mention but do not need. `*` means that all
-    /// texts of this module are ignored.
+    /// For some modules of the standard library, the modules whose names occur in them, but that they do not need. `*`
+    /// means that all texts of this module are ignored.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
     /// Imports that the standard library makes, but that most programs do not need.
     pub(crate) conditional: Vec<Conditional>,
     /// The folder of the standard library.
     pub(crate) stdlib: String,
-    /// For some modules, the modules that a program really gets when it imports them. For example, `setuptools`
-    /// provides `distutils`.
+    /// Modules that are replaced when a program imports them, each with the modules that the program gets instead. For
+    /// example, a program that imports `distutils` gets modules of `setuptools`.
     pub(crate) in_place_of: BTreeMap<String, BTreeSet<String>>,
-    /// Whether only import statements and extension modules are followed. Then texts and computed names are ignored.
+    /// Whether only import statements and extension modules are followed. If so, texts and computed names are ignored.
     pub(crate) only_statements: bool,
 }
 
-/// The hook of setuptools. All names that it uses are in the catalog.
+/// The hook of setuptools. It counts as a module of the standard library, so that `cuts` apply to it.
 const HOOK: &str = "_distutils_hack";
 
 impl Reached {
@@ -141,8 +141,8 @@ impl Reached {
     }
 }
 
-/// Endings of file names that are not used as names of modules or objects. Other endings, such as `.json`, may be names
-/// of modules too.
+/// Endings of file names that are not used as names of modules or objects. Other endings, such as `json` in
+/// `data.json`, may also be names of modules.
 const FILES: [&str; 17] = [
     "bat", "cfg", "csh", "csv", "exe", "fish", "ini", "md", "pem", "ps1", "pth", "rst", "sh", "toml", "txt", "yaml",
     "yml",
@@ -214,9 +214,10 @@ struct Walk<'a> {
     exports: BTreeMap<String, BTreeSet<String>>,
     /// The packages from which `*` was imported.
     starred: BTreeSet<String>,
-    /// The modules that a text names. A program may start them: `[sys.executable, "-m", "tool"]`.
+    /// The modules whose names occur in a text. A program may start them: `[sys.executable, "-m", "tool"]`.
     programs: BTreeSet<String>,
-    /// The visited modules that import more if they are started as a program, and that are no programs until now.
+    /// The visited modules that import more modules if they are started as programs, but that are not known to be
+    /// programs until now.
     guarded: BTreeSet<String>,
     conditions: Conditions<'a>,
 }
@@ -237,7 +238,7 @@ impl Walk<'_> {
         let mut above = parent(name);
         while !above.is_empty() {
             self.add(above, &Cause::PackageOf { module: below.to_owned() });
-            // A folder without `__init__` has no file that could be explained.
+            // A folder without `__init__` has no file, so it is skipped in the causes.
             below = if self.map.modules.contains_key(above) { above } else { below };
             above = parent(above);
         }
@@ -317,15 +318,16 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether Python starts the file as a program, as far as it is known until now. Then the imports in `if __name__ ==
-    /// "__main__":` run.
+    /// Whether Python starts the file as a program, as far as this is known until now. If so, the imports in `if
+    /// __name__ == "__main__":` run.
     fn runs_as_program(&self, name: &str, file: &ModulePath<'_>) -> bool {
         let is_own = matches!(file.origin, Origin::Application | Origin::User);
         let is_main = name.rsplit('.').next() == Some("__main__");
         is_program(name) || is_own || is_main || self.start.programs.contains(name) || self.programs.contains(name)
     }
 
-    /// Treats a module as a program. If it was visited before and imports more as a program, it is visited again.
+    /// Treats a module as a program. If it was visited before, and if it imports more modules as a program, it is
+    /// visited again.
     fn start_as_program(&mut self, name: &str) {
         let Some(name) = self.map.longest(name).filter(|name| !self.programs.contains(*name)) else { return };
         self.programs.insert(name.to_owned());
@@ -356,7 +358,8 @@ impl Walk<'_> {
         cuts.is_some_and(|cuts| std::iter::successors(Some(named), |name| up(name)).any(|name| cuts.contains(name)))
     }
 
-    /// Returns the names in `__all__` of a package. If the package computes them, each of its modules may be among them.
+    /// Returns the names in `__all__` of a package. If the package computes these names, each of its modules may be
+    /// among them.
     fn exported(&self, package: &str, facts: &PythonFile) -> BTreeSet<String> {
         let begin = format!("{package}.");
         let inner =
@@ -377,13 +380,13 @@ impl Walk<'_> {
         }
     }
 
-    /// Reaches the modules of a group of entry points, or of a console script.
+    /// Adds the modules of a group of entry points, or of a console script, to the reached modules.
     fn program(&mut self, name: &str, by: &Cause) {
         let targets = self.start.groups.get(name).into_iter().flatten();
         targets.for_each(|target| self.go(target, by));
     }
 
-    /// Returns the names of everything that a text in the file of the module `name` may be the name of.
+    /// Returns the names of all modules and objects that a text may mean. The text is in the file of the module `name`.
     fn named(&self, text: &str, name: &str, package: &str) -> Vec<String> {
         let mut all: Vec<String> = self.start.groups.get(text).into_iter().flatten().cloned().collect();
         let is_module = |name: &String| self.map.modules.contains_key(name);
@@ -393,7 +396,7 @@ impl Walk<'_> {
             all.extend(named.filter(|module| module.split('.').next() == Some(top)).cloned());
         } else if let Some(relative) = text.strip_prefix('.') {
             // The name may be relative to one of the packages that contain the file. If no such module exists, the text
-            // is something else, such as the ending of file names.
+            // is something else, such as `.txt`, the ending of file names.
             let packages = std::iter::successors(Some(package), |package| up(package)).filter(|name| !name.is_empty());
             let names = packages.map(|package| format!("{package}.{}", relative.trim_start_matches('.')));
             all.extend(names.filter(is_module));
@@ -405,8 +408,8 @@ impl Walk<'_> {
         all
     }
 
-    /// Returns the modules in groups of entry points whose names begin with `begin`. If `begin` is empty, returns those
-    /// in groups to which the distribution of `file` adds modules itself.
+    /// Returns the modules in groups of entry points whose names begin with `begin`. If `begin` is empty, returns the
+    /// modules in those groups to which the distribution of `file` adds modules itself.
     fn plugins(&self, begin: &str, file: &ModulePath<'_>) -> Vec<String> {
         let is_own = |target: &String| {
             let files = self.map.longest(target).and_then(|name| self.map.modules.get(name));

@@ -1,7 +1,7 @@
 //! Reasons as values: why a package is in the lock, and why trim has kept or removed a path.
 //!
-//! Code must compare variants, and other programs must read ids. The texts of `Display` are only for people, so they
-//! can change at any time. An id is public, because it is in the JSON of `--metadata-file`. It must never change.
+//! Code of lath must compare variants, and other programs must use ids. The texts of `Display` are only for people, so
+//! they can change at any time. An id is public, because it is in the JSON of `--metadata-file`. It must never change.
 
 use std::fmt;
 
@@ -25,11 +25,11 @@ pub(crate) enum Why {
     NetworkNames,
     /// It contains the table that `mimetypes` in the standard library reads.
     MediaTypes,
-    /// It contains the descriptions of terminals that `curses` in the standard library reads.
+    /// It contains the descriptions of terminals, which `curses` in the standard library reads.
     Terminals,
     /// The user requested a shell.
     Shell,
-    /// The user named the package. The user may also have named a virtual package, which this package provides.
+    /// The user named the package, or a virtual package that this package provides.
     Named {
         package: String,
     },
@@ -42,8 +42,8 @@ pub(crate) enum Why {
     Dependency {
         of: String,
     },
-    /// Scripts of `package` run programs of this package. `package` does not depend on it, because Debian systems
-    /// always have it (it is essential).
+    /// Scripts of `package` run programs of this package. `package` does not depend on it, because it is essential:
+    /// every Debian system contains it.
     ScriptsOf {
         package: String,
     },
@@ -103,7 +103,7 @@ pub(crate) enum Kept {
     Copied,
     /// It is a file of the user's application.
     Application,
-    /// It belongs to a Debian package that is in the lock for this reason.
+    /// It belongs to a Debian package, which is in the lock for this reason.
     Package(Why),
     /// It belongs to a Debian package that is not in the lock.
     Base,
@@ -115,12 +115,12 @@ pub(crate) enum Kept {
     Required,
     /// lath writes it into every image.
     EveryImage,
-    /// It is a library whose name is in files of `origin`.
+    /// It is a library whose name occurs in files of `origin`.
     NamedBy { origin: Origin },
     /// It is a library that the ELF file `path` needs.
     NeededBy { path: ImagePath },
-    /// It contains the names of removed modules or data files. If a program uses one of them, the error reports that lath
-    /// removed it.
+    /// It contains the names of removed modules or data files. If a program uses one of these, the error reports that
+    /// lath removed it.
     RemovedNames,
     /// It is the bytecode of a module that is imported at start-up.
     StartUpBytecode,
@@ -319,7 +319,7 @@ impl Removed {
     }
 }
 
-/// The option of a build by which a path stays although trim would remove it.
+/// The option of a build that keeps a path which trim would otherwise remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeptBy {
     Path {

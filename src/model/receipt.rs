@@ -20,7 +20,7 @@ pub(crate) struct Receipt {
     pub(crate) digest: String,
     /// The destinations that were written, in the form in which a user would type them.
     pub(crate) destinations: Vec<String>,
-    /// The number and size of the application's files.
+    /// The number of the application's files, and their sizes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) application: Option<AppExtent>,
     pub(crate) platforms: Vec<PlatformReceipt>,
@@ -37,7 +37,7 @@ pub(crate) struct PlatformReceipt {
     /// The base image. Its layers come first in the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<BaseReceipt>,
-    /// The size of files by origin. Keys are the texts of `Origin`.
+    /// The size of the files of each origin. The keys are the texts of `Origin`.
     pub(crate) bytes_by_origin: BTreeMap<String, u64>,
     /// The number of bytes that trim removed, by reason. In JSON, the keys are the ids of the reasons.
     pub(crate) removed_bytes_by_reason: BTreeMap<Removed, u64>,
@@ -50,11 +50,12 @@ pub(crate) struct PlatformReceipt {
     pub(crate) next_level: Option<NextLevel>,
 }
 
-/// The gain of a level of trim that the image does not have.
+/// The gain of a level of trim that is higher than the level of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NextLevel {
     pub(crate) level: TrimLevel,
-    /// The bytes of files that this level would remove. The bytes that it would remove by rewriting files do not count.
+    /// The total size of the files that this level would remove. Bytes that it would remove by rewriting files do not
+    /// count.
     pub(crate) removed_bytes: u64,
     /// Messages of trim, such as the reason why all modules stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -91,8 +92,8 @@ fn is_zero(number: &usize) -> bool {
 pub(crate) struct ProofSummary {
     /// The checks that ran and passed, except those in `drove`.
     pub(crate) passed: Vec<Passed>,
-    /// The checks that ran and passed, but whose files `--trim trace` kept. They prove less, because the trimming
-    /// depends on them.
+    /// The checks that ran and passed, but whose files `--trim trace` kept. These checks prove less, because the
+    /// trimming depends on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) drove: Vec<Passed>,
     /// The checks that did not run.
@@ -110,7 +111,7 @@ pub(crate) struct ProofSummary {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct PutBack {
     pub(crate) path: ImagePath,
-    /// The reason why it was removed.
+    /// The rule by which trim removed it.
     pub(crate) rule: Removed,
     /// The check that had a different result without the file.
     pub(crate) check: String,
@@ -163,7 +164,7 @@ pub(crate) struct FailedAlike {
     pub(crate) checks: Vec<FailedCheck>,
     /// The line of the output that contains the most information.
     pub(crate) said: String,
-    /// An addition to the image that may help, if something is missing.
+    /// An addition to the image that may help, if the checks failed because something is missing.
     pub(crate) hint: Option<Hint>,
 }
 
@@ -180,10 +181,10 @@ pub(crate) struct FailedCheck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "id")]
 pub(crate) enum ProofNote {
-    /// The output of `command` changes from run to run, so only its exit code was compared.
+    /// The output of `command` is different in each run, so only its exit code was compared.
     Restless { command: String },
-    /// The checks ran in an emulator. Programs that are started by the checks could not be emulated, because the kernel
-    /// has no emulator for them.
+    /// The checks ran in an emulator. If a check started other programs, these could not be emulated, because the
+    /// kernel has no emulator for them.
     Emulated { platform: Platform },
 }
 

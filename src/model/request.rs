@@ -1,5 +1,5 @@
 //! The request: the user's inputs and options, with all defaults resolved. Later code never sees an option whose value
-//! is "default". A step gets only those parts that it needs.
+//! is "default". Each step gets only the parts of the request that it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -53,7 +53,7 @@ pub(crate) struct Request {
     pub(crate) proof: ProofRequest,
     pub(crate) pack: PackRequest,
     pub(crate) output: OutputRequest,
-    /// Messages about the inputs.
+    /// Messages for the user about the inputs.
     #[serde(skip)]
     pub(crate) notices: Vec<Event>,
     /// The lock that decides the versions of wheels and packages. If there is none, they are resolved.
@@ -80,7 +80,8 @@ impl Request {
         }
     }
 
-    /// Returns how a platform's layers are written. The layers of the base image count towards the maximum.
+    /// Returns how a platform's layers are written. The layers of the base image also count towards the maximum number
+    /// of layers.
     pub(crate) fn to_pack(&self, platform: Platform) -> PackRequest {
         let of_base = self.base_of(platform).map_or(0, |base| base.image.layers.len());
         let max = self.pack.layers.max.min(LayersRequest::MAX.saturating_sub(of_base)).max(1);
@@ -176,12 +177,12 @@ pub(crate) struct ResolveRequest<'a> {
     pub(crate) trim: TrimLevel,
     /// The opened base image of the platform.
     pub(crate) base: Option<OnBase<'a>>,
-    /// If it is set, nothing is resolved.
+    /// If a lock is set, nothing is resolved.
     pub(crate) lock: Option<&'a LockRequest>,
 }
 
-/// The inputs that decide which files are in the untrimmed tree. The parts decide this, too, but they are not in this
-/// value.
+/// The inputs that decide which files are in the untrimmed tree. The parts also decide this, but this value does not
+/// contain them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssembleRequest<'a> {
     /// The opened base image of the platform.
@@ -231,7 +232,7 @@ pub(crate) struct ProveRequest<'a> {
     pub(crate) app: Option<&'a AppRequest>,
     /// How much trim has removed.
     pub(crate) level: TrimLevel,
-    /// Whether trim has removed other console scripts (`--only-scripts`).
+    /// Whether trim has removed all other console scripts (`--only-scripts`).
     pub(crate) only_scripts: bool,
     pub(crate) proof: &'a ProofRequest,
 }
@@ -246,7 +247,7 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) base_image: Option<&'a BaseImageRequest>,
     pub(crate) runtime: &'a RuntimeRequest,
-    /// Whether the program is the user's application and not a requested distribution.
+    /// Whether the image runs the user's application and not a program of a requested distribution.
     pub(crate) has_application: bool,
     pub(crate) epoch_secs: u64,
 }
@@ -266,10 +267,10 @@ pub(crate) struct SlimRequest<'a> {
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
-    /// The parts of the image that are named in its command.
+    /// The scripts, modules and files that the command of the image names.
     pub(crate) started: &'a Started,
     pub(crate) options: &'a TrimRequest,
-    /// The paths that were used by checks and in the user's records. Needed for `--trim trace`.
+    /// The paths that checks used, and the paths in the user's records. `--trim trace` needs them.
     pub(crate) trace: Option<&'a Trace>,
 }
 
@@ -282,7 +283,7 @@ pub(crate) struct CompileRequest<'a> {
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
     pub(crate) app: Option<&'a AppRequest>,
-    /// The parts of the image that are named in its command.
+    /// The scripts, modules and files that the command of the image names.
     pub(crate) started: Option<&'a Started>,
 }
 
@@ -326,7 +327,7 @@ pub(crate) struct Pin {
 }
 
 impl PythonRequest {
-    /// Returns the release's Python with the same version.
+    /// Returns the Python of the release, with the same version.
     pub(crate) fn bare_python(&self) -> Python<'static> {
         Python { version: self.version, home: &PythonHome::Release }
     }
@@ -369,7 +370,7 @@ pub(crate) struct BuildsRequest {
     pub(crate) config_settings: BTreeMap<String, Vec<String>>,
     /// Additional build requirements of each distribution.
     pub(crate) extra_requires: BTreeMap<String, Vec<String>>,
-    /// The time limit in seconds of one build. 0 means no limit, and `None` the limit of lath.
+    /// The time limit of one build in seconds. 0 means no limit, and `None` means the default limit of lath.
     #[serde(default)]
     pub(crate) limit_secs: Option<u64>,
     /// Whether the files of a failed build are kept.
@@ -386,9 +387,9 @@ pub(crate) struct ReleaseRequest {
     pub(crate) packages: Vec<String>,
     /// Whether recommended packages are installed too.
     pub(crate) recommends: bool,
-    /// The mirror of the main archive. `None` means the default mirror of the distribution.
+    /// The mirror of the main archive. `None` means the default mirror of Debian or Ubuntu.
     pub(crate) mirror: Option<SecretText>,
-    /// The mirror of the security archive. `None` means the default mirror of the distribution, even if `mirror` is
+    /// The mirror of the security archive. `None` means the default mirror of Debian or Ubuntu, even if `mirror` is
     /// set.
     pub(crate) security_mirror: Option<SecretText>,
 }
@@ -427,7 +428,7 @@ pub(crate) struct TrimRequest {
     pub(crate) level: TrimLevel,
     /// Patterns of image paths that trim must keep.
     pub(crate) keep: Vec<String>,
-    /// Modules and packages that trim must keep, with everything that they import.
+    /// Modules and packages that trim must keep, together with all modules that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
     /// The languages whose translations stay in distributions. If the list is empty, all translations stay.
@@ -439,7 +440,8 @@ pub(crate) struct TrimRequest {
     /// All records of the user, joined to a single record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) records: Option<Trace>,
-    /// Paths that trim must keep, because a check needs them. They are found by the proof, not given by the user.
+    /// Paths that trim must keep, because a check needs them. The proof finds these paths, and the user does not give
+    /// them.
     #[serde(skip)]
     pub(crate) put_back: BTreeSet<ImagePath>,
 }
@@ -462,10 +464,10 @@ pub(crate) struct RuntimeRequest {
     pub(crate) module: Option<String>,
     /// The console scripts that the image runs. The list is empty if the user named none.
     pub(crate) scripts: Vec<String>,
-    /// Those of `scripts` that lath writes, because no distribution contains them.
+    /// The scripts in `scripts` that lath writes, because no distribution contains them.
     pub(crate) written_scripts: Vec<WrittenScript>,
     pub(crate) entrypoint: Entrypoint,
-    /// Whether `/bin/sh` and its tools are included.
+    /// Whether the image contains `/bin/sh` and its usual tools.
     pub(crate) shell: bool,
     pub(crate) cmd: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
@@ -501,7 +503,7 @@ pub(crate) struct Healthcheck {
     pub(crate) interval_secs: Option<u64>,
     pub(crate) timeout_secs: Option<u64>,
     pub(crate) start_period_secs: Option<u64>,
-    /// The program counts as not working after this number of failures in a row.
+    /// If the command fails this number of times in a row, the program counts as not working.
     pub(crate) retries: Option<u32>,
 }
 
@@ -511,7 +513,8 @@ impl RuntimeRequest {
         self.user.split(':').next().unwrap_or_default()
     }
 
-    /// Returns the IDs of the user that runs the image. A user without a group gets the group of root, like in engines.
+    /// Returns the IDs of the user that runs the image. If the user has no group, the group is that of root, like in
+    /// engines.
     fn owner(&self) -> Owner {
         let mut ids = self.user.split(':').map(|id| id.parse().unwrap_or_default());
         Owner { user: ids.next().unwrap_or_default(), group: ids.next().unwrap_or_default() }
@@ -531,8 +534,8 @@ pub(crate) struct Copied {
     #[serde(serialize_with = "path_key::one")]
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
-    /// The permissions of the files, such as `0o640`. A user who can read a directory can also enter it. `None` means
-    /// 0644, or 0755 for directories and executable files.
+    /// The permissions of the files, such as `0o640`. If a user may read a directory, the user may also enter it.
+    /// `None` means 0644, or 0755 for directories and executable files.
     pub(crate) mode: Option<u32>,
     pub(crate) owner: Owner,
 }
@@ -576,11 +579,11 @@ pub(crate) struct PackRequest {
 
 impl PackRequest {
     /// The latest time that is possible in all parts of an image. A tar header has eleven octal digits for a time, so
-    /// the latest time is on 2242-03-16. A pax record could contain later times, but not every engine can set them. For
-    /// example, containerd counts nanoseconds in 64 bits, so its latest time is in 2262.
+    /// the latest time is on 2242-03-16. A pax record could contain a later time, but not every engine can set such a
+    /// time. For example, containerd counts nanoseconds in 64 bits, so its latest time is in 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
-    /// This is 1980-01-01T00:00:01Z. A zip archive cannot contain an earlier time. Some programs write their own files
-    /// into zip archives, for example programs that build documentation.
+    /// This is 1980-01-01T00:00:01Z, because a zip archive cannot contain an earlier time. Some programs write files of
+    /// the image into zip archives, for example programs that build documentation.
     pub(crate) const DEFAULT_EPOCH_SECS: u64 = 315_532_801;
 }
 
@@ -593,7 +596,7 @@ pub(crate) struct LayersRequest {
 }
 
 impl LayersRequest {
-    /// Docker refuses images with more layers.
+    /// The largest possible maximum, because Docker refuses images with more layers.
     pub(crate) const MAX: usize = 125;
     pub(crate) const DEFAULT_MAX: usize = 100;
 }
@@ -704,7 +707,7 @@ impl PythonRequest {
 
 #[cfg(test)]
 impl TrimRequest {
-    /// Returns a request for this level, without anything else that must be kept.
+    /// Returns a request for this level, which keeps nothing else.
     pub(crate) fn example(level: TrimLevel) -> Self {
         Self {
             level,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A password or a token. Printing it in any way does not show its value.
+/// A password or a token. If it is printed in any way, its value is not shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 

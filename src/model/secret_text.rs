@@ -14,7 +14,7 @@ use url::{Position, Url};
 pub(crate) struct SecretText(String);
 
 impl SecretText {
-    /// Returns the whole text with its credentials, so that these can be sent.
+    /// Returns the whole text with its credentials, so that they can be sent.
     pub(crate) fn exposed(&self) -> &str {
         &self.0
     }
@@ -26,7 +26,7 @@ impl SecretText {
 }
 
 /// Whether it is clear where the credentials of `url` end. If there is an `@` after the host, the password may contain
-/// a slash. Then the text that looks like the host is a part of the password.
+/// a slash, and the text that looks like the host may be a part of the password.
 pub(crate) fn is_plain(url: &Url) -> bool {
     let rest = &url[Position::BeforePath..];
     let has_credentials = !url.username().is_empty() || url.password().is_some();
@@ -95,8 +95,8 @@ fn push_public(word: &str, shown: &mut String) {
     };
     let Some(last) = body.rfind('@') else { return shown.push_str(word) };
     let (authority, path) = body.split_at(body.find(['/', '?', '#', '\\']).unwrap_or(body.len()));
-    // After a host, an `@` begins a version or a scope. But after a colon, the `@` may end a password that contains a
-    // slash.
+    // After a host, an `@` begins a version or a scope. But if a colon comes before the `@`, the `@` may end a password
+    // that contains a slash.
     let is_free = !scheme.is_empty() && !authority.contains('@') && is_host(authority) && !ends_password(path);
     shown.push_str(scheme);
     shown.push_str(if is_free { body } else { &body[last + 1..] });

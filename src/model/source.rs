@@ -13,14 +13,14 @@ use crate::model::platform::PythonVersion;
 pub(crate) struct Source {
     /// The normalised name that its metadata must have. `None` if the user gave only a URL or path.
     pub(crate) name: Option<String>,
-    /// The version that its metadata must have, if it is known.
+    /// The version that its metadata must have, if the version is known.
     pub(crate) version: Option<String>,
     pub(crate) place: SourcePlace,
     /// The folder of the project in the source.
     pub(crate) subdirectory: Option<String>,
     /// The sha256 digests that are allowed for the archive. If the list is empty, any sha256 is accepted.
     pub(crate) allowed: Vec<Digest>,
-    /// A Python for which the index has wheels of the same version. With this Python, no build would be needed.
+    /// Another Python, for which the index has wheels of the same version. With this Python, no build would be needed.
     pub(crate) other_python: Option<PythonVersion>,
 }
 
@@ -68,14 +68,14 @@ pub(crate) struct BuiltFrom {
     pub(crate) subdirectory: Option<String>,
     /// The archive with the source that was built. If the source is a folder or a commit, it is packed into an archive.
     pub(crate) archive: Digest,
-    /// Whether the archive has the history of a repository.
+    /// Whether the archive contains the history of a repository (`.git`).
     pub(crate) has_git: bool,
 }
 
 /// The place of the source from which a wheel was built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) enum BuiltPlace {
-    /// A source distribution. Its URL may be that of a file on this machine.
+    /// A source distribution. Its URL may be the URL of a file on this machine.
     Archive { url: String },
     /// A commit of a git repository.
     Git { url: String, commit: String },

@@ -9,12 +9,12 @@ use crate::model::image_path::ImagePath;
 use crate::model::modules::{ModuleFile, Modules, parent};
 use crate::model::python_file::PythonFile;
 
-/// Those modules that the interpreter imports before every program and that are not a part of the interpreter.
+/// Modules that the interpreter imports before every program, without the modules that are a part of the interpreter.
 const FIRST: [&str; 4] = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecustomize"];
 
 /// Modules that are always loaded together with another module, although no statement at the top level of a Python file
-/// imports them. They are imported by a call, by a computed name, by an extension module, or by a function that runs
-/// during the import.
+/// imports them. These modules are imported by a call, by a computed name, by an extension module, or by a function
+/// that runs during the import.
 const WITH: [(&str, &[&str]); 9] = [
     ("concurrent.futures", &["concurrent.futures.thread"]),
     ("importlib.metadata", &["importlib.metadata._adapters", "importlib.metadata._text", "email.parser"]),
@@ -57,7 +57,7 @@ pub(crate) struct EntryPoint {
 /// An import statement of a file counts if it runs while the file is imported. An import statement of a function counts
 /// if the function is called at start-up. Two kinds of functions are called at start-up: the function of an entry
 /// point, and functions that a file calls while it is imported. If such a function contains the name of another
-/// function of the same package, that function counts too.
+/// function of the same package, that other function counts as called, too.
 pub(crate) fn start_up_files<S: PythonSource>(
     modules: &Modules<'_>,
     entry_points: &[EntryPoint],
@@ -160,7 +160,7 @@ impl Walk<'_> {
         let mut visits: Vec<Visit> = imports.map(Visit::Module).collect();
         match file.functions.get(function) {
             Some(names) => names.iter().for_each(|name| visits.extend(place.functions(name))),
-            // The file may import this function from another file.
+            // The file does not define this function, but it may import the function from another file.
             None => visits.extend(place.functions(function)),
         }
         visits.into_iter().for_each(|visit| self.go(visit));
@@ -176,8 +176,8 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Returns the functions that a name in the file may mean. They are in this file, or in other files of the same
-    /// package.
+    /// Returns the functions that a name in the file may mean. These functions are in this file, or in other files of
+    /// the same package.
     fn functions(&self, name: &str) -> impl Iterator<Item = Visit> {
         let own = |module: &str| module.split('.').next().unwrap_or_default().to_owned();
         let here = self.file.functions.contains_key(name).then(|| (self.module.to_owned(), name.to_owned()));
@@ -326,7 +326,7 @@ mod tests {
         let files = ["a/lazy.py", "a/never.py", "deepest.py", "far.py"]
             .into_iter()
             .fold(files, |files, path| files.importing(path, &[]));
-        // The entry point is a function that `a` imports from `a.core`.
+        // The entry point `a:main` is a function that `a` imports from `a.core`.
         let expected = ["a/__init__.py", "a/core.py", "a/deep.py", "a/lazy.py", "deepest.py", "other.py"];
         assert_eq!(files.loaded("a:main"), expected);
     }

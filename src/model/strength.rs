@@ -1,4 +1,4 @@
-//! The strength of a proof: how often it detects that a file of the image is missing.
+//! The strength of a proof: how often the proof detects that a file of the image is missing.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::model::image_path::ImagePath;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deletions {
     pub(crate) count: usize,
-    /// How many files to leave out, because an earlier run deleted them.
+    /// The number of chosen files that are skipped, because an earlier run deleted them.
     pub(crate) skip: usize,
     /// The seed of the random choice.
     pub(crate) seed: u64,
@@ -24,7 +24,7 @@ pub(crate) enum FileKind {
     StdlibModule,
     ExtensionModule,
     SharedLibrary,
-    /// Any other file of a distribution that is next to its modules.
+    /// Any other file of a distribution in `site-packages`.
     PackageData,
     DistInfo,
     Program,
@@ -35,7 +35,7 @@ pub(crate) enum FileKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Notice {
-    /// A check detected it, although the check does not name the file.
+    /// A check that does not import or read the file itself detected that the file is missing.
     ByOthers,
     /// No check detected it, except the import or the read of the file itself.
     ByItself,
@@ -51,6 +51,6 @@ pub(crate) struct Deletion {
     /// itself, a library that it needs, or data that one of its modules names.
     pub(crate) is_reached: bool,
     pub(crate) notice: Notice,
-    /// The check that detected it.
+    /// The check that detected that the file is missing.
     pub(crate) check: Option<String>,
 }

@@ -19,7 +19,7 @@ impl TorchBackend {
 /// A text that cannot be the name of a build.
 #[derive(Debug, Error)]
 #[error(
-    "cannot read the backend of PyTorch `{0}`: write `cpu`, `cu128` for CUDA 12.8, `rocm6.4`, `xpu`, or `auto`, which is `cpu`"
+    "cannot read the backend of PyTorch `{0}`: write `cpu`, `cu128` for CUDA 12.8, `rocm6.4`, `xpu`, or `auto`, which means `cpu`"
 )]
 pub(crate) struct TorchBackendError(String);
 

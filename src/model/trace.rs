@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::tree::{Kind, Tree};
 
-/// The beginning of the first line of a record. The version of the format follows.
+/// The beginning of the first line of a record. The version of the format comes after it.
 const TITLE: &str = "lath trace ";
 const VERSION: &str = "1";
 
@@ -26,11 +26,11 @@ const MAX_PATHS: usize = 500_000;
 pub(crate) enum Use {
     /// The path was started as a program.
     Exec,
-    /// A directory was opened, so that its entries can be read.
+    /// A directory was opened to read its entries.
     List,
     /// A file was opened. This includes libraries, which are opened when they are loaded.
     Open,
-    /// Only properties of the path were read: its size, its mode, whether it exists, or the target of a link.
+    /// Only properties of the path were read, such as its size, its mode, its existence, or the target of a link.
     Stat,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Touch {
     pub(crate) by: Use,
 }
 
-/// Those paths of an image that programs used, and how they used them.
+/// The paths of an image that programs used, and how they were used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trace {
     pub(crate) paths: BTreeMap<ImagePath, BTreeSet<Use>>,

@@ -1,5 +1,5 @@
-//! The file system of an image as a plain value. It has one node per path. The contents of files are only given by
-//! their digest. Nothing is on the disk.
+//! The file system of an image as a plain value. It has one node per path. Instead of the contents of files, the tree
+//! contains only their digests. Nothing is on the disk.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -28,7 +28,7 @@ pub(crate) struct Node {
     pub(crate) mode: u32,
     /// The numeric ID of the owner.
     pub(crate) owner: u32,
-    /// The numeric ID of the group. `None` if it is the same as the numeric ID of the owner.
+    /// The numeric ID of the group. `None` if it is the same number as the ID of the owner.
     pub(crate) group: Option<u32>,
     pub(crate) origin: Origin,
     /// The reason why the path is kept. `None` until trim sets it.
@@ -73,7 +73,7 @@ impl Node {
     }
 }
 
-/// Adds a text after its length, so that different texts never have the same bytes.
+/// Adds the length of a field and then the field, so that different lists of fields never have the same bytes.
 fn add_field(bytes: &mut Vec<u8>, field: &[u8]) {
     bytes.extend((field.len() as u64).to_le_bytes());
     bytes.extend(field);
@@ -88,8 +88,8 @@ pub(crate) struct Removal {
 }
 
 /// Returns nodes that have the same contents, mode and owner as an earlier node of the same Debian package. Each node
-/// is returned with the path of the earlier node. Such files are hard links in the package. In an image, a copy and a
-/// link cannot be distinguished.
+/// is returned with the path of the earlier node. In the package, such files are hard links or copies. In an image, all
+/// of them become hard links, because programs do not notice the difference.
 pub(crate) fn hard_links<'a>(
     nodes: impl Iterator<Item = (&'a ImagePath, &'a Node)>,
 ) -> BTreeMap<&'a ImagePath, &'a ImagePath> {
@@ -182,7 +182,7 @@ impl Tree {
         self.nodes.values().map(Node::size_bytes).sum::<u64>() - twice
     }
 
-    /// Returns the files that become hard links in the image. The value is the path that the file links to.
+    /// Returns the files that become hard links in the image. The value is the path to which the file is linked.
     pub(crate) fn hard_links(&self) -> BTreeMap<&ImagePath, &ImagePath> {
         hard_links(self.nodes.iter())
     }

@@ -1,4 +1,4 @@
-//! The user base is the directory that contains the program and its libraries.
+//! The user base: the directory that contains the program of the image and its Python libraries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::model::platform::PythonVersion;
 use crate::model::python_home::{Python, PythonHome};
 
 /// The directory in `PYTHONUSERBASE`. Executables are in `bin`, and libraries in `lib`. Only simple characters are
-/// allowed. The path is written into `PATH`, which has no quoting, and into Python source code.
+/// allowed, because the path is written into `PATH`, which has no quoting, and into Python source code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct UserBase(ImagePath);
 
@@ -47,11 +47,11 @@ impl UserBase {
     }
 
     /// Returns a line for a path file (`.pth`). With this line, `python` finds the user base even if no environment
-    /// variables are set. With this line, programs also find data of the user base. If the user site is already in
-    /// `sys.path`, the line does not add it, because its own path files would be read a second time.
+    /// variables are set, and programs find data in the user base. If the user site is already in `sys.path`, the line
+    /// does not add it, because the path files in the user site would be read a second time.
     ///
     /// The user site must come before the distributions of a base image, so that distributions in the user site are
-    /// preferred. If the user base is set by environment variables, the order is the same.
+    /// preferred. If environment variables set the user base, the order is the same.
     pub(crate) fn path_line(&self, python: Python<'_>) -> String {
         let (base, site) = (&self.0, self.site(python.version));
         let line = format!(
@@ -75,7 +75,7 @@ impl UserBase {
 /// A path that cannot be the user base.
 #[derive(Debug, Error)]
 #[error(
-    "cannot use `{0}` as the user base: write a path like `/opt/app`, of plain letters, that neither the system nor an engine takes"
+    "cannot use `{0}` as the user base: write a path like `/opt/app`. It must consist of plain letters, and neither the system nor an engine may use it"
 )]
 pub(crate) struct UserBaseError(String);
 
@@ -89,7 +89,7 @@ impl FromStr for UserBase {
     type Err = UserBaseError;
 
     fn from_str(text: &str) -> Result<Self, UserBaseError> {
-        // Directories that belong to packages or are mounted by engines, and symbolic links to these.
+        // Directories that belong to packages or that engines mount, and symbolic links to such directories.
         const TAKEN: [&str; 11] =
             ["/dev", "/proc", "/sys", "/run", "/etc", "/root", "/bin", "/sbin", "/lib", "/lib64", "/var/lib/dpkg"];
         let refuse = || UserBaseError(text.to_owned());

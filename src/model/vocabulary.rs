@@ -1,4 +1,4 @@
-//! The words that are searched for in all files when a parcel is opened. If a rule needs another word, add the word to
+//! The words for which lath searches all files when a parcel is opened. If a rule needs another word, add the word to
 //! one of these lists. The rule then finds it in [`crate::model::facts::Facts::mentions`].
 
 use crate::model::digest::Digest;
@@ -7,21 +7,21 @@ pub(crate) const FIND_LIBRARY: &str = "find_library";
 pub(crate) const LDCONFIG: &str = "ldconfig";
 /// The package with the help texts of Python.
 pub(crate) const PYDOC_DATA: &str = "pydoc_data";
-/// The project that publishes Python interpreters which other programs download.
+/// The project that publishes Python interpreters. Other programs download them.
 pub(crate) const PYTHON_BUILD_STANDALONE: &str = "python-build-standalone";
 /// The function of glibc that opens a converter between character sets.
 pub(crate) const ICONV_OPEN: &str = "iconv_open";
 /// An environment variable that libltdl reads. Every file that contains libltdl also contains this name.
 pub(crate) const LTDL_LIBRARY_PATH: &str = "LTDL_LIBRARY_PATH";
 
-/// These are searched for in every file. They count if they occur as whole names.
+/// These words are searched for in every file. They count only if they occur as whole names.
 pub(crate) const NAMES: [&str; 4] = [FIND_LIBRARY, LDCONFIG, PYDOC_DATA, PYTHON_BUILD_STANDALONE];
 
-/// These are searched for in ELF files. They count if they occur as whole strings.
+/// These words are searched for in ELF files. They count only if they occur as whole strings.
 pub(crate) const STRINGS: [&str; 2] = [ICONV_OPEN, LTDL_LIBRARY_PATH];
 
-/// The programs of Debian's and Ubuntu's `coreutils`, sorted. They are searched for in texts that a shell may read, and
-/// count if they occur as whole words.
+/// The programs of Debian's and Ubuntu's `coreutils`, sorted. These words are searched for in texts that a shell may
+/// read. They count only if they occur as whole words.
 pub(crate) const PROGRAMS: [&str; 106] = [
     "[",
     "arch",
@@ -134,7 +134,8 @@ pub(crate) const PROGRAMS: [&str; 106] = [
 /// Returns whether `word` is one of [`PROGRAMS`].
 pub(crate) fn is_program(word: &[u8]) -> bool {
     let Some(first) = word.first() else { return false };
-    // This check ends the search for nearly all words. It must be fast, because a text has millions of words.
+    // For nearly all words, this check is false, and the search ends here. The check must be fast, because a text may
+    // have millions of words.
     let is_possible = word.len() < 32 && LENGTHS[usize::from(*first)] & (1 << word.len()) != 0;
     is_possible && PROGRAMS.binary_search_by(|program| program.as_bytes().cmp(word)).is_ok()
 }
@@ -152,7 +153,7 @@ const LENGTHS: [u32; 256] = {
     lengths
 };
 
-/// Returns a key for all lists. If facts were found with other lists, they are out of date.
+/// Returns a key for all lists. Facts that were found with other lists have another key, so they are not used.
 pub(crate) fn digest() -> Digest {
     Digest::of(format!("{NAMES:?} {STRINGS:?} {PROGRAMS:?}").as_bytes())
 }

@@ -18,13 +18,14 @@ pub(crate) struct WorldSettings {
     /// The folder that contains the sockets of the user's own daemons (`XDG_RUNTIME_DIR`).
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) sandbox: SandboxSettings,
-    /// The environment variables, because requirements files may contain their names.
+    /// The environment variables. They are needed because requirements files may contain their names, such as
+    /// `${TOKEN}`.
     pub(crate) variables: Variables,
     /// The file with names and passwords for hosts (netrc).
     pub(crate) netrc: Option<PathBuf>,
     /// A file with keys that are trusted instead of the keys in lath itself.
     pub(crate) keyring: Option<PathBuf>,
-    /// The folder with the files of a lock.
+    /// The folder that contains the files of a lock (`--vendor`).
     pub(crate) vendor: Option<PathBuf>,
     pub(crate) registries: RegistrySettings,
 }
@@ -63,8 +64,8 @@ pub(crate) struct RegistryLogins {
 pub(crate) struct SandboxSettings {
     /// The folders in `PATH`, which contain programs.
     pub(crate) search_path: Vec<PathBuf>,
-    /// The file with the certificates that programs of the host trust (`SSL_CERT_FILE`). Set if it is not the default
-    /// file.
+    /// The file with the certificates that programs of the host trust (`SSL_CERT_FILE`). It is `None` if this variable
+    /// is not set.
     pub(crate) certificates: Option<PathBuf>,
     /// The environment variables that configure proxies.
     pub(crate) proxies: BTreeMap<String, String>,

@@ -1,5 +1,5 @@
 //! The configuration files on this machine: `lath.toml`, and `pyproject.toml` if it has a table `[tool.lath]`. This
-//! module finds and reads them. `cli` understands their contents.
+//! module finds and reads the files. `cli` parses the settings in them.
 
 use std::ffi::OsStr;
 use std::io::{self, Read as _};
@@ -54,13 +54,13 @@ impl ConfigFile {
         Ok(Self { path: path.to_owned(), folder, text })
     }
 
-    /// Whether the file is a `pyproject.toml`, which has the settings in a table.
+    /// Whether the file is a `pyproject.toml`. Such a file has lath's settings in the table `[tool.lath]`.
     pub(crate) fn is_pyproject(&self) -> bool {
         self.path.file_name() == Some(OsStr::new(PYPROJECT))
     }
 
-    /// Whether the file has settings of lath. If a `pyproject.toml` cannot be parsed, this is true only if it contains
-    /// the word lath.
+    /// Whether the file has settings of lath. If a `pyproject.toml` cannot be parsed, the result is true only if the
+    /// file contains the word `lath`.
     fn has_settings(&self) -> bool {
         let table = || toml::from_str::<toml::Table>(&self.text);
         !self.is_pyproject()
@@ -83,9 +83,9 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Option<ConfigFile>, ConfigFileE
     Ok(None)
 }
 
-/// Reads the file of the project that contains the current folder. Parents are searched up to the root of the
-/// repository. If the current folder is not in a repository, no parent is searched, because another user may have
-/// written to the parent.
+/// Reads the file of the project that contains the current folder. The parent folders are searched up to the root of
+/// the repository. If the current folder is not in a repository, no parent folder is searched, because it may contain
+/// a file of another user.
 pub(crate) fn around() -> Result<Option<ConfigFile>, ConfigFileError> {
     let current = std::env::current_dir().map_err(ConfigFileError::CurrentFolder)?;
     if let Some(file) = in_folder(Path::new(""))? {
@@ -114,8 +114,9 @@ pub(crate) fn realm_of(folder: &Path) -> Result<PathBuf, ConfigFileError> {
     Ok(repository_of(&folder).unwrap_or(folder))
 }
 
-/// Whether `path` is in the folder `realm`, even after all symbolic links were followed. Git's own data are excluded,
-/// because they contain programs that Git starts, and may contain passwords. The path does not have to exist.
+/// Whether `path` is in the folder `realm` after all symbolic links in `path` were followed. Returns false for paths
+/// in `.git`, because `.git` contains programs that git starts, and may contain passwords. The path does not have to
+/// exist.
 pub(crate) fn is_within(path: &Path, realm: &Path) -> bool {
     let Ok(current) = std::env::current_dir() else { return false };
     let whole = current.join(path);

@@ -197,7 +197,7 @@ struct Component {
     name: String,
 }
 
-/// A line of the response to a load: it reports progress or an error.
+/// A line of the response to a load. It reports progress or an error.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Progress {

@@ -15,7 +15,7 @@ impl Deadline {
         Self { begun: Instant::now(), limit: (secs > 0).then_some(Duration::from_secs(secs)) }
     }
 
-    /// Returns this limit as if it had begun `spent` earlier.
+    /// Returns this limit, as if it had begun earlier by the time `spent`.
     pub(crate) fn minus(self, spent: Duration) -> Self {
         let begun = self.begun.checked_sub(spent).unwrap_or(self.begun);
         Self { begun, ..self }

@@ -17,8 +17,9 @@ pub(crate) struct Kept {
     pub(crate) facts: Facts,
 }
 
-/// Puts the output of `reader` into the store with `put`, and reads the facts from the same bytes. Only a piece of a
-/// large file is in memory at a time. ELF headers may be anywhere in the file, so they are read from the store.
+/// Puts the output of `reader` into the store with `put`, and reads the facts from the same bytes. At any time, only
+/// one piece of a large file is in memory. The ELF headers of a large file may be anywhere in it, so they are read
+/// afterwards from the store.
 pub(crate) fn keep(
     reader: &mut dyn Read,
     texts: Texts,
@@ -79,8 +80,8 @@ pub(crate) fn keep_bytes(mut bytes: &[u8], texts: Texts, store: &Store) -> Resul
     keep(&mut bytes, texts, store, |reader| store.put_reader(reader))
 }
 
-/// Puts a file of the user into the store. Every build puts the same file into the store again. So the facts about a
-/// large file are cached. Then only the first build searches the file.
+/// Puts a file of the user into the store. The facts about a large file are cached, because every build puts the same
+/// files of the user into the store again. So only the first build searches such a file.
 pub(crate) fn keep_copied(file: &mut dyn Read, size_bytes: u64, store: &Store) -> Result<Kept, StoreError> {
     const LARGE_BYTES: u64 = 8 << 20;
     if size_bytes < LARGE_BYTES {
@@ -100,7 +101,7 @@ pub(crate) fn keep_copied(file: &mut dyn Read, size_bytes: u64, store: &Store) -
     Ok(kept)
 }
 
-/// A reader that also searches the bytes that it passes on.
+/// A reader that also searches all bytes that are read through it.
 struct Observed<'a> {
     reader: &'a mut dyn Read,
     scan: Scan,

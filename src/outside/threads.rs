@@ -20,12 +20,13 @@ const LEAST_ADDRESS_BYTES: u64 = 2 << 30;
 /// an error.
 const LEAST_DATA_BYTES: u64 = 48 << 20;
 
-/// The stack size of a thread of [`at_once`]. It is large because the thread resolves, opens and assembles trees.
+/// The stack size of a thread of [`at_once`]. It is large because the thread resolves a request, opens parcels and
+/// assembles a tree.
 const STACK_BYTES: usize = 8 << 20;
 
 /// Calls `work` for all items. The number of items that run at once is the number of processors. This function is meant
 /// for builds from source, because such a build mostly runs a single process. The results are in no particular order.
-/// After an error, the same thread begins no further item.
+/// After an error, the thread of the failed item begins no further item. The other threads continue.
 pub(crate) fn at_once<T: Send, R: Send, E: Send>(
     items: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> Result<R, E> + Sync,
@@ -121,7 +122,7 @@ fn try_threads(count: usize) -> io::Result<()> {
     })
 }
 
-/// Starts a thread. No other thread waits for its end.
+/// Starts a thread. No other thread waits until it ends.
 pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }

@@ -94,7 +94,7 @@ impl World {
         ImageDoors { store: &self.store, daemon: &self.daemon, registry: &self.registry }
     }
 
-    /// Opens the doors. From now on, a signal leaves no incomplete files.
+    /// Opens the doors. From now on, if a signal ends lath, no incomplete files remain.
     pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
         let messages = Arc::new(Recorder::new(listener));
         let listener: Arc<dyn Listener> = messages.clone();

@@ -1,5 +1,6 @@
-//! A build with the same lock and options as an earlier one, or with the same chosen wheels and packages. Its image is
-//! in the store, so it only has to be written (docs/decisions/0184-images-are-kept-by-what-was-chosen.md).
+//! Builds with the same lock and options as an earlier build, or with the same chosen wheels and packages. The image
+//! of the earlier build is in the store, so this image only has to be written
+//! (docs/decisions/0184-images-are-kept-by-what-was-chosen.md).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -57,29 +58,30 @@ struct ImageKey<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Contents<'a> {
-    /// Those in a lock that lath wrote.
+    /// The wheels and packages in a lock that lath wrote.
     Lock { digest: Digest, compares_inputs: bool },
-    /// Those that were chosen for each platform, and its base image.
+    /// The wheels and packages that were chosen for each platform, and the base image of each platform.
     Chosen { platforms: Vec<(&'a PlatformLock, Option<LockedBase>)>, application: Option<Digest> },
 }
 
-/// Returns the key of an image with these contents. `None` if its tree is written too, or if files are copied into it.
-/// Also `None` if a trimmed image is not proved, because it also depends on the files that earlier proofs have put back.
+/// Returns the key of an image with these contents. `None` if its tree is written to a folder, or if files are copied
+/// into the image. Also `None` if the image is trimmed but not proved, because such an image also depends on the files
+/// that earlier proofs have put back.
 fn image_key(contents: Contents<'_>, request: &Request) -> Option<Digest> {
     let is_folder = |destination: &Destination| matches!(destination, Destination::Directory(_));
     let depends_on_proofs = !request.proof.verify && request.trim.level != TrimLevel::None;
     if depends_on_proofs || !request.copies.is_empty() || request.output.destinations.iter().any(is_folder) {
         return None;
     }
-    // The destinations of the image do not change it.
+    // The destinations of the image do not affect its contents.
     let output = OutputRequest { name: request.output.name.clone(), ..OutputRequest::default() };
     let options = &Request { lock: None, output, ..request.clone() };
     Some(Digest::of_key(&ImageKey { program: &program::identity(), contents, options }))
 }
 
 /// Returns the key of the image of `request` if a lock contains everything on which the image depends. `None` if there
-/// is none, or if a wheel is built from a folder, because the files of a folder may have changed. The inputs may still
-/// be files with requirements, or wheels, because these are compared with the lock.
+/// is no lock, or if a wheel is built from a folder, because the files of a folder may have changed. The inputs may be
+/// files with requirements, or wheels, because these files are compared with the lock.
 pub(super) fn key(request: &Request) -> Option<Digest> {
     let lock = request.lock.as_ref()?;
     let is_known = |input: &SecretText| is_name(input.exposed()) || input.exposed().trim().ends_with(".whl");
@@ -93,8 +95,8 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
 }
 
 /// Returns the key of the image that contains the wheels and packages of `locks`, and the files of the application.
-/// There is one lock for each platform, in order. `None` for a foreign platform, because its bytecode also depends on
-/// the tree in which it is compiled, and in the cases of [`image_key`].
+/// There is one lock for each platform, in order. `None` in the cases of [`image_key`]. Also `None` if a platform is
+/// foreign, because its bytecode also depends on the tree in which it is compiled.
 pub(super) fn key_of_chosen(locks: &[&PlatformLock], request: &Request) -> Option<Digest> {
     let host = Architecture::of_host();
     let is_foreign = request.platforms.iter().any(|platform| Some(platform.architecture) != host);
@@ -109,8 +111,8 @@ pub(super) fn key_of_chosen(locks: &[&PlatformLock], request: &Request) -> Optio
     image_key(Contents::Chosen { platforms, application }, request)
 }
 
-/// Returns a key for the files of an application. `None` if they are large, because they are read again for the image,
-/// or if a file cannot be read.
+/// Returns a key for the files of an application. `None` if a file cannot be read. Also `None` if the files are large,
+/// because they would be read twice: for the key and for the image.
 fn application_key(app: &AppRequest) -> Option<Digest> {
     const MAX_BYTES: u64 = 16 << 20;
     let AppRequest { folder: _, script, target, files } = app;

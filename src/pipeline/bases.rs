@@ -105,7 +105,7 @@ pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBas
 /// The tree of the base image for this machine. Its Python compiles the bytecode for a platform whose programs this
 /// machine cannot run.
 pub(super) enum OfBase {
-    /// No tree of a base image is needed. The tree of a release may be needed.
+    /// No tree of a base image is needed. The tree of a release may be needed instead.
     None,
     Tree(Tree),
     /// The base has no image for this machine with the same Python, so nothing is compiled.

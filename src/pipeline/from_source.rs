@@ -38,11 +38,11 @@ const UNREAD: [&str; 6] = [
     "/usr/share/man/",
 ];
 
-/// The error for an emulator that runs only the program for which it is started.
+/// The error for an emulator that runs only one program, and not the programs that this program starts.
 const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
-/// The stack of the thread that builds the project early. The stack is large, because the thread resolves and assembles
-/// a tree.
+/// The stack of the thread that builds the project early. The stack is large, because the thread resolves a request
+/// and assembles a tree.
 const STACK_BYTES: usize = 8 << 20;
 
 /// The maximum number of rounds of a build. The next round begins if a backend requires more distributions, or if a
@@ -54,8 +54,8 @@ pub(super) struct FromSource<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,
     world: &'a World,
-    /// The distributions that are being built, because the build of each needs the next one. The last one needs this
-    /// request.
+    /// The distributions that are being built. The build of each one requires the next one. The build of the last one
+    /// requires the distributions of this request.
     stack: Vec<String>,
     /// The sources that are open, so that a folder is copied only once.
     open: Mutex<BTreeMap<Source, OpenSource>>,
@@ -206,8 +206,8 @@ impl<'a> FromSource<'a> {
 
     fn build_early(&self, mut source: Source) -> Option<Named<Result<Made, Reason>>> {
         // If the folder cannot be read, the resolver reports the error later. If the project's file contains no name,
-        // nothing is built early. Additional build requirements belong to the name of a distribution, so the build
-        // could lack them.
+        // nothing is built early. The user gives additional build requirements for the name of a distribution, so a
+        // build without a name could lack them.
         let open = self.open(&source).ok()?;
         let name = open.name()?;
         source.name = Some(name.clone());
@@ -317,7 +317,8 @@ impl<'a> FromSource<'a> {
         Ok(Machine { platform, emulation })
     }
 
-    /// Returns the result of the same build in the tree of `lock`, if it is in the store. Then the tree is not needed.
+    /// Returns the result of the same build in the tree of `lock`, if the result is in the store. In that case, the
+    /// tree does not have to be laid out.
     pub(super) fn known(
         &self,
         open: &OpenSource,

@@ -1,4 +1,5 @@
-//! Writes locks, and builds from locks. A build from a lock requests no index and no archive.
+//! Writes locks, and builds from locks. A build from a lock reads no pages of an index and no package lists of an
+//! archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -120,7 +121,7 @@ fn parcels_of(lock: &PlatformLock) -> Vec<Parcel<'_>> {
     own.chain(lock.builds().flat_map(|(_, build)| parcels_of(&build.tree))).collect()
 }
 
-/// Compares the lock of `request` with its inputs, and with the current indexes and archives.
+/// Compares the lock of `request` with the inputs of `request`, and with the current indexes and archives.
 pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, BuildError> {
     let request = &*with_own_python(request, world)?;
     let Some(lock) = &request.lock else { return Ok(Outdated::default()) };
@@ -173,8 +174,8 @@ pub(super) fn of_platform(
     Ok(lock)
 }
 
-/// Returns the lock of a bare Python for the platform `host`. `None` if the lock of the request does not contain this
-/// platform.
+/// Returns the lock of a bare Python, without any distributions, for the platform `host`. `None` if the lock of the
+/// request does not contain this platform.
 pub(super) fn workshop(request: &Request, host: Platform) -> Option<PlatformLock> {
     let lock = request.lock.as_ref()?;
     let lock = lock_step::of_platform(lock, &request.release, host).ok()?;

@@ -231,7 +231,7 @@ fn choose_all(request: ResolveRequest<'_>, platform: Platform, world: &World) ->
     chosen
 }
 
-/// Works like [`choose_all`]. In addition, `sources` build the wheels that no index has.
+/// Works like [`choose_all`]. In addition, wheels that no index has are built with `sources`.
 fn choose_all_with(
     request: ResolveRequest<'_>,
     platform: Platform,
@@ -264,7 +264,7 @@ fn open_locked(lock: PlatformLock, world: &World) -> Result<Opened, BuildError> 
 }
 
 /// Fetches and opens the chosen wheels, and chooses the packages. While some wheels are built from source, small
-/// ones of the other wheels are fetched and opened.
+/// wheels among the others are fetched and opened.
 fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
     let ready = choice.ready_wheels();
     let sizes = ready.iter().map(|wheel| wheel.size_bytes);
@@ -339,7 +339,7 @@ fn first(request: &Request, world: &World) -> Result<Made, BuildError> {
 }
 
 /// Trims the tree of `made`. The level `trace` first trims like `reach`, because the result determines the checks. Then
-/// these checks run in the untrimmed tree, which is laid out on `stage`. Files that they do not use are removed.
+/// these checks run in the untrimmed tree, which is laid out on `stage`. Files that the checks do not use are removed.
 fn slim(
     made: &mut Made,
     request: &Request,
@@ -366,7 +366,7 @@ fn slim(
 /// How [`make`] makes the contents of an image.
 struct Making<'a> {
     options: &'a TrimRequest,
-    /// Whether the gain of the next level of trim is computed.
+    /// Whether the gain of the next level of trim is computed: the bytes that this level would remove.
     computes_gain: bool,
 }
 
@@ -471,8 +471,8 @@ pub(crate) fn trace(
     Ok(execute(&made, world.stages.stage(), run, world)?)
 }
 
-/// Makes the contents of one platform's image like [`make`]. Then puts back the same files as the proofs of earlier
-/// builds.
+/// Makes the contents of one platform's image like [`make`]. Then puts back the files that the proofs of earlier
+/// builds have put back.
 fn make_as_proved(whole: Made, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
     let mut trim = request.trim.clone();
     let (mut made, _) = make(whole, request, &Making { options: &trim, computes_gain: false }, stage, world)?;

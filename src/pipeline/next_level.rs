@@ -58,9 +58,9 @@ pub(super) enum Begun {
     },
 }
 
-/// Begins to compute the gain of `--trim reach` for an image of the level `standard`. The other levels have no gain
-/// that could be computed: only runs can show the gain of `trace`. If no checks run, nothing is computed, because then
-/// the image would have to wait for this.
+/// Begins to compute the gain of `--trim reach` for an image of the level `standard`. No gain is computed for the
+/// other levels. For example, only runs can show the gain of `trace`. If no checks run, nothing is computed either,
+/// because the image would have to wait for the result.
 pub(super) fn begin(trimmed: Trimmed<'_>, request: &Request, store: &Store) -> Result<Begun, StoreError> {
     if request.trim.level != TrimLevel::Standard || !request.proof.verify {
         return Ok(Begun::Nothing);

@@ -106,7 +106,7 @@ impl Rebuilding<'_> {
         }
     }
 
-    /// Refuses a build whose source has changed, so that it needs requirements or packages that are not in the tree of
+    /// Refuses a build if its source has changed and now needs requirements or packages that are not in the tree of
     /// the lock.
     fn refuse_new(&self, wheel: &LockedWheel, build: &LockedBuild, planned: &Plan) -> Result<(), BuildError> {
         let is_new = |requirement: &&String| !build.requires.contains(requirement);

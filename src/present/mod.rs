@@ -1,4 +1,4 @@
-//! Values -> words, JSON and pictures. No I/O.
+//! Turns values into words, JSON and pictures, without any I/O.
 
 pub(crate) mod chart;
 pub(crate) mod explanation;

@@ -8,8 +8,9 @@ use crate::outside::world::World;
 use crate::rivals::engine::{BuildJob, Engine, EngineError};
 use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Mounts};
 
-/// Finds an engine and adapts the request to it. Cache mounts are used only if the builder of the engine supports them.
-/// The base image is pinned to the digest of the image that the engine has.
+/// Finds an engine and adapts the request to it. Unless the user chose a builder, the Dockerfile has mounts only if the
+/// builder of the engine supports mounts. If the engine already has the base image, and knows its digest in a registry,
+/// the base image is pinned to this digest.
 pub(crate) fn suit(
     wanted: &DockerfileRequest,
     how: &EngineRequest,
@@ -28,14 +29,15 @@ pub(crate) fn suit(
     Ok((engine, wanted))
 }
 
-/// An engine, and how it builds.
+/// An engine, and the options of its builds.
 pub(crate) struct Builder<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) how: &'a EngineRequest,
     pub(crate) mounts: Mounts,
 }
 
-/// Builds `dockerfile` under the name of the request, runs its checks, and reads its size.
+/// Builds `dockerfile`, and gives the image the name in the request. Then runs the checks in the image, and reads the
+/// size of the image.
 pub(crate) fn build_by_engine(
     dockerfile: &Dockerfile,
     builder: &Builder<'_>,

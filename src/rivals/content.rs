@@ -13,8 +13,8 @@ pub(super) fn content(name: &str, section: &str) -> Content {
         || ["libgcc-", "libasan", "libtsan", "liblsan", "libubsan", "libhwasan", "libcc1", "libgprofng", "libitm"]
             .iter()
             .any(|start| name.starts_with(start) && name != "libgcc-s1");
-    // The package of gcc that ends with `-base` contains only a directory. Every library of gcc depends on this
-    // package, so it does not count as a compiler.
+    // A package such as `gcc-14-base` is no compiler, although its name begins with `gcc`: it contains only a
+    // directory, and every library of gcc depends on it.
     let is_compiler = is_compiler && !name.ends_with("-base");
     match name {
         _ if packages::is_of_pip(name) => Content::Pip,

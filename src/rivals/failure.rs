@@ -24,7 +24,7 @@ pub(crate) enum RivalError {
     Compare(#[from] CompareError),
 }
 
-/// The error of a step is an error of a build.
+/// An error of a step of a build becomes [`RivalError::Build`].
 impl<E> From<E> for RivalError
 where
     BuildError: From<E>,

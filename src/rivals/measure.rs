@@ -55,8 +55,8 @@ pub(crate) fn start(image: BuiltImage<'_>, check: &ContainerCheck) -> Result<u64
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Adds up the sizes of the files by their purposes. The path of a file determines its purpose, or else the package
-/// that contains the file.
+/// Adds up the sizes of the files by their purposes. The path of a file determines its purpose. If the path is not
+/// enough, the package that contains the file does.
 fn contents(saved: &SavedImage, program: &str) -> Contents {
     let mut sections: BTreeMap<String, String> = BTreeMap::new();
     for paragraph in paragraphs(saved.status.as_bytes()).map_while(Result::ok) {
@@ -80,7 +80,8 @@ fn contents(saved: &SavedImage, program: &str) -> Contents {
     contents
 }
 
-/// Returns the path that a file has on a merged system (usrmerge), without a slash at the beginning.
+/// Returns the path that a file has on a system with a merged `/usr` (usrmerge), without a slash at the beginning. For
+/// example, `bin/dash` becomes `usr/bin/dash`.
 fn merged(path: &str) -> String {
     usr_merged(path).trim_start_matches('/').to_owned()
 }

@@ -32,7 +32,7 @@ use crate::rivals::model::dockerfile::{
 use crate::steps::launch::{Programs, launch};
 use crate::steps::resolve::ResolveError;
 
-/// Writes the Dockerfile of `request`. The versions in it come from the same step `resolve` as the versions of a build.
+/// Writes the Dockerfile of `request`. Its versions come from the step `resolve`, like the versions of a build.
 pub(crate) fn dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
@@ -53,8 +53,8 @@ pub(crate) fn build_dockerfile(
     how: &EngineRequest,
     world: &World,
 ) -> Result<EngineReceipt, RivalError> {
-    // The base image is pinned to the digest that lath has read. Otherwise, `suit` could pin it to an older image with
-    // the same name in the engine.
+    // The base image is pinned to the digest that lath has read. Otherwise, `suit` could pin it to an older image that
+    // the engine has under the same name.
     let request = &*with_own_python(request, world)?;
     let (engine, wanted) = suit(&dockerfile::on_its_base(wanted, request), how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
@@ -63,7 +63,7 @@ pub(crate) fn build_dockerfile(
     Ok(build_by_engine(&dockerfile, &builder, request, world)?)
 }
 
-/// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
+/// Returns the ingredients of a Dockerfile. The start command comes from the wheels of the first platform.
 fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, RivalError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
     let indexes = world.pypi.indexes(&request.python).map_err(ResolveError::from)?;
@@ -98,8 +98,8 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd, env })
 }
 
-/// Returns the Debian half of the lock, and the names of the distributions that lath cannot build. pip may be able to
-/// build them. `error` is the failure of lath's own build.
+/// Returns the Debian half of the lock, and the names of the distributions that have no fitting wheel. lath cannot
+/// build them, but pip may be able to do so. `error` is the failure of lath's own build.
 fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result<(Lock, Vec<String>), RivalError> {
     let mut wheels = request.clone();
     wheels.python.builds.no_build = true;
@@ -108,8 +108,9 @@ fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result
         _ => Vec::new(),
     };
     let files = request.python.requirement_files.len() + request.python.constraint_files.len();
-    // In some cases, pip could not build the distributions either, so the error is returned. The reasons: pip in a
-    // Dockerfile cannot read requirements files, projects and locks, and a base image may have no compilers.
+    // If pip could not build the distributions either, the error is returned. There are two such cases: the Dockerfile
+    // does not contain the requirements files, projects, scripts and locks of the request, so pip could not read them;
+    // and a base image may have no compilers.
     let python = &request.python;
     let has_inputs = files > 0 || python.project.is_some() || python.script.is_some() || request.lock.is_some();
     if names.is_empty() || has_inputs || request.base_image.is_some() {
@@ -139,7 +140,7 @@ pub(crate) fn compare_own(request: &Request, habits: AptHabits, world: &World) -
     compared(request, habits, world, only_own)
 }
 
-/// Makes lath's image for the first platform. `images` computes the compared images from it.
+/// Makes lath's image for the first platform. `images` computes the compared images from lath's image.
 fn compared(
     request: &Request,
     habits: AptHabits,
@@ -161,7 +162,7 @@ fn compared(
     })
 }
 
-/// Builds the Dockerfile of `way` twice: first without the engine's build cache, then with it. Measures the image.
+/// Builds the Dockerfile of `way` twice: first without and then with the engine's build cache. Then measures the image.
 pub(crate) fn measure_dockerfile(
     way: Way,
     request: &Request,
@@ -189,8 +190,8 @@ pub(crate) fn measure_dockerfile(
     Ok(measured?)
 }
 
-/// Loads lath's own image from `archive` into the engine, and measures the time that the check of the program takes
-/// there. Returns the name of the check and the time.
+/// Loads lath's own image from `archive` into the engine, and measures how long the check of the program takes in the
+/// engine. Returns the name of the check and the time.
 pub(crate) fn time_own(
     request: &Request,
     wanted: &DockerfileRequest,

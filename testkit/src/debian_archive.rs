@@ -141,7 +141,7 @@ impl DebianArchive {
         self
     }
 
-    /// Wrong: the signature is valid, but its key is not in the keyring.
+    /// Wrong: the signature is valid, but the keyring does not contain its key.
     pub fn signed_by_another_key(mut self) -> Self {
         self.signing = Signing::ByAnotherKey;
         self
@@ -299,13 +299,13 @@ impl DebianServer {
         keyring()
     }
 
-    /// Returns the path of the release's `InRelease`. It is needed to set faults.
+    /// Returns the path of the release's `InRelease`. Tests need the path to set faults.
     pub fn in_release_path(&self) -> String {
         format!("/debian/dists/{}/InRelease", self.suite)
     }
 
-    /// Returns the path of a package. It is needed to set faults. If several file names begin with `name`, returns the
-    /// first of them.
+    /// Returns the path of a package. Tests need the path to set faults. If several file names begin with `name`,
+    /// returns the first of them.
     pub fn deb_path(&self, name: &str) -> Option<String> {
         let begin = format!("/{name}_");
         self.server.paths().into_iter().find(|path| path.contains("/pool/") && path.contains(&begin))

@@ -70,7 +70,7 @@ impl LayerBuilder {
         self.entry(path, &Entry { flag: b'6', mode: 0o644, target: "", bytes: b"" })
     }
 
-    /// Adds an entry of any type. For example, `S` is a sparse file of GNU tar.
+    /// Adds an entry of any type. For example, the type `S` is a sparse file of GNU tar.
     pub fn typed(self, path: &str, flag: u8) -> Self {
         self.entry(path, &Entry { flag, mode: 0o644, target: "", bytes: b"" })
     }

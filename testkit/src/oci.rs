@@ -53,7 +53,7 @@ pub struct File {
     pub mtime: u64,
     /// The bytes of a regular file.
     pub bytes: Vec<u8>,
-    /// The number of the layer that contains it. The first layer has the number 0.
+    /// The number of the layer that contains the path. The first layer has the number 0.
     pub layer: usize,
 }
 
@@ -229,7 +229,7 @@ impl Checker {
                     self.check_target(&child, platforms);
                 }
             }
-            other => self.problem(format!("`{other}` is no image and no index")),
+            other => self.problem(format!("`{other}` is neither an image nor an index")),
         }
     }
 
@@ -384,7 +384,7 @@ impl Checker {
     fn blob(&mut self, descriptor: &Value) -> Option<Vec<u8>> {
         let digest = text(&descriptor["digest"]).to_owned();
         let Some(hex) = digest.strip_prefix("sha256:") else {
-            self.problem(format!("`{digest}` is no digest"));
+            self.problem(format!("`{digest}` is not a digest"));
             return None;
         };
         self.named.insert(hex.to_owned());

@@ -22,7 +22,7 @@ pub struct PyPi {
 struct IndexedFile {
     name: String,
     bytes: Vec<u8>,
-    /// It is empty if the index has no sha256 for the file.
+    /// The sha256 in the index. It is empty if the index has no sha256 for the file.
     sha256: String,
     md5: Option<String>,
     /// The text of METADATA, if the wheel has one.
@@ -103,7 +103,7 @@ impl PyPi {
         self
     }
 
-    /// Responds with HTML instead of JSON, like simple indexes.
+    /// Responds with HTML instead of JSON, like an index that supports only PEP 503.
     pub fn html(mut self) -> Self {
         self.is_html = true;
         self
@@ -164,7 +164,7 @@ impl PyPiServer {
         }
     }
 
-    /// Returns the path of a file, such as `/files/demo-1.0-py3-none-any.whl`. It is needed to set faults.
+    /// Returns the path of a file, such as `/files/demo-1.0-py3-none-any.whl`. Tests need the path to set faults.
     pub fn file_path(&self, file_name: &str) -> String {
         format!("/files/{file_name}")
     }

@@ -1,12 +1,13 @@
-//! Builds in which nothing, or only a part, has changed: the work that they do not repeat.
+//! Repeated builds with the same inputs, or with inputs of which only a part has changed. They must not repeat all of
+//! the work.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use crate::world::{World, digest, stdout};
 
-/// Removes the lists of the files in opened parcels from the cache, runs `build`, and returns how many parcels it has
-/// opened.
+/// Removes the parts from the cache, which are the lists of the files in opened parcels. Then runs `build`, and returns
+/// how many parcels the build has opened.
 fn opened(world: &World, build: impl FnOnce()) -> usize {
     let notes = world.path("cache/store/notes");
     let parts = || {
@@ -58,7 +59,7 @@ fn an_application_without_changes_is_not_made_again_but_one_with_changes_is() {
 
 #[test]
 fn a_trimmed_image_of_a_lock_without_a_proof_is_made_again() {
-    // It may lack files that an earlier proof has put back.
+    // Without a proof, the earlier image may lack files that a proof has put back in the meantime. So it is made again.
     let world = World::usual();
     for (trim, is_made_again) in [("none", false), ("standard", true)] {
         stdout(world.lock(&format!("tool --trim {trim}")));

@@ -251,8 +251,8 @@ fn a_script_runs_with_the_distributions_in_its_metadata() {
     let world = World::new(crate::world::archive_of("noble", "3.12"), PyPi::new().built(&tool()));
     fs::write(world.path("report.py"), format!("{block}import tool\n")).unwrap();
     let output = world.command("report.py").arg("--quiet").output().unwrap();
-    // The archive in this world is signed for another distribution, so the build fails. But the messages show which
-    // release was chosen.
+    // noble is a release of Ubuntu, but the signed files of this archive name Debian (`Origin`), so the build may fail.
+    // Even then, the messages show which release was chosen.
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("noble") || output.status.success(), "{said}");
     let world = self::world(&[("jobs/report.py", &block.replace("<3.13", ">=3.12"))]);
@@ -288,7 +288,8 @@ fn the_settings_of_uv_in_a_script_decide_what_is_installed() {
     assert_eq!(lib("['local']", &format!("[tool.uv]\nexclude-dependencies = ['lib']\n{sources}")), None);
     let metadata = "[[tool.uv.dependency-metadata]]\nname = 'other'\nversion = '1.0'\nrequires-dist = ['lib<2']\n";
     assert_eq!(lib("['other']", metadata), version("1.0"));
-    // The script names this index. The index is used only for `lib`, whose source names the index.
+    // The metadata of the script contain this index. Only `lib` comes from it, because only the source of `lib` names
+    // the index.
     let named = format!(
         "[[tool.uv.index]]\nname = 'mine'\nurl = '{}'\nexplicit = true\n[tool.uv.sources]\nlib = {{ index = 'mine' }}\n",
         world.pypi().url()
@@ -296,7 +297,7 @@ fn the_settings_of_uv_in_a_script_decide_what_is_installed() {
     assert_eq!(lib("['lib']", &named), version("2.0"));
 }
 
-/// Scripts that contain faults.
+/// Scripts whose metadata have faults.
 const BAD_SCRIPTS: &[(&str, &str)] = &[
     ("plain.py", "import tool\n"),
     ("open.py", "# /// script\n# dependencies = []\n"),
@@ -351,11 +352,11 @@ fn scripts_that_cannot_be_built_are_refused() {
 
     $ other.py
     exit 2
-    error: cannot follow `tool.uv.resolution` of `other.py`
+    error: cannot use `tool.uv.resolution` of `other.py`
 
     $ match.py
     exit 2
-    error: cannot follow `match-runtime` of `y` in `match.py`
+    error: cannot use `match-runtime` of `y` in `match.py`
 
     $ ./missing.py
     exit 1

@@ -70,7 +70,7 @@ fn reach_removes_modules_names_them_in_errors_and_warns_about_options_without_ef
     let site = "opt/app/lib/python3.13/site-packages";
     let warnings = said("tool --trim reach --keep /nowhere/** --keep-module other");
     assert!(warnings.contains("warning: `--keep /nowhere/**` matches no path of the image"), "{warnings}");
-    assert!(warnings.contains("warning: `--keep-module other` is no module of the image"), "{warnings}");
+    assert!(warnings.contains("warning: `--keep-module other` is not a module of the image"), "{warnings}");
     assert!(text(&format!("{site}/tool/later.py")).is_none() && text("opt/app/bin/tool-admin").is_some());
     let names = text(&format!("{site}/sitecustomize.py")).unwrap();
     assert!(names.contains("\ntool.later unreached-modules --keep-module tool.later\n"), "{names}");
@@ -93,7 +93,8 @@ fn a_python_with_curses_has_the_descriptions_of_terminals() {
     assert!(platform.files.contains_key("usr/share/terminfo/x/xterm"));
     assert!(!platform.files.contains_key("usr/share/tabset/vt100"));
 
-    // A Python without `curses` does not need these packages. The archive of this world does not have them.
+    // If the Python has no `curses`, these packages are not needed. The archive of this world does not contain them,
+    // and the build succeeds.
     let world = World::usual();
     stdout(world.build("tool"));
     let platform = &oci::check(&world.path("tool.tar")).unwrap().platforms[0];

@@ -1,4 +1,4 @@
-//! Builds from source whose build backend runs. Its Python is a program that never ends.
+//! Builds from source in which the build backend is started. The Python that runs it is a program that never ends.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,8 @@ fn a_backend_that_hangs_is_stopped_after_the_time_that_the_user_allows() {
     assert!(said.contains("its build backend does not finish in 1 s"), "{said}");
     assert!(said.contains("hint: allow more time with `--build-timeout SECONDS`"), "{said}");
     assert!(!world.path("one.tar").exists());
-    // The image and the tree of the build have the same state of the archive.
+    // The image and the tree in which the source is built use the same state of the archive, so its Release file is
+    // fetched only once.
     assert_eq!(world.debian.server.requests_of(&world.debian.in_release_path()).len(), 1);
     assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
 }

@@ -66,7 +66,7 @@ fn four_images_are_told_from_the_fattest_on_and_only_the_fat_one_has_compilers()
     assert_eq!(comparison["program"], "tool 1.0");
 }
 
-/// Writes a file for each kind of input that is not a name.
+/// Writes the files for inputs of each kind, except for inputs that are names.
 fn write_inputs(world: &World) {
     let files = [
         ("shop/requirements.txt", "tool\n"),
@@ -144,7 +144,7 @@ fn a_table_is_printed_and_a_picture_drawn_and_no_image_is_written() {
     let svg = fs_err::read_to_string(world.path("sizes.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("prefers-color-scheme:dark"), "{svg}");
     assert!(!world.path("tool.tar").exists() && !world.path("compare.tar").exists());
-    // The same request has the same output, even without a network.
+    // The same request leads to the same output, even without a network.
     assert_eq!(stdout(compare(&world, "tool --offline")), said);
 }
 

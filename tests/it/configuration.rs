@@ -29,7 +29,7 @@ fn settings(world: &World) -> String {
     )
 }
 
-/// Returns the exit code and the messages. The path of the world's folder is replaced.
+/// Returns the exit code and the messages. In them, the path of the world's folder is replaced.
 fn said(world: &World, output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr).replace(&world.path("").display().to_string(), "[DIR]/");
     format!("exit {}\n{text}", output.status.code().unwrap())
@@ -84,13 +84,13 @@ fn the_file_of_the_project_is_in_the_input_or_in_a_parent_up_to_the_repository()
     write(&world, "plain/lath.toml", "outside = true\n");
     let error = said(&world, &lath(&world, "plain/inner", "build").output().unwrap());
     assert!(error.contains("cannot install nothing"), "{error}");
-    // The folder of an input is searched before the current folder. Its options are used, and its errors are shown.
+    // If an input is in a folder, lath reads the configuration file of this folder, and not that of the current folder.
     write(&world, "input/lath.toml", "wiht = ['git']\n");
     for input in ["../input", "../input/pyproject.toml", "../input/uv.lock"] {
         let error = said(&world, &lath(&world, "repository", &format!("build {input}")).output().unwrap());
         assert!(error.contains("`../input/lath.toml`, line 1, column 1: there is no option `wiht`"), "{error}");
     }
-    // If the input is a name, it is not treated as a folder.
+    // If an input is a name, lath does not read the configuration file in the folder with this name.
     write(&world, "repository/tool/lath.toml", "wiht = ['git']\n");
     stdout(lath(&world, "repository", "build tool -t named").output().unwrap());
 }
@@ -112,7 +112,7 @@ fn the_users_file_is_below_the_projects_and_no_config_reads_none() {
     write(&world, "other.toml", "tag = 'other'\nrequirement = ['tool']\n");
     stdout(lath(&world, "project", "build --config ../other.toml").env("HOME", &home).output().unwrap());
     assert!(world.path("project/other.tar").exists());
-    // Commands for the cache use only the user's settings.
+    // Commands for the cache read only the user's file, so the broken file of the project does no harm.
     write(&world, "home/.config/lath/lath.toml", "cache-dir = 'mine'\n");
     write(&world, "project/lath.toml", "broken");
     let mut command = lath(&world, "project", "cache dir");
@@ -120,7 +120,7 @@ fn the_users_file_is_below_the_projects_and_no_config_reads_none() {
     assert_eq!(dir.trim(), home.join(".config/lath/mine").to_str().unwrap());
 }
 
-/// Returns the errors of lath for these files. The contents of a file come before its error.
+/// Returns lath's error for each of these files. The contents of a file come before its error.
 fn errors(table: &[&str]) -> String {
     let world = World::usual();
     table.iter().map(|text| format!("{text}{}\n", refused(&world, text))).collect()
@@ -261,7 +261,7 @@ fn a_file_that_contradicts_itself_is_refused_with_the_place() {
     name = 'a'
     jobs = 3
     exit 2
-    error: cannot use `lath.toml`, line 3, column 1: `jobs` holds for all images: write it before the first `[[image]]`
+    error: cannot use `lath.toml`, line 3, column 1: `jobs` applies to all images: write it before the first `[[image]]`
 
     [[image]]
     name = 'a'
@@ -289,7 +289,7 @@ fn a_broken_pyproject_is_an_error_only_if_it_has_settings() {
     assert_eq!(error, "exit 2\nerror: cannot use `x/pyproject.toml`: it has no table `[tool.lath]`\n");
 }
 
-/// Returns the errors for these project files. The project's folder is next to a secret.
+/// Returns the errors for these files of a project. The folder of the project is next to a file with a secret.
 fn errors_of_project(table: &[&str]) -> String {
     let world = World::usual();
     write(&world, "secret", "key");
@@ -425,7 +425,7 @@ fn all_images_are_built_in_one_run_and_share_layers() {
     let env = |image: &oci::Checked| image.platforms[0].config["config"]["Env"].to_string();
     assert!(env(&images[0]).contains("A=1") && env(&images[0]).contains("B=2"));
     assert!(env(&images[1]).contains("A=1") && !env(&images[1]).contains("B=2"));
-    // An image has the same digest if it is built alone.
+    // An image has the same digest if it is built without the others.
     let one = stdout(lath(&world, "", "build --image worker").output().unwrap());
     assert_eq!(one.trim(), lines[1]);
 }
@@ -482,7 +482,7 @@ fn an_image_has_to_be_chosen_if_there_are_several() {
             "{error}"
         );
     }
-    // If there is only one image, no option is needed.
+    // If the file describes only one image, no option is needed to choose it.
     write(&world, "one/lath.toml", &(settings(&world) + "[[image]]\nname = 'one'\nrequirement = ['tool']\n"));
     stdout(lath(&world, "one", "build").output().unwrap());
     assert!(world.path("one/one.tar").exists());
@@ -548,7 +548,7 @@ fn config_show_prints_every_value_with_its_source_and_without_secrets() {
     // The output for people is valid TOML, and lath can read it.
     write(&world, "again/lath.toml", &show("config show").replace("[DIR]", "/"));
     stdout(lath(&world, "again", "config show").output().unwrap());
-    // If there are several images, none is chosen automatically.
+    // If the file describes several images, none of them is chosen automatically.
     write(&world, "project/lath.toml", &(project.to_owned() + "[[image]]\nname = 'worker'\nenv = ['B=2']\n"));
     let output = lath(&world, "project", "config show").output().unwrap();
     assert!(said(&world, &output).contains("the options of an image are shown with `--image`: `web`, `worker`"));

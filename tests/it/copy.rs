@@ -49,7 +49,7 @@ fn an_index_keeps_its_digest_in_every_format_that_can_contain_it() {
         assert_eq!((image.digest, image.platforms.len()), (digest.clone(), 2), "{path}");
         assert_eq!(image.names, [reference], "{path}");
     }
-    // An archive with both formats also contains Docker's manifest.
+    // The archive of this build has both formats, so it also contains Docker's manifest.
     assert_eq!(stdout(copy(&world, "oci-archive:a.tar oci:last")), format!("oci:last@{digest}\n"));
 }
 
@@ -71,7 +71,7 @@ fn a_copy_within_a_registry_sends_and_fetches_no_blob() {
     assert_eq!(other.tags("c")["1"], digest);
     stdout(copy(&world, &format!("docker://{from} docker://{}", other.image("c:2"))));
     assert_eq!(registry.count(Operation::GetBlob), blobs);
-    // If a registry cannot mount blobs, they are sent.
+    // If a registry cannot mount blobs from another repository, the blobs are sent.
     let plain = Registry::new().refuses_mounts().serve();
     let [from, to] = ["a:1", "b:1"].map(|name| plain.image(name));
     stdout(copy(&world, &format!("oci:layout docker://{from}")));
@@ -168,7 +168,7 @@ fn sign(registry: &RegistryServer, subject: &str) -> String {
     registry.put_manifest("from", "", OCI_MANIFEST, manifest.to_string().as_bytes())
 }
 
-/// Puts an index of referrers into the repository `from`, like clients do if a registry has no lists of referrers.
+/// Puts an index of referrers into the repository `from`. Clients do this if a registry cannot list referrers itself.
 fn list(registry: &RegistryServer, subject: &str, referrers: &[&str]) {
     let entry = |digest: &&str| {
         let size = registry.manifest("from", digest).unwrap().bytes.len();
@@ -179,7 +179,7 @@ fn list(registry: &RegistryServer, subject: &str, referrers: &[&str]) {
     registry.put_manifest("from", &subject.replace(':', "-"), OCI_INDEX, index.to_string().as_bytes());
 }
 
-/// Copies an image with a signature, and a signature of the signature.
+/// Copies an image together with its signature, and with a signature of this signature.
 fn copy_with_signatures(from: Registry, to: Registry, has_lists: [bool; 2]) {
     let (world, digest) = layout();
     let (from, to) = (from.serve(), to.serve());

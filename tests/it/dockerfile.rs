@@ -189,8 +189,8 @@ fn lean_is_the_recipe_with_care() {
     "#);
 }
 
-/// A distribution may have a script that needs an optional distribution. So the module of one script may fail, and the
-/// others are compiled nevertheless.
+/// A distribution may have a script that needs an optional distribution. So the import of one module may fail. The
+/// other modules must be compiled nevertheless.
 #[test]
 fn a_module_that_cannot_be_imported_does_not_break_the_build() {
     let tool = tool().script("optional", "missing:main");
@@ -198,7 +198,8 @@ fn a_module_that_cannot_be_imported_does_not_break_the_build() {
     let text = text(&world, "tool -c tool --style lean");
     let start = text.find("RUN /usr/bin/python3 -c 'import").unwrap();
     let line = text[start..].split("\n#").next().unwrap().trim_start_matches("RUN ");
-    // The program stands for the interpreter. It fails for the first module, and writes the names of the others.
+    // This shell function replaces the interpreter. It fails for the module `missing`, and prints the code for the
+    // other modules.
     let python = "python() { case \"$2\" in *missing*) return 1;; *) echo \"$2\";; esac; }";
     let script = format!("{python}\n{}", line.replace("/usr/bin/python3", "python"));
     let output = std::process::Command::new("sh").args(["-ec", &script]).output().unwrap();
@@ -230,7 +231,7 @@ fn a_classic_builder_gets_no_mounts_and_no_style_has_heredocs_or_a_frontend() {
         let plain = text(&world, &format!("tool {style} --ca ca.pem --builder classic"));
         assert!(!plain.contains("--mount"), "{plain}");
         assert!(plain.contains("COPY ca.crt /ca.crt"), "{plain}");
-        // The file is in a stage that is not part of the image, because another stage begins after it.
+        // The certificates are in a stage that is not part of the image, because another stage begins after the `COPY`.
         let after = plain.split("COPY ca.crt").nth(1).unwrap();
         assert!(after.contains("\nFROM ") && !after.split("\nFROM ").nth(1).unwrap().contains("ca.crt "), "{plain}");
         let secret = text(&world, &format!("tool {style} --ca ca.pem --builder buildkit"));
@@ -280,7 +281,7 @@ fn what_cannot_be_a_dockerfile_is_refused_by_name() {
     let errors = table.map(|(expected, words)| {
         let (code, stdout, stderr) = outcome(world.dockerfile(words));
         assert_eq!((code, stdout.as_str()), (expected, ""), "{words}");
-        // The library for command lines adds the usage after these lines.
+        // clap adds the usage after the error. The usage is cut off.
         format!("$ {words}\n{}\n", world.error_in(&stderr).split("\n\nUsage: ").next().unwrap())
     });
     insta::assert_snapshot!(errors.join("\n"), @"
@@ -364,7 +365,7 @@ fn no_engine_is_told_with_what_was_tried() {
 
     hint: start Docker, or install podman or buildah; `lath build` and `lath run` do not need an engine
     ");
-    // This error comes before anything is resolved.
+    // lath reports this error before it resolves anything.
     assert!(!stderr.contains("resolving"), "{stderr}");
 }
 
@@ -379,7 +380,7 @@ fn an_engine_without_buildkit_is_not_given_its_mounts() {
 
     hint: install Docker's plugin `buildx`, or leave out `--builder buildkit`
     ");
-    // An older client includes the classic builder.
+    // An older client of Docker contains BuildKit, so it supports the mounts.
     engine(&world, "docker", &DOCKER.replace("28.2.2 20.10.24", "20.10.24 20.10.24"));
     let (code, _, stderr) = outcome(world.dockerfile("tool --style lean --build -o Dockerfile"));
     assert_eq!(code, 0, "{stderr}");
@@ -393,7 +394,8 @@ fn a_failed_build_and_an_engine_that_dies_are_told_apart() {
     engine(&world, "docker", &fails);
     let (code, stdout, stderr) = outcome(world.dockerfile("tool --build"));
     assert_eq!((code, stdout.as_str()), (1, ""));
-    // The engine has two outputs, and their lines can arrive in any order.
+    // The engine writes to stdout and stderr, and their lines can arrive in any order. So the line on stdout is
+    // removed.
     let error = world.error_in(&stderr).replace("\n       Step 1/9 : FROM", "");
     insta::assert_snapshot!(error, @"
     error: cannot build `tool`: `docker build` ended with exit code 127
@@ -441,13 +443,13 @@ fn what_has_no_wheel_is_named_and_gets_compilers() {
             assert!(folded.contains(expected), "{style}: {expected:?} is missing in:\n{text}");
         }
         assert!(!text.contains("--require-hashes") && !text.contains("--no-deps"), "{text}");
-        // The fat image is the only one that contains the compilers.
+        // Only in the fat image, the last stage contains the compilers.
         let last = text.rsplit("\nFROM ").next().unwrap();
         assert_eq!(last.contains("build-essential"), style == "--fat", "{text}");
     }
     let lean = text(&world, "oldie -c oldie --style lean");
     assert!(lean.contains("ENTRYPOINT [\"/opt/app/bin/oldie\"]"), "{lean}");
-    // In contrast to a missing wheel, a distribution that does not exist is an error.
+    // A distribution without a wheel is no error, but a distribution that does not exist is an error.
     let (code, stdout, stderr) = outcome(world.dockerfile("nothing-like-it"));
     assert!((code, stdout.as_str()) == (1, "") && stderr.contains("nothing-like-it"), "{stderr}");
 }

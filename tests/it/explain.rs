@@ -1,4 +1,4 @@
-//! `lath explain`: it shows the reasons for each path, package and module of an image, on this machine and on others.
+//! `lath explain` shows the reasons for each path, package and module of an image, on this machine and on others.
 
 use std::process::{Command, Output};
 
@@ -18,7 +18,7 @@ fn explain(world: &World, words: &str) -> String {
     stdout(run(world, "cache", words))
 }
 
-/// Runs `lath explain` with an empty cache, as if on another machine.
+/// Runs `lath explain` with an empty cache, like on another machine.
 fn elsewhere(world: &World, words: &str) -> String {
     stdout(run(world, "elsewhere", words))
 }
@@ -160,7 +160,7 @@ fn an_image_that_was_found_again_has_its_explanation() {
     let read = |name: &str| fs_err::read(world.path(name)).unwrap();
     assert!(!read("first").is_empty());
     assert_eq!(read("first"), read("second"));
-    // If the explanation is missing in the cache, the image is built again.
+    // If the cache no longer contains the explanation, the next build makes the image and its explanation again.
     let blobs = fs_err::read_dir(world.path("cache/store/notes/explanations-2")).unwrap();
     blobs.for_each(|entry| fs_err::remove_file(entry.unwrap().path()).unwrap());
     stdout(world.build("tool --lock pylock.toml -o third.tar --explanation third"));
@@ -177,7 +177,7 @@ fn an_explanation_travels_as_a_file_and_with_the_image_in_a_registry() {
         let expected = explain(&world, &format!("docker://{name} parts.unused"));
         assert_eq!(elsewhere(&world, &format!("docker://{name} parts.unused")), expected);
         assert_eq!(elsewhere(&world, "--from file parts.unused"), expected);
-        // A second push sends nothing. Another image in the same repository gets its own explanation.
+        // A second push of the same image sends no blob. Another image in the same repository gets its own explanation.
         registry.forget_exchanges();
         assert_eq!(stdout(world.build(&words)), pushed);
         assert_eq!(registry.count(Operation::FinishUpload) + registry.count(Operation::SinglePost), 0);
@@ -192,7 +192,8 @@ fn an_explanation_travels_as_a_file_and_with_the_image_in_a_registry() {
 fn an_attached_explanation_is_listed_again_if_another_push_replaced_the_list() {
     let (world, registry) = (world(), Registry::new().without_referrers().serve());
     let name = registry.image("team/tool:1");
-    // The registry accepts the list, but does not store it. Another push that replaces the list has the same effect.
+    // The registry accepts the list of referrers, but does not store it. If another push replaced the list, the effect
+    // would be the same.
     registry.fault(Fault::on(Operation::PutManifest).with("/sha256-").status(201));
     stdout(world.build(&format!("tool -t {name} --push --attach-explanation")));
     assert!(elsewhere(&world, &format!("docker://{name} parts")).contains("required by wheel tool"));
@@ -232,7 +233,7 @@ fn all_chains_of_a_module_have_all_modules_that_lead_to_it() {
     assert!(chains.iter().any(|chain| chain[1]["module"] == "again") && chains.len() > 1, "{chains:?}");
 }
 
-/// Calls that fail. Each has a cache and the words of the command line.
+/// Calls that fail. Each entry is the folder of the cache and the words of the command line.
 const REFUSED: [(&str, &str); 12] = [
     ("cache", "tool.tar part"),
     ("cache", "tool.tar /usr/bin/python3.12"),

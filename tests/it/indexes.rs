@@ -21,7 +21,8 @@ fn fetched(index: &PyPiServer, name: &str, versions: &[&str]) -> Vec<String> {
     versions.iter().filter(is_fetched).map(ToString::to_string).collect()
 }
 
-/// Creates a world whose default index has `internal` 9.0, and a private index that has `internal` 1.0.
+/// Creates a world whose default index contains `internal` 9.0. Also returns a private index, which contains `internal`
+/// 1.0.
 fn two_indexes() -> (World, PyPiServer) {
     let world = World::new(archive(), PyPi::new().built(&tool().requires("internal")).built(&wheel("internal", "9.0")));
     (world, PyPi::new().built(&wheel("internal", "1.0")).serve())
@@ -65,7 +66,7 @@ fn the_best_version_of_all_indexes_is_taken_only_if_the_user_says_so() {
         let found = [from_public, fetched(&private, "internal", &["1.0"])].concat();
         assert_eq!(found, [expected], "{strategy}");
     }
-    // With this strategy, the first index that has a version which fits is used.
+    // With the strategy `unsafe-first-match`, the package comes from the first index that has a fitting version.
     let (world, private) = two_indexes();
     let words = format!("tool internal>=2 --index {} --index-strategy unsafe-first-match", private.url());
     stdout(world.build(&words));
@@ -86,7 +87,7 @@ fn indexes_are_searched_in_the_order_of_the_command_line() {
 #[test]
 fn a_folder_of_wheels_and_a_page_with_links_are_searched() {
     let world = World::new(archive(), PyPi::new());
-    // The name of the folder contains characters that have a meaning in URLs.
+    // The name of the folder contains characters that have a special meaning in URLs.
     let folder = world.path("my wheels #1 100%");
     fs_err::create_dir(&folder).unwrap();
     fs_err::write(folder.join(tool().file_name()), tool().requires("linked").build()).unwrap();
@@ -122,7 +123,8 @@ fn the_variables_of_uv_are_below_those_of_lath_and_all_are_below_the_command_lin
     assert!(said.contains("using the variable `UV_INDEX` of uv"), "{said}");
     assert_eq!(fetched(&private, "internal", &["1.0"]), ["1.0"]);
     assert!(fetched(&public, "internal", &["9.0"]).is_empty());
-    // lath's own variable replaces the indexes in `UV_INDEX`. The command line replaces the indexes in lath's variable.
+    // The indexes in lath's own variable replace those in `UV_INDEX`. The indexes on the command line replace those in
+    // lath's variable.
     let third = PyPi::new().built(&wheel("internal", "3.0")).serve();
     let third_url = third.url();
     let with_own = [of_uv.as_slice(), &[("LATH_INDEX", &third_url)]].concat();
@@ -139,7 +141,7 @@ fn the_variables_of_pip_are_reported_because_they_have_no_effect() {
     let output = world.build_with("tool", &[("PIP_INDEX_URL", "https://me:p1p-word@h/simple")]);
     assert!(!String::from_utf8_lossy(&output.stderr).contains("PIP_"), "an index is set");
     stdout(output);
-    // The run ends before it sends a request.
+    // Because of `--offline`, this run sends no request.
     let output = with_variables(&world, "tool --offline", &[("PIP_EXTRA_INDEX_URL", "https://me:p1p-word@h/simple")]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("warning: `PIP_EXTRA_INDEX_URL` has no effect: ") && !said.contains("p1p-word"), "{said}");
@@ -165,7 +167,7 @@ fn the_variables_of_a_named_index_have_its_credentials() {
         ("UV_INDEX_MY_CORP_PASSWORD", "other"),
     ];
     stdout(world.build_with(&format!("{words} --cache-dir second"), &of_lath));
-    // Credentials in variables are preferred to those in the URL.
+    // If a URL and variables contain credentials, those in the variables are used.
     let url = private.url().replace("http://", "http://me:wrong@");
     stdout(world.build_with(&format!("tool --index my-corp={url} --cache-dir third"), &of_lath));
 }
@@ -321,8 +323,8 @@ fn a_build_of_pytorch_comes_only_from_its_own_index() {
     let torch = wheel("torch", "2.0");
     let world = World::new(archive(), PyPi::new().built(&tool().requires("torch")).built(&torch));
     stdout(world.build("tool"));
-    // The pages of the default index are in the cache, so this index can be used offline. The page of PyTorch's own
-    // index is not in the cache.
+    // The cache contains the pages of the default index, so a build with this index works offline. The cache does not
+    // contain the page of PyTorch's own index, so the next build fails.
     stdout(world.build("tool --offline"));
     world.pypi().server.forget_requests();
     let error = world.error("tool --offline --torch-backend auto");
@@ -336,7 +338,7 @@ fn a_build_of_pytorch_comes_only_from_its_own_index() {
     insta::assert_snapshot!(world.errors(&["tool --torch-backend gpu", "tool --torch-backend cu999"]), @"
     $ tool --torch-backend gpu
     exit 2
-    error: cannot read the backend of PyTorch `gpu`: write `cpu`, `cu128` for CUDA 12.8, `rocm6.4`, `xpu`, or `auto`, which is `cpu`
+    error: cannot read the backend of PyTorch `gpu`: write `cpu`, `cu128` for CUDA 12.8, `rocm6.4`, `xpu`, or `auto`, which means `cpu`
 
     $ tool --torch-backend cu999
     exit 1

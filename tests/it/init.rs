@@ -165,7 +165,7 @@ fn every_suggestion_is_an_option_that_lath_reads() {
     }
 }
 
-/// Whether a comment contains an option.
+/// Whether the text of a comment is an option with its value, such as `user = 'app'`.
 fn is_setting(line: &str) -> bool {
     line.split_once(" = ").is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
 }

@@ -8,7 +8,7 @@ use crate::world::{World, archive, tool};
 const FILE: &str = "tool-1.0-py3-none-any.whl";
 const DIST_INFO: &str = "opt/app/lib/python3.13/site-packages/tool-1.0.dist-info";
 
-/// Builds with `words` and returns the messages and the image.
+/// Builds with `words`. Returns the messages and the image.
 fn built(world: &World, words: &str, environment: &[(&str, &str)]) -> (String, oci::Checked) {
     let output = world.build_with(words, environment);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -16,7 +16,7 @@ fn built(world: &World, words: &str, environment: &[(&str, &str)]) -> (String, o
     (said, oci::check(&world.path("tool.tar")).unwrap())
 }
 
-/// Creates a world whose index contains only `dependency`, and a wheel of `tool` that requires it.
+/// Creates a world whose index contains only `dependency`. Also returns a wheel of `tool` that requires `dependency`.
 fn world_and_wheel() -> (World, Vec<u8>) {
     let dependency = WheelBuilder::new("dependency", "2.0").file("dependency.py", "");
     (World::new(archive(), PyPi::new().built(&dependency)), tool().requires("dependency>=1").build())
@@ -254,8 +254,8 @@ fn a_request_that_came_before_asks_for_all_pages_at_once_and_still_heeds_what_th
     let world = World::new(archive(), index);
     let digest = built(&world, "tool", &[]).1.digest;
     assert_eq!(built(&world, "tool", &[]).1.digest, digest);
-    // The new index has a newer `dependency`, and its `tool` does not require `dependency`. The names of the last build
-    // are prefetched nevertheless, but they are not used.
+    // The new index has a newer `dependency`, and its `tool` does not require `dependency`. lath prefetches the pages
+    // that the last build used, so also the page of `dependency`. But the result must not contain `dependency`.
     index = PyPi::new().built(&tool()).built(&dependency("2.0"));
     let other = index.serve();
     let (_, image) = built(&world, &format!("tool --default-index {}", other.url()), &[]);
@@ -276,7 +276,8 @@ fn an_index_without_metadata_files_is_read_in_ranges_and_a_bomb_in_it_is_refused
     let (_, first) = built(&world, "tool", &[]);
     assert!(first.platforms[0].files.keys().any(|path| path.ends_with("site-packages/dependency.py")));
     for name in [FILE, "dependency-2.0-py3-none-any.whl"] {
-        // The last request is the download of the wheel, which happens only once.
+        // The metadata are read with `HEAD` and a `GET` with a range. The last request downloads the whole wheel, and
+        // happens only once.
         let expected =
             [("HEAD", false), ("GET", true), ("GET", false)].map(|(method, range)| (method.to_owned(), range));
         assert_eq!(asked(&path(name)), expected, "{name}");

@@ -7,7 +7,8 @@ use testkit::Fault;
 
 use crate::world::{World, stdout};
 
-/// Starts a build that waits for a package.
+/// Starts a build that waits for a package, because the server never sends it. `before` are the first words of the
+/// command, such as `env`.
 fn waiting(world: &World, words: &str, before: &[&str]) -> Child {
     let deb = world.debian.deb_path("netbase").unwrap();
     world.debian.server.forget_requests();
@@ -38,7 +39,8 @@ fn send(signal: &str, child: &Child) {
 fn a_signal_ends_the_build_with_its_code_and_leaves_nothing_unfinished() {
     for (signal, exit_code) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
         let world = World::usual();
-        // If a shell starts a job in the background, the job ignores SIGINT, and lath would do so too.
+        // If a shell has started the tests in the background, they ignore SIGINT, and lath would inherit this. So `env`
+        // restores the default.
         let child = waiting(&world, "tool -o tool.tar -o oci:new/layout", &["env", "--default-signal=HUP,INT,TERM"]);
         send(signal, &child);
         let output = child.wait_with_output().unwrap();

@@ -1,4 +1,5 @@
-//! The layers of images: their number, which of them stay the same, and layers from which single files can be fetched.
+//! The layers of images: how many there are, which of them do not change, and layers from which single files can be
+//! fetched.
 
 use std::collections::BTreeMap;
 

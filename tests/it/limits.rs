@@ -17,8 +17,8 @@ fn assert_failed(output: &Output) {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-/// Returns a build by an ordinary user with a limit on the number of processes and threads. Returns `None` if this is
-/// not possible on this machine.
+/// Returns a command that builds as an ordinary user, with a limit on the number of processes and threads. Returns
+/// `None` if this is not possible on this machine.
 fn with_threads(world: &World, count: u32, words: &str) -> Option<Command> {
     const USER: u32 = 65531;
     std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
@@ -105,7 +105,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_leaves_nothing() {
     let Some(mut small) = limited(&world.command("tool"), &["--fsize=100000"]) else { return };
     let output = small.output().unwrap();
     assert_failed(&output);
-    // The file that exceeds the limit first differs from run to run, so only the hint is compared.
+    // In each run, another file may be the first that exceeds the limit. So only the hint is compared.
     let error = world.error_in(&String::from_utf8_lossy(&output.stderr));
     insta::assert_snapshot!(error.split_once("\n\n").unwrap().1, @"
     hint: the file is too large: raise the limit with `ulimit -f unlimited`, or use another file system
@@ -163,8 +163,8 @@ fn a_large_file_is_copied_without_being_held_in_memory_and_its_holes_cost_little
     let file = fs_err::File::create(world.path("data/large")).unwrap();
     file.set_len(SIZE).unwrap();
     std::os::unix::fs::FileExt::write_all_at(file.file(), b"end", SIZE - 3).unwrap();
-    // The limit is much lower than the size of the file. The limit is high enough for buffers and the stacks of
-    // threads.
+    // The limit is half of the size of the file. So the build fails if it holds the file in memory, but buffers and the
+    // stacks of threads fit.
     let command = world.command("tool --copy data:/data");
     let Some(mut limited) = limited(&command, &[&format!("--data={}", SIZE / 2)]) else { return };
     stdout(limited.output().unwrap());

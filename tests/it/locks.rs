@@ -20,7 +20,7 @@ fn assert_same(world: &World, first: &str, second: &str) {
     assert_eq!(one.difference(&other), "", "{first} and {second} differ");
 }
 
-/// Returns the paths of all requests since the last call, except those for wheels and packages.
+/// Returns the paths of all requests since the last call, except requests for wheels and packages.
 fn lists(world: &World) -> Vec<String> {
     let requests = [world.pypi.server.requests(), world.debian.server.requests()].concat();
     world.pypi.server.forget_requests();
@@ -63,7 +63,7 @@ fn the_same_inputs_give_the_same_lock_in_another_folder_with_another_cache() {
     let text = |name: &str| fs_err::read_to_string(world.path(name)).unwrap();
     assert_eq!(text("one.toml"), text("two.toml"));
     assert_eq!(text("one.toml"), text("deep/three.toml"));
-    // Here `one.toml` exists already. The new lock replaces it and has the same text.
+    // `one.toml` exists already. The new lock replaces it, and must have the same text.
     stdout(world.lock("tool --with extra -o one.toml"));
     assert_eq!(text("one.toml"), text("two.toml"));
 }
@@ -122,7 +122,7 @@ fn a_wheel_for_one_platform_has_a_marker() {
     assert!(image.platforms[0].listing().contains("fast/__init__.py"));
 }
 
-/// Returns an index to which a newer `lib` was uploaded in June.
+/// Creates a world with an index to which a newer `lib` was uploaded in June.
 fn growing() -> World {
     let lib = |version: &str| WheelBuilder::new("lib", version).file("lib/__init__.py", version);
     let index = PyPi::new().built(&tool().requires("lib")).uploaded("2026-01-01T00:00:00Z");
@@ -208,7 +208,7 @@ fn a_vendor_folder_replaces_the_network() {
 
     hint: write the folder again with `lath lock --vendor DIR`
     ");
-    // A later lock replaces the files, and removes those that are no longer needed.
+    // A later `lath lock` replaces the files in the folder, and removes those that are no longer needed.
     stdout(world.lock("tool --vendor parcels"));
     assert!(!world.path("parcels/extra_1_all.deb").exists() && world.path("parcels/netbase_1_all.deb").exists());
     stdout(world.build("--locked --offline --vendor parcels --cache-dir third -o again.tar"));
@@ -247,7 +247,7 @@ fn an_image_that_is_already_there_is_not_written_again() {
     assert_eq!(file(), inode);
     let text = |name: &str| fs_err::read_to_string(world.path(name)).unwrap();
     assert_eq!(text("one.json"), text("two.json"));
-    // A file that was changed or is missing is written again.
+    // If the archive was changed or is missing, it is written again.
     let bytes = fs_err::read(world.path("x.tar")).unwrap();
     fs_err::write(world.path("x.tar"), "changed").unwrap();
     stdout(world.build("--locked -o x.tar"));

@@ -9,7 +9,7 @@ use crate::world::{World, archive, lath, stdout, tool};
 
 const COMPILED: &str = "usr/share/glib-2.0/schemas/gschemas.compiled";
 
-/// Returns a package with a schema. Its only key has a number as its default.
+/// Returns a package with a schema of settings (GSettings). Its only key is a number, and `default` is its default.
 fn package_with_schema(name: &str, default: &str) -> Vec<u8> {
     let schema = format!(
         "<schemalist><schema id='org.{name}' path='/org/{name}/'><key name='size' type='i'><default>{default}</default>\
@@ -44,9 +44,9 @@ fn stderr(output: &Output) -> String {
 fn settings_are_compiled_and_stay() {
     let world = world();
     let standard = world.build("tool --with first --with broken -o oci:standard");
-    assert!(stderr(&standard).contains("org.broken.gschema.xml, line 1: `'text'` is no value of the type `i`"));
+    assert!(stderr(&standard).contains("org.broken.gschema.xml, line 1: `'text'` is not a value of the type `i`"));
     let standard = image(&world, "standard");
-    // The value that `glib-compile-schemas` writes.
+    // `glib-compile-schemas` writes the same bytes for the value 7.
     assert!(compiled(&standard).contains(r"\x07\x00\x00\x00\x00(i)"));
     stdout(world.build("tool --with first --with broken --trim reach -o oci:reach"));
     assert_eq!(compiled(&image(&world, "reach")), compiled(&standard));
@@ -73,7 +73,7 @@ fn settings_of_a_base_image_are_compiled_again_with_those_of_added_packages() {
     stdout(world.build("tool --base oci:base --with second -o oci:more"));
     let more = compiled(&image(&world, "more"));
     assert!(more.contains("org.first") && more.contains("org.second"));
-    // The same packages without a base image have the same settings.
+    // If the same packages are installed without a base image, the compiled settings are the same.
     stdout(world.build("tool --with second --with first -o oci:both"));
     assert_eq!(compiled(&image(&world, "both")), more);
 }

@@ -1,4 +1,4 @@
-//! Archives and mirrors of every valid kind.
+//! Archives and mirrors that are valid in different ways: for example, without xz, or with all pockets on one mirror.
 
 use testkit::debian_archive::Pocket;
 use testkit::{DebBuilder, PyPi, Response, oci};
@@ -19,7 +19,8 @@ fn indexes_of_gzip_and_mirrors_without_names_by_digest_serve_as_well() {
     for archive in archives {
         stdout(served(archive).build("tool"));
     }
-    // According to the Release file, indexes can be fetched by digest, but the mirror does not have them.
+    // The Release file says that indexes can be fetched by digest (`by-hash`), but the mirror does not have these
+    // files.
     let world = served(archive());
     for path in world.debian.server.paths().iter().filter(|path| path.contains("/by-hash/")) {
         world.debian.server.remove(path);
@@ -68,7 +69,7 @@ fn a_mirror_that_falls_behind_does_not_take_back_what_it_said() {
     stdout(world.build("tool -o again.tar"));
     let image = oci::check(&world.path("again.tar")).unwrap();
     assert_eq!(image.platforms[0].text("usr/share/netbase/x"), Some("fixed"));
-    // With an empty cache, lath cannot detect that the mirror is outdated.
+    // With an empty cache, lath knows no newer Release file, so it cannot detect that the mirror is outdated.
     for path in stale.server.paths() {
         world.debian.server.set(&path, stale.server.get(&path).unwrap());
     }
@@ -103,7 +104,7 @@ fn a_redirect_to_another_mirror_is_followed() {
 
 #[test]
 fn the_python_of_a_release_that_may_change_it_is_read_from_its_archive() {
-    // lath expects 3.14 in this release.
+    // lath's catalog expects Python 3.14 in this release, but the archive has 3.15.
     let own = DebBuilder::new("python3", "3.15.2-1", "amd64").build();
     let world = served(archive_of("forky", "3.15").deb(&own));
     for words in ["tool --base debian:forky", "tool --base debian:testing -o again.tar"] {

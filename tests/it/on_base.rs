@@ -1,4 +1,4 @@
-//! Builds on base images. These are OCI layouts whose programs are fakes.
+//! Builds on base images. The base images are OCI layouts whose programs cannot run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +19,7 @@ fn files(files: &[(&str, u32, &[u8])]) -> Vec<(String, u32, Vec<u8>)> {
     files.iter().map(|(path, mode, bytes)| ((*path).to_owned(), *mode, bytes.to_vec())).collect()
 }
 
-/// Returns a C library that the loader finds. The library contains the text from which lath reads the library's
-/// version.
+/// Returns a fake C library. It contains the text from which lath reads the version of a C library.
 fn glibc(version: &str) -> Vec<u8> {
     let banner = format!("\0GNU C Library (Debian GLIBC) stable release version {version}.\n");
     [elf(Some("libc.so.6"), &[]), banner.into_bytes()].concat()
@@ -82,7 +81,7 @@ impl Base {
     }
 }
 
-/// Returns a layer. If the contents of a file begin with `-> `, it becomes a link.
+/// Returns a layer. A file whose contents begin with `-> ` becomes a link.
 fn layer(files: &[(String, u32, Vec<u8>)]) -> LayerBuilder {
     let mut folders = BTreeSet::new();
     let mut layer = LayerBuilder::new();
@@ -199,7 +198,8 @@ fn the_config_is_that_of_the_base_with_another_command() {
     assert_eq!(history, ["company", "company", "CMD", "lath: files of lath", "lath: tool"]);
     let annotations = &image.manifest["annotations"];
     assert!(annotations["org.opencontainers.image.base.digest"].as_str().unwrap().starts_with("sha256:"));
-    // The annotation is missing, because the name would be a path on this machine.
+    // The base image has no name in a registry, and a path on this machine must not be in the image. So this annotation
+    // is missing.
     assert_eq!(annotations["org.opencontainers.image.base.name"], Value::Null);
     let image = built(&world, "tool --user 7:8");
     assert_eq!(image.config["config"]["User"], "7:8");
@@ -392,7 +392,7 @@ fn a_base_with_many_layers_and_one_with_too_many() {
     assert!(refusal.contains("it has 128 layers, and an image can have at most 125"), "{refusal}");
 }
 
-/// Returns the Dockerfile for the base image in `oci:base`, which also has a name in a registry.
+/// Returns the Dockerfile for the base image `oci:base`. With `--from`, this image has a name in a registry.
 fn dockerfile(world: &World, words: &str) -> String {
     let output = world.dockerfile(&format!("{words} --base oci:base --from registry.example/base:1 {NO_ARCHIVE}"));
     let text = stdout(output).replace(&world.pypi_url(), "[INDEX]");
@@ -547,7 +547,8 @@ fn a_base_for_several_platforms_gives_an_image_for_several_platforms() {
         serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
     };
     assert_eq!(of(&index_of("out", &checked.digest)["annotations"]), [json!(name), index.descriptor["digest"].clone()]);
-    // A lock contains all three digests, so it leads to the same image even after the tag was moved.
+    // A lock contains three digests: of the index and of both images. So it leads to the same image even after the tag
+    // was moved.
     let locked = world.lock(&format!("{words} -o pylock.toml"));
     assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
     own.serve(&registry, "base", "1");

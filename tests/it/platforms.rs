@@ -1,4 +1,4 @@
-//! Files for another processor. They can come from any source.
+//! Files for another processor, from each source: packages, wheels and the user's files.
 
 use testkit::{DebBuilder, PyPi};
 

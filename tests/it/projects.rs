@@ -6,7 +6,8 @@ use crate::world::{World, archive, tool};
 
 const SITE: &str = "opt/app/lib/python3.13/site-packages";
 
-/// Returns an index with two versions of `tool`, and with small distributions that some parts of a project require.
+/// Returns an index with two versions of `tool`, and with the small distributions that extras and groups of a project
+/// require.
 fn index() -> PyPi {
     let module = |name: &str| WheelBuilder::new(name, "1").file(&format!("{name}.py"), "");
     let newer = WheelBuilder::new("tool", "2.0").file("tool/__init__.py", "").script("tool", "tool:main");
@@ -27,7 +28,7 @@ fn write(world: &World, name: &str, text: &str) {
     fs_err::write(path, text).unwrap();
 }
 
-/// Builds `service`. Returns the modules with their versions in the image, and lath's messages.
+/// Builds `service`. Returns the modules in the image with their versions, and lath's messages.
 fn installed(world: &World, words: &str) -> (Vec<String>, String) {
     let output = world.build(&format!("./service -t image {words} -- python3.13"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -193,8 +194,8 @@ fn settings_of_uv_in_a_project_are_followed_or_named() {
     write(&world, "pyproject.toml", &format!("{SMALL}\n{settings}"));
     let (modules, said) = installed(&world, "");
     assert_eq!(modules, ["tool-3.0rc1"]);
-    assert!(said.contains("lath does not follow `tool.uv.resolution` and `tool.uv.future` of `"), "{said}");
-    // The option on the command line is preferred to the setting in the project.
+    assert!(said.contains("lath does not use `tool.uv.resolution` and `tool.uv.future` of `"), "{said}");
+    // The option on the command line has priority over the setting in the project.
     assert_eq!(installed(&world, "--prerelease disallow").0, ["tool-2.0"]);
 }
 
@@ -278,7 +279,7 @@ fn the_locks_of_poetry_pdm_and_pipenv_determine_versions_and_digests() {
         )
     }
     let of_poetry = "[tool.poetry]\nname = 'site'\npackage-mode = false\n[tool.poetry.dependencies]\ntool = '>=1.0'";
-    /// A function that returns a lock with this digest.
+    /// A function that returns the text of a lock. Its argument is the digest in the lock.
     type Writer = fn(&str) -> String;
     let locks: [(&str, &str, Writer); 4] = [
         ("poetry.lock", SMALL, poetry),
@@ -312,7 +313,7 @@ fn a_command_that_names_a_file_of_a_package_is_a_warning() {
     let world = world("[build-system]\nrequires = []\n[project]\nname = 'x'\nversion = '1'");
     write(&world, "app/main.py", "");
     let said = world.refusal("./service -- python3 app/main.py");
-    assert!(said.contains("the command names `app/main.py`, but of a package"), "{said}");
+    assert!(said.contains("the command names `app/main.py`, but the image of a package"), "{said}");
     write(&world, "pyproject.toml", SMALL);
     let output = world.build("./service -t image -- python3.13 app/main.py");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -7,7 +7,8 @@ use testkit::{PyPi, Registry, RegistryServer, oci};
 
 use crate::world::{World, archive, stdout, tool};
 
-/// Returns the kinds of the requests, beginning with the upload. Repeated kinds are left out.
+/// Returns the kinds of the requests that change the registry, in their order. If requests of the same kind follow one
+/// another, the kind occurs once.
 fn order(registry: &RegistryServer) -> Vec<String> {
     let mut order: Vec<String> = Vec::new();
     for exchange in registry.exchanges() {
@@ -67,7 +68,7 @@ fn an_index_comes_after_its_manifests_and_every_tag_after_all() {
     let digest = registry.tags("a")["1"].clone();
     assert_eq!(printed, names.map(|name| format!("{name}@{digest}\n")).concat());
     assert_eq!(order(&registry), ["blob", "document", "mount", "document", "tag 1", "tag 2", "tag 1"]);
-    // There are two manifests and their index in each repository, and a tag for each index.
+    // Each of the two repositories gets two manifests and their index. In addition, there are three tags.
     assert_eq!(registry.count(Operation::PutManifest), 2 * 3 + 3);
     assert_eq!(registry.manifest("b", "1").unwrap().json()["manifests"].as_array().unwrap().len(), 2);
 }
@@ -123,8 +124,9 @@ fn blobs_that_a_registry_lost_are_sent_again() {
         stdout(world.build(&format!("tool{names} --push {more}")));
     };
     push(&["a"], "");
-    // With one tag, the request for the tag is refused. With two tags, it is the one that sends the manifest by its
-    // digest. Some registries respond with a server error.
+    // The registry refuses the first request with the manifest, because a blob is missing. If there is one tag, this is
+    // the request that sets the tag. If there are two tags, it is the request that sends the manifest by its digest.
+    // Some registries respond with a server error instead.
     let cases = [
         (&["b"][..], "--label x=b", None),
         (&["c", "d"], "--label x=c", None),
@@ -151,7 +153,8 @@ fn manifests_of(registry: &RegistryServer, tag: &str) -> Vec<String> {
     descriptors.map(|descriptor| descriptor["digest"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Some registries remove a manifest without a tag, and then its blobs, although an index names the manifest.
+/// Some registries remove a manifest that has no tag, and then its blobs, even if an index still refers to the
+/// manifest.
 #[test]
 fn if_a_registry_lost_a_manifest_of_an_index_its_blobs_are_sent_again() {
     let (world, registry) = (World::usual(), Registry::new().accepts_incomplete_images().serve());
@@ -168,7 +171,7 @@ fn if_a_registry_lost_a_manifest_of_an_index_its_blobs_are_sent_again() {
     push("a", "a");
     push("b", "b");
     assert_eq!(registry.count(Operation::HeadBlob), 2, "only the two configs are new");
-    // The next push has a new image, then the same image with a new tag, then nothing new.
+    // The three pushes: a new image, the same image with a new tag, and the same image with the same tag.
     for (tag, label) in [("c", "c"), ("d", "c"), ("d", "c")] {
         let tags = registry.tags("tool");
         let last = tags.keys().next_back().unwrap();
@@ -185,7 +188,7 @@ fn if_a_registry_lost_a_manifest_of_an_index_its_blobs_are_sent_again() {
 #[test]
 fn a_push_succeeds_even_if_the_cache_cannot_record_it() {
     let (world, registry) = (World::usual(), Registry::new().serve());
-    // A folder cannot be created, because there is a file with its name.
+    // lath cannot create the folder of its records, because there is a file with the same name.
     fs_err::create_dir_all(world.path("cache/store/notes")).unwrap();
     fs_err::write(world.path("cache/store/notes/pushed-images-1"), "").unwrap();
     stdout(world.build(&format!("tool -t {} -t {} --push", registry.image("tool:1"), registry.image("tool:2"))));

@@ -13,7 +13,8 @@ use testkit::PyPi;
 
 use crate::world::{World, archive, tool};
 
-/// Checks that lath refuses `words` with exit code 1 and leaves no files. Returns the error for use in a snapshot.
+/// Checks that a build with `words` fails with exit code 1 and leaves no files. Returns the error for use in a
+/// snapshot.
 fn refused(world: &World, words: &str) -> String {
     let said = world.refusal(words);
     assert!(said.starts_with("exit 1\n") && said.contains("error: cannot "), "{said}");
@@ -23,7 +24,7 @@ fn refused(world: &World, words: &str) -> String {
     world.error_in(&said)
 }
 
-/// Joins the wrapped lines of causes. Their line breaks depend on the length of a URL.
+/// Joins the wrapped lines of causes, because the places of the line breaks depend on the length of a URL.
 fn unwrapped(error: &str) -> String {
     error.replace("\n         ", " ")
 }

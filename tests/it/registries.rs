@@ -94,12 +94,12 @@ fn an_open_registry_needs_no_login() {
 fn wrong_usage_of_a_login_is_refused() {
     let home = Home::new();
     let table = [
-        ("login plain -u me --password-stdin", "`plain` is no registry"),
-        ("login https://host.example/x -u me --password-stdin", "is no registry"),
+        ("login plain -u me --password-stdin", "`plain` is not a registry"),
+        ("login https://host.example/x -u me --password-stdin", "is not a registry"),
         ("login host.example -u a:b --password-stdin", "which has no colon"),
         ("login host.example -u me --password-stdin", "cannot log in with an empty password"),
         ("login host.example -u me", "cannot ask for the name and the password without a terminal"),
-        ("logout plain", "`plain` is no registry"),
+        ("logout plain", "`plain` is not a registry"),
     ];
     for (words, expected) in table {
         let output = home.run(words);
@@ -108,7 +108,7 @@ fn wrong_usage_of_a_login_is_refused() {
     }
     let output = home.login("host.example --insecure-registry a/b", PASSWORD);
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("`a/b` is no registry"), "{}", said(&output));
+    assert!(said(&output).contains("`a/b` is not a registry"), "{}", said(&output));
 }
 
 /// Starts a proxy that connects every request to `server`. Returns its address.
@@ -157,7 +157,7 @@ fn a_private_authority_and_a_proxy_are_used() {
     assert_eq!(login(None, "--insecure-registry registry.example").status.code(), Some(0));
 }
 
-/// Reads output until it ends with `prompt`.
+/// Reads from `output` until the text that was read ends with `prompt`.
 fn wait_for(prompt: &str, output: &mut impl std::io::Read) -> String {
     let mut read = Vec::new();
     let mut byte = [0];
@@ -184,7 +184,8 @@ fn a_login_on_a_terminal_asks_for_both_and_shows_no_password() {
     let mut shown = String::new();
     for (prompt, answer) in [("Username: ", "me"), ("Password: ", PASSWORD)] {
         shown += &wait_for(prompt, &mut output);
-        // The terminal shows typed characters until the program has switched this off.
+        // lath switches off the echo of the terminal after it has shown the prompt. Until then, the terminal would show
+        // the password.
         std::thread::sleep(std::time::Duration::from_millis(500));
         input.write_all(format!("{answer}\n").as_bytes()).unwrap();
     }

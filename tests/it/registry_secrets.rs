@@ -1,5 +1,5 @@
-//! Passwords and tokens of registries. They are sent only to the registry and its token server, and they appear in no
-//! output, file or image.
+//! Passwords and tokens of registries. lath sends them only to the registry and its token server, and no output, file
+//! or image contains them.
 
 use std::io::{Seek as _, Write as _};
 use std::process::{Command, Output};
@@ -27,7 +27,7 @@ struct Site {
 }
 
 impl Site {
-    /// Logs in. Only Docker's file may contain the password.
+    /// Creates the world and logs in. After that, only Docker's file may contain the password.
     fn new(registry: Registry) -> Self {
         let mut site = Self { world: World::usual(), registry: registry.serve(), outputs: Vec::new() };
         stdout(site.log_in(PASSWORD));
@@ -110,7 +110,7 @@ fn credentials_go_only_to_the_registry_and_its_token_server() {
     }
     site.registry.fault(Fault::on(Operation::GetBlob).always().redirect(&other.url("/{digest}")));
     let image = format!("docker://{}", site.registry.image("team/tool:1"));
-    // The cache is removed, so that no blob is in it.
+    // The cache is removed, so that lath must fetch every blob.
     fs_err::remove_dir_all(site.world.path("cache")).unwrap();
     stdout(site.copy(&[&image, "oci:layout:1"]));
     assert!(other.requests().len() > 1, "every blob comes from the other host");

@@ -1,4 +1,4 @@
-//! Distributions that exclude the Python of the image (`Requires-Python`). The image has python 3.13.5.
+//! Distributions that do not support the Python of the image (`Requires-Python`). The image has python 3.13.5.
 
 use testkit::{PyPi, Response, WheelBuilder};
 
@@ -31,7 +31,7 @@ fn a_version_that_excludes_the_python_is_not_chosen_and_a_hint_names_the_right_p
         assert!(
             !is_fetched(&world, "lib-2.0-py3-none-any.whl") && !is_fetched(&world, "lib-2.0-py3-none-any.whl.metadata")
         );
-        // The hint needs no further request, because the index page contains everything.
+        // The hint needs no further request, because the index page contains the `Requires-Python` of all versions.
         assert_eq!(world.pypi().server.requests_of("/simple/lib/").len(), 1, "{pythons}");
     }
 }

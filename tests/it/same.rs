@@ -25,7 +25,7 @@ fn assert_same(world: &World, first: &str, second: &str) {
 
 const WORDS: &str = "tool other --with extra -t same -c other";
 
-/// Runs the build in `sh` after the command `before`, with these environment variables.
+/// Runs the command `before` in `sh`, and then the build, with these environment variables.
 fn build_after(world: &World, before: &str, variables: &[(&str, &str)], words: &str) {
     let inner = world.command(words);
     let mut command = Command::new("sh");
@@ -61,7 +61,7 @@ fn a_warm_store_and_no_network_do_not_matter() {
     assert_same(&world, "first.tar", "warm.tar");
     stdout(world.build(&format!("{WORDS} -o offline.tar --offline")));
     assert_same(&world, "first.tar", "offline.tar");
-    // The unpacked contents are still in the cache, but the packed segments are not.
+    // After this, the cache still contains the files of the parcels, but no segments and no other results.
     fs_err::remove_dir_all(world.path("cache/store/segments")).unwrap();
     fs_err::remove_dir_all(world.path("cache/store/notes")).unwrap();
     stdout(world.build(&format!("{WORDS} -o halfway.tar")));

@@ -8,7 +8,8 @@ use testkit::{PyPi, WheelBuilder, oci};
 
 use crate::world::{World, archive, tool};
 
-/// Users and their passwords: one for each kind of URL, for netrc, for variables and for the program `keyring`.
+/// Users and their passwords. There is one user for each kind of URL, and one each for netrc, variables and the program
+/// `keyring`.
 const LOGINS: [(&str, &str); 10] = [
     ("debian", "m1rror-word"),
     ("updates", "s3curity-word"),
@@ -40,7 +41,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns all texts that reveal a password: the password itself, and a header that contains it.
+/// Returns all texts that reveal a password: the passwords themselves, and their encoded form in a header.
 fn traces() -> Vec<String> {
     let header = |(user, password)| testkit::digest::base64(format!("{user}:{password}").as_bytes());
     LOGINS.iter().map(|(_, password)| (*password).to_owned()).chain(LOGINS.into_iter().map(header)).collect()
@@ -60,7 +61,8 @@ fn assert_said_nothing(output: &Output) {
     assert_silent("stderr", &output.stderr);
 }
 
-/// Servers that each require their own credentials, and the words that name all these servers.
+/// Servers, each of which requires other credentials. `words` are the arguments of a build that uses all of these
+/// servers.
 struct Servers {
     world: World,
     others: Vec<testkit::pypi::PyPiServer>,

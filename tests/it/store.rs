@@ -8,7 +8,7 @@ use testkit::{Fault, PyPi};
 
 use crate::world::{World, archive, digest, stdout, tool};
 
-/// Creates a world in which each step of a build takes some time.
+/// Creates a world with a large wheel, so that each step of a build takes some time.
 fn slow() -> World {
     let mut wheel = tool();
     for number in 0..200 {
@@ -17,7 +17,7 @@ fn slow() -> World {
     World::new(archive(), PyPi::new().built(&wheel))
 }
 
-/// Returns whether a step has begun, which is visible in the files.
+/// Returns whether a step of a build has begun. The files in the world show this.
 type Mark = fn(&World) -> bool;
 
 fn start(world: &World, words: &str) -> Child {

@@ -1,4 +1,4 @@
-//! Images that are trimmed according to records. Nothing is run here.
+//! Images that are trimmed according to records. The tests write the records themselves, so no program is run.
 
 use testkit::{DebBuilder, PyPi, WheelBuilder, oci};
 
@@ -6,7 +6,7 @@ use crate::world::{World, archive, stdout};
 
 const SITE: &str = "/opt/app/lib/python3.13/site-packages/tool";
 
-/// Creates a world with a program that computes the names of its plugins.
+/// Creates a world with a program that computes the names of the modules that it imports.
 fn world() -> World {
     let main = "import importlib, sys\ndef main(): importlib.import_module('tool.plugins.' + sys.argv[1])\n";
     let tool = WheelBuilder::new("tool", "1.0").file("tool/__init__.py", main).script("tool", "tool:main");
@@ -14,7 +14,7 @@ fn world() -> World {
     World::new(archive(), PyPi::new().built(&tool.file("tool/data.txt", "data")))
 }
 
-/// Builds with `words`. Returns the digest, and the names of the tool's files.
+/// Builds with `words`. Returns the digest of the image, and the names of the tool's files in it.
 fn built(world: &World, words: &str, layout: &str) -> (String, Vec<String>) {
     let said = stdout(world.build(&format!("tool -t t --trim trace -o oci:{layout} {words}")));
     let image = oci::check(&world.path(layout)).unwrap();

@@ -12,12 +12,12 @@ pub(crate) fn archive() -> DebianArchive {
     archive_of("trixie", "3.13")
 }
 
-/// Returns such an archive for another release and its Python.
+/// Does the same as [`archive`], for another release and its Python.
 pub(crate) fn archive_of(suite: &str, python: &str) -> DebianArchive {
     archive_with(suite, python, b"not really python")
 }
 
-/// Does the same with the bytes of the program `python`.
+/// Does the same as [`archive_of`]. `program` are the bytes of the program `python`.
 pub(crate) fn archive_with(suite: &str, python: &str, program: &[u8]) -> DebianArchive {
     let mut archive = DebianArchive::new(suite);
     for (architecture, triplet) in [("amd64", "x86_64-linux-gnu"), ("arm64", "aarch64-linux-gnu")] {
@@ -42,8 +42,8 @@ pub(crate) fn tool() -> WheelBuilder {
     WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "def main():\n    return 0\n").script("tool", "tool:main")
 }
 
-/// The environment of lath: a directory, and servers. The directory and the servers are removed when this value is
-/// dropped.
+/// The environment of lath: a directory, and servers. When this value is dropped, the directory is removed and the
+/// servers stop.
 pub(crate) struct World {
     home: TempDir,
     pub(crate) debian: testkit::debian_archive::DebianServer,
@@ -71,7 +71,8 @@ impl World {
         self.home.path().join(name)
     }
 
-    /// Returns `lath build` with `words`. Bytecode and proof are switched off, because this Python is not a real one.
+    /// Returns the command `lath build` with `words`. Bytecode and proof are switched off, because the Python in this
+    /// world is not real.
     pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(lath());
         command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
@@ -119,7 +120,7 @@ impl World {
         self.command(words).envs(environment.iter().copied()).output().unwrap()
     }
 
-    /// Returns `lath lock` with `words`.
+    /// Returns the command `lath lock` with `words`.
     pub(crate) fn lock_command(&self, words: &str) -> Command {
         let mut command = Command::new(lath());
         command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache").arg("lock");
@@ -169,27 +170,27 @@ impl World {
         self.pypi.url()
     }
 
-    /// Returns the exit code and the messages of lath, for a command that must fail.
+    /// Runs a build that must fail. Returns the exit code and the messages of lath.
     pub(crate) fn refusal(&self, words: &str) -> String {
         let output = self.build(words);
         assert!(output.stdout.is_empty(), "{output:?}");
         format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 
-    /// Returns the exit code and the error of a build that must fail, for use in a snapshot.
+    /// Runs a build that must fail. Returns the exit code and the error, for use in a snapshot.
     pub(crate) fn error(&self, words: &str) -> String {
         let said = self.refusal(words);
         let (code, said) = said.split_once('\n').unwrap();
         format!("{code}\n{}", self.error_in(said))
     }
 
-    /// Returns the errors of several builds. The words of each build come first.
+    /// Returns the errors of several builds. The words of a build come before its error.
     pub(crate) fn errors(&self, table: &[&str]) -> String {
         let errors = table.iter().map(|words| format!("$ {words}\n{}\n", self.error(words)));
         errors.collect::<Vec<_>>().join("\n")
     }
 
-    /// Returns the error in the messages of lath. Parts that differ from run to run are replaced: the addresses of
+    /// Returns the error in the messages of lath. Replaces the parts that differ from run to run: the addresses of
     /// servers, the directory and digests.
     pub(crate) fn error_in(&self, said: &str) -> String {
         let error = said.find("error: ").map_or(said, |at| &said[at..]);
@@ -208,8 +209,8 @@ impl World {
     }
 }
 
-/// Returns `command` with limits. A limit is written as in the options of `prlimit`. Returns `None` if this machine
-/// does not have that program.
+/// Returns `command` with limits, which are options of the program `prlimit`. Returns `None` if this machine does not
+/// have that program.
 pub(crate) fn limited(command: &Command, limits: &[&str]) -> Option<Command> {
     if !Command::new("prlimit").arg("--version").output().is_ok_and(|output| output.status.success()) {
         skip("a limit: this machine has no `prlimit`");
@@ -256,7 +257,7 @@ pub(crate) fn digest(output: Output) -> String {
     said.trim().rsplit_once('@').unwrap_or_else(|| panic!("no digest in {said:?}")).1.to_owned()
 }
 
-/// Reports that something is missing that a test needs.
+/// Reports that a test is skipped, because this machine lacks something that the test needs.
 #[expect(clippy::print_stderr, reason = "whoever reads the test's output has to know")]
 pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");

@@ -1,4 +1,5 @@
-//! Applications and scripts with distributions from the real index. They are proved, and then run in the sandbox.
+//! Applications and scripts with distributions from the real index. Their images are proved, and then run in the
+//! sandbox.
 
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use crate::needs::trial;
 const MAIN: &str = "import wave\nfrom fastapi import FastAPI\nfrom app.models import Item\napp = FastAPI()\n\n\n\
                     @app.get('/')\ndef item() -> Item:\n    return Item(name='x')\n";
 const MODELS: &str = "from pydantic import BaseModel\n\n\nclass Item(BaseModel):\n    name: str\n";
-/// Starts the application in the same process as the client, and requests its page.
+/// Runs the application and its client in one process. The client requests the page of the application.
 const CLIENT: &str = "from fastapi.testclient import TestClient\nfrom app.main import app\n\
                       print(TestClient(app).get('/').json(), TestClient.__module__)\n";
 
@@ -34,10 +35,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             let entrypoint = serde_json::json!(["/opt/app/bin/uvicorn", "app.main:app"]);
             assert_eq!(image.config["config"]["Entrypoint"], entrypoint);
             let passed = &built.metadata["platforms"][0]["checks"]["passed"];
-            // The modules are `fastapi`, `httpx`, `uvicorn` and `app.main:app`.
+            // The four imports are `fastapi`, `httpx`, `uvicorn` and `app.main:app`.
             let modules = serde_json::json!({"id": "items", "kind": "modules", "count": 4});
             assert!(passed.as_array().unwrap().contains(&modules), "{passed}");
-            // Bytecode that only the application needs is not in the layer of the package.
+            // Bytecode that only the application needs, such as that of `wave`, is not in the layer of the standard
+            // library.
             let layer = |path: &str| image.files[path].layer;
             let own = layer("app/app/main.py");
             assert_eq!(layer("app/app/__pycache__/models.cpython-313.pyc"), own);

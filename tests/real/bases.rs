@@ -10,16 +10,16 @@ pub(crate) fn docker(words: &[&str]) -> Output {
 }
 
 /// Reserves the engine for one test, from a build until its image is removed. This is necessary because the classic
-/// builder may reuse intermediate images of other builds. If the image of one of these builds is removed, its
-/// intermediate images disappear.
+/// builder may reuse intermediate images of other builds. If the image of such a build is removed, its intermediate
+/// images disappear with it.
 pub(crate) fn builder() -> MutexGuard<'static, ()> {
     static BUILDING: Mutex<()> = Mutex::new(());
     // The lock may be poisoned by a test that failed. That is harmless, because the lock protects no data.
     BUILDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Creates the smallest Debian of a release that has apt, as an image of the engine. It contains no lists and no cached
-/// packages. The image is created once per run. Returns its name.
+/// Creates an image in the engine with the smallest Debian of a release that has apt. It contains no lists and no
+/// cached packages. If the engine already has this image, it is used again. Returns the name of the image.
 pub(crate) fn base(suite: &str) -> String {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();

@@ -1,5 +1,5 @@
-//! Builds from source: real source distributions of each kind, projects of the user, repositories, and backends that do
-//! forbidden things.
+//! Builds from source: real source distributions of each kind, projects of the user, repositories, and backends that
+//! try to do forbidden things.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,7 +47,7 @@ fn succeeds(home: &Path, words: &[&str]) -> (String, String) {
     (String::from_utf8(output.stdout).unwrap(), said)
 }
 
-/// Runs lath, which must fail. Returns its messages without line breaks.
+/// Runs lath, which must fail. Returns the messages without line breaks.
 fn refused(home: &Path, words: &[&str]) -> String {
     let output = lath::run(home, words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -84,7 +84,7 @@ fn old_setup_py() {
     let (again, said) = succeeds(&home, &["build", "docopt==0.6.2", "-o", "one.tar"]);
     assert!(!said.contains("from source"), "{said}");
     assert_eq!(again, digest);
-    // With another cache, the same wheel is built.
+    // With another cache, the source is built again, and the result must be the same.
     let words = ["build", "docopt==0.6.2", "-o", "one.tar", "--cache-dir", "other-cache"];
     assert_eq!(succeeds(&home, &words).0, digest);
     let said = refused(&home, &["build", "docopt==0.6.2", "--no-build"]);
@@ -108,7 +108,7 @@ fn psycopg2() {
     assert!(printed.trim().parse::<u32>().is_ok_and(|version| version >= 150_000), "{printed}");
 }
 
-/// The build backend of a source. `BODY` is replaced by the body of its function `build_wheel`. This function can call
+/// The build backend of a source. Each test adds the body of its last function, `build_wheel`. This body can call
 /// `wheel` to create a wheel.
 const BACKEND: &str = r#"
 import os, zipfile
@@ -125,7 +125,7 @@ def wheel(directory, name="own", version="1.0", tag="py3-none-any", text="def ma
 def build_wheel(directory, settings=None, metadata=None):
 "#;
 
-/// Writes a project. `body` is the body of the function in its backend.
+/// Writes a project. `body` is the body of `build_wheel` in its backend.
 fn project(home: &Path, name: &str, body: &str) -> String {
     let folder = home.join(name);
     fs_err::create_dir_all(&folder).unwrap();
@@ -201,8 +201,8 @@ fn repository() {
     assert!(!output.status.success() && said.contains("hint: install git on this machine"), "{said}");
 }
 
-/// A build may require a distribution that is itself built from source. Then this distribution is built first, after
-/// its own requirements.
+/// A build may require a distribution that is itself built from source. Then the order is: the requirements of this
+/// distribution, this distribution, and the build that requires it.
 fn nested() {
     let home = home("nested");
     project(
@@ -222,7 +222,8 @@ fn other_platform() {
     let words = ["build", &project, "-t", "own", "--platform", other, "--no-verify", "--bytecode", "none"];
     let (_, said) = succeeds(&home, &words);
     assert!(said.contains(&format!("own for {other}")), "{said}");
-    // If the project contains a module in C, the result is different.
+    // If the project contains C code, the build may fail, because lath may not be able to build for another processor
+    // here.
     fs_err::write(home.join("project/own.c"), "int x;").unwrap();
     let output = lath::run(&home, &words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -261,7 +262,7 @@ fn confined() {
     );
     succeeds(&home, &["build", &project(&home, "writes", &writes), "-t", "own"]);
     assert!(!home.join("outside").exists());
-    // A fork bomb ends, and the build ends too.
+    // If the backend is a fork bomb, lath ends all of its processes and the build.
     let forks = "while True:\n    os.fork()";
     let said = refused(&home, &["build", &project(&home, "forks", forks), "-t", "x"]);
     assert!(said.contains("its build backend fails"), "{said}");

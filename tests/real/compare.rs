@@ -1,5 +1,5 @@
-//! `lath compare`, with and without a real engine. The trials of `lath dockerfile` compare the computed sizes with those
-//! of images that an engine has built.
+//! `lath compare`, with and without a real engine. The trials of `lath dockerfile` compare the computed sizes with the
+//! sizes of images that an engine has built.
 
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub(crate) fn building() -> Vec<Trial> {
     trials_of![&[Debootstrap, Engine, Namespaces, Registries, Root]; everything_is_built_weighed_and_timed]
 }
 
-/// Returns by how many percent `reckoned` differs from `measured`.
+/// Returns the difference between `reckoned` and `measured`, in percent of `measured`.
 pub(crate) fn percent_off(reckoned: u64, measured: u64) -> f64 {
     (reckoned as f64 / measured as f64 - 1.0) * 100.0
 }
@@ -35,7 +35,7 @@ fn sources_are_compared_without_an_engine() {
     )
     .unwrap();
     fs_err::write(project.join("own.py"), "\"\"\"Own.\"\"\"\ndef main(): print('own')\n").unwrap();
-    // docopt has no wheel on the index.
+    // The index has no wheel of docopt.
     for words in [vec!["./own"], vec!["docopt", "-c", "docopt:docopt"]] {
         let words = [words.as_slice(), &["--json"]].concat();
         let said = succeeded(lath::command(home.path(), &[&["compare"], words.as_slice()].concat()).output().unwrap());
@@ -49,7 +49,7 @@ fn sources_are_compared_without_an_engine() {
 fn everything_is_built_weighed_and_timed() {
     let home = tempfile::tempdir().unwrap();
     let from = base("bookworm");
-    // This program is small: all of its images together are built in a short time.
+    // This program is small, so all of its images can be built in a short time.
     let words = ["compare", "yamllint", "--from", &from, "--measure", "--engine", "docker", "--json"];
     let _own = builder();
     let said = succeeded(lath::run_with_certificates(home.path(), &words));

@@ -1,7 +1,7 @@
-//! Checks which actions a sandboxed program may not do on the machine. lath is run by an ordinary user and by root.
+//! Checks that the sandbox prevents a program from changing the machine. lath is run by an ordinary user and by root.
 //!
-//! The programs here open files for writing, but write nothing. They make system calls that would do nothing if they
-//! were allowed.
+//! The programs here open files for writing, but write nothing. They make only system calls that would have no effect,
+//! even if the sandbox allowed them.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -14,7 +14,7 @@ use crate::lath;
 use crate::needs::Need::{self, Minutes, Namespaces, Registries, Root};
 use crate::needs::{own_uid, trial};
 
-/// A test: its name, its body, and its needs in addition to the needs of `Who`.
+/// A test: its name, its body, and the needs that it has in addition to those of every test for this `Who`.
 type Test = (&'static str, fn(Who), &'static [Need]);
 
 const TESTS: [Test; 5] = [
@@ -71,7 +71,7 @@ impl Home {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = lath::command(self.path(), words);
         if self.who == Who::User && own_uid() == Some(0) {
-            // This user may lack access to the folder of the build.
+            // This user may not be allowed to read the folder in which cargo has built lath.
             let program = program_for_all();
             command = Command::new(program);
             command.current_dir(self.path()).args(words).uid(USER).gid(USER);
@@ -91,7 +91,7 @@ impl Home {
     }
 }
 
-/// Returns the cache of the tests' own user.
+/// Returns the cache of the ordinary user.
 fn cache_of_user() -> &'static Path {
     static CACHE: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
     let folder = CACHE.get_or_init(|| {
@@ -275,7 +275,7 @@ fn proof_time(who: Who) {
     let said = text(&output);
     assert!(said.contains("not proved: `sleeps-"), "{said}");
     assert!(said.contains("the time for all checks, 4 s, was over (change it with `--proof-timeout`)"), "{said}");
-    // If there was no time for a check of the user, that is an error.
+    // If there is no time left for a `--check` of the user, the build fails.
     let output = build(&["--check", "python3 -c 'import time; time.sleep(60)'"]);
     let said = text(&output).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(3), "{said}");
@@ -283,7 +283,8 @@ fn proof_time(who: Who) {
     assert!(said.contains("hint: allow more time with `--proof-timeout SECONDS`"), "{said}");
 }
 
-/// lath is run by root of a user namespace that contains no other user. Outside, this user is root of the machine.
+/// lath is run by root in a user namespace that contains no other user. Outside of the namespace, this user is also
+/// root.
 fn fake_root() {
     let home = Home::new(Who::Root);
     succeeds(&home.check("", &[]));
@@ -314,8 +315,8 @@ fn control_group() {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("lath-")).count()
     };
-    // Builds of other tests may have groups now, so a few groups are accepted. The groups of ended processes must not
-    // remain.
+    // The groups of ended processes must not remain. But builds of other tests may have groups now, so a few groups are
+    // accepted.
     if has_version_1 {
         succeeds(&home.check("", &["--trim", "none"]));
         assert!(left("/sys/fs/cgroup/pids") < 20);

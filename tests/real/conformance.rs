@@ -1,5 +1,5 @@
-//! Runs the cases for the distribution specification with Docker's registry. This checks that the cases themselves are
-//! right.
+//! Runs the test cases for the distribution specification with Docker's registry. This checks whether the cases
+//! themselves are right.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -42,9 +42,9 @@ fn conforms(case: Case) {
     }
 }
 
-/// Docker's registry accepts only the newest URL of an upload. If a connection breaks, the client does not receive the
-/// response with the new URL, so it cannot continue the upload. The registry of `testkit` has an option to behave like
-/// Docker's registry.
+/// Docker's registry accepts only the newest URL of an upload. If the connection breaks before the client receives the
+/// response with the new URL, the client cannot continue the upload. The registry of `testkit` has an option to behave
+/// like Docker's registry.
 fn dockers_registry_takes_only_the_newest_url_of_an_upload() {
     let docker = DockerRegistry::open();
     let ours = testkit::Registry::new().forgets_cut_uploads().serve();

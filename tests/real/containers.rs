@@ -1,5 +1,5 @@
-//! Runs the image of every program in a real Docker engine, without a network and not as root. The image's own user
-//! also runs it with a read-only root.
+//! Runs the image of every program in a real Docker engine, without a network. Each image runs as its own user with a
+//! read-only root, and as a user that the image does not contain.
 
 use std::process::Command;
 
@@ -34,7 +34,7 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // If this fails, the image remains, but only these tests use its name.
+        // An error is ignored. Then the image remains in the engine, but only these tests use its name.
         let _ = docker(&["image", "rm", "-f", &self.tag]).output();
     }
 }
@@ -54,7 +54,7 @@ fn does_its_work(program: &Program) {
             works(&image, job, who, job.argv);
         }
     }
-    // The first job must also work with an empty environment.
+    // The first job must also work if all environment variables are removed.
     let first = &program.jobs[0];
     let cleared = format!("import os, shutil; argv = {:?}; os.execve(shutil.which(argv[0]), argv, {{}})", first.argv);
     works(&image, first, OWN, &["python3", "-c", &cleared]);

@@ -10,7 +10,7 @@ use crate::lath::{self, Built};
 use crate::needs::Need::{Corpus, Engine, Minutes, Namespaces, Registries, Root};
 use crate::needs::trial;
 
-/// The entries that are checked in every test run. `benches/corpus` checks all entries.
+/// The entries that these tests check. `benches/corpus` checks all entries.
 const ENTRIES: &[&str] = &[
     "ansible-core",
     "black",
@@ -22,10 +22,10 @@ const ENTRIES: &[&str] = &[
     "pandas-excel",
     "pre-commit",
 ];
-/// The entries that take more than a minute.
+/// The entries whose checks take more than a minute in a root file system.
 const TAKE_MINUTES: &[&str] = &["ansible-core", "build-twine", "csvkit", "numpy", "pandas-excel", "pre-commit"];
-/// The directories that contain an image's executables. They are needed here because a root file system has no
-/// configuration.
+/// The directories that contain an image's executables. `run.py` needs them for a root file system, because the
+/// variables of the image are in its configuration, which is not part of a root file system.
 const PATH: &str = "/opt/app/bin:/usr/local/bin:/usr/bin:/bin";
 
 pub(crate) fn trials() -> Vec<Trial> {

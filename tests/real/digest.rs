@@ -29,7 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     })]
 }
 
-/// Builds the image `name` after the shell command `before`, with these environment variables.
+/// Runs the command `before` in a shell, and then builds the image `name`, with these environment variables.
 fn image(before: &str, variables: &[(&str, &str)], words: &str, name: &str) -> oci::Checked {
     let home = lath::folder().join("digest");
     let asked: Vec<&str> = ["build", "httpie", "cryptography", "-t", "same", "-c", "http"]

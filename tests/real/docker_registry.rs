@@ -12,8 +12,8 @@ use testkit::tls::Certificates;
 
 pub(crate) const USER: &str = "builder";
 pub(crate) const PASSWORD: &str = "hunter2-of-the-registry";
-/// The output of `htpasswd -B` for this user and password. It is written here because that program is not installed
-/// everywhere.
+/// The output of `htpasswd -B` for the user and the password of these tests. The tests do not run `htpasswd`, because
+/// it is not installed on every machine.
 const HTPASSWD: &str = "builder:$2b$04$CKAv25uStpvzSmE600MYn.kVQKIOcMoWJGy/PnJj2fciDh/bIpdV.\n";
 
 /// A running registry. It stops when this value is dropped.
@@ -39,7 +39,7 @@ impl DockerRegistry {
     fn start(certificates: Option<Certificates>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
-        // The test must choose a port, because the registry cannot report a port that was chosen by the kernel.
+        // The test must choose a free port. If the kernel chose one for the registry, the registry could not report it.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = format!("127.0.0.1:{port}");
         let mut config = format!(
@@ -81,7 +81,7 @@ impl DockerRegistry {
         }
     }
 
-    /// Returns a client, with the password if the registry requires one.
+    /// Returns a client of the registry. If the registry requires a password, the client sends it.
     pub(crate) fn client(&self) -> Client {
         let client = Client::new(&self.host);
         match &self.certificates {

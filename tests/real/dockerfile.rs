@@ -1,5 +1,6 @@
 //! `lath dockerfile --build` with a real engine, on a base image made from Debian's archive. In every style, the image
-//! can be built and works, contains no certificate of this machine, and has the same files as lath's own image.
+//! can be built and works, and contains no certificate of this machine. In the style lean, its user base has the same
+//! files as lath's own image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ fn build_in_every_style(home: &Path, program: &str, suite: &str, check: &str) {
     assert!(off.is_empty(), "{}", off.join("\n"));
 }
 
-/// Returns the sizes of images that `lath compare` computes, by the ways to make them.
+/// Returns the sizes that `lath compare` computes for the images, by the names of the styles.
 fn reckoned_bytes(home: &Path, program: &str, from: &str) -> BTreeMap<String, u64> {
     let words = ["compare", program, "--from", from, "--apt", "plain", "--json"];
     let comparison: Value = serde_json::from_str(&succeeded(lath::run_with_certificates(home, &words))).unwrap();
@@ -78,7 +79,7 @@ fn every_style_builds_works_and_leaves_no_certificate() {
     build_in_every_style(home.path(), "pre-commit", "bookworm", "pre-commit sample-config");
 }
 
-/// Writes a project that requires a distribution of the index and a distribution in another folder.
+/// Writes a project that requires two distributions: one from the index, and one from another folder.
 fn write_project(home: &Path) {
     let pyproject = "[project]\nname = 'my-service'\nversion = '1.2'\ndependencies = ['six', 'helper']\n\
         [project.scripts]\nserve = 'my_service:main'\n[tool.uv.sources]\nhelper = { path = 'extra' }\n\
@@ -103,11 +104,11 @@ fn every_style_builds_a_project_from_its_folder() {
     build_in_every_style(home.path(), ".", "trixie", "serve word | grep -q \"helped six .'word'\"");
 }
 
-/// Returns whether the contents of a file in the user base depend on the installer.
+/// Returns whether a file in the user base exists or differs only because of the installer.
 fn is_installers(path: &str) -> bool {
     let is_of_dist_info = path.contains(".dist-info/")
         && ["INSTALLER", "RECORD", "REQUESTED"].iter().any(|name| path.ends_with(&format!("/{name}")));
-    // pip adds another script for itself, whose name contains the Python version.
+    // If pip installs pip, it adds one more script, whose name contains the version of Python.
     is_of_dist_info || path == "bin/pip3.11"
 }
 
@@ -137,7 +138,7 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
         succeeded(Command::new("sh").args(["-ec", copied, &tag]).current_dir(home.path()).output().unwrap());
         succeeded(docker(&["rmi", &tag]));
         drop(own_builder);
-        // The image is not trimmed, because the level `standard` removes symbols from extension modules.
+        // The image is not trimmed, because `standard` would remove the symbols of extension modules.
         let words =
             ["build", program, "--release", "debian:bookworm", "--trim", "none", "--no-verify", "-o", "dir:own"];
         succeeded(lath::run(home.path(), &words));
@@ -148,7 +149,7 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
         assert!(lean.len() > 300, "{}", lean.len());
         assert_eq!(names(&lean), names(&own));
         for (name, bytes) in &lean {
-            // Console scripts have a few lines, which depend on the installer.
+            // Console scripts are not compared, because each installer writes other lines into them.
             assert!(name.starts_with("bin/") || own[name] == *bytes, "`{name}` of {program} differs");
         }
         fs::remove_dir_all(home.path().join("lean")).unwrap();
@@ -190,7 +191,7 @@ fn a_dockerfile_on_a_base_image_builds_the_same() {
     let words = ["dockerfile", "httpie", "--base", &source, "--style", "lean", "--build", "--engine", "docker"];
     build_sources_on_base(&source);
     succeeded(lath::run_with_certificates(home.path(), &[&words[..], &["-t", tags[0]]].concat()));
-    // The image is not trimmed, because the level `standard` removes symbols from extension modules.
+    // The image is not trimmed, because `standard` would remove the symbols of extension modules.
     let own = ["build", "httpie", "--base", &source, "--trim", "none", "--no-verify", "-t", tags[1]];
     let engine = format!("docker-daemon:{}:latest", tags[1]);
     succeeded(lath::run_without_base(home.path(), &[&own[..], &["-o", &engine]].concat()));
@@ -199,7 +200,7 @@ fn a_dockerfile_on_a_base_image_builds_the_same() {
         succeeded(Command::new("sh").args(["-ec", copied, tag]).current_dir(home.path()).output().unwrap());
         let mut found = BTreeMap::new();
         files(&home.path().join(tag), &home.path().join(tag), &mut found);
-        // Console scripts have a few lines, which depend on the installer.
+        // Console scripts are not compared, because each installer writes other lines into them.
         found.iter_mut().filter(|(name, _)| name.starts_with("bin/")).for_each(|(_, bytes)| bytes.clear());
         let settings = "{{json .Config.Entrypoint}} {{.Config.User}} {{.Config.WorkingDir}}";
         let settings = succeeded(docker(&["image", "inspect", "-f", settings, tag]));

@@ -1,4 +1,4 @@
-//! `lath explain` for real images: all paths of each image are explained, and only they.
+//! `lath explain` for real images: every path of an image is explained, and no other path.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         the_next_level_saves_about_as_much_as_the_summary_says]
 }
 
-/// To save time, a separate call explains a path only if its position is a multiple of this number.
+/// To save time, `lath explain` is not called for every path, but only for every path after this number of paths.
 const STEP: usize = 97;
 
-/// The last reasons of chains.
+/// The reasons with which a chain can end.
 const LAST: [&str; 8] =
     ["requested", "with", "every-image", "console-script", "command", "every-program", "root", "kept"];
 
@@ -51,7 +51,7 @@ fn paths(stored: &Value) -> Vec<String> {
     joined.filter(|path| path != "/").collect()
 }
 
-/// Explains some of the paths in a stored explanation, each by a call of its own.
+/// Calls `lath explain` for some of the paths in a stored explanation, and checks the answers.
 fn ask(folder: &Path, image: &str, stored: &Value) {
     let platform = format!("linux/{}", stored["platform"]["architecture"].as_str().unwrap());
     let answered = |path: &String| explain(folder, image, &["--platform", &platform, path])[0].clone();
@@ -77,7 +77,8 @@ fn every_path_of_an_image_is_explained_up_to_the_request() {
     let receipt = &built.metadata["platforms"][0];
     let table = explain(&built.folder, "image.tar", &[]);
     assert_eq!(table["size_bytes"], receipt["files_bytes"]);
-    // A module names all wheels of virtualenv. That is no reason to put back the wheels for other Pythons.
+    // A module of virtualenv contains the names of the wheels that virtualenv bundles. In spite of that, the bundled
+    // wheels for other Pythons must stay removed.
     let seeds = receipt["removed_bytes_by_reason"]["foreign-seeds"].as_u64();
     assert!(seeds > Some(1_000_000), "{receipt}");
     let removed = receipt["removed_bytes_by_reason"].as_object().unwrap().values();
@@ -90,9 +91,9 @@ fn absolute(path: &str) -> String {
     format!("/{}", path.trim_start_matches('/'))
 }
 
-/// The words of builds, in a folder that has an application and a base image.
+/// The names and the words of builds. They run in a folder that contains an application and a base image.
 const KINDS: [(&str, &str); 6] = [
-    // The proof of the second platform would import hundreds of modules in an emulator.
+    // Without `--no-verify`, the proof of the second platform would import hundreds of modules in an emulator.
     ("two", "black --platform linux/amd64 --platform linux/arm64 --trim reach --no-verify"),
     ("whole", "httpie --trim none"),
     ("traced", "httpie --trim trace"),
@@ -124,7 +125,7 @@ fn every_path_of_several_kinds_of_images_is_explained() {
     }
 }
 
-/// Makes a folder with an application, and returns the folder above it.
+/// Makes a folder `app` with an application. Returns the folder that contains `app`.
 fn application() -> PathBuf {
     let home = lath::folder().join("explained-kinds");
     fs::create_dir_all(home.join("app/data")).unwrap();
@@ -146,7 +147,7 @@ fn the_next_level_saves_about_as_much_as_the_summary_says() {
     let next = &usual.metadata["platforms"][0]["next_level"];
     assert_eq!(next["level"], "reach");
     let (said, saved) = (next["removed_bytes"].as_u64().unwrap(), bytes(&usual) - bytes(&small));
-    // The errors of removed modules need some bytes.
+    // The two numbers differ by the bytes of the errors that name removed modules.
     assert!(said.abs_diff(saved) < 200_000 && saved > 1_000_000, "{said} {saved}");
     assert_eq!(small.metadata["platforms"][0]["next_level"], Value::Null);
 }

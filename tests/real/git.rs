@@ -1,5 +1,5 @@
-//! git in an image. Like real servers, the server uses https. But it is on loopback and has a certificate that the
-//! tests create.
+//! git in an image. Like a real server, the server of these tests uses https. But it is on loopback, and the tests
+//! create its certificate.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -49,7 +49,7 @@ print(server.server_port, flush=True)
 server.serve_forever()
 "#;
 
-/// Clones the hook's repository. Then pre-commit installs the hook from that clone, and runs it on two files.
+/// Clones the repository of a hook. Then pre-commit installs the hook from that clone, and runs the hook on two files.
 const WORK: &str = r#"
 import os, pathlib, subprocess, sys
 url = sys.argv[1]

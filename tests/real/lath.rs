@@ -1,5 +1,5 @@
-//! Runs lath. All tests of a run share one cache, every program is built once, and runs with network errors are
-//! repeated.
+//! Runs lath. All tests share one cache, the image of every program is built only once, and if the network fails, lath
+//! is run again.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use testkit::oci;
 
-/// Files that were uploaded later are ignored in these tests.
+/// These tests ignore files that were uploaded after this time.
 pub(crate) const NOT_NEWER: &str = "2026-11-20T00:00:00Z";
-/// The Debian release of all images in these tests.
+/// The release of the images in these tests, unless a test sets another release.
 const BASE: &str = "debian:trixie";
 /// If no server could be reached, the causes of an error contain this text.
 const UNREACHED: &str = "error sending request";
@@ -46,12 +46,13 @@ pub(crate) fn command(home: &Path, words: &[&str]) -> Command {
     command
 }
 
-/// Runs lath in `home`, and repeats it if no server could be reached.
+/// Runs lath in `home`. If no server could be reached, runs it again.
 pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
     again(|| command(home, words))
 }
 
-/// Does the same as [`run`], without the variable that names the release. Some base images have another release, or none.
+/// Does the same as [`run`], without the variable that sets the release, because some base images have another release,
+/// or none.
 pub(crate) fn run_without_base(home: &Path, words: &[&str]) -> Output {
     again(|| {
         let mut command = command(home, words);
@@ -67,7 +68,7 @@ pub(crate) fn run_with_certificates(home: &Path, words: &[&str]) -> Output {
     run_without_base(home, &[words, trusted].concat())
 }
 
-/// Runs the command that `made` makes, and repeats it if no server could be reached.
+/// Runs the command that `made` creates. If no server could be reached, creates it and runs it again.
 fn again(made: impl Fn() -> Command) -> Output {
     let mut output = made().output().unwrap();
     for pause_secs in (1..TRIES).map(|tried| u64::from(5 * tried)) {
@@ -84,7 +85,7 @@ fn again(made: impl Fn() -> Command) -> Output {
 pub(crate) fn stdout_of(mut command: Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // This fails if the program has closed its input without reading it, which is allowed.
+    // An error is ignored, because a program may close its input without reading it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     stdout(&command, child.wait_with_output().unwrap())
 }
@@ -128,8 +129,8 @@ impl Built {
         self.written("root", "dir:root")
     }
 
-    /// Writes the image to another destination, unless another test has done this. Only few tests need one, and all
-    /// images together would fill small disks.
+    /// Writes the image to another destination, unless another test has already done this. It is not written in
+    /// advance, because only few tests need it, and all images together would fill a small disk.
     fn written(&self, name: &str, destination: &str) -> PathBuf {
         static WRITING: Mutex<()> = Mutex::new(());
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,13 +166,14 @@ fn build(name: &str, asked: &[&str]) -> Built {
     Built { folder: home, tag, asked, checked, metadata }
 }
 
-/// Returns the tag of the image of `name` in an engine. Only these tests use tags that begin with `lath-test/`.
+/// Returns the tag that the image of the program `name` has in an engine. Only these tests use tags that begin with
+/// `lath-test/`.
 pub(crate) fn tag(name: &str) -> String {
     format!("lath-test/{name}:latest")
 }
 
-/// Returns the reason if one of the registries cannot be reached. Returns `None` if both can be reached. Other failures
-/// are ignored here, because the tests will find them.
+/// If the index or the archive cannot be reached, returns the reason, and otherwise `None`. Other failures are ignored
+/// here, because the tests will find them.
 pub(crate) fn registries_missing() -> Option<String> {
     let home = folder().join("probe");
     fs_err::create_dir_all(&home).unwrap();

@@ -1,5 +1,5 @@
-//! Locks with real packages. They lead to the same image without a network, later and on other machines. pip and uv can
-//! use their Python half.
+//! Locks with real packages. A lock leads to the same image later, on other machines, and without a network. pip and uv
+//! can install the Python half of a lock.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn home(name: &str) -> PathBuf {
     let home = lath::folder().join(name);
     fs_err::create_dir_all(home.join("else/where")).unwrap();
-    // Both builds use one cache, so that the archive has the same state for both.
+    // The build and `lath lock` use the same cache, so that both see the same state of the archive.
     let words = ["build", "httpie", "cryptography", "-t", "same", "-c", "http", "-o", "plain.tar"];
     succeeded(lath::run(&home, &words));
     let words = ["lock", "httpie", "cryptography", "--vendor", "parcels", "--platform"];
@@ -43,7 +43,7 @@ fn elsewhere(home: &Path, before: &[&str], name: &str) -> Command {
     let words = ["build", "--lock", "../../pylock.toml", "--offline", "--vendor", "../../parcels", "-t", "same"];
     let inner = lath::command(home, &words);
     let mut command = Command::new("unshare");
-    // As root of a namespace without other users, lath could not run programs.
+    // Root needs no user namespace. In a user namespace that has only root, lath could not run programs.
     let namespaces: &[&str] = if own_uid() == Some(0) { &[] } else { &["--user", "--map-current-user"] };
     command.arg("--net").args(namespaces).args(before);
     command.arg(inner.get_program()).args(inner.get_args());
@@ -56,7 +56,7 @@ fn vendored() {
     let home = home("vendored");
     succeeded(elsewhere(&home, &[], "vendored.tar").output().unwrap());
     assert_same(&home, "vendored.tar");
-    // A build can also download from the servers, with an empty cache.
+    // The lock also works with an empty cache if the files are downloaded from the servers.
     let words = ["build", "httpie", "cryptography", "--locked", "-t", "same", "-c", "http", "-o", "fetched.tar"];
     succeeded(lath::run(&home, &[&words[..], &["--cache-dir", "fetched"]].concat()));
     assert_same(&home, "fetched.tar");
@@ -87,7 +87,7 @@ fn installed() {
     let program = "import sys; print('%d.%d' % sys.version_info[:2])";
     let python = run("tools/bin/python", &["-c", program]);
     let words = ["lock", "httpie", "pyyaml", "--platform", "linux/amd64,linux/arm64", "--python", python.trim()];
-    // In these tests, `LATH_BASE` is a release with another Python.
+    // `LATH_BASE` is not set here, because its release has another Python.
     succeeded(lath::run_without_base(&home, &words));
     for install in [
         &["tools/bin/pip", "--python", "NAME", "install", "-r", "pylock.toml"][..],
@@ -101,7 +101,7 @@ fn installed() {
         let lock: toml::Table = fs_err::read_to_string(home.join("pylock.toml")).unwrap().parse().unwrap();
         for package in lock["packages"].as_array().unwrap() {
             let word = |key: &str| package[key].as_str().unwrap().to_owned();
-            // pip writes some names differently.
+            // In the output of pip, some names have capital letters, or `_` for `-`.
             let line = format!("{}=={}", word("name"), word("version"));
             assert!(
                 frozen.to_lowercase().replace('_', "-").contains(&line),

@@ -53,8 +53,8 @@ allow-direct-references = true
 
 const CODE: &str = "def main():\n    import docopt, lib\n    print(lib.NAME)\n";
 
-/// Creates a folder with a project in `svc`. The project requires a source distribution of the index, and a commit of
-/// the repository in `lib`. The version of `lib` comes from the history of its repository.
+/// Creates a folder with a project in `svc`. The project requires a source distribution from the index, and a commit of
+/// the repository in the folder `lib`. The version of `lib` comes from the history of its repository.
 fn project(name: &str) -> PathBuf {
     let home = lath::folder().join(name);
     let build =
@@ -70,14 +70,14 @@ fn project(name: &str) -> PathBuf {
     home
 }
 
-/// Runs lath in `folder` without a network. The cache is the folder `empty` in it. Words after `--` stay at the end of
-/// the command.
+/// Runs lath in `folder` without a network. The cache is the folder `empty` in `folder`. Words after `--` stay at the
+/// end of the command.
 fn without_network(folder: &Path, words: &[&str]) -> Output {
     let at = words.iter().position(|word| *word == "--").unwrap_or(words.len());
     let words = [&words[..at], &["--offline", "--cache-dir", "empty"], &words[at..]].concat();
     let inner = lath::command(folder, &words);
     let mut command = Command::new("unshare");
-    // As root of a namespace without other users, lath could not run programs.
+    // Root needs no user namespace. In a user namespace that has only root, lath could not run programs.
     let namespaces: &[&str] = if own_uid() == Some(0) { &[] } else { &["--user", "--map-current-user"] };
     command.arg("--net").args(namespaces).arg(inner.get_program()).args(inner.get_args());
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(folder);
@@ -107,8 +107,8 @@ fn elsewhere() {
     assert!(!said.contains("does not always give the same wheel"), "{said}");
     succeeded(output);
     assert_same(&home.join("plain.tar"), &home.join("fetched.tar"));
-    // The next build uses the vendor folder, with the project and the lock in another folder. The repository no longer
-    // exists.
+    // The next build uses the vendor folder. The project and its lock were moved to another folder, and the repository
+    // of `lib` no longer exists.
     let there = home.join("other/place");
     fs_err::create_dir_all(there.parent().unwrap()).unwrap();
     fs_err::rename(&here, &there).unwrap();
@@ -116,7 +116,8 @@ fn elsewhere() {
     let words = ["build", ".", "--locked", "--vendor", "parcels", "-o", "../vendored.tar"];
     succeeded(without_network(&there, &words));
     assert_same(&home.join("plain.tar"), &home.join("other/vendored.tar"));
-    // If the built wheels are removed, all sources are built again from the same vendor folder.
+    // If the built wheels are removed from the vendor folder, all sources are built again from the files in this
+    // folder.
     for wheel in ["docopt-0.6.2-py2.py3-none-any.whl", "lib-1.2.0-py3-none-any.whl", "svc-1.0-py2.py3-none-any.whl"] {
         forget(&there.join("parcels"), wheel);
     }
@@ -149,25 +150,26 @@ fn changed() {
         said.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let first = succeeded(build(&[".", "--locked"]));
-    // If only code is changed, the lock is still valid. If no inputs are given, the project next to the lock is used.
+    // If only the code of the project has changed, the lock is still valid. If no inputs are given, the project next to
+    // the lock is used.
     write(&here, &[("src/svc/__init__.py", &CODE.replace("lib.NAME", "lib.NAME.upper()"))]);
     let second = succeeded(build(&[".", "--locked"]));
     assert_ne!(first, second);
     assert_eq!(succeeded(build(&["--locked"])), second);
     assert_eq!(succeeded(lath::run(&here, &["build", ".", "-o", "../svc.tar"])), second);
     let text = fs_err::read_to_string(here.join("pyproject.toml")).unwrap();
-    // A new requirement is not in the lock, so this fails.
+    // The lock does not contain the new requirement of the project, so the build fails.
     write(&here, &[("pyproject.toml", &text.replace("['docopt', ", "['docopt', 'idna', "))]);
     for words in [&[".", "--locked"][..], &["--locked"]] {
         let said = refused(words);
         assert!(said.contains("`svc` requires `idna`, and the lock was made without it"), "{said}");
     }
     succeeded(build(&[".", "--frozen"]));
-    // A new requirement of the build is not in the lock either.
+    // The same is true for a new requirement of the project's build.
     write(&here, &[("pyproject.toml", &text.replace("['hatchling']", "['hatchling', 'hatch-vcs']"))]);
     let said = refused(&[".", "--locked"]);
     assert!(said.contains("the build of `svc` requires `hatch-vcs`, and the lock was made without it"), "{said}");
-    // An extra that was not requested is not in the lock either.
+    // The lock does not contain an extra that was not requested when it was made, so this build fails, too.
     write(&here, &[("pyproject.toml", &text)]);
     let said = refused(&[".", "--extra", "more", "--locked"]);
     assert!(said.contains("the request has `svc[more] @ directory`, and the lock does not"), "{said}");
@@ -213,14 +215,15 @@ fn installed() {
     run("tools/bin/pip", &["install", "--quiet", "--upgrade", "pip>=25.1", "uv"]);
     let python = run("tools/bin/python", &["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
     let lock = |input: &str| {
-        // In these tests, `LATH_BASE` is a release with another Python.
+        // `LATH_BASE` is not set here, because its release has another Python.
         let mut lock = lath::command(&here, &["lock", input, "--python", python.trim()]);
         succeeded(lock.env_remove("LATH_BASE").output().unwrap());
     };
     lock(".");
     run("tools/bin/uv", &["pip", "install", "--python", "../uv", "-r", "pylock.toml"]);
     assert_eq!(succeeded(Command::new(home.join("uv/bin/svc")).output().unwrap()), "library\n");
-    // If a lock contains hashes, pip refuses folders and repositories in it, because these have no hashes.
+    // This lock contains hashes. Then pip refuses folders and repositories, because these have no hashes. So pip gets a
+    // lock without them.
     fs_err::remove_file(here.join("pylock.toml")).unwrap();
     lock("docopt");
     run("tools/bin/pip", &["--python", "../pip", "install", "-r", "pylock.toml"]);

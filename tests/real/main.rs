@@ -1,8 +1,8 @@
-//! Tests lath with the real Python index and the real Debian archive. The results are checked by the sandbox, a Docker
-//! engine, skopeo, umoci and the corpus.
+//! Tests lath with the real Python index and the real Debian archive. The images are checked in the sandbox and in a
+//! Docker engine, with skopeo and umoci, and with the checks of the corpus.
 //!
-//! The needs of a test are written next to its name. If the machine does not fulfil one of them, the test is reported
-//! as ignored, with the reason. If `LATH_REQUIRE_ALL` is set, the test fails instead
+//! Each test lists its needs next to its name. If the machine does not fulfil a need, the test is reported as ignored,
+//! with the reason. If `LATH_REQUIRE_ALL` is set, the test fails instead of being ignored
 //! (docs/decisions/0060-tests-name-what-they-need.md).
 
 mod applications;
@@ -40,7 +40,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::Trial;
 
-/// The number of tests that are listed at the end, with their time.
+/// At the end, this number of the slowest tests is listed, with their times.
 const SHOWN_AS_SLOW: usize = 20;
 
 fn main() -> ExitCode {
@@ -73,13 +73,13 @@ fn main() -> ExitCode {
     let building = [dockerfile::trials(), compare::building()].into_iter().flatten().collect();
     let trials = spread(building, groups.into_iter().flatten().collect());
     let conclusion = libtest_mimic::run(&arguments, trials);
-    // These lines are not part of the result, so an error of the output is no failure.
+    // These lines are not part of the result. So it is no failure if they cannot be written.
     let _ = write!(std::io::stderr(), "The tests that took longest, in seconds:\n{}", needs::slowest(SHOWN_AS_SLOW));
     conclusion.exit_code()
 }
 
-/// Puts the trials `building` at equal distances between the `others`. Only one trial at a time may build in the engine.
-/// If such trials followed one another, all threads except one would wait.
+/// Puts the trials `building` at equal distances between the `others`. Only one trial at a time may build in the
+/// engine. If many such trials followed one another, all threads except one would have to wait.
 fn spread(building: Vec<Trial>, others: Vec<Trial>) -> Vec<Trial> {
     let distance = others.len().div_ceil(building.len());
     let (mut building, mut trials) = (building.into_iter(), Vec::new());

@@ -6,7 +6,7 @@ use crate::lath;
 use crate::needs::Need::{Namespaces, Registries};
 use crate::needs::trial;
 
-/// The names of the tests, the arguments of lath, and the checks.
+/// Each test: its name, the arguments of lath, and the check.
 const CASES: [(&str, &[&str], &str); 7] = [
     (
         "drivers_of_odbc_are_registered",

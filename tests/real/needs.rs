@@ -1,4 +1,5 @@
-//! The needs of tests. Each need is checked once. A test is left out if one of its needs is missing.
+//! The needs of tests. A need is checked only once per run. If the machine does not fulfil one of its needs, a test is
+//! left out.
 
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,7 +16,7 @@ const REQUIRE_ALL: &str = "LATH_REQUIRE_ALL";
 pub(crate) enum Need {
     /// The real Python index and the real Debian archive.
     Registries,
-    /// User, mount, pid and network namespaces, for the user who runs the tests.
+    /// User, mount, pid and network namespaces, which the user who runs the tests may create.
     Namespaces,
     /// A Docker engine that is running. A simple `cargo test` does not use an engine, even if one is running.
     Engine,
@@ -34,7 +35,7 @@ pub(crate) enum Need {
     Ldconfig,
     /// qemu-user, for a processor that this machine does not have.
     Emulator,
-    /// Python 3.11 with `tomllib`. It runs the checks in `tests/corpus`.
+    /// Python 3.11 or newer, because `tests/corpus/run.py` needs `tomllib`.
     Corpus,
     /// The programs that are needed to serve a git repository over https.
     GitServer,
@@ -47,8 +48,7 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// If a test with this need is left out of a simple `cargo test`, returns the reason. Such a test is run only if
-    /// all tests must run.
+    /// If tests with this need run only if `LATH_REQUIRE_ALL` is set, returns the reason.
     fn only_if_all_run(self) -> Option<&'static str> {
         match self {
             Self::Engine => Some("uses a Docker engine"),
@@ -57,7 +57,7 @@ impl Need {
         }
     }
 
-    /// Returns the reason why the need is missing. Returns `None` if it is fulfilled.
+    /// Returns `None` if the machine fulfils the need. Otherwise returns the reason why not.
     fn missing(self) -> Option<String> {
         const COUNT: usize = Need::Root as usize + 1;
         static PROBED: [OnceLock<Option<String>>; COUNT] = [const { OnceLock::new() }; COUNT];
@@ -120,7 +120,8 @@ pub(crate) fn trial(name: impl Into<String>, needs: &[Need], body: impl FnOnce()
     })
 }
 
-/// The time that each test took, with its name. A test that waited for an image of another test took this time, too.
+/// The time that each test took, with its name. The time in which a test waited for an image that another test builds
+/// is included.
 static TIMES: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
 
 fn timed(name: String, body: impl FnOnce()) {
@@ -137,7 +138,8 @@ pub(crate) fn slowest(number: usize) -> String {
     times.iter().map(|(time, name)| format!("{:7.1} {name}\n", time.as_secs_f64())).collect()
 }
 
-/// Returns the reason why the test `name` is left out, and the command that runs it. `None` if it is not left out.
+/// If a simple `cargo test` leaves out the test `name`, returns the reason and the command that runs this test. `None`
+/// if the test is not left out.
 fn left_out(name: &str, needs: &[Need]) -> Option<String> {
     if must_run_all() {
         return None;
@@ -151,7 +153,8 @@ fn must_run_all() -> bool {
     lath::variable(REQUIRE_ALL).is_some()
 }
 
-/// Creates a test for each function, with the function's name. All of them have the same needs.
+/// Creates a test for each function. The name of the test is the name of the function. All of these tests have the same
+/// needs.
 macro_rules! trials_of {
     ($needs:expr; $($test:ident),* $(,)?) => {
         vec![$($crate::needs::trial(stringify!($test), $needs, $test)),*]
@@ -159,7 +162,7 @@ macro_rules! trials_of {
 }
 pub(crate) use trials_of;
 
-/// Returns `None` if `program` succeeds. Otherwise returns a message: it says that `what` is missing, and has the
+/// Returns `None` if `program` succeeds. Otherwise returns a message that `what` is missing. The message contains the
 /// output of the program.
 fn answers(program: &str, words: &[&str], what: &str) -> Option<String> {
     let said = match Command::new(program).args(words).output() {

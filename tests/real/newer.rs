@@ -24,8 +24,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 const SUITE: &str = "trixie";
 const PACKAGES: &str = "ca-certificates,containerd,docker.io,iptables,podman,runc";
 
-/// Changes the root directory to `$root`, and then runs the program. The new root gets the machine's devices and
-/// control groups.
+/// Changes the root directory to `$root`, and then runs the program. In the new root, the machine's `/dev` and `/sys`
+/// are mounted, so that the program has devices and control groups.
 const ENTER: &str = r#"
 root=$0
 mount --rbind "$root" "$root"
@@ -38,7 +38,7 @@ umount -l /old
 exec "$@"
 "#;
 
-/// Returns the root file system with the engines. It is created once.
+/// Returns the root file system with the engines. If it does not exist yet, it is created.
 fn root() -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();
@@ -61,8 +61,8 @@ enum Network {
     OfTheMachine,
 }
 
-/// Returns a command that runs `words` in `root` with separate mounts and processes. When the command ends, nothing of
-/// it remains.
+/// Returns a command that runs `words` in `root`, with its own mounts and processes. When the command ends, its mounts
+/// and processes disappear.
 fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]);
@@ -74,8 +74,8 @@ fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     command
 }
 
-/// The network bridge of an engine in the machine's network. Without its own bridge, the engine would use or remove the
-/// bridge of the machine's engine.
+/// The network bridge of an engine that uses the network of the machine. Without this bridge, the engine would use or
+/// remove the bridge of the machine's own engine.
 const BRIDGE: &str = "lath-tests";
 
 /// Creates the bridge, unless an earlier test has created it.
@@ -93,8 +93,8 @@ struct Docker {
 }
 
 impl Docker {
-    /// Starts the engine in `root`. Its images are in a directory named `store`, which is empty at first. Its
-    /// directories have short names, because the path of a socket is limited to 108 bytes (unix(7)).
+    /// Starts the engine in `root`. Its images are in a directory whose name is `store`, which is empty at first. The
+    /// names of the directories are short, because the path of a socket is limited to 108 bytes (unix(7)).
     fn start(root: &Path, store: &str, is_containerds: bool, network: Network) -> Self {
         let config = format!("/etc/docker/{store}.json");
         let features = serde_json::json!({ "features": { "containerd-snapshotter": is_containerds } });
@@ -148,7 +148,8 @@ impl Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        // When the daemon ends, all processes in its namespaces end too.
+        // When the daemon ends, all processes in its namespaces end, too. An error is ignored, because then the daemon
+        // has already ended.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
@@ -187,13 +188,15 @@ fn current_docker_takes_every_archive_in_both_of_its_stores() {
 }
 
 pub(crate) fn current_docker_pulls_and_runs_a_pushed_image(site: &Site) {
-    // The tests with the two registries use the same folders, so they must not run at once.
+    // This test runs with each of the two registries. Both runs use the same folders, so they must not run at the same
+    // time.
     static RUNNING: Mutex<()> = Mutex::new(());
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let (image, digest) = site.pushed("team/app:1");
     let config = site.path("docker").display().to_string();
     let root = root();
-    // For tokens, containerd's store uses only the system's authorities, even for a loopback address.
+    // When containerd's store requests a token, it trusts only the certificates of the system, even for a loopback
+    // address. So the certificate of the registry is added to these.
     fs::create_dir_all(root.join("etc/ssl/certs")).unwrap();
     fs::copy(site.path("bundle.pem"), root.join("etc/ssl/certs/ca-certificates.crt")).unwrap();
     for (store, is_containerds) in [("pull-overlay", false), ("pull-snapshots", true)] {

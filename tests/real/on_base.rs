@@ -1,4 +1,5 @@
-//! Real programs on a real Debian. Its Python is Debian's own, or was moved to `/usr/local` as in the official images.
+//! Real programs on a real Debian. Its Python is Debian's own. In some base images, it was moved to `/usr/local`, where
+//! the official images have their Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The kinds of base images. Each has the commands that create its root from a Debian with Python.
+/// The kinds of base images. Each kind is a name, and the commands that change a Debian with Python into this kind.
 const KINDS: [(&str, &str); 5] = [
     ("debian", ""),
     (
@@ -43,8 +44,8 @@ const KINDS: [(&str, &str); 5] = [
     ("ubi", UBI),
 ];
 
-/// Keeps only the files of some packages. There is one file per package in `status.d` instead of dpkg's database, and
-/// no shell.
+/// Keeps only the files of some packages, and no shell. In place of dpkg's database, there is one file per package in
+/// `status.d`.
 const DISTROLESS: &str = r#"
     mkdir -p ../bones/var/lib/dpkg/status.d ../bones/etc ../bones/tmp
     for package in base-files libc6 libgcc-s1 libpython3.13-minimal libpython3.13-stdlib python3.13-minimal             python3-minimal zlib1g libexpat1 libssl3t64 libsqlite3-0 libffi8 libbz2-1.0 liblzma5 libncursesw6 libtinfo6             libreadline8t64 libuuid1 libzstd1 media-types netbase tzdata; do
@@ -59,7 +60,7 @@ const DISTROLESS: &str = r#"
     find . -mindepth 1 -delete; cp -a ../bones/. .; rm -rf ../bones ../files
 "#;
 
-/// Creates a Python in `/usr/local` of a distribution that is not Debian.
+/// Moves Python to `/usr/local`, and makes the system look like a distribution that is not Debian.
 const UBI: &str = r#"
     mkdir -p usr/local/lib/python3.13/dist-packages; mv usr/bin/python3.13 usr/local/bin/
     cp -a usr/lib/python3.13/. usr/local/lib/python3.13/; rm -rf usr/lib/python3.13 usr/lib/python3 usr/bin/python3
@@ -88,13 +89,13 @@ fn musl() {
         .args(["/lib/ld-musl-x86_64.so.1", "--list", &format!("/{module}")])
         .output()
         .unwrap();
-    // Only symbols of Python may be missing, because there is no Python. No library may be missing.
+    // Symbols of Python may be missing, because there is no Python. But no library may be missing.
     let said = String::from_utf8_lossy(&[listed.stdout, listed.stderr].concat()).into_owned();
     assert!(said.contains("libc.musl-x86_64.so.1 => ") && !said.contains("Error loading shared library"), "{said}");
 }
 
-/// Builds without the variable that names the release in the other tests, because some of these base images belong to
-/// no release.
+/// Builds without the variable that sets the release in other tests, because some of these base images belong to no
+/// release.
 fn build(folder: &Path, words: &[&str]) {
     lath::succeeded(lath::run_without_base(folder, words));
 }
@@ -103,7 +104,7 @@ fn succeeded_in(folder: &Path, line: &str) {
     lath::succeeded(Command::new("sh").args(["-ec", line]).current_dir(folder).output().unwrap());
 }
 
-/// Creates a base image as an OCI layout. This happens once. Returns its folder.
+/// Creates a base image as an OCI layout, unless another test has created it. Returns the folder of the layout.
 fn base(kind: &str) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();
@@ -123,7 +124,8 @@ fn base(kind: &str) -> PathBuf {
     folder.join(kind)
 }
 
-/// Builds a program on the base image, unpacks the result with umoci, and runs the program with an empty environment.
+/// Builds a program on the base image, and unpacks the result with umoci. Then runs the program without environment
+/// variables.
 fn works(kind: &str, interpreter: &str) {
     let home = tempfile::tempdir().unwrap();
     let source = format!("oci:{}:1", base(kind).display());

@@ -1,4 +1,4 @@
-//! Real programs, and commands that users really run.
+//! Real programs, and commands that users of these programs really run.
 
 use crate::lath::{self, Built};
 use crate::needs::Need;
@@ -8,7 +8,7 @@ use crate::needs::Need;
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     requirements: &'static [&'static str],
-    /// The Debian packages with programs that it runs.
+    /// The Debian packages whose programs this program runs.
     with: &'static [&'static str],
     /// Whether building its image takes more than a minute.
     takes_minutes: bool,
@@ -17,8 +17,8 @@ pub(crate) struct Program {
     pub(crate) jobs: &'static [Job],
 }
 
-/// A command and the output that it must print. The command can write only to `/tmp` and to its home. In an engine, it
-/// has no network.
+/// A command and the output that it must print. The command can write only to `/tmp` and to its home directory. In an
+/// engine, the command has no network.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) argv: &'static [&'static str],
@@ -200,7 +200,7 @@ with Image(blob=png) as image:
     print("png", png[1:4], image.size, image.format)
 "#;
 
-/// Needs the colours of terminals, which come from terminfo.
+/// Reads the number of colours of terminals, which comes from terminfo.
 const TERMINALS: &str = r#"
 import subprocess
 import blessed
@@ -209,7 +209,8 @@ for terminal in ["xterm-256color", "screen.xterm-256color", "linux", "vt100"]:
     subprocess.run(["/usr/bin/python3", "-c", show, terminal], check=True)
 "#;
 
-/// Needs glibc's iconv. FreeTDS in the wheel uses iconv to convert the code pages of SQL Server.
+/// Converts between code pages with glibc's iconv. FreeTDS, which is in the wheel, uses iconv for the code pages of SQL
+/// Server.
 const CODE_PAGES: &str = r#"
 import ctypes, pymssql
 libc = ctypes.CDLL(None)
@@ -224,7 +225,7 @@ for language in ["de", "es"]:
     print(gettext.translation("iso_3166-1", "/usr/share/locale", [language]).gettext("Germany"))
 "#;
 
-/// Creates a repository with one file that is refused by a hook.
+/// Creates a repository with a file that a hook refuses.
 const HOOKS: &str = r#"
 import os, pathlib, subprocess
 os.makedirs("/tmp/repo")
@@ -254,7 +255,7 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 subprocess.run(["http", "--ignore-stdin", "--all", "--print=hb", f"127.0.0.1:{server.server_port}/"], check=True)
 "#;
 
-/// Uses linear algebra, groups and a time zone in which the clocks change, and writes and reads a table.
+/// Solves a system of equations, groups rows, uses a time zone with summer time, and writes and reads a table.
 const TABLES: &str = r#"
 import io, numpy as np, pandas as pd
 print("solved", np.linalg.solve(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([7.0, 11.0])).round(9).tolist())

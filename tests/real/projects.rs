@@ -51,7 +51,7 @@ fn package() {
     assert_eq!(run(&home, &["."]), "1.2 six some data\n");
     let version = "import idna; print('idna is here')";
     assert_eq!(run(&home, &[".", "--extra", "more", "--", "python3", "-c", version]), "idna is here\n");
-    // The backend has written only into a copy of the folder.
+    // The backend has written only into a copy of the folder, so the folder itself has no new files.
     let entries = fs_err::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
     assert_eq!(entries.len(), 2, "{entries:?}");
 }
@@ -82,7 +82,7 @@ fn workspace() {
     assert_eq!(said, "[True, True]\n");
 }
 
-/// The lock that uv 0.13 once wrote for the project below.
+/// The lock that uv 0.13 wrote for the project in this test.
 const LOCK: &str = r#"version = 1
 revision = 3
 requires-python = ">=3.11"

@@ -43,7 +43,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// `lath` with a separate index for this test, and the real archive.
+/// lath with an index that contains only the wheels of this test, and with the real archive.
 struct Own {
     home: tempfile::TempDir,
     index: testkit::pypi::PyPiServer,
@@ -98,7 +98,7 @@ const FINE: &str = "import sys\ndef main():\n    print('tool 1.0')\n";
 const CHANGELOG: &str = "/usr/share/doc/netbase/changelog.gz";
 
 fn a_file_that_a_check_needs_is_put_back_and_the_image_is_the_same_with_an_empty_store() {
-    // No message of the program contains the name of the file.
+    // The output of the program does not contain the name of the file, so lath cannot find the file by its name.
     let source = format!("import os\ndef main():\n    print(os.path.exists('{CHANGELOG}'))\n");
     let own = Own::new(&[tool(&source)]);
     let words = format!("put back: `{CHANGELOG}` (documentation), because `tool --version` needs it\n");
@@ -113,7 +113,8 @@ fn a_file_that_a_check_needs_is_put_back_and_the_image_is_the_same_with_an_empty
     assert_eq!(made["platforms"][0]["checks"]["put_back"], put_back);
     assert_eq!(digest(&[]), first);
     assert_eq!(digest(&["--cache-dir", "empty"]), first);
-    // Without a proof, the files of earlier proofs are put back. Bytecode does not matter.
+    // Without a proof, lath puts back the files that earlier proofs have put back, even if `--bytecode` has another
+    // value.
     digest(&["--no-verify", "--bytecode", "none"]);
     let exists = format!("import os; raise SystemExit(not os.path.exists('{CHANGELOG}'))");
     assert_eq!(own.python(&exists).status.code(), Some(0));
@@ -130,7 +131,7 @@ fn what_trimming_breaks_is_told_with_claim_find_and_the_way_back() {
         assert!(!own.home().join("tool.tar").exists());
         said.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    // The check needs more files than lath puts back.
+    // This check needs more files than lath puts back, so it fails in the trimmed image.
     let source = "import os\ndef main():\n    print(sum(len(names) for _, _, names in os.walk('/usr/share')))\n";
     let said = on_one_line(&Own::new(&[tool(source)]), &[]);
     for words in [
@@ -141,7 +142,7 @@ fn what_trimming_breaks_is_told_with_claim_find_and_the_way_back() {
     ] {
         assert!(said.contains(words), "{words} in:\n{said}");
     }
-    // This check fails in both images. Its message contains the name of a removed file.
+    // This check fails in both trees. Its message contains the name of a removed file, so there is a hint.
     let source = format!("def main():\n    raise SystemExit('no {CHANGELOG} here')\n");
     let said = on_one_line(&Own::new(&[tool(&source)]), &["--check", "tool"]);
     for words in [
@@ -227,7 +228,7 @@ def show(module):
     assert_eq!(["__init__.py", "inner.py", "deep.py", "other.py"].map(has), [true, true, true, false]);
 }
 
-/// The code of the module runs in every check of lath's own, and in the user's check.
+/// Every check of lath and of the user imports this module, so its assertions run in each of them.
 fn at_reach_every_check_runs_as_another_user_without_variables_of_the_host() {
     let source = r#"
 import os, sys
@@ -268,7 +269,8 @@ def main():
     ] {
         assert!(has(&of_reach["passed"], words), "{words} in {of_reach}");
     }
-    // The checks whose files `trace` keeps are listed apart from the checks that only judge.
+    // At the level `trace`, the files that some checks use are kept. These checks are listed as `drove`, and all others
+    // as `passed`.
     let of_trace = checks("trace");
     for words in ["tool --version", "\"tool image\"", "script-imports"] {
         assert!(has(&of_trace["drove"], words) && !has(&of_trace["passed"], words), "{words} in {of_trace}");
@@ -278,8 +280,8 @@ def main():
     }
 }
 
-/// The file of the extension module `tool.other` is the library zlib. So the loader can load it, but Python cannot
-/// import it. `ctypes` is not in the trimmed image.
+/// The file of the extension module `tool.other` is a copy of the library zlib. So the loader can load this file, but
+/// Python cannot import it. The proof must not need `ctypes`, which is not in the trimmed image.
 fn the_proof_needs_no_module_that_reach_removes() {
     let library = format!("/usr/lib/{}-linux-gnu/libz.so.1", std::env::consts::ARCH);
     let extension = format!("tool/other.cpython-313-{}-linux-gnu.so", std::env::consts::ARCH);
@@ -385,7 +387,7 @@ def main():
 "#;
     let own = Own::new(&[tool(source)]);
     own.summary(&["build", "tool", "--check", "tool"]);
-    // The user in `--user` also runs the checks, unless that user is root.
+    // The user of `--user` also runs the checks, unless this user is root.
     own.summary(&["build", "tool", "--user", "1000", "--check", "python3 -c 'import os; assert os.getuid() == 1000'"]);
     own.summary(&["build", "tool", "--user", "0", "--check", "tool"]);
     // A client in the sandbox can connect to a server in the sandbox, but not to a server outside.
@@ -444,12 +446,12 @@ fn bytecode_of_a_changed_program_is_what_a_fresh_cache_makes() {
     let (warm, cold) = (&changed[9], build("10.0", "fresh"));
     assert_eq!(cold.difference(warm), "");
     assert_ne!(cold.difference(&changed[8]), "");
-    // In Debian, the source of this file is a link to `/etc`.
+    // In Debian, the source of this bytecode is a link to a file in `/etc`.
     let customize = "usr/lib/python3.13/__pycache__/sitecustomize.cpython-313.pyc";
     assert!(warm.platforms[0].files.contains_key(customize));
 }
 
-/// Returns how many packs in the cache have the bytecode of `source`.
+/// Returns how many packs in the cache contain the bytecode of `source`.
 fn packs_with_bytecode_of(source: &str, cache: &Path) -> usize {
     let packs = std::fs::read_dir(cache.join("store/packs")).unwrap().map(|pack| pack.unwrap().path());
     packs.filter(|pack| bytes_contain(&std::fs::read(pack).unwrap(), source.as_bytes())).count()
@@ -482,7 +484,7 @@ def main():
     let second = build("second", "used");
     assert_eq!(build("second", "fresh").difference(&second), "");
     assert!(second.platforms[0].files.contains_key("usr/lib/python3.13/json/__pycache__/decoder.cpython-313.pyc"));
-    // Bytecode contains the path of its source.
+    // A pack with the bytecode contains the path of the source, because bytecode contains this path.
     let count = |source: &str| packs_with_bytecode_of(source, &own.home().join("used"));
     assert_eq!(count("/usr/lib/python3.13/json/decoder.py"), 1);
     assert_eq!(count("/site-packages/second/__init__.py"), 1);
@@ -626,7 +628,7 @@ fn data_that_a_module_names_is_put_back_if_a_rule_removed_it() {
     let put_back = format!(
         "put back: `/{site}/tool/templates/api.pyi` (type stubs), because `read /{site}/tool/templates/api.pyi` needs it"
     );
-    // The others are the metadata of the tool, because `importlib.metadata` is in the image.
+    // Besides this file, two files of the tool's metadata are read, because `importlib.metadata` is in the image.
     assert!(said.contains(&put_back) && said.contains("3 data files"), "{said}");
     let files = &oci::check(&own.home().join("tool.tar")).unwrap().platforms[0].files;
     let has = |name: &str| files.contains_key(&format!("{site}/tool/{name}"));
@@ -679,7 +681,7 @@ time.sleep(60)";
 fn a_host_without_user_namespaces_is_told_what_to_do() {
     let own = Own::new(&[tool(FINE)]);
     succeeds(&own.lath(&["build", "tool", "--no-verify", "--bytecode", "none"]));
-    // This runs lath in a namespace that does not allow further namespaces.
+    // Runs lath in a user namespace in which no further user namespaces can be created.
     let inside = |words: &[&str]| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "sh", "-c"]);
@@ -737,7 +739,7 @@ print('reached', name, open('/etc/hostname').read().strip())
     let with_file = own.summary(&[&copied[..], &["--check", "python3 /srv/reach.py localhost"]].concat());
     assert!(with_file.contains("proved: python, python3 /srv/reach.py localhost"), "{with_file}");
     own.summary(&[&copied[..], &["--check", "python3 /srv/reach.py"]].concat());
-    // The image itself contains none of these files.
+    // The image itself contains none of the files that the sandbox adds.
     let image = oci::check(&own.home().join("tool.tar")).unwrap();
     let has = |path: &str| image.platforms[0].files.contains_key(path);
     assert!(has("srv/reach.py") && !["etc/hosts", "etc/hostname", "etc/resolv.conf"].into_iter().any(has));
@@ -746,7 +748,7 @@ print('reached', name, open('/etc/hostname').read().strip())
         let output = command.args(arguments).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), format!("reached {name} lath\n"), "{output:?}");
     }
-    // If a folder of the user covers `/etc`, nothing is created in it.
+    // If a folder of the user is mounted at `/etc`, the sandbox creates no files in this folder.
     let folder = own.home().join("etc");
     fs_err::create_dir(&folder).unwrap();
     succeeds(&own.lath(&["run", "tool", "--volume", "./etc:/etc", "--", "/usr/bin/python3", "-c", "pass"]));
@@ -781,7 +783,7 @@ fn pip_installs_at_run_time_and_a_check_without_venv_names_its_package() {
     let later = WheelBuilder::new("later", "1.0").file("later.py", "");
     fs_err::write(wheels.join(later.file_name()), later.build()).unwrap();
     let install = "python3 -m pip install --quiet --user --no-index --find-links /srv later";
-    // The index of this test does not contain pip.
+    // This build uses PyPI, because the index of this test does not contain pip.
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("lath"));
     command.current_dir(own.home()).env("LATH_CACHE_DIR", lath::cache());
     command.args(["build", "pip", "-o", "dir:root", "--copy", "wheels:/srv", "--env", "PYTHONUSERBASE=/tmp/user"]);

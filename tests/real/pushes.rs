@@ -1,7 +1,7 @@
-//! The whole life of an image with registries that have TLS and a password: login, build and push, pull by other
+//! The whole life of an image, with registries that require TLS and a password: login, build and push, pull by other
 //! programs, run, copy, and push again.
 //!
-//! Each test is run with Docker's registry and with that of `testkit`, which requires tokens.
+//! Each test is run with two registries: Docker's registry, and the registry of `testkit`, which requires tokens.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::newer;
 
 type Test = fn(&Site);
 
-/// The tests, and the needs that they have in addition to those of all tests here.
+/// The tests. The needs in this list are in addition to the needs that all of these tests have.
 const TESTS: [(&str, &[Need], Test); 10] = [
     ("skopeo_copies_a_pushed_image_with_its_digest", &[Skopeo], skopeo_copies_a_pushed_image_with_its_digest),
     ("docker_pulls_and_runs_a_pushed_image", &[Engine], docker_pulls_and_runs_a_pushed_image),
@@ -70,13 +70,13 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Logs in with lath.
+    /// Creates the folder of the user, and logs in with lath.
     fn new(keeper: Keeper) -> Self {
         let site = Self { keeper, home: tempfile::tempdir().unwrap(), outputs: RefCell::default() };
         let authority = site.authority_pem();
         fs_err::create_dir(site.path("certificates")).unwrap();
         fs_err::write(site.path("certificates/ca.crt"), &authority).unwrap();
-        // The authorities of the machine are needed for the Python index.
+        // The file also contains the authorities that the machine trusts, because lath fetches from the Python index.
         let others = lath::variable("SSL_CERT_FILE").unwrap_or("/etc/ssl/certs/ca-certificates.crt".to_owned());
         let others = fs_err::read_to_string(others).unwrap_or_default();
         fs_err::write(site.path("bundle.pem"), format!("{others}\n{authority}")).unwrap();
@@ -183,7 +183,7 @@ struct Containerds(Child);
 
 impl Drop for Containerds {
     fn drop(&mut self) {
-        // If this fails, containerd has already ended, because it could not start.
+        // An error is ignored, because then containerd has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -205,7 +205,7 @@ fn containerd_pulls_and_runs_a_pushed_image(site: &Site) {
         }
         sleep(Duration::from_millis(200));
     }
-    // If this file is missing, `ctr` uses plain HTTP for loopback.
+    // Without this file, `ctr` would use plain HTTP for a registry on loopback.
     let (host, authority) = (site.host(), site.path("certificates/ca.crt"));
     let settings =
         format!("server = \"https://{host}\"\n[host.\"https://{host}\"]\n  ca = \"{}\"\n", authority.display());
@@ -242,8 +242,8 @@ fn a_copy_within_a_registry_sends_no_blob(site: &Site) {
     assert_eq!(index["manifests"][0]["digest"], digest.as_str());
 }
 
-/// The image that was pushed is like a distroless image: it has Debian's Python, one file per package in `status.d`,
-/// and no shell.
+/// The base image is an image that lath has pushed. It is like a distroless image: it has Debian's Python, one file per
+/// package in `status.d`, and no shell.
 fn a_build_on_a_pushed_image_sends_only_its_own_layers(site: &Site) {
     let (base, digest) = site.pushed("team/base:1");
     let before = site.uploads();
@@ -256,8 +256,8 @@ fn a_build_on_a_pushed_image_sends_only_its_own_layers(site: &Site) {
     let built = &metadata["platforms"][0];
     assert_eq!(built["base"]["digest"], digest.as_str());
     let (all, below) = (built["layers"].as_array().unwrap().len(), built["base"]["layers"].as_u64().unwrap());
-    // The layers of the base image are mounted from its repository, so they are not uploaded. The config is uploaded as
-    // well, so there is one more upload.
+    // The layers of the base image are mounted from its repository, so they are not uploaded. The uploads are lath's
+    // own layers and one config.
     assert_eq!(site.uploads() - before, all - usize::try_from(below).unwrap() + 1);
     site.lath(&["copy", &format!("docker://{image}"), "oci:on-base:1"], "");
     let checked = testkit::oci::check(&site.path("on-base")).unwrap();
@@ -279,7 +279,7 @@ fn an_image_that_skopeo_pushed_is_copied(site: &Site) {
 fn no_output_file_or_image_contains_a_secret(site: &Site) {
     let login = testkit::digest::base64(format!("{USER}:{PASSWORD}").as_bytes());
     assert!(file_contains(&site.path("docker/config.json"), &login), "the login is saved as Docker does it");
-    // Only this build has used this cache.
+    // This build has a cache of its own, so all files in the cache can be checked.
     let cache = site.path("cache");
     let image = format!("{}/team/app:1", site.host());
     let words = ["build", "yamllint", "-t", &image, "--push", "-v", "--cache-dir", cache.to_str().unwrap()];

@@ -50,7 +50,8 @@ fn same_digest() {
     assert_eq!(said, format!("again.tar@{}\n", once.checked.digest));
 }
 
-/// With the script that replaces `ldconfig`, ctypes must find the same libraries as with the real program.
+/// In an image, a small script replaces `ldconfig`. With this script, ctypes must find the same libraries as with the
+/// real program.
 fn libraries() {
     let home = tempfile::tempdir().unwrap();
     let find = "import ctypes.util, os; find = ctypes.util.find_library; \
@@ -67,8 +68,8 @@ fn volumes() {
     let work = built.folder.join("work");
     fs_err::create_dir_all(&work).unwrap();
     let (file, untidy) = (work.join("x.py"), "x  =  1\n");
-    // If root runs lath, the program runs as another user, like in an engine. So all users must have access to the
-    // folder.
+    // If root runs lath, the program runs as the user of the image, like in an engine. So all users must be allowed to
+    // write to the folder.
     let open_to = |others: u32| {
         let mode = |path: &Path, mode: u32| fs_err::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         mode(&work, 0o755 | others);
@@ -101,8 +102,8 @@ fn volumes() {
         let words = ["run", "--offline", "--volume", "work:/src:ro", "--workdir", "/src", "black", "--", script];
         assert_eq!(lath::succeeded(lath::command(&built.folder, &words).output().unwrap()), "mounted\n");
     }
-    // If a volume is mounted at the home directory, it hides the image's files there, like in an engine. Nothing is
-    // created in the folder of the volume.
+    // If a volume is mounted at the home directory, it hides the files that the image has there, like in an engine.
+    // lath creates nothing in the folder of the volume.
     fs_err::write(built.folder.join("large"), vec![b'x'; 2 << 20]).unwrap();
     let words = ["run", "--offline", "--copy", "large:/home/app/own/large", "--volume", "work:/home/app", "black"];
     let list = ["--", "python3", "-c", "import os; print(os.listdir('/home/app'))"];
@@ -111,7 +112,7 @@ fn volumes() {
     assert_eq!(fs_err::read_dir(&work).unwrap().count(), 1);
 }
 
-/// The wheel of psycopg2 contains its own libraries, but it links against the system's zlib.
+/// The wheel of psycopg2 contains most of its libraries, but it also needs the zlib of the system.
 fn closure() {
     let built = lath::built("psycopg2", &["psycopg2-binary"]);
     let platform = &built.metadata["platforms"][0];

@@ -17,7 +17,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Uses one file in each possible way. `/data` is a folder in the image, and `/data/again` is a link to it.
+/// Uses files in each of the ways that a record must contain, with one file per way. `/data` is a folder in the image,
+/// and `/data/again` is a link to it.
 const PROBE: &str = r#"
 import ctypes, os, subprocess, sys, threading
 os.chdir("/data")

@@ -1,4 +1,4 @@
-//! Other tools read the images: skopeo, umoci and ldconfig.
+//! Other tools must be able to read the images: skopeo, umoci and ldconfig.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,13 +28,14 @@ pub(crate) fn trials() -> Vec<Trial> {
     PROGRAMS.iter().flat_map(of_program).chain([of_loader]).collect()
 }
 
-/// Tools for GPUs mount the driver into a container, and then run the host's `ldconfig -r` on the root of the image.
+/// Tools for GPUs mount the driver into a container. Then they run the host's `ldconfig -r` on the root directory of
+/// the container.
 fn a_driver_that_is_mounted_is_found_after_ldconfig() {
     let built = PROGRAMS[0].built();
     let root = built.folder.join("with-driver");
     said("cp", &["-a", built.root().to_str().unwrap(), root.to_str().unwrap()]);
     let loader = |words: &[&str]| said("ldconfig", &[&["-r", root.to_str().unwrap()], words].concat());
-    // Any library can be used as the driver.
+    // A copy of zlib is used as the driver, because the kind of library does not matter.
     let folder = root.join("driver");
     fs_err::create_dir(&folder).unwrap();
     let library = root.join("usr/lib").join(format!("{}-linux-gnu/libz.so.1", std::env::consts::ARCH));

@@ -1,5 +1,5 @@
-//! Replaces the library procfs. With it, hakoniwa measures the memory of a process, and uv looks for the floating point
-//! unit of an ARM machine with 32 bits, to choose a Python for this machine. lath does neither
+//! Replaces the library procfs. With procfs, hakoniwa measures the memory of a process, and uv looks for the floating
+//! point unit of an ARM machine with 32 bits, to choose a Python for this machine. lath does neither
 //! (docs/decisions/0190-crates-that-never-run-are-replaced.md).
 //!
 //! These are the parts that the two crates use. A call of one of them fails.

@@ -1,10 +1,10 @@
-//! Replaces the library x509-parser. With it, uv-client describes certificates that cannot be used, in warnings that
-//! lath does not print. Certificates are checked by rustls, and never by this crate
+//! Replaces the library x509-parser. With this library, uv-client describes certificates that cannot be used, in
+//! warnings that lath does not print. Only rustls checks certificates, and never this crate
 //! (docs/decisions/0190-crates-that-never-run-are-replaced.md).
 //!
 //! These are the parts that uv-client uses. No certificate is ever read.
 
-/// What uv-client imports.
+/// The names that uv-client imports.
 pub mod prelude {
     use std::convert::Infallible;
     use std::fmt;

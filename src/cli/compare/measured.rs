@@ -39,7 +39,8 @@ pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
     let archive = folder.path().join("lath.tar");
     request.output.destinations = vec![Destination::Archive(archive.clone())];
-    // lath gets an empty cache, so that its first build finds nothing in the cache.
+    // lath gets a cache of its own that is empty. So nothing is cached in its first build, and the second build finds
+    // the results of the first.
     let cold = call.open_with_cache(folder.path().join("cache"))?;
     let build = BuildTimes { uncached_ms: timed(&request, &cold)?, cached_ms: timed(&request, &cold)? };
     let started =
@@ -56,13 +57,13 @@ pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
     Ok(comparison)
 }
 
-/// Keeps only the engines that can export images.
+/// Removes buildah from the engines, because it cannot export images.
 fn engine(mut how: EngineRequest) -> EngineRequest {
     how.programs.retain(|program| *program != EngineProgram::Buildah);
     how
 }
 
-/// Returns the time that lath needs for its image, in milliseconds.
+/// Builds lath's image, and returns the time that this took, in milliseconds.
 fn timed(request: &Request, world: &World) -> Result<u64, Failure> {
     let began = Instant::now();
     pipeline::build(request, world).map_err(|error| failed(&error))?;

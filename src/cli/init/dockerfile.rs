@@ -6,7 +6,8 @@ pub(super) struct DockerfileFacts {
     pub(super) ports: Vec<String>,
     /// The Debian packages that are installed.
     pub(super) packages: Vec<String>,
-    /// The words of `ENTRYPOINT` and `CMD` as one list, or the one of them that is a line for a shell.
+    /// If both `ENTRYPOINT` and `CMD` are lists of words, one list with all these words. Otherwise `ENTRYPOINT`, or
+    /// `CMD` if there is no `ENTRYPOINT`.
     pub(super) command: Option<DockerCommand>,
     pub(super) user: Option<String>,
     pub(super) workdir: Option<String>,
@@ -14,7 +15,7 @@ pub(super) struct DockerfileFacts {
     pub(super) env: Vec<String>,
 }
 
-/// A command, in one of the two forms that Dockerfiles have.
+/// A command, in one of the two forms that Dockerfiles have: a list of words, or a line for a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DockerCommand {
     Words(Vec<String>),
@@ -22,7 +23,7 @@ pub(super) enum DockerCommand {
 }
 
 impl DockerfileFacts {
-    /// Reads the facts in a Dockerfile. Instructions that cannot be read are left out.
+    /// Reads the facts in a Dockerfile. Ignores instructions that it cannot read.
     pub(super) fn read(text: &str) -> Self {
         let mut facts = Self::default();
         let (mut entrypoint, mut cmd) = (None, None);
@@ -65,7 +66,7 @@ impl DockerfileFacts {
             }
             let mut is_value = false;
             for word in &words[install + 1..] {
-                // The next word is the value of these options.
+                // After the options `-t` and `-o`, the next word is their value, and not a package.
                 if std::mem::replace(&mut is_value, word == "-t" || word == "-o") {
                     continue;
                 }

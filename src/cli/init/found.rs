@@ -13,7 +13,7 @@ const LOCKS: [&str; 5] = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The name of the project. If there is none, the name of the folder.
+    /// The name of the project. If it has no name, the name of the folder.
     pub(super) name: String,
     /// Whether the folder is a project with metadata.
     pub(super) is_project: bool,
@@ -30,8 +30,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Looks at the files in `folder`. `pyproject` is the contents of its `pyproject.toml`. A file that cannot be read
-    /// is left out.
+    /// Looks at the files in `folder`. `pyproject` is the contents of its `pyproject.toml`. Ignores files that it
+    /// cannot read.
     pub(super) fn in_folder(folder: &Path, pyproject: &Table) -> Self {
         let text = |name: &str| fs::read_to_string(folder.join(name)).ok();
         let exists = |name: &&'static str| folder.join(name).is_file();

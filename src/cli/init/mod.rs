@@ -40,7 +40,7 @@ impl Command for Init {
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let is_forced = call.settings.force.unwrap_or(false);
         let (own, pyproject) = (Path::new(OWN), Path::new(PYPROJECT));
-        // Other commands ignore the settings in `pyproject.toml` if there is a `lath.toml`.
+        // If there is a `lath.toml`, nothing is written to `pyproject.toml`, because other commands would ignore it.
         if own.exists() && !is_forced {
             return Err(refused(own));
         }
@@ -121,7 +121,7 @@ fn with_settings(before: &str, settings: &str) -> String {
     format!("{before}{gap}{}", format!("[tool.lath]\n{settings}").replace('\n', end))
 }
 
-/// Refuses a text that lath would not read. An example is a `pyproject.toml` whose `tool` is not a table of its own.
+/// Refuses a text that lath could not read. An example is a `pyproject.toml` whose `tool` is not a table of its own.
 fn check(path: &Path, text: &str, call: &Call) -> Result<(), Failure> {
     let reader = Reader { options: &call.options, used: BTreeSet::new() };
     let file = ConfigFile { path: path.to_owned(), folder: PathBuf::new(), text: text.to_owned() };

@@ -1,5 +1,5 @@
-//! The text that `lath init` writes. Some settings are written as comments: defaults, and settings that would change an
-//! image, so that the user should decide about them.
+//! The text that `lath init` writes. Some settings are written as comments: those that only repeat a default, and those
+//! that would change the image, because the user should decide about these.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::cli::init::dockerfile::{DockerCommand, DockerfileFacts};
 use crate::cli::init::found::Found;
 use crate::cli::options::Options;
 
-/// Packages that are only needed to build others.
+/// Packages that are only needed to build other software.
 const FOR_BUILDS: [&str; 14] = [
     "autoconf",
     "automake",
@@ -29,7 +29,8 @@ const FOR_BUILDS: [&str; 14] = [
     "rustc",
 ];
 
-/// Packages that an image has anyway, or that only the build of a Dockerfile uses.
+/// Packages that `lath init` leaves out, because every image contains their files, or because only the build of a
+/// Dockerfile needs them.
 const USELESS: [&str; 7] = [
     "apt-transport-https",
     "apt-utils",
@@ -62,7 +63,7 @@ impl Text<'_> {
         let _ = writeln!(self.text, "{option} = {}", toml_of(&value.into()));
     }
 
-    /// Adds an option with its value as a comment. If lath does not have this option, nothing is added.
+    /// Adds a comment that contains an option and its value. If lath does not have this option, adds nothing.
     fn suggest(&mut self, option: &str, value: impl Into<Value>) {
         if self.options.0.contains_key(option) {
             let _ = writeln!(self.text, "# {option} = {}", toml_of(&value.into()));
@@ -70,7 +71,8 @@ impl Text<'_> {
     }
 }
 
-/// Returns a value as TOML. A JSON string is also a string of TOML, except for one character.
+/// Returns a value as TOML. A JSON string is also a valid string of TOML, except for one character (DEL), which is
+/// replaced.
 fn toml_of(value: &Value) -> String {
     match value {
         Value::Array(values) => format!("[{}]", values.iter().map(toml_of).collect::<Vec<_>>().join(", ")),
@@ -204,7 +206,7 @@ fn command(found: &Found, text: &mut Text<'_>) {
     }
 }
 
-/// Suggests a command that is a line for a shell in the Dockerfile.
+/// Suggests the command of a Dockerfile if this command is a line for a shell.
 fn suggest_line(line: &str, text: &mut Text<'_>) {
     if line.contains(['$', '&', ';', '|', '<', '>', '`', '*']) {
         text.comment("(This is a line for a shell. Without one, its variables and operators are plain text.)");

@@ -1,8 +1,10 @@
-//! The names that a key allows: its choices, or the members of its enumeration, with their numbers and aliases.
+//! The names that are allowed as values of a key: its choices, or the members of its enumeration or of its set of
+//! flags. Members have numbers. A name may have aliases.
 //!
-//! Source: GLib, `gio/strinfo.c`. Serialised, it is an array of 32-bit words. For each name: a number, then the name
-//! between the bytes 0xff and 0xff, filled up with the byte 0. An alias begins with 0xfe, and its number is the place of
-//! its target.
+//! Source: GLib, `gio/strinfo.c`. In the serialised form, the names are an array of 32-bit words. Each name has one
+//! word for its number. Then follow the byte 0xff, the name, at least one byte 0, and another byte 0xff, so that they
+//! fill whole words. An alias begins with 0xfe instead of 0xff, and its number is the place of the name for which it
+//! stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +12,7 @@ use super::fault::Fault;
 use super::number;
 use super::value::Value;
 
-/// The greatest number of bytes that a name can have.
+/// The maximum length of a name.
 const MAX_NAME_BYTES: usize = 65;
 
 #[derive(Debug, Clone, Default)]
@@ -22,7 +24,7 @@ pub(super) struct Choices {
 
 #[derive(Debug, Clone, Copy)]
 struct Name {
-    /// The place of its number, in words.
+    /// The place of the name's number in the array, in words.
     place: u32,
     is_alias: bool,
 }
@@ -36,12 +38,12 @@ impl Choices {
         self.bytes.len()
     }
 
-    /// Whether `name` is a choice. An alias is none.
+    /// Whether `name` is an allowed name. An alias does not count.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.get(name).is_some_and(|name| !name.is_alias)
     }
 
-    /// Adds a choice. Its number is not used.
+    /// Adds a choice. Its number is 0, because GLib does not use the numbers of choices.
     pub(super) fn add(&mut self, name: &str) -> Result<(), Fault> {
         self.append(name, 0, false)
     }
@@ -62,7 +64,7 @@ impl Choices {
             return Err(Fault::Repeated { kind: "the member", name: name.to_owned() });
         }
         if is_flags && number == 0 {
-            // No flags at all are an empty array.
+            // The member with the number 0 is not stored, because a value without flags is an empty array.
             return Ok(());
         }
         if is_flags && number & (number - 1) != 0 {
@@ -87,7 +89,7 @@ impl Choices {
         }
         self.names.insert(name.to_owned(), Name { place: (self.bytes.len() / 4) as u32, is_alias });
         self.bytes.extend(number.to_le_bytes());
-        // With the bytes at both ends and at least one byte 0, whole words, and at least two of them.
+        // The name, the two bytes around it and at least one byte 0 fill whole words. They fill at least two words.
         let end = self.bytes.len() + (name.len() + 3).next_multiple_of(4).max(8);
         self.bytes.push(if is_alias { 0xfe } else { 0xff });
         self.bytes.extend(name.as_bytes());

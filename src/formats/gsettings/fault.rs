@@ -2,11 +2,11 @@
 
 use thiserror::Error;
 
-/// Files of settings have about 100 kB at most.
+/// The maximum size of a file. Real files of settings have at most about 100 kB.
 pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
-/// All files together.
+/// The maximum size of all files together.
 pub(super) const MAX_SOURCE_BYTES: u64 = 16 * MAX_FILE_BYTES;
-/// The settings of a whole desktop have about 500 kB.
+/// The maximum size of the compiled settings. The settings of a whole desktop have about 500 kB.
 pub(super) const MAX_COMPILED_BYTES: usize = 32 * 1024 * 1024;
 
 /// The reason why a file, or a line of a file, is left out.
@@ -14,7 +14,7 @@ pub(super) const MAX_COMPILED_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) enum Fault {
     #[error("it has more than {} bytes", MAX_FILE_BYTES)]
     Size,
-    #[error("with it, the files would have more than {} bytes together", MAX_SOURCE_BYTES)]
+    #[error("the file would make the total size more than {} bytes", MAX_SOURCE_BYTES)]
     SourceSize,
     #[error("the compiled settings would have more than {} bytes", MAX_COMPILED_BYTES)]
     CompiledSize,
@@ -42,13 +42,13 @@ pub(crate) enum Fault {
     Unknown { kind: &'static str, name: String },
     #[error("`{0}` is not allowed as a name")]
     Name(String),
-    #[error("`{0}` is no type of values")]
+    #[error("`{0}` is not a type of a value")]
     Type(String),
-    #[error("`{0}` is no path for settings of this kind")]
+    #[error("`{0}` cannot be the path of settings of this kind")]
     Path(String),
-    #[error("`{0}` is no number for a member of this enumeration")]
+    #[error("`{0}` is not a number for a member of this enumeration")]
     Number(String),
-    #[error("`{text}` is no value of the type `{own}`")]
+    #[error("`{text}` is not a value of the type `{own}`")]
     Value { text: String, own: String },
     #[error("`{0}` is not one of the allowed values")]
     Choice(String),
@@ -64,6 +64,6 @@ pub(crate) enum Fault {
     Desktop,
     #[error("schema `{0}` cannot be extended or listed like this")]
     Extension(String),
-    #[error("`{0}` is no line of a file of overrides")]
+    #[error("`{0}` is not a line of a file of overrides")]
     Line(String),
 }

@@ -1,23 +1,24 @@
-//! GVDB: a file with hash tables, which GLib maps into memory. Little-endian.
+//! GVDB: a file with hash tables, which GLib maps into memory. All numbers are little-endian.
 //!
-//! Source: `gvdb-format.h` and `gvdb-builder.c` of GNOME's gvdb. The file begins with its magic, and with the place of
-//! the first table. A table is: a number for a filter that is not used, the number of buckets, the first item of each
-//! bucket, and the items. Then come the names and contents of its items.
+//! Source: `gvdb-format.h` and `gvdb-builder.c` of GNOME's gvdb. The file begins with a magic number and with the place
+//! of the first table. A table consists of a number for a filter that is not used, the number of buckets, the number of
+//! the first item of each bucket, and the items. After each table come the names and the contents of its items.
 
 use super::fault::{Fault, MAX_COMPILED_BYTES};
 use super::string_table::{self, StringTable};
 
 const MAGIC: &[u8; 8] = b"GVariant";
-/// The shift of the Bloom filter, in the upper five bits. The filter has no words.
+/// The number for the Bloom filter: its shift is in the upper five bits. The other bits are 0, because the filter has
+/// no words.
 const NO_FILTER: u32 = 5 << 27;
-/// The parent of an item that has none.
+/// The value in the field of the parent, if an item has no parent.
 const NO_PARENT: u32 = u32::MAX;
 const HEADER_BYTES: usize = 24;
 const ITEM_BYTES: usize = 24;
 /// The name of the item that lists the children of a table.
 const ROOT: &str = "";
 
-/// One table. Each has an item without a name, which lists its children.
+/// One table. Each table has an item with an empty name, the root, which lists the children of the table.
 #[derive(Debug)]
 pub(super) struct Table {
     items: StringTable<Item>,
@@ -25,7 +26,7 @@ pub(super) struct Table {
 
 #[derive(Debug)]
 struct Item {
-    /// Whether the root of the table lists it.
+    /// Whether the root of the table lists the item.
     is_child: bool,
     content: Content,
 }
@@ -55,7 +56,7 @@ impl Table {
         self.items.insert(name, Item { is_child: false, content });
     }
 
-    /// Returns the items of each bucket. In a bucket, the last one of GLib's table is the first.
+    /// Returns the items of each bucket. In each bucket, they are in the reverse order of GLib's hash table.
     fn buckets(&self) -> Vec<Vec<(&str, &Item)>> {
         let count = self.items.len();
         let mut buckets = vec![Vec::new(); count];
@@ -71,13 +72,13 @@ pub(super) fn write(table: &Table) -> Result<Vec<u8>, Fault> {
     let mut writer = Writer { bytes: vec![0; HEADER_BYTES] };
     let place = writer.add_table(table)?;
     writer.bytes[..8].copy_from_slice(MAGIC);
-    // In between are the version and the options, which are 0.
+    // The bytes from 8 to 16 are the version and the options, which are both 0.
     writer.put(16, place.start);
     writer.put(20, place.end);
     Ok(writer.bytes)
 }
 
-/// A part of the file.
+/// The offsets at which a part of the file begins and ends.
 struct Place {
     start: u32,
     end: u32,
@@ -99,7 +100,7 @@ impl Writer {
         if end > MAX_COMPILED_BYTES {
             return Err(Fault::CompiledSize);
         }
-        // Empty contents do not move the end of the file.
+        // Empty contents add no bytes, not even bytes for the alignment.
         if !bytes.is_empty() {
             self.bytes.resize(start, 0);
             self.bytes.extend(bytes);
@@ -137,7 +138,7 @@ impl Writer {
         Ok(place)
     }
 
-    /// Returns the letter of the kind of contents, and their place.
+    /// Adds the contents of an item. Returns the letter for the kind of the contents, and their place.
     fn add_content(&mut self, content: &Content, items: &[(&str, &Item)]) -> Result<(u8, Place), Fault> {
         match content {
             Content::Value(bytes) => Ok((b'v', self.append(bytes, 8)?)),

@@ -11,7 +11,7 @@ use super::typed;
 use super::value::Value;
 use super::variant_type::VariantType;
 
-/// The category of translated texts, `messages` or `time`, by its first letter.
+/// How a default is translated: the category, which is `messages` or `time`, as its first letter, and the context.
 #[derive(Debug, Clone)]
 pub(super) struct Translation {
     category: u8,
@@ -19,7 +19,7 @@ pub(super) struct Translation {
 }
 
 impl Translation {
-    /// Reads the attributes of a default. `has_domain` says if the schema has a `gettext-domain`.
+    /// Reads the attributes of a default. `has_domain` is true if the schema has a `gettext-domain`.
     pub(super) fn read(l10n: Option<&str>, context: Option<String>, has_domain: bool) -> Result<Option<Self>, Fault> {
         match l10n {
             None if context.is_none() => Ok(None),
@@ -31,7 +31,7 @@ impl Translation {
     }
 }
 
-/// The origin of the names that a key allows.
+/// The kind of the names that are allowed as values of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Names {
     Choices,
@@ -50,9 +50,9 @@ pub(super) struct Key {
     default: Option<Value>,
     /// The text of the default in the schema, and how it is translated.
     translated: Option<(Translation, String)>,
-    /// Defaults for single desktops.
+    /// The defaults for certain desktops, by the name of the desktop.
     desktops: StringTable<Value>,
-    /// Whether it replaces the default of a key of the extended schema.
+    /// Whether this key only replaces the default of a key in an extended schema.
     pub(super) is_override: bool,
 }
 
@@ -72,7 +72,7 @@ impl Key {
         }
     }
 
-    /// Returns a key that replaces the default of this one.
+    /// Returns a key that replaces the default of this key.
     pub(super) fn overriding(&self) -> Self {
         let new = Self::new(self.own.clone(), self.names, Rc::clone(&self.choices));
         Self { range: self.range.clone(), is_override: true, ..new }
@@ -86,7 +86,7 @@ impl Key {
         self.default.is_some()
     }
 
-    /// Sets the default of the schema.
+    /// Sets the default that the schema contains.
     pub(super) fn set_default(&mut self, text: String, translation: Option<Translation>) -> Result<(), Fault> {
         self.default = Some(self.parse(&text)?);
         let earlier = self.translated.take().map(|(translation, _)| translation);
@@ -94,7 +94,7 @@ impl Key {
         self.check_default()
     }
 
-    /// Sets the default of an override file, for one desktop or for all.
+    /// Sets the default that an override file contains, for one desktop or for all desktops.
     pub(super) fn override_default(&mut self, text: &str, desktop: Option<&str>) -> Result<(), Fault> {
         if desktop.is_some() && self.is_translated() {
             return Err(Fault::Desktop);
@@ -165,7 +165,7 @@ impl Key {
         self.has_aliases.then_some(()).ok_or(Fault::Missing { parent: "aliases", element: "alias" })
     }
 
-    /// Returns the size of the list of names.
+    /// Returns the serialised size of the allowed names.
     pub(super) fn names_bytes(&self) -> usize {
         self.choices.size_bytes()
     }
@@ -174,7 +174,7 @@ impl Key {
         self.default.as_ref().map_or(Ok(()), |value| self.check(value))
     }
 
-    /// Checks that the key allows `value`.
+    /// Checks that `value` is allowed for the key.
     fn check(&self, value: &Value) -> Result<(), Fault> {
         if let Some((least, most)) = &self.range {
             let is_inside = !is_less(value, least) && !is_less(most, value);
@@ -192,8 +192,8 @@ impl Key {
         }
     }
 
-    /// Returns the key as it is stored: a tuple of its default and of everything else that is known of it, inside a
-    /// variant. `None` if it has no default.
+    /// Returns the key in its stored form: a variant with a tuple of the default, the translation, the allowed names,
+    /// the range and the defaults for desktops. Missing parts are left out. `None` if the key has no default.
     pub(super) fn bytes(&self) -> Option<Vec<u8>> {
         let mut members = vec![(self.own.clone(), self.default.clone()?)];
         if let Some((translation, text)) = &self.translated {
@@ -231,7 +231,8 @@ pub(super) fn variant_bytes(own: VariantType, value: Value) -> Vec<u8> {
 }
 
 impl Translation {
-    /// Returns the category, and the text that `gettext` looks up: without blanks around it, and after its context.
+    /// Returns the category, and the text for which `gettext` finds the translation: the context, if there is one, and
+    /// the text without the blanks around it.
     fn value(&self, text: &str) -> Value {
         let text = text.trim_matches(is_blank);
         let text = self.context.as_ref().map_or(text.to_owned(), |context| format!("{context}\u{4}{text}"));
@@ -243,12 +244,13 @@ fn translated_type() -> VariantType {
     VariantType::tuple(vec![VariantType::BYTE, VariantType::STRING])
 }
 
-/// Returns the pair of a letter and a value.
+/// Returns the type and the value of the pair of a letter and a value.
 fn tagged(letter: u8, own: VariantType, value: Value) -> (VariantType, Value) {
     (VariantType::tuple(vec![VariantType::BYTE, own]), Value::Tuple(vec![Value::Integer(letter.into()), value]))
 }
 
-/// Compares numbers. Like in GLib, a value that is not a number is less than all others.
+/// Compares numbers. Like in GLib, every comparison with NaN ("not a number") is true, so that NaN is outside of every
+/// range.
 fn is_less(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Integer(one), Value::Integer(other)) => one < other,

@@ -1,8 +1,10 @@
-//! The settings of GLib: files of schemas -> `gschemas.compiled`, as `glib-compile-schemas` writes it.
+//! The settings of GLib. This module compiles files of schemas into the file `gschemas.compiled`, with the same bytes
+//! as the program `glib-compile-schemas` of GLib.
 //!
-//! The modules, from the bottom: `variant_type`, `value`: GVariant. `text`, `pattern`, `typed`, `number`: its text
-//! format. `choices`, `key`, `schema`: the definitions. `xml`, `overrides`: the files with them. `string_table`, `gvdb`:
-//! the format of the result.
+//! The modules, from the lowest to the highest: `variant_type` and `value` contain GVariant, the type system of GLib.
+//! `text`, `pattern`, `typed` and `number` read its text format. `choices`, `key` and `schema` contain the definitions
+//! of settings. `xml` and `overrides` read the files with these definitions. `string_table` and `gvdb` write the format
+//! of the result.
 
 mod choices;
 mod fault;
@@ -32,11 +34,11 @@ const SCHEMAS: &str = ".gschema.xml";
 const ENUMERATIONS: &str = ".enums.xml";
 const OVERRIDES: &str = ".gschema.override";
 
-/// The files of the folder of settings, as far as the limits for hostile packages allow them.
+/// The files of the folder with settings. Files that exceed the limits against hostile packages are left out.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     files: Vec<SourceFile>,
-    /// The size of all these files together.
+    /// The total size of `files`.
     size_bytes: u64,
     left_out: Vec<LeftOut>,
 }
@@ -50,7 +52,7 @@ struct SourceFile {
 /// A part of the sources that the result does not contain.
 #[derive(Debug)]
 pub(crate) struct LeftOut {
-    /// The name of the file, and the line or the key in it.
+    /// The name of the file, with the line or the key in this file if it is known.
     pub(crate) place: String,
     pub(crate) fault: Fault,
 }
@@ -83,17 +85,17 @@ impl Sources {
     }
 }
 
-/// Whether the file is one from which settings are compiled.
+/// Whether settings are compiled from a file with this name.
 pub(crate) fn is_source(name: &str) -> bool {
     is_xml(name) || name.ends_with(OVERRIDES)
 }
 
-/// Whether the file defines schemas or enumerations.
+/// Whether a file with this name defines schemas or enumerations.
 pub(crate) fn is_xml(name: &str) -> bool {
     name.ends_with(SCHEMAS) || name.ends_with(ENUMERATIONS)
 }
 
-/// Compiles all files of a folder. Like GLib, it leaves out every file with a fault.
+/// Compiles all files of a folder. Like GLib, this function leaves out every file with a fault.
 pub(crate) fn compile(sources: Sources) -> Result<Compiled, Fault> {
     let Sources { mut files, mut left_out, .. } = sources;
     files.sort_by(|one, other| order(one).cmp(&order(other)));
@@ -114,7 +116,7 @@ pub(crate) fn compile(sources: Sources) -> Result<Compiled, Fault> {
     Ok(Compiled { bytes: gvdb::write(&schemas.table())?, left_out })
 }
 
-/// Enumerations come first, because schemas use them.
+/// Returns the key for the order of the files. Files with enumerations come first, because schemas use enumerations.
 fn order(file: &SourceFile) -> (Reverse<bool>, &str) {
     (Reverse(file.name.ends_with(ENUMERATIONS)), &file.name)
 }

@@ -1,4 +1,4 @@
-//! Numbers as C writes them.
+//! Numbers in the notation of the language C.
 
 /// Parses an integer in decimal, hexadecimal (`0x`) or octal (`0`) digits.
 pub(super) fn integer(text: &str) -> Option<i128> {
@@ -13,19 +13,20 @@ pub(super) fn integer(text: &str) -> Option<i128> {
     } else {
         (unsigned, 10)
     };
-    // `from_str_radix` accepts another sign.
+    // The first character must be checked, because `from_str_radix` would accept a second sign.
     let is_digits = digits.starts_with(|first: char| first.is_ascii_alphanumeric());
     let magnitude = i128::from(is_digits.then(|| u64::from_str_radix(digits, radix).ok()).flatten()?);
     Some(if is_negative { -magnitude } else { magnitude })
 }
 
-/// Parses a floating-point number, or an integer in hexadecimal digits. `None` if it is too large.
+/// Parses a floating-point number, or a hexadecimal integer (`0x`). `None` if the text is no number, or if the number
+/// is too large.
 pub(super) fn double(text: &str) -> Option<f64> {
     let number = text.parse().ok().or_else(|| integer(text).map(|number| number as f64))?;
     (number.is_finite() || is_special(text)).then_some(number)
 }
 
-/// Whether a number is written with letters: infinity, or not a number.
+/// Whether the text of a number is infinity (`inf`) or "not a number" (`nan`).
 pub(super) fn is_special(text: &str) -> bool {
     text.contains("inf") || text.contains("nan")
 }

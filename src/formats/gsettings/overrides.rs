@@ -1,6 +1,7 @@
-//! Files of overrides (`*.gschema.override`): other defaults for keys, in GLib's format for key files.
+//! Files of overrides (`*.gschema.override`). They contain other defaults for keys, in GLib's format for key files.
 //!
-//! A group is the id of a schema, or the id, a colon and the name of a desktop.
+//! The name of a group is the id of a schema, for example `[org.example.app]`. If the defaults are only for one
+//! desktop, a colon and the name of the desktop follow, for example `[org.example.app:GNOME]`.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,8 @@ use super::fault::Fault;
 use super::schema::Schemas;
 use super::text::is_blank;
 
-/// Replaces the defaults that one file names, and returns the keys that stay as they are, with the reasons. If the file
-/// itself has a fault, nothing is replaced.
+/// Replaces the defaults of all keys in one file. Returns the keys whose defaults could not be replaced, with the
+/// reasons. If the file itself has a fault, nothing is replaced.
 pub(super) fn apply(text: &str, schemas: &mut Schemas) -> Result<Vec<(String, Fault)>, Fault> {
     let mut faults = Vec::new();
     for group in parse(text)? {
@@ -26,7 +27,7 @@ pub(super) fn apply(text: &str, schemas: &mut Schemas) -> Result<Vec<(String, Fa
     Ok(faults)
 }
 
-/// The lines below one heading, or below all headings of the same name.
+/// The entries below all headings with the same name.
 struct Group {
     name: String,
     entries: BTreeMap<String, String>,
@@ -57,7 +58,8 @@ fn parse(text: &str) -> Result<Vec<Group>, Fault> {
         let key = key.trim_end_matches(is_blank);
         let is_key = !key.is_empty() && (key.ends_with(']') || !key.contains('['));
         let group = current.filter(|_| is_key).and_then(|at: usize| groups.get_mut(at)).ok_or_else(fault)?;
-        // A key with the name of a locale in brackets is only for this locale.
+        // If a key ends with the name of a locale in brackets, such as `key[de]`, its value is only for this locale, so
+        // the entry is ignored.
         if !key.ends_with(']') {
             group.entries.insert(key.to_owned(), value.trim_start_matches(is_blank).to_owned());
         }

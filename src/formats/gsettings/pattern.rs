@@ -1,8 +1,9 @@
-//! The types that a text could have. Only a value inside `<...>` needs this, because it has no type from outside.
+//! The types that a text may have. They are needed only for a value inside `<...>`, because nothing else determines the
+//! type of such a value.
 
 use super::variant_type::VariantType;
 
-/// A type that is partly open.
+/// A type of which some parts may be unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Pattern {
     /// Any type.
@@ -17,7 +18,7 @@ pub(super) enum Pattern {
     Tuple(Vec<Pattern>),
     Entry(Box<Pattern>, Box<Pattern>),
     Maybe(Box<Pattern>),
-    /// The type, or any number of maybes of it.
+    /// The type itself, or the type inside any number of maybes. (GVariant calls an optional value a maybe.)
     Liftable(Box<Pattern>),
 }
 
@@ -30,7 +31,7 @@ impl Pattern {
         Self::Array(Box::new(element))
     }
 
-    /// Returns the most general pattern that fits both patterns.
+    /// Returns the most general pattern whose types fit both patterns. `None` if no type fits both.
     pub(super) fn with(self, other: Self) -> Option<Self> {
         Some(match (self, other) {
             (Self::Any, pattern) | (pattern, Self::Any) => pattern,
@@ -59,7 +60,7 @@ impl Pattern {
         })
     }
 
-    /// Returns the whole pattern of all `patterns`. `None` if they do not fit each other.
+    /// Returns the most general pattern whose types fit all `patterns`. `None` if no type fits all of them.
     pub(super) fn of_all(patterns: impl Iterator<Item = Option<Self>>) -> Option<Self> {
         let mut whole = Self::Any;
         for pattern in patterns {
@@ -68,8 +69,8 @@ impl Pattern {
         Some(whole)
     }
 
-    /// Returns the usual type that fits: int32 for numbers, string for texts, and no maybes. `None` if the type of a
-    /// part is unknown.
+    /// Returns the type that GLib chooses for the pattern: int32 for numbers, string for texts, and no maybes that are
+    /// not necessary. `None` if the type of a part is unknown.
     pub(super) fn usual(&self) -> Option<VariantType> {
         Some(match self {
             Self::Any => return None,

@@ -1,4 +1,4 @@
-//! Schemas and enumerations, as the files define them, and the rules between them.
+//! Schemas and enumerations that the files define, and the rules for references between them.
 //!
 //! Source: GLib, `gio/glib-compile-schemas.c` and `gio/gschema.dtd`.
 
@@ -14,7 +14,8 @@ use super::value::Value;
 use super::variant_type::VariantType;
 
 const MAX_NAME_BYTES: usize = 1024;
-/// The longest chain of schemas that extend each other. Usual chains have two. All of a chain is searched for each key.
+/// The maximum length of a chain of schemas that extend each other. Usual chains have two schemas. The limit is
+/// necessary because the whole chain is searched for each key.
 const MAX_CHAIN: usize = 32;
 
 /// Everything that the files define.
@@ -23,7 +24,8 @@ pub(super) struct Schemas {
     schemas: StringTable<Schema>,
     enumerations: BTreeMap<String, Rc<Choices>>,
     flags: BTreeMap<String, Rc<Choices>>,
-    /// The bytes of the names that all keys allow. One short file could use a large enumeration again and again.
+    /// The size of the names that are allowed as values, counted again for each key. It is limited, because a short
+    /// file could use a large enumeration for many keys.
     names_bytes: usize,
 }
 
@@ -49,7 +51,7 @@ enum Member {
     Child(String),
 }
 
-/// The attributes of a key that decide about its type. Exactly one of them must exist.
+/// The attributes of a key that determine its type. Exactly one of these attributes must exist.
 #[derive(Debug, Default)]
 pub(super) struct KeyType {
     pub(super) own: Option<String>,
@@ -63,12 +65,12 @@ pub(super) struct Defined {
     schemas: Vec<String>,
     enumerations: BTreeSet<String>,
     flags: BTreeSet<String>,
-    /// `names_bytes` of the files before.
+    /// The value of `names_bytes` before this file.
     names_bytes_before: usize,
 }
 
 impl Schemas {
-    /// Returns the definitions of a new file: none yet.
+    /// Returns an empty value for the definitions of the next file.
     pub(super) fn begin_file(&self) -> Defined {
         Defined { names_bytes_before: self.names_bytes, ..Defined::default() }
     }
@@ -114,7 +116,7 @@ impl Schemas {
         self.schemas.get(id).ok_or_else(|| Fault::Unknown { kind: "schema", name: id.to_owned() })
     }
 
-    /// Returns the schemas that `id` extends, the nearest first.
+    /// Returns the schemas that the schema `id` extends, directly or through others. The nearest schema comes first.
     fn extended<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a Schema> {
         let above = |schema: &&'a Schema| schema.head.extends.as_deref().and_then(|name| self.schemas.get(name));
         std::iter::successors(self.schemas.get(id), above).skip(1)
@@ -169,7 +171,7 @@ impl Schemas {
         }
     }
 
-    /// Returns a key that replaces the default of a key of an extended schema.
+    /// Returns a key of the schema `id` that replaces the default of the key `name` in an extended schema.
     pub(super) fn new_override(&self, id: &str, name: &str) -> Result<Key, Fault> {
         let find = |schema: &Schema| match schema.members.get(name) {
             Some(Member::Key(key)) => Some(key.overriding()),
@@ -189,7 +191,7 @@ impl Schemas {
         self.insert(id, name, Member::Key(Box::new(key)))
     }
 
-    /// Reads how the default of a key of the schema `id` is translated.
+    /// Reads the attributes that determine how a default in the schema `id` is translated.
     pub(super) fn translation(
         &self,
         id: &str,
@@ -223,7 +225,8 @@ impl Schemas {
 
     /// Removes the definitions of a file that has a fault.
     pub(super) fn forget(&mut self, defined: &Defined) {
-        // GLib begins with the last one, too. The order has an effect on the order of the others.
+        // GLib also begins with the last schema. The order of the removals has an effect on the order of the remaining
+        // schemas.
         for id in defined.schemas.iter().rev() {
             self.schemas.remove(id);
         }
@@ -232,7 +235,7 @@ impl Schemas {
         self.names_bytes = defined.names_bytes_before;
     }
 
-    /// Replaces a default. Overrides of schemas that do not exist have no effect.
+    /// Replaces a default. If the schema does not exist, the override has no effect.
     pub(super) fn override_default(
         &mut self,
         id: &str,

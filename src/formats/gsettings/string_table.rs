@@ -1,12 +1,13 @@
 //! A map with the order of GLib's hash tables.
 //!
-//! GLib writes the entries of a file in the order in which they are in its tables. To write the same bytes, lath needs
-//! the same order. It depends on the hashes of the names, and on the order in which they were added and removed.
+//! GLib writes the entries into a file in the order in which its hash tables contain them. To write the same bytes,
+//! lath needs the same order. This order depends on the hashes of the names, and on the order in which the names were
+//! added and removed.
 
 /// The number of places of an empty table, as a power of 2.
 const LEAST_SHIFT: u32 = 3;
 
-/// The greatest prime number below each power of 2. The first of them are exceptions.
+/// The greatest prime number below each power of 2. The first two numbers are exceptions.
 const PRIMES: [u32; 25] = [
     1, 2, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131_071, 262_139, 524_287,
     1_048_573, 2_097_143, 4_194_301, 8_388_593, 16_777_213,
@@ -15,7 +16,7 @@ const PRIMES: [u32; 25] = [
 #[derive(Debug, Clone)]
 pub(super) struct StringTable<V> {
     places: Vec<Place<V>>,
-    /// The number of places that are not free.
+    /// The number of places that are not free. Places of removed entries are included.
     occupied: usize,
     /// The number of places with an entry.
     count: usize,
@@ -36,7 +37,7 @@ struct Entry<V> {
     value: V,
 }
 
-/// The hash of a string in GLib and in GVDB, by D. J. Bernstein. Bytes have a sign.
+/// The hash of a string in GLib and in GVDB, by D. J. Bernstein. Each byte counts as a signed number.
 pub(super) fn hash(name: &str) -> u32 {
     name.bytes().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add_signed(i32::from(byte.cast_signed())))
 }
@@ -67,7 +68,7 @@ impl<V> StringTable<V> {
         }
     }
 
-    /// Adds an entry, or replaces its value.
+    /// Adds an entry. If there is an entry with this name, replaces its value.
     pub(super) fn insert(&mut self, name: &str, value: V) {
         let place = self.place(name);
         let entry = Place::Used(Entry { name: name.to_owned(), value });
@@ -127,10 +128,10 @@ impl<V> StringTable<V> {
         }
     }
 
-    /// Moves all entries, in the order of their places. An entry that is moved to the place of another one drives that
-    /// one out, and it is moved next.
+    /// Moves all entries to their new places, in the order of their old places. If an entry is moved to a place that
+    /// another entry still uses, that other entry is moved next.
     fn resize(&mut self) {
-        // GLib multiplies by 1.333, and uses one power of 2 more than the result needs.
+        // GLib multiplies by 1.333, and uses the smallest power of 2 that is greater than the result.
         let wanted = self.count * 1333 / 1000;
         let shift = (usize::BITS - wanted.leading_zeros()).max(LEAST_SHIFT);
         let (old_size, size) = (self.places.len(), 1_usize << shift);
@@ -158,7 +159,7 @@ impl<V> StringTable<V> {
     }
 }
 
-/// The places at which an entry can be, one after the other.
+/// The places in which an entry may be, in the order in which they are tried.
 struct Probe {
     at: usize,
     step: usize,
@@ -167,7 +168,7 @@ struct Probe {
 
 impl Probe {
     fn new(name: &str, size: usize) -> Self {
-        // GLib reserves the hashes 0 and 1.
+        // GLib does not use the hashes 0 and 1 for entries, because they mark free and removed places.
         let hash = hash(name);
         let hash = if hash < 2 { 2 } else { hash };
         let prime = PRIMES[(size.trailing_zeros() as usize).min(PRIMES.len() - 1)];
@@ -211,7 +212,7 @@ mod tests {
         assert_eq!((hash(""), hash("a"), hash("é")), (5381, 177_670, 5_857_809));
     }
 
-    /// The orders are those of `g_hash_table_foreach` in GLib 2.74.
+    /// The expected order is that of `g_hash_table_foreach` in GLib 2.74.
     #[test]
     fn the_order_is_that_of_glib() {
         let mut table = StringTable::default();
@@ -221,7 +222,7 @@ mod tests {
         assert_eq!(names(&table), "b x-2 x-1 ba zoom font-name color aB");
     }
 
-    /// The digests are those of the names in the order of GLib 2.74.
+    /// The expected digests were computed from the names in the order of GLib 2.74.
     #[test]
     fn the_order_is_that_of_glib_after_many_changes() {
         let mut table = StringTable::default();

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use super::*;
 use crate::model::digest::Digest;
 
-/// One set of names for the keys of the tables below.
+/// An enumeration and a set of flags for the keys in the tables below.
 const NAMES: &str = r#"<enum id="e"><value nick="one" value="1"/><value nick="two" value="-2"/></enum>
     <flags id="f"><value nick="none" value="0"/><value nick="red" value="1"/><value nick="blue" value="0x4"/></flags>"#;
 
@@ -28,7 +28,7 @@ fn schema(contents: &str, overrides: &str) -> Compiled {
     compiled(&[("a.gschema.xml", &text), ("b.gschema.override", overrides)])
 }
 
-/// Returns the stored values of all schemas, by their schema and name.
+/// Returns all stored values. Each key of the map is the name of a schema and the name of the value, such as `a.b k`.
 fn values(file: &[u8]) -> BTreeMap<String, String> {
     let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
     let mut values = BTreeMap::new();
@@ -117,7 +117,7 @@ const CONSTRUCTS: &[(&str, &[u8])] = &[
         (r#"type="s"><summary>a</summary><summary>b</summary><default>'x'</default><description/>"#, b"x\0\0(s)"),
     ];
 
-/// The values are those of `glib-compile-schemas` of GLib 2.74.
+/// The expected values were written by `glib-compile-schemas` of GLib 2.74.
 #[test]
 fn each_construct_has_the_bytes_of_glib() {
     for (contents, bytes) in CONSTRUCTS {
@@ -139,7 +139,7 @@ fn the_whole_file_has_the_bytes_of_glib() {
         ("README", "no settings"),
     ]);
     insta::assert_snapshot!(left_out(&compiled), @"
-    org.example.broken.gschema.xml, line 3: `'text'` is no value of the type `i`
+    org.example.broken.gschema.xml, line 3: `'text'` is not a value of the type `i`
     10_vendor.gschema.override, org.example.app scale: `0.1` is not one of the allowed values
     10_vendor.gschema.override, org.example.app:KDE font-name: a translated text has the same default for all desktops
     20_site.gschema.override, org.example.app unknown: there is no key `unknown`
@@ -264,8 +264,8 @@ fn a_file_with_a_fault_is_left_out() {
     line 2: `<key>` needs the attribute `type`
     line 2: `<key>` needs the attribute `type`
     line 2: there is no enumeration `x`
-    line 2: `a*` is no type of values
-    line 2: `'x'` is no value of the type `i`
+    line 2: `a*` is not a type of a value
+    line 2: `'x'` is not a value of the type `i`
     line 2: `K` is not allowed as a name
     line 2: `a_b` is not allowed as a name
     line 2: `a--b` is not allowed as a name
@@ -286,8 +286,8 @@ fn a_file_with_a_fault_is_left_out() {
     line 2: there is no schema `m`
     line 2: schema `a.b` cannot be extended or listed like this
     line 2: there is no schema `m`
-    line 2: `l` is no path for settings of this kind
-    line 2: `/l/` is no path for settings of this kind
+    line 2: `l` cannot be the path of settings of this kind
+    line 2: `/l/` cannot be the path of settings of this kind
     line 2: `<key>` is not possible here
     line 2: the key `k` is already defined
     line 2: there is no key `k`
@@ -312,7 +312,7 @@ fn files_that_are_no_xml_are_left_out() {
     5.gschema.xml: it is not UTF-8, or it contains the byte 0
     6.gschema.xml: it is not UTF-8, or it contains the byte 0
     ");
-    // GLib writes the same file if no schema is left.
+    // GLib writes the same file if all schemas are left out.
     assert_eq!(compiled.bytes.len(), 60);
 }
 
@@ -323,7 +323,7 @@ fn entities_of_the_file_itself_are_not_expanded() {
     assert_eq!(left_out(&compiled(&[("a.gschema.xml", text)])), "a.gschema.xml, line 2: `&g;` is not defined\n");
 }
 
-/// The results are those of `glib-compile-schemas` of GLib 2.74.
+/// The expected results are those of `glib-compile-schemas` of GLib 2.74.
 #[test]
 fn overrides_replace_defaults() {
     let keys = r#"<key name="k" type="y"><range min="1" max="5"/><default>3</default></key>
@@ -334,15 +334,15 @@ fn overrides_replace_defaults() {
         ("[a.b]\nk=9\ns=\"z\"\n", 3, "x", "b.gschema.override, a.b k: `9` is not one of the allowed values\n"),
         ("[a.b]\nz=9\nk=2\n[x.y]\nz=1\n", 2, "x", "b.gschema.override, a.b z: there is no key `z`\n"),
         ("[a.b]\nk=1\nk=2\n", 2, "x", ""),
-        ("[a.b]\nk=x\ns='y'\n", 3, "y", "b.gschema.override, a.b k: `x` is no value of the type `y`\n"),
+        ("[a.b]\nk=x\ns='y'\n", 3, "y", "b.gschema.override, a.b k: `x` is not a value of the type `y`\n"),
         ("[a.b]\nk=1\nk[de]=2\n", 1, "x", ""),
-        ("[a.b]\nk=1\nfoo\n", 3, "x", "b.gschema.override: `foo` is no line of a file of overrides\n"),
-        ("k=1\n[a.b]\nk=2\n", 3, "x", "b.gschema.override: `k=1` is no line of a file of overrides\n"),
+        ("[a.b]\nk=1\nfoo\n", 3, "x", "b.gschema.override: `foo` is not a line of a file of overrides\n"),
+        ("k=1\n[a.b]\nk=2\n", 3, "x", "b.gschema.override: `k=1` is not a line of a file of overrides\n"),
         ("[a.b]\r\nk=1\r\n", 1, "x", ""),
         ("  [a.b]  \n  k  =  1  \n", 1, "x", ""),
-        ("[a.b]\n=1\nk=1", 3, "x", "b.gschema.override: `=1` is no line of a file of overrides\n"),
-        ("[a.b]\nk[=1\nk=1", 3, "x", "b.gschema.override: `k[=1` is no line of a file of overrides\n"),
-        ("[a[b]\nk=1", 3, "x", "b.gschema.override: `[a[b]` is no line of a file of overrides\n"),
+        ("[a.b]\n=1\nk=1", 3, "x", "b.gschema.override: `=1` is not a line of a file of overrides\n"),
+        ("[a.b]\nk[=1\nk=1", 3, "x", "b.gschema.override: `k[=1` is not a line of a file of overrides\n"),
+        ("[a[b]\nk=1", 3, "x", "b.gschema.override: `[a[b]` is not a line of a file of overrides\n"),
         (
             "[a.b:X]\nt='y'\n",
             3,
@@ -370,7 +370,7 @@ fn overrides_replace_defaults() {
 fn hostile_files_have_limits() {
     let large = format!("<schemalist>{}</schemalist>", " ".repeat(MAX_FILE_BYTES as usize));
     assert_eq!(left_out(&compiled(&[("a.gschema.xml", &large)])), "a.gschema.xml: it has more than 1048576 bytes\n");
-    // Each key would have a copy of the enumeration.
+    // The result would contain a copy of the enumeration for each key.
     let member = |number: usize| format!("<value nick='name{number}' value='{number}'/>");
     let members: String = (0..10_000).map(member).collect();
     let key = |number: usize| format!("<key name='k{number}' enum='e'><default>'name1'</default></key>");
@@ -383,7 +383,7 @@ fn hostile_files_have_limits() {
     let found =
         left_out(&compiled(&[("a.gschema.xml", &format!("<schemalist><schema id='s0'/>{chain}</schemalist>"))]));
     assert_eq!(found, "a.gschema.xml, line 1: schema `s33` cannot be extended or listed like this\n");
-    // Many maybes and few bytes of text.
+    // The text has 600 kB. In the compiled form, each number in it has 125 more bytes, because it is inside 126 maybes.
     let values = "1,".repeat(300_000);
     let text = format!(
         "<schemalist><schema id='s'><key name='k' type='a{}i'><default>[{values}1]</default></key></schema></schemalist>",
@@ -406,17 +406,18 @@ fn files_that_are_too_large_are_not_read() {
         };
         let Ok(()) = sources.add(&format!("{number}.gschema.xml"), size_bytes, add);
     }
-    // Number 18 would be one byte too much, and 19 fits exactly.
+    // With file 18, the total size would exceed the limit by one byte. File 19 fits exactly.
     assert_eq!(read, (2..=17).chain([19]).collect::<Vec<_>>());
     insta::assert_snapshot!(left_out(&compile(sources).unwrap()), @"
     0.gschema.xml: it has more than 1048576 bytes
     1.gschema.xml: it has more than 1048576 bytes
-    18.gschema.xml: with it, the files would have more than 16777216 bytes together
-    20.gschema.xml: with it, the files would have more than 16777216 bytes together
+    18.gschema.xml: the file would make the total size more than 16777216 bytes
+    20.gschema.xml: the file would make the total size more than 16777216 bytes
     ");
 }
 
-/// The names of the first file have 32.0 MB, and those of the second one 3.2 MB. The limit is 33.6 MB.
+/// In the compiled settings, the names of the first file would have 32.0 MB, and the names of the second file 3.2 MB.
+/// The limit for all files is 33.6 MB.
 #[test]
 fn a_file_with_a_fault_does_not_use_up_the_limit_for_names() {
     let member = |number: usize| format!("<value nick='name{number}' value='{number}'/>");

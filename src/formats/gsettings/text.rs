@@ -1,10 +1,10 @@
-//! The text format of GVariant -> a tree of terms, which have no types yet.
+//! Reads the text format of GVariant into a tree of terms. The terms have no types yet.
 //!
 //! Source: GLib's documentation, "GVariant Text Format". All functions return `None` if the text is not valid.
 
 use super::variant_type::{MAX_DEPTH, VariantType};
 
-/// One value as the text has it.
+/// One value in the form in which it is written in the text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Term {
     Array(Vec<Term>),
@@ -21,7 +21,7 @@ pub(super) enum Term {
     Bytes(Vec<u8>),
     Number(String),
     Boolean(bool),
-    /// A value after the name of its type, or after `@` and its type.
+    /// A value with its type, which is written before it: `int32 5`, or `@i 5`.
     Typed(VariantType, Box<Term>),
 }
 
@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str) -> Option<Term> {
     tokens.peek().is_none().then_some(term)
 }
 
-/// The blanks of C.
+/// Whether the language C counts the character as a blank.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }
@@ -59,7 +59,7 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// Returns the next token, and does not remove it. `None` at the end.
+    /// Returns the next token without removing it. `None` at the end of the text.
     fn peek(&mut self) -> Option<&'a str> {
         self.rest = self.rest.trim_start_matches(is_blank);
         let rest = self.rest;
@@ -94,7 +94,7 @@ impl<'a> Tokens<'a> {
         self.skip(wanted).then_some(())
     }
 
-    /// Parses a value. `depth` is the number of levels that it may have.
+    /// Parses a value. `depth` is the maximum number of levels of the value.
     fn term(&mut self, depth: usize) -> Option<Term> {
         let below = depth.checked_sub(1)?;
         let token = self.take()?;
@@ -145,7 +145,7 @@ impl<'a> Tokens<'a> {
                 self.require(",")?;
             }
             members.push(self.term(depth)?);
-            // The first comma is necessary, even if there is only one member.
+            // The comma after the first member is necessary, even if there is only one member.
             if members.len() == 1 {
                 self.require(",")?;
             }
@@ -176,7 +176,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// Returns the length of the string with which `text` begins, with its quotes.
+/// Returns the length of the string at the beginning of `text`, including its quotes.
 fn quoted(text: &str) -> usize {
     let quote = text.chars().next();
     let mut is_escaped = false;
@@ -191,7 +191,8 @@ fn quoted(text: &str) -> usize {
     text.len()
 }
 
-/// Returns the length of `@` and a type. The type ends before a bracket that it does not open.
+/// Returns the length of `@` and the type after it. The type ends before a closing bracket that is not opened in the
+/// type.
 fn declaration(text: &str) -> usize {
     let mut open = 0_usize;
     for (at, c) in text.char_indices() {
@@ -209,13 +210,13 @@ fn declaration(text: &str) -> usize {
     text.len()
 }
 
-/// Returns the text between the quotes of a token, without its quotes.
+/// Returns the text between the quotes of a token.
 fn inside(token: &str) -> Option<&str> {
     let quote = token.chars().next()?;
     token[1..].strip_suffix(quote)
 }
 
-/// Returns the character of an escape sequence of C with one letter.
+/// Returns the character for an escape sequence of the language C that consists of a backslash and `letter`.
 fn escaped(letter: char) -> char {
     match letter {
         'a' => '\x07',
@@ -229,7 +230,7 @@ fn escaped(letter: char) -> char {
     }
 }
 
-/// Returns the string that a token means.
+/// Returns the string that a token represents.
 fn unquoted(token: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = inside(token)?.chars();
@@ -250,11 +251,11 @@ fn unquoted(token: &str) -> Option<String> {
             letter => text.push(escaped(letter)),
         }
     }
-    // `\'` at the end escapes the quote.
+    // If the last quote is escaped, the string has no end, and `None` was returned above.
     Some(text)
 }
 
-/// Returns the bytes that a token means. They end before the first byte 0.
+/// Returns the bytes that a token represents. They end before the first byte 0.
 fn unquoted_bytes(token: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = inside(token)?;
@@ -267,7 +268,7 @@ fn unquoted_bytes(token: &str) -> Option<Vec<u8>> {
         let letter = rest.chars().next()?;
         let digits = rest.bytes().take(3).take_while(|digit| (b'0'..=b'7').contains(digit)).count();
         if digits > 0 {
-            // Like C, a byte takes the last eight bits.
+            // Like in C, only the last eight bits of the number are used.
             bytes.push(u16::from_str_radix(&rest[..digits], 8).ok()? as u8);
             rest = &rest[digits..];
         } else {

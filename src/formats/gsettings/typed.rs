@@ -1,4 +1,4 @@
-//! Terms of the text format -> values of a type.
+//! Converts terms of the text format to values of a type.
 
 use super::number;
 use super::pattern::Pattern;
@@ -6,7 +6,7 @@ use super::text::{self, Term};
 use super::value::Value;
 use super::variant_type::{MAX_DEPTH, VariantType};
 
-/// Parses the text of a value of type `own`. `None` if the text is not valid, or is no value of the type.
+/// Parses the text of a value of the type `own`. `None` if the text is not valid, or if it is not a value of this type.
 pub(super) fn parse(text: &str, own: &VariantType) -> Option<Value> {
     value(&text::parse(text)?, own)
 }
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str, own: &VariantType) -> Option<Value> {
 fn value(term: &Term, own: &VariantType) -> Option<Value> {
     let boxed = |term: &Term, own: &VariantType| value(term, own).map(Box::new);
     Some(match (term, own) {
-        // GLib uses the type in the text only if there is no other.
+        // Like in GLib, the type in the text is not used here, because the type of the value is already known.
         (Term::Typed(_, inner), _) => value(inner, own)?,
         (Term::Maybe(None), VariantType::Maybe(_)) => Value::Nothing,
         (Term::Maybe(Some(inner)), VariantType::Maybe(element)) => Value::Just(1, boxed(inner, element)?),
@@ -57,7 +57,7 @@ fn value(term: &Term, own: &VariantType) -> Option<Value> {
     })
 }
 
-/// Returns the least and the greatest value of a type of integers.
+/// Returns the smallest and the greatest value of the type of integers with this letter.
 pub(super) fn limits(letter: u8) -> Option<(i128, i128)> {
     Some(match letter {
         b'y' => (0, u8::MAX.into()),
@@ -77,7 +77,7 @@ fn is_text(text: &str, letter: u8) -> bool {
     match letter {
         b's' => true,
         b'o' => text == "/" || text.strip_prefix('/').is_some_and(|names| names.split('/').all(is_name)),
-        // D-Bus has no maybes.
+        // A signature of D-Bus contains no maybes.
         b'g' => !text.contains('m') && are_types(text),
         _ => false,
     }
@@ -94,7 +94,7 @@ fn are_types(text: &str) -> bool {
     true
 }
 
-/// Returns the types that a term could have.
+/// Returns the types that a term may have.
 fn pattern(term: &Term) -> Option<Pattern> {
     let inner = match term {
         Term::Typed(own, _) => return Some(own.into()),
@@ -121,7 +121,8 @@ fn pattern(term: &Term) -> Option<Pattern> {
     Some(Pattern::liftable(inner))
 }
 
-/// Returns the pattern of an entry of a dictionary. All keys must fit each other, and the first value decides for all.
+/// Returns the pattern of the entries of a dictionary. All keys must fit the same type. The pattern of the values is
+/// that of the first value.
 fn entry<'a>(keys: impl Iterator<Item = &'a Term>, value: &Term) -> Option<Pattern> {
     let key = match Pattern::of_all(keys.map(pattern))? {
         Pattern::Liftable(inner) => *inner,
@@ -218,7 +219,8 @@ mod tests {
             ("d", "nan", b"\0\0\0\0\0\0\xf8\x7f\0(d)"),
         ];
 
-    /// The values are those that `glib-compile-schemas` of GLib 2.74 stores for a key with this type and default.
+    /// The expected bytes are those that `glib-compile-schemas` of GLib 2.74 stores for a key with this type and
+    /// default.
     #[test]
     fn texts_become_the_bytes_of_glib() {
         for (own, text, bytes) in TEXTS {
@@ -230,7 +232,7 @@ mod tests {
         }
     }
 
-    /// GLib refuses these, too.
+    /// GLib refuses these texts, too.
     #[test]
     fn other_texts_are_refused() {
         let table = [
@@ -299,7 +301,7 @@ mod tests {
         assert_eq!(parse(&"just ".repeat(100_000), &own), None);
     }
 
-    /// A declared type has the same limit.
+    /// The limit for a type inside a variant is the same as for a type that a file declares.
     #[test]
     fn a_long_type_inside_a_variant_is_refused() {
         let tuple = |length: usize| format!("<({})>", vec!["1"; length - "()".len()].join(","));
@@ -311,7 +313,8 @@ mod tests {
         assert!(declared(255) && !declared(256));
     }
 
-    /// One letter of the type stands for one byte of each value.
+    /// In the text of a type, each maybe is one letter. If the maybes were nested in memory, each value would need much
+    /// more memory.
     #[test]
     fn many_maybes_are_not_nested_in_memory() {
         let own = VariantType::parse(&format!("a{}i", "m".repeat(126))).unwrap();

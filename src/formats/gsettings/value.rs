@@ -1,24 +1,25 @@
-//! Values of GVariant -> bytes in its serialised form, little-endian and in normal form.
+//! Values of GVariant, and their serialised form, which is little-endian and normalised ("normal form").
 //!
 //! Source: GLib's documentation, "GVariant Specification", section 2.
 
 use super::variant_type::VariantType;
 
-/// A value. Its type is stored apart, and must fit.
+/// A value. Its type is not a part of it, and must fit the value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Boolean(bool),
-    /// All integers, and handles.
+    /// A value of any type of integers, or a handle.
     Integer(i128),
     Double(f64),
-    /// Strings, object paths and signatures.
+    /// A string, an object path or a signature.
     Text(String),
     Variant(VariantType, Box<Value>),
     Nothing,
-    /// A value inside this number of maybes. They are not nested, because a short text can have many of them.
+    /// A value inside this number of maybes. The maybes are counted and not nested, because a short text may contain
+    /// very many of them.
     Just(usize, Box<Value>),
     Array(Vec<Value>),
-    /// The members of a tuple, or key and value of an entry of a dictionary.
+    /// The members of a tuple, or the key and the value of an entry of a dictionary.
     Tuple(Vec<Value>),
 }
 
@@ -34,7 +35,7 @@ impl Value {
             (Self::Just(levels, value), _) => {
                 let base = own.inside_maybes(*levels);
                 let mut bytes = value.bytes(base);
-                // Each maybe adds a byte to a value that could be empty.
+                // Each maybe adds one byte, except a maybe directly around a value of a fixed size.
                 let added = levels - usize::from(base.fixed_size().is_some());
                 bytes.resize(bytes.len() + added, 0);
                 bytes
@@ -69,7 +70,7 @@ fn tuple(values: &[Value], own: &VariantType) -> Vec<u8> {
     for (number, (value, member)) in values.iter().zip(&members).enumerate() {
         bytes.resize(bytes.len().next_multiple_of(member.alignment()), 0);
         bytes.extend(value.bytes(member));
-        // The end of the last member is known from the end of the tuple.
+        // The end of the last member is not stored, because it follows from the end of the tuple.
         if member.fixed_size().is_none() && number + 1 < members.len() {
             ends.push(bytes.len());
         }
@@ -82,7 +83,8 @@ fn tuple(values: &[Value], own: &VariantType) -> Vec<u8> {
     bytes
 }
 
-/// Appends the ends of members as numbers of the smallest width that can also hold the end of everything.
+/// Appends the ends of the members. All ends have the same width: the smallest one that is enough for the size of the
+/// whole value, including the ends.
 fn append_offsets(bytes: &mut Vec<u8>, ends: &[usize]) {
     let total = |width: usize| (bytes.len() + width * ends.len()) as u64;
     let width = if total(1) <= u64::from(u8::MAX) {

@@ -4,27 +4,28 @@
 
 use std::fmt;
 
-/// GLib accepts the same depth.
+/// The maximum number of nested levels of a type. GLib has the same limit.
 pub(super) const MAX_DEPTH: usize = 128;
-/// D-Bus has the same limit. Without one, a few bytes of text could stand for a huge type again and again.
+/// The maximum length of a type in text form. D-Bus has the same limit. Without a limit, a short text could contain
+/// many values that each need a huge type.
 const MAX_LENGTH: usize = 255;
 
-/// A definite type: no part of it is left open.
+/// A definite type, which means that no part of it is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum VariantType {
-    /// Booleans, numbers and strings, with their letter.
+    /// A boolean, a number or a string. The value is the letter of the type, such as `i` for int32.
     Basic(u8),
     Variant,
     Maybe(Box<VariantType>),
     Array(Box<VariantType>),
-    /// The members, and the layout that follows from them.
+    /// The types of the members, and the layout that follows from them.
     Tuple(Vec<VariantType>, Layout),
-    /// One entry of a dictionary: key, value, and the layout that follows from them.
+    /// One entry of a dictionary: the types of the key and of the value, and the layout that follows from them.
     Entry(Box<VariantType>, Box<VariantType>, Layout),
 }
 
-/// The alignment and the size of values of a type. It is stored, because every level of nested tuples needs the layouts
-/// of all levels below.
+/// The alignment and the size of the values of a type. The layout is stored, because in nested tuples, the layout of
+/// each level depends on the layouts of all levels inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     alignment: usize,
@@ -40,7 +41,7 @@ impl Layout {
             alignment = alignment.max(own);
             size = size.zip(member.fixed_size()).map(|(before, size)| before.next_multiple_of(own) + size);
         }
-        // The empty tuple has one byte.
+        // The value of an empty tuple has one byte.
         Self { alignment, fixed_size: size.map(|size| size.next_multiple_of(alignment).max(1)) }
     }
 }
@@ -50,14 +51,15 @@ impl VariantType {
     pub(super) const BYTE: Self = Self::Basic(b'y');
     pub(super) const UINT32: Self = Self::Basic(b'u');
 
-    /// Parses a type string. `None` if it is not valid, not definite or too long.
+    /// Parses the text of a type. `None` if the text is not valid, not definite or too long.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut rest = text.as_bytes();
         let parsed = (text.len() <= MAX_LENGTH).then(|| Self::take(&mut rest, MAX_DEPTH)).flatten()?;
         rest.is_empty().then_some(parsed)
     }
 
-    /// Removes one type from the beginning of `rest`, and returns it.
+    /// Removes one type from the beginning of `rest`, and returns this type. `depth` is the maximum number of its
+    /// levels.
     pub(super) fn take(rest: &mut &[u8], depth: usize) -> Option<Self> {
         let below = depth.checked_sub(1)?;
         let (&letter, after) = rest.split_first()?;
@@ -105,7 +107,8 @@ impl VariantType {
         Self::Entry(Box::new(key), Box::new(value), layout)
     }
 
-    /// Whether the text of the type is short enough. `parse` checks this itself.
+    /// Whether the text of the type is short enough. Types from `parse` need not be checked, because `parse` checks
+    /// this itself.
     pub(super) fn has_allowed_length(&self) -> bool {
         self.to_string().len() <= MAX_LENGTH
     }
@@ -138,7 +141,7 @@ impl VariantType {
         }
     }
 
-    /// Returns the number of bytes by which the position of a value can be divided.
+    /// Returns the alignment: the position of a value is a multiple of this number of bytes.
     pub(super) fn alignment(&self) -> usize {
         match self {
             Self::Basic(b'n' | b'q') => 2,
@@ -150,11 +153,11 @@ impl VariantType {
         }
     }
 
-    /// Returns the number of bytes that every value of the type has. `None` if values have different sizes.
+    /// Returns the size of every value of the type in bytes. `None` if the values have different sizes.
     pub(super) fn fixed_size(&self) -> Option<usize> {
         match self {
             Self::Basic(b's' | b'o' | b'g') | Self::Variant | Self::Maybe(_) | Self::Array(_) => None,
-            // All of them are aligned to their size.
+            // The size of these types is the same as their alignment.
             Self::Basic(_) => Some(self.alignment()),
             Self::Tuple(_, layout) | Self::Entry(_, _, layout) => layout.fixed_size,
         }
@@ -202,7 +205,8 @@ mod tests {
         }
     }
 
-    /// Otherwise, deeply nested tuples would need the square of their depth in time.
+    /// If the layout of a member was computed again, the time for nested tuples would grow with the square of their
+    /// depth.
     #[test]
     fn the_layout_of_a_member_is_not_computed_again() {
         let layout = Layout { alignment: 8, fixed_size: Some(24) };

@@ -1,4 +1,4 @@
-//! Files of schemas (`*.gschema.xml`) and of enumerations (`*.enums.xml`) -> schemas.
+//! Reads files of schemas (`*.gschema.xml`) and of enumerations (`*.enums.xml`).
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::key::{Key, Translation};
 use super::schema::{Defined, Head, KeyType, Schemas};
 use super::text::is_blank;
 
-/// The parent of the outermost element.
+/// The name that is used here for the parent of the outermost element.
 const DOCUMENT: &str = "file";
 
-/// The elements that are allowed: parent, name, and attributes.
+/// The allowed elements: for each one, its parent, its name and its allowed attributes.
 const ELEMENTS: [(&str, &str, &[&str]); 17] = [
     (DOCUMENT, "schemalist", &["gettext-domain"]),
     ("schemalist", "schema", &["id", "path", "gettext-domain", "extends", "list-of"]),
@@ -39,14 +39,14 @@ const ELEMENTS: [(&str, &str, &[&str]); 17] = [
 /// The elements that can contain text.
 const WITH_TEXT: [&str; 4] = ["default", "override", "summary", "description"];
 
-/// A fault, and the line of the file where it was found.
+/// A fault, and the line of the file in which it was found.
 #[derive(Debug)]
 pub(super) struct Located {
     pub(super) line: usize,
     pub(super) fault: Fault,
 }
 
-/// Adds the definitions of one file. If it has a fault, none of them is added.
+/// Adds the definitions of one file. If the file has a fault, none of its definitions is added.
 pub(super) fn read(xml: &str, schemas: &mut Schemas) -> Result<(), Located> {
     let mut reader = Reader::from_str(xml);
     reader.config_mut().expand_empty_elements = true;
@@ -64,17 +64,18 @@ pub(super) fn read(xml: &str, schemas: &mut Schemas) -> Result<(), Located> {
 struct File<'a> {
     schemas: &'a mut Schemas,
     defined: Defined,
-    /// The elements around the next event.
+    /// The elements that are open at the next event. The outermost element comes first.
     open: Vec<&'static str>,
-    /// How many elements with a prefix are open. Their contents have no effect.
+    /// The number of open elements from the first one whose name has a prefix, such as `its:a`. The contents of such an
+    /// element are ignored.
     open_with_prefix: usize,
     /// The text of the innermost element.
     text: String,
-    /// The domain of translations of all schemas without one of their own.
+    /// The domain of translations for all schemas that have no domain of their own.
     domain: Option<String>,
     /// The id of the open schema, enumeration or set of flags.
     id: String,
-    /// The name of the open key or override, and how its default is translated.
+    /// The name of the open key or override.
     name: String,
     translation: Option<Translation>,
     key: Option<Key>,
@@ -235,7 +236,8 @@ impl<'a> File<'a> {
     }
 }
 
-/// Returns the text of a reference. Only the five entities of XML itself exist, and characters by number.
+/// Returns the text of a reference such as `&lt;`. Only the five entities of XML itself and references to characters by
+/// their number are allowed.
 fn resolved(reference: &BytesRef<'_>) -> Result<String, Fault> {
     if let Some(character) = reference.resolve_char_ref()? {
         return Ok(character.to_string());

@@ -36,7 +36,7 @@ pub(crate) const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 << 20;
 /// The media type of the config of an artifact that needs no config (manifest.md, "Guidance for an Empty Descriptor").
 pub(crate) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
-/// The content of the config of an artifact that needs no config.
+/// The contents of the config of an artifact that needs no config.
 pub(crate) const EMPTY_CONFIG: &[u8] = b"{}";
 /// The media type of the artifact with the explanation of an image.
 pub(crate) const EXPLANATION: &str = "application/vnd.lath.explanation.v1";
@@ -47,8 +47,8 @@ pub(crate) const EXPLANATION_LAYER: &str = "application/vnd.lath.explanation.v1+
 pub(crate) const TITLE: &str = "org.opencontainers.image.title";
 /// The annotation with the name of an image in an index (annotations.md).
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// The annotation with the name that an image gets when containerd imports it. It is a full name including the
-/// registry, because Docker and Kubernetes search for the full name.
+/// The annotation with the name that an image gets when containerd imports it. The name includes the registry, because
+/// Docker and Kubernetes search for the full name.
 pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
 
 /// The value of `schemaVersion` in manifests and indexes.
@@ -206,7 +206,8 @@ pub(crate) struct Healthcheck {
     pub(crate) other: Map<String, Value>,
 }
 
-/// The value of each port and volume. The specification writes a set as an object whose values are empty objects.
+/// The value of each port and each volume, because the specification writes a set as an object whose values are empty
+/// objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Empty {}
 
@@ -280,7 +281,7 @@ mod tests {
 
     use super::*;
 
-    /// Checks that `text` does not change if it is read as a `T` and written again.
+    /// Checks that the JSON in `text` does not change if it is read as a `T` and written again.
     fn assert_kept<T: Serialize + DeserializeOwned>(text: &str) {
         let read: T = serde_json::from_str(text).unwrap();
         let (before, after): (Value, Value) = (text.parse().unwrap(), serde_json::to_value(&read).unwrap());

@@ -2,7 +2,7 @@
 //! also a tar file, and may be compressed.
 //!
 //! The layers in the archive may be in any order. For example, Docker sorts them by digest since version 25. The real
-//! order of the layers is in `manifest.json`, and this file may come after the layers. So each layer is read
+//! order of the layers is in `manifest.json`. Because this file may come after the layers, each layer is read
 //! separately, and the layers are joined at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ const MANIFEST: &str = "manifest.json";
 /// The name of a file begins with this prefix if it marks a path as removed (image-spec, layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
 const DPKG: &str = "var/lib/dpkg/";
-/// The maximum size of dpkg's texts in all layers together with `manifest.json`. The size is limited, because the texts
+/// The maximum total size of `manifest.json` and of dpkg's texts in all layers. The size is limited, because the texts
 /// are held in memory.
 const MAX_TEXTS_BYTES: u64 = 256 << 20;
 
@@ -50,7 +50,7 @@ struct Layer {
     /// The path of the layer in the archive.
     name: String,
     files: BTreeMap<String, u64>,
-    /// Those paths of lower layers that this layer removes.
+    /// The paths of lower layers that this layer removes.
     removed: BTreeSet<String>,
     compressed_bytes: u64,
     package_lists: BTreeMap<String, String>,
@@ -90,7 +90,7 @@ impl SavedImage {
         for (position, name) in manifests.into_iter().flat_map(|image| image.layers).enumerate() {
             order.entry(name).or_insert(position);
         }
-        // The sort is stable. So layers that are not in the manifest stay in the order of the archive.
+        // Because the sort is stable, layers that are not in the manifest stay in the order of the archive.
         layers.sort_by_key(|layer: &Layer| order.get(&layer.name).copied().unwrap_or(usize::MAX));
         let mut image = Self::default();
         layers.into_iter().for_each(|layer| image.add(layer));
@@ -123,7 +123,8 @@ impl SavedImage {
 }
 
 impl Layer {
-    /// Reads one layer. `room_bytes` is the number of bytes that texts may still have, and this function reduces it.
+    /// Reads one layer. `room_bytes` is the number of bytes that all further texts may have together. This function
+    /// reduces it.
     fn read(name: String, reader: impl Read, room_bytes: &mut u64) -> io::Result<Self> {
         let mut layer = Self { name, ..Self::default() };
         each_entry(reader, identity, |entry| {
@@ -195,7 +196,8 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
     }
 }
 
-/// A writer that passes on blocks of a fixed size, because the compressor's output depends on the sizes of its inputs.
+/// A writer that passes on its bytes in blocks of a fixed size, because the output of the compressor depends on the
+/// sizes of the blocks that it gets.
 struct Blocks<W> {
     inner: W,
     block: Vec<u8>,

@@ -38,11 +38,11 @@ pub(crate) struct Pin {
     pub(crate) source: PinSource,
 }
 
-/// Where a distribution in a lock comes from.
+/// The source of a distribution in a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PinSource {
     Index,
-    /// A URL as PEP 508 has it after the `@`, such as `git+https://host/repository@revision`.
+    /// A URL in the form that PEP 508 has after the `@`, such as `git+https://host/repository@revision`.
     Url(String),
     /// A path, relative to the folder of the lock.
     Path(String),

@@ -11,7 +11,7 @@ use super::{Pin, PinSource, Pins, PinsError, git_url, is_pypi};
 struct Document {
     #[serde(rename = "_meta")]
     meta: Meta,
-    /// The groups `default` and `develop`, and those that the user named.
+    /// The groups by name: `default`, `develop`, and the other groups of the `Pipfile`.
     #[serde(flatten)]
     groups: BTreeMap<String, BTreeMap<String, Package>>,
 }
@@ -64,7 +64,7 @@ pub(super) fn read(text: &str, wanted: &[String]) -> Result<Pins, PinsError> {
     Ok(pins)
 }
 
-/// Returns the name in the lock for a table of a `Pipfile`.
+/// Returns the name that the group of a table of the `Pipfile` has in the lock.
 pub(super) fn group(table: &str) -> String {
     if table == "dev-packages" { "develop".to_owned() } else { table.to_owned() }
 }

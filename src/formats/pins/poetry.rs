@@ -74,8 +74,8 @@ pub(super) fn read(text: &str) -> Result<Pins, PinsError> {
     Ok(pins)
 }
 
-/// Returns a marker. If there are several markers for different groups, returns none. This is safe because the
-/// requirements of the project also have markers.
+/// Returns a marker. If there are several markers for different groups, returns `None`. This is safe because the
+/// requirements of the project contain the markers, too.
 fn marker(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }

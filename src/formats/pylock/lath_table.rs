@@ -7,7 +7,7 @@ use crate::model::lock::{LockedBase, LockedDeb, LockedRelease, WheelSource};
 use crate::model::lock_file::LockedRequest;
 use crate::model::reason::Why;
 
-/// The version of the table. The version changes if an older lath would misunderstand a newer table.
+/// The version of the table. It must be increased if an older lath would misunderstand a newer table.
 pub(crate) const TABLE_VERSION: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -99,7 +99,7 @@ pub(crate) struct Build {
     /// Whether the archive with the source contains the history of a repository.
     #[serde(default)]
     pub(crate) history: bool,
-    /// The number of the builder. The first one has the number 0.
+    /// The position of the builder in `builders`. The first builder has the position 0.
     pub(crate) builder: usize,
     /// All requirements of the build.
     #[serde(default)]
@@ -134,7 +134,7 @@ pub(crate) struct BuildWheel {
     pub(crate) requested: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
-    /// Whether the wheel is built from source. If so, one of the builds has its sha256.
+    /// Whether the wheel is built from source. If so, one of the builds contains its sha256.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) built: bool,
     /// The commit, if the source is a repository.

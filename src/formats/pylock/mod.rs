@@ -58,7 +58,7 @@ pub(crate) struct Tool {
     pub(crate) lath: Option<LathTable>,
 }
 
-/// A package. Either one of `vcs`, `directory` and `archive` is set, or the package has an `sdist` or `wheels`.
+/// A package. Either one of the fields `vcs`, `directory` and `archive` is set, or `sdist` or `wheels`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Package {
@@ -137,7 +137,7 @@ fn decoded(text: &str) -> String {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Read {
     pub(crate) lock: Pylock,
-    /// Whether the lock has a later minor version of the format than lath supports.
+    /// Whether the minor version of the lock's format is later than the version that lath supports.
     pub(crate) is_newer: bool,
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn parse(text: &str) -> Result<Read, PylockError> {
     if let Some(found) = own("version").and_then(|found| u32::try_from(found).ok()).filter(|it| *it != TABLE_VERSION) {
         return Err(PylockError::TableVersion { found });
     }
-    // Here the text is parsed a second time. `table` could be converted instead, but the errors of that conversion
+    // Here, the text is parsed a second time. `table` could be converted instead, but the errors of such a conversion
     // contain no line numbers.
     let lock = toml::from_str(text).map_err(|error| PylockError::Form(Box::new(error)))?;
     Ok(Read { lock, is_newer: minor > 0 })

@@ -1,5 +1,5 @@
-//! Writes a lock as text. People compare tables such as wheels and packages line by line, so such tables have one line
-//! per entry.
+//! Writes a lock as text. Lists such as those of wheels and packages have one line per entry, because people compare
+//! locks line by line.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -148,7 +148,7 @@ struct WrittenDirectory<'a> {
     subdirectory: Option<&'a str>,
 }
 
-/// A file with its keys in the order of the specification.
+/// A file of a lock, with its keys in the order of the specification.
 #[derive(Serialize)]
 struct WrittenFile<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Reads the parts of `pyproject.toml` that lath needs before it resolves. uv's crates read the rest.
 //!
-//! Source: the [PyPA specification](https://packaging.python.org/en/latest/specifications/pyproject-toml/); for the
-//! tables of Poetry, its documentation, "The pyproject.toml file".
+//! Sources: the [PyPA specification](https://packaging.python.org/en/latest/specifications/pyproject-toml/), and for
+//! the tables of Poetry, Poetry's documentation, "The pyproject.toml file".
 
 mod poetry_version;
 
@@ -132,7 +132,7 @@ fn poetry_groups(poetry: Option<&Value>) -> BTreeMap<String, PoetryGroup> {
 fn poetry_group(table: &toml::Table, is_optional: bool) -> PoetryGroup {
     let mut group = PoetryGroup { is_optional, ..PoetryGroup::default() };
     for (name, value) in table.iter().filter(|(name, _)| *name != "python") {
-        // An optional dependency belongs to an extra.
+        // An optional dependency belongs to an extra, and not to the group.
         if value.get("optional").and_then(Value::as_bool).unwrap_or(false) {
             continue;
         }
@@ -143,8 +143,8 @@ fn poetry_group(table: &toml::Table, is_optional: bool) -> PoetryGroup {
     group
 }
 
-/// Returns a dependency of Poetry in the form of PEP 508. Returns `None` for a path, because a path is relative to the
-/// project.
+/// Returns a dependency of Poetry in the form of PEP 508. Returns `None` for a path, because PEP 508 has no form for a
+/// path that is relative to the project.
 fn poetry_requirement(name: &str, value: &Value) -> Option<String> {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let extras: Vec<&str> =

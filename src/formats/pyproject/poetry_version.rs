@@ -15,7 +15,7 @@ pub(crate) fn to_marker(constraint: &str) -> Option<String> {
     let limit = |limit: &str| {
         let start = limit.find(|c: char| c.is_ascii_digit())?;
         let (operator, version) = limit.split_at(start);
-        // `python_version` has only two numbers.
+        // The variable `python_version` of markers has only two numbers, such as `3.12`.
         let name = if version.split('.').count() > 2 { "python_full_version" } else { "python_version" };
         Some(format!("{name} {operator} '{version}'"))
     };

@@ -1,4 +1,4 @@
-//! Conditions whose outcome in an image is known, such as `if TYPE_CHECKING:` and `if sys.platform == "win32":`.
+//! Conditions whose result in an image is known, such as `if TYPE_CHECKING:` and `if sys.platform == "win32":`.
 
 use ruff_python_ast::{self as ast, CmpOp, Expr, Number, UnaryOp};
 
@@ -8,7 +8,7 @@ use super::literal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Runs {
     Maybe,
-    /// Only if Python starts the file as a program: `if __name__ == "__main__":`.
+    /// The block runs only if Python starts the file as a program: `if __name__ == "__main__":`.
     AsProgram,
     Never,
 }
@@ -16,7 +16,8 @@ pub(super) enum Runs {
 /// Values of `sys.platform` and `os.name` that no image has.
 const SYSTEMS: [&str; 7] = ["win32", "cygwin", "darwin", "nt", "java", "ios", "android"];
 
-/// Values that mean nothing but a system, so the other side of the comparison can be any variable.
+/// Values that can only be the name of a system. If a variable is compared with such a value, the name of the variable
+/// does not matter.
 const ALWAYS_SYSTEMS: [&str; 2] = ["win32", "cygwin"];
 
 /// Values of `platform.system()` that no image has.
@@ -53,8 +54,8 @@ fn equal(comparison: &ast::ExprCompare) -> Runs {
     if is_other { Runs::Never } else { Runs::Maybe }
 }
 
-/// Whether the expression is `sys.platform` or `os.name`. The platform of another object may be that of another
-/// computer.
+/// Whether the expression is `sys.platform` or `os.name`. The attribute `platform` of another object does not count,
+/// because it may be the platform of another computer.
 fn is_system(expr: &Expr) -> bool {
     ["sys", "_sys"].iter().any(|module| is_attribute(expr, module, "platform"))
         || ["os", "_os"].iter().any(|module| is_attribute(expr, module, "name"))

@@ -20,15 +20,15 @@ const BY_NAME: [&str; 10] = [
     "locate",
     "resolve_name",
 ];
-/// Functions that list the modules of a package. `attach_stub` and its older name belong to lazy_loader, and read the
-/// names of the modules in the stub of the package.
+/// Functions that list the modules of a package. `attach_stub` and `lazy_attach_stub`, its older name, belong to
+/// lazy_loader. They read the names of the modules in the stub of the package.
 const LISTING: [&str; 4] = ["attach_stub", "iter_modules", "lazy_attach_stub", "walk_packages"];
 /// Functions and classes that load a module from a file. The path of the file is their second argument.
 const BY_PATH: [&str; 3] = ["SourceFileLoader", "load_source", "spec_from_file_location"];
 /// Functions and classes that run other code: a file, a module that a user names, or lines that a user types.
 const RUNNING: [&str; 4] = ["InteractiveConsole", "InteractiveInterpreter", "run_module", "run_path"];
-/// The options of Python that are one letter without a value. Such letters may come before `m` in the same word, as in
-/// `-Im`. Source: the documentation of Python, "Command line and environment".
+/// The options of Python that consist of one letter and have no value. Such letters may come before `m` in the same
+/// word, like in `-Im`. Source: the documentation of Python, "Command line and environment".
 const FLAGS: &str = "bBdEiIOPqRsStuvx";
 /// A text that is longer than this is not a name.
 const MOST_CHARACTERS: usize = 120;
@@ -91,7 +91,7 @@ fn keyword<'a>(call: &'a ast::ExprCall, name: &str) -> Option<&'a Expr> {
     Some(&call.arguments.find_keyword(name)?.value)
 }
 
-/// Returns the name of the group, if the function returns the entry points of a group.
+/// Returns the expression for the name of the group, if the function returns the entry points of a group.
 fn group<'a>(function: &str, call: &'a ast::ExprCall) -> Option<&'a Expr> {
     match function {
         "entry_points" | "select" => keyword(call, "group"),
@@ -109,8 +109,8 @@ fn is_interact(function: &str, of: Option<&Expr>) -> bool {
     function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
 }
 
-/// `exec(compile(text, path, "exec"), names)` is the usual way to run a file. If the name of the file is a literal such
-/// as `<string>`, the code does not come from a file.
+/// `exec(compile(text, path, "exec"), names)` is the usual way to run a file. If the second argument of `compile` is a
+/// literal such as `"<string>"`, the code does not come from a file.
 fn is_compiled_file(argument: &Expr) -> bool {
     let Expr::Call(call) = argument else { return false };
     let is_compile = matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "compile");
@@ -126,23 +126,24 @@ fn absolute<'a>(name: Cow<'a, str>, call: &'a ast::ExprCall) -> Cow<'a, str> {
     }
 }
 
-/// Returns which modules may be imported. `name` is the name of the module, and is not a literal.
+/// Returns which modules a call may import. `name` is the expression for the name of the module. It is not a literal.
 fn computed(name: &Expr, call: &ast::ExprCall) -> Computed {
     let package = argument(call, 1, "package").filter(|_| is_import_module(call));
     match beginning(name) {
-        // A name that is relative to a package above the own one.
+        // The name is relative to a package above the package of the file.
         Some(begin) if begin.starts_with("..") => Computed::Any,
         Some(begin) if begin.starts_with('.') => relative_to(package),
         // For example `import_module(__name__ + "." + name)`.
         _ if is_own(name) => Computed::Own,
         Some(begin) if begin.contains('.') => Computed::Below(begin),
-        // The second argument is the package to which a relative name belongs.
+        // The second argument is the package to which a relative name is relative. Here, it is the file's own package.
         _ if package.is_some_and(is_name_of_module) => Computed::Own,
         _ => Computed::Any,
     }
 }
 
-/// Returns which modules a name with one dot may mean. `package` is the package to which the name is relative.
+/// Returns which modules a name may mean that begins with one dot. `package` is the package to which the name is
+/// relative.
 fn relative_to(package: Option<&Expr>) -> Computed {
     match package {
         None => Computed::Own,
@@ -207,9 +208,9 @@ fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement
     text.value.elements().next()
 }
 
-/// Returns the name in a text. It may be the name of a module, of a group of entry points or of a Python file. Returns
-/// `None` if the text cannot be such a name. Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma`, `-Ima` and
-/// `tool.py`. The second value is whether the name contains a dot between two parts.
+/// Returns the name that a text contains. It may be the name of a module, of a group of entry points or of a Python
+/// file. Returns `None` if the text cannot be such a name. Examples of such names are `a.b`, `a.b:c`, `.a`, `-ma`,
+/// `-Ima` and `tool.py`. The second value is whether the name contains a dot between two parts.
 pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
     let text = after_module_option(text).unwrap_or(text).trim();
     if text.len() > MOST_CHARACTERS {
@@ -231,7 +232,7 @@ pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
 }
 
 /// Returns the text after Python's option `-m`, which comes before the name of a module. This is `tool` for `-mtool`
-/// and `-Imtool`. It is empty for `-m` and `-Im`, because the name is then in the next text.
+/// and `-Imtool`. The result is empty for `-m` and `-Im`, because the name is then in the next text.
 pub(super) fn after_module_option(text: &str) -> Option<&str> {
     let letters = text.strip_prefix('-')?;
     letters.trim_start_matches(|letter: char| FLAGS.contains(letter)).strip_prefix('m')

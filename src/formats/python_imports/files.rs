@@ -26,8 +26,8 @@ const MOST_CHARACTERS: usize = 160;
 /// The maximum number of nested operators and calls in the expression of a path.
 const MOST_LEVELS: u8 = 8;
 
-/// Returns the path in a text, relative to a folder that the file may compute. `None` if the last part of the text
-/// cannot be the name of a data file, because it has no ending.
+/// Returns the path in a text. It may be relative to a folder that the file computes. `None` if the last part of the
+/// text cannot be the name of a data file, because it has no ending.
 pub(super) fn path_in(text: &str) -> Option<&str> {
     let is_of_path = |c: char| c.is_ascii_alphanumeric() || "._-+@/".contains(c);
     if text.len() > MOST_CHARACTERS || !text.chars().all(is_of_path) {
@@ -48,14 +48,13 @@ pub(super) fn path_in(text: &str) -> Option<&str> {
     (has_ending && is_plain && !name.ends_with(".py")).then_some(path)
 }
 
-/// Returns the parts of a path at the end of an expression that are literal, joined by slashes. `None` if there are not
-/// several parts.
+/// Returns the literal parts at the end of a path, joined by slashes. `None` if there are fewer than two such parts.
 pub(super) fn joined_path(expr: &Expr) -> Option<String> {
     let parts = parts(expr, MOST_LEVELS);
     (parts.len() > 1).then(|| parts.join("/"))
 }
 
-/// Returns the literal parts at the end of a path. Empty if its last part is computed.
+/// Returns the literal parts at the end of a path. The list is empty if the last part of the path is computed.
 fn parts(expr: &Expr, levels: u8) -> Vec<String> {
     let Some(levels) = levels.checked_sub(1) else { return Vec::new() };
     match expr {
@@ -71,7 +70,8 @@ fn joined<'a>(exprs: impl IntoIterator<Item = &'a Expr>, levels: u8) -> Vec<Stri
     let mut all = Vec::new();
     for expr in exprs {
         let own = parts(expr, levels);
-        // The parts before a computed part are not known to be in the same folder.
+        // The parts before a computed part are dropped, because it is not known to which folder the computed part
+        // leads.
         if own.is_empty() {
             all.clear();
         }
@@ -104,7 +104,7 @@ fn parts_of_call(call: &ast::ExprCall, levels: u8) -> Vec<String> {
 mod tests {
     use crate::formats::python_imports::parse;
 
-    /// Returns the paths in a file, with those that may also be names of modules.
+    /// Returns the paths in a file. Texts that may also be names of modules are marked.
     fn paths(text: &str) -> Vec<String> {
         let file = parse(format!("import x\ny = {text}\n").as_bytes()).unwrap();
         file.files.into_iter().chain(file.texts.into_iter().map(|text| format!("or a module: {text}"))).collect()
@@ -146,9 +146,9 @@ mod tests {
         ] {
             assert_eq!(paths(text).into_iter().filter(|path| !path.ends_with("run.py")).count(), 0, "{text}");
         }
-        // The folder before a computed part is another one.
+        // A computed part is between `data` and `words.txt`, so `data/words.txt` is not the path.
         assert!(!paths("join('data', name, 'words.txt')").contains(&"data/words.txt".to_owned()));
-        // A deep expression does not take much time or stack.
+        // An expression with many levels does not take much time or stack.
         let deep = paths(&format!("a{}", " / 'b.txt'".repeat(900)));
         assert!(deep.iter().all(|path| path.split('/').count() <= 8), "{deep:?}");
     }

@@ -1,7 +1,7 @@
 //! The imports of a Python file, read with ruff's parser.
 //!
-//! No code is run. A file with a syntax error has no facts, because Python cannot import it either. A file that is
-//! nested too deeply for Python's compiler has no facts either.
+//! No code is run. A file with a syntax error has no facts, because Python cannot import it either. The same applies to
+//! a file that is nested too deeply for Python's compiler.
 //!
 //! Sources: the Python language reference, sections "Import statement" and "Encoding declarations" (PEP 263).
 
@@ -35,12 +35,12 @@ const STACK_BYTES_PER_LEVEL: usize = 4 << 10;
 /// A file with fewer levels is read without a separate stack.
 const SHALLOW: usize = 100;
 
-/// Reads the facts about a Python file. Returns `None` if Python could not compile it.
+/// Reads the facts about a Python file. Returns `None` if Python could not compile the file, or if it is too large.
 pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
     if bytes.len() > MAX_BYTES {
         return None;
     }
-    // A file without imports and without string literals has only default facts, so it is not parsed.
+    // The facts about a file without imports and without string literals cannot lead to a module, so it is not parsed.
     let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
     let is_plain = !has("coding") && std::str::from_utf8(bytes).is_ok();
     if is_plain && !has("import") && !has("\"") && !has("'") {
@@ -57,8 +57,8 @@ pub(crate) fn of_pth(bytes: &[u8]) -> BTreeSet<String> {
     files.flat_map(|file| file.imports.iter().filter_map(|import| import.module("")).collect::<Vec<_>>()).collect()
 }
 
-/// Returns the folders and archives that the lines of a `.pth` file add to the search path. They are absolute, or
-/// relative to the folder of the file.
+/// Returns the folders and archives that the lines of a `.pth` file add to the search path. These paths are absolute,
+/// or relative to the folder of the `.pth` file.
 pub(crate) fn paths_of_pth(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.split(['\n', '\r']).map(str::trim_end);
@@ -79,10 +79,10 @@ fn parse_text(text: &str) -> Option<PythonFile> {
 #[derive(Default)]
 struct Collector {
     file: PythonFile,
-    /// The top-level function of the file that contains the current node.
+    /// The top-level function that contains the current node.
     function: Option<String>,
-    /// The number of bodies that contain the current node. The file has a body, and so have functions and other
-    /// statements.
+    /// The number of bodies that contain the current node. The file, each function and each other statement with a
+    /// block have a body.
     depth: usize,
     when: When,
     is_skipped: bool,
@@ -119,8 +119,8 @@ impl Collector {
             self.visit_body(parsed.suite());
             Some(self.finish())
         };
-        // A program in a text gets a separate stack, because the program that contains it may have used most of the
-        // current stack.
+        // A program in a text is read on a separate stack, because the program that contains the text may have used
+        // most of the current stack.
         let is_shallow = levels < SHALLOW && !is_inner;
         if is_shallow { read() } else { stacker::grow((levels + SHALLOW) * STACK_BYTES_PER_LEVEL, read) }
     }
@@ -173,7 +173,7 @@ impl Collector {
         let before = (self.function.clone(), self.when.clone());
         if self.depth == 1 {
             let name = function.name.to_string();
-            // If several functions have this name, the last one is used.
+            // If several functions have this name, Python uses the last one.
             self.file.functions.insert(name.clone(), BTreeSet::new());
             let of_earlier = self.file.imports.iter_mut().filter(|import| import.when == When::Called(name.clone()));
             of_earlier.for_each(|import| import.when = When::Later);
@@ -227,7 +227,7 @@ impl Collector {
                 self.add_exported(&operation.left);
                 self.add_exported(&operation.right);
             }
-            // Names of objects in a module that is imported anyway.
+            // These are the names of objects in another module, which the file imports anyway.
             Expr::Attribute(attribute) if attribute.attr.as_str() == "__all__" => {}
             _ => self.file.computes_exports = true,
         }
@@ -253,7 +253,7 @@ impl Collector {
                 self.file.computed.insert(computed);
             }
             Call::RunsCode => self.file.runs_code = true,
-            // The file may be one of the own distribution, or of a user.
+            // The loaded file may belong to the same distribution, or to a user.
             Call::RunsFile => {
                 self.file.runs_code = true;
                 self.file.computed.insert(Computed::Any);
@@ -280,7 +280,7 @@ impl Collector {
 
     /// Adds a text that may name a module.
     fn add_text(&mut self, text: &str) {
-        // The text may be a program that the file writes, or runs with `-c`.
+        // The text may be a program that the file writes to another file, or that it runs with `python -c`.
         if text.contains("import ") && self.levels_of_text < MOST_LEVELS_OF_TEXT {
             self.add_program(text);
         }
@@ -435,7 +435,8 @@ fn literal(expr: &Expr) -> Option<Cow<'_, str>> {
 mod tests {
     use super::*;
 
-    /// Returns the imports of a file, one per line. A line contains the modules and special properties of the import.
+    /// Returns the imports of a file, one per line. Each line contains the modules and the special properties of one
+    /// import.
     fn imports(text: &str) -> Vec<String> {
         let file = parse(text.as_bytes()).unwrap();
         let line = |import: &Import| {

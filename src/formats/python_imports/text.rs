@@ -17,7 +17,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Returns the text of a file. Returns `None` if Python could not read the file.
 ///
 /// Only UTF-8 is decoded exactly. In every other encoding that a Python file can have, ASCII characters are single
-/// bytes. Other characters matter only in comments and strings, so they may be decoded incorrectly.
+/// bytes, so they are decoded correctly too. Other characters occur almost only in comments and strings, so they may be
+/// decoded incorrectly.
 pub(super) fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr(0, bytes).is_some() {
         return None;
@@ -73,11 +74,11 @@ fn encoding_in(comment: &[u8]) -> Option<String> {
 /// Returns an upper limit for the depth of the file's syntax tree. Returns `None` if it exceeds [`MAX_LEVELS`].
 ///
 /// A syntax tree is dropped recursively, so its depth must be known before it is created. Each operator, bracket and
-/// dot of an expression may add a level. Each element of a list begins at the level of the list.
+/// dot of an expression may add a level. Each element of a list begins again at the level of the list.
 pub(super) fn nesting(text: &str) -> Option<usize> {
     let mut lexer = lex(text, Mode::Module);
     let mut blocks = 0_usize;
-    // The levels of the expressions around each open bracket.
+    // For each open bracket, the levels of the expression around it.
     let mut brackets: Vec<Levels> = Vec::new();
     let mut here = Levels::default();
     let mut outside = 0_usize;
@@ -104,8 +105,8 @@ pub(super) fn nesting(text: &str) -> Option<usize> {
                 here = brackets.pop().unwrap_or_default();
                 outside = outside.saturating_sub(here.all());
             }
-            // A comma may separate the parameters of a lambda, so it does not reset the number of lambdas. This number
-            // matters because the body of a lambda may contain another lambda.
+            // A comma may separate the parameters of a lambda, so it does not reset the number of lambdas. The lambdas
+            // are counted because the body of a lambda may contain another lambda.
             TokenKind::Comma => here.chain = 0,
             TokenKind::Lambda => here.lambdas += 1,
             TokenKind::Comment

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::model::python_file::{Import, USES};
 
-/// The names of [`USES`] by their last parts.
+/// The names of [`USES`], by the last part of each name.
 static BY_LAST_PART: LazyLock<BTreeMap<&str, Vec<&str>>> = LazyLock::new(|| {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in USES {
@@ -14,7 +14,7 @@ static BY_LAST_PART: LazyLock<BTreeMap<&str, Vec<&str>>> = LazyLock::new(|| {
     names
 });
 
-/// The names of [`USES`] whose last parts occur in a file.
+/// The names of [`USES`] whose last part occurs in a file.
 #[derive(Default)]
 pub(super) struct Uses(BTreeSet<&'static str>);
 
@@ -24,7 +24,7 @@ impl Uses {
         self.0.extend(BY_LAST_PART.get(name).into_iter().flatten());
     }
 
-    /// Returns the names that the file uses. A name with a module before it counts only if the file imports this
+    /// Returns the names that the file uses. A name that begins with a module counts only if the file imports this
     /// module.
     pub(super) fn of(&self, imports: &[Import]) -> BTreeSet<String> {
         let imported = || imports.iter().flat_map(|import| &import.names).map(|one| one.name.as_str());

@@ -2,8 +2,8 @@
 
 use super::WheelError;
 
-/// Returns the scripts of `entry_points.txt`. Refuses names that cannot be the name of a file in an image. In a layer,
-/// a file whose name begins with `.wh.` would remove another file.
+/// Returns the scripts of `entry_points.txt`. Refuses names that cannot be the name of a file in an image. For example,
+/// in a layer, a file whose name begins with `.wh.` would remove another file.
 pub(super) fn scripts(text: &str) -> Result<Vec<(String, String, String)>, WheelError> {
     const MAX_NAME_BYTES: usize = 255;
     let is_name = |name: &str| {

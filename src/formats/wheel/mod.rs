@@ -20,8 +20,8 @@ use crate::model::part::RecordFault;
 
 /// The maximum size of one file of a wheel. All files together may have four times this size.
 const MAX_FILE_BYTES: u64 = 4 << 30;
-/// The maximum ratio between the unpacked size and the size of a wheel. Even wheels that compress very well stay below
-/// 30.
+/// The maximum ratio between the unpacked size and the compressed size of a wheel. Even wheels that compress very well
+/// stay below 30.
 const MAX_RATIO: u64 = 200;
 /// Up to this unpacked size, the ratio is not checked.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
@@ -50,7 +50,7 @@ pub(crate) enum WheelError {
     Script { name: String },
 }
 
-/// Where a file of a wheel is installed.
+/// The kind of folder in which a file of a wheel is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scheme {
     /// site-packages. `purelib` and `platlib` are the same directory here.
@@ -144,9 +144,9 @@ impl<R: Read + Seek> Wheel<R> {
         })
     }
 
-    /// Calls `keep` for each file. The arguments are the path as written in the wheel, whether the file is executable,
-    /// and its bytes. `keep` returns the sha256 of the bytes, or `None` if it did not read all of them. Returns the
-    /// faults that were found in RECORD.
+    /// Calls `keep` for each file. The arguments are the scheme, the path of the file in the scheme, whether the file
+    /// is executable, and its bytes. `keep` returns the sha256 of the bytes, or `None` if it did not read all of them.
+    /// Returns the faults that were found in RECORD.
     pub(crate) fn files<E: From<WheelError>>(
         mut self,
         mut keep: impl FnMut(Scheme, String, bool, &mut dyn Read) -> Result<Option<[u8; 32]>, E>,
@@ -160,7 +160,7 @@ impl<R: Read + Seek> Wheel<R> {
             let is_executable = file.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
             let (scheme, path) = place(name, &self.dist_info)?;
             let declared_bytes = file.size();
-            // At most one byte more than the declared size is read. That is enough to detect a wrong size.
+            // At most one byte more than the declared size is read, which is enough to detect a wrong size.
             let mut reader = self.record.watch(name, file.take(declared_bytes.saturating_add(1)));
             let sha256 = keep(scheme, path, is_executable, &mut reader)?;
             let (read_bytes, stronger) = reader.finish();
@@ -190,7 +190,8 @@ fn checked_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<Stri
     let (mut total_bytes, mut packed_bytes) = (0_u64, 0_u64);
     for index in 0..archive.len() {
         let file = archive.by_index_raw(index).map_err(WheelError::Archive)?;
-        // A bit marks a name as UTF-8. Many tools forget to set it, so it is ignored. Other encodings are obsolete.
+        // The zip format has a bit that marks a name as UTF-8. It is ignored, because many tools forget to set it, and
+        // because other encodings are obsolete.
         let name = match str::from_utf8(file.name_raw()) {
             Ok(name) => name.to_owned(),
             Err(_) => {
@@ -227,10 +228,10 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
     Ok(())
 }
 
-/// Returns where the entry `name` is installed: the scheme, and the path in it. The folder of a scheme has a name that
-/// ends in `.data`. Like pip, lath accepts every folder with such a name, because in some wheels the name differs from
-/// that of dist-info. If a folder has exactly the name of the wheel, an unknown scheme in it is an error. If another
-/// folder has an unknown scheme, it counts as a module.
+/// Returns the place in which the entry `name` is installed: the scheme, and the path in the scheme. The folder of a
+/// scheme has a name that ends in `.data`. Like pip, lath accepts every folder with such a name, because in some
+/// wheels, this name differs from the name of dist-info. If the two names are the same, an unknown scheme in the folder
+/// is an error. If they differ, a file in an unknown scheme is installed like a module.
 fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
     let site = || Ok((Scheme::Site, name.to_owned()));
     let Some((top, rest)) = name.split_once('/') else { return site() };
@@ -278,7 +279,7 @@ mod tests {
         }
     }
 
-    /// The files of a wheel, with the schemes and paths at which they are installed.
+    /// The scheme and the path of each file of a wheel.
     type Placed = Vec<(Scheme, String)>;
 
     fn read(reader: impl Read + Seek) -> Result<Placed, WheelError> {
@@ -378,7 +379,7 @@ mod tests {
 
     #[test]
     fn entries_that_share_their_bytes_are_a_bomb() {
-        // Two entries of the directory refer to the same local header.
+        // Two entries of the zip archive's directory refer to the same local header.
         let bytes = demo().file("demo/b.py", "a").build();
         let find = |text: &[u8]| bytes.windows(text.len()).rposition(|window| window == text).unwrap();
         let (first, second) = (find(b"demo/a.py") - 4, find(b"demo/b.py") - 4);
@@ -434,8 +435,8 @@ mod tests {
         for position in 0..whole.len() {
             let mut altered = whole.clone();
             altered[position] ^= 1 << (position % 8);
-            // If a date or an attribute is changed, there may be no error. So this test only checks that the call
-            // returns.
+            // If a date or an attribute is changed, there may be no error. For this reason, this test only checks that
+            // the call returns.
             let _ = read(Cursor::new(altered));
         }
     }

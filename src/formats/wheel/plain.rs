@@ -1,5 +1,5 @@
-//! Writes a wheel again so that its bytes depend only on the contents of its files. The order, times, modes and
-//! compression are always the same.
+//! Writes a wheel again, so that its bytes depend only on its files: their names, their contents, and whether they are
+//! executable. The order, the times and the compression are always the same, and each mode is 0755 or 0644.
 
 use std::io::{self, Read, Seek, Write};
 

@@ -1,6 +1,6 @@
 //! RECORD: the list of a wheel's files, with their digests (packaging.python.org, "Recording installed projects", "The
-//! RECORD file"). A wrong RECORD does not make the wheel unusable: the digest of the whole wheel was checked before,
-//! and other installers accept such wheels. Each difference is reported as a fault.
+//! RECORD file"). A wheel with a wrong RECORD can be used, because the digest of the whole wheel was checked before,
+//! and because other installers accept such wheels. Each difference is reported as a fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -52,7 +52,8 @@ impl Record {
         record
     }
 
-    /// Returns a reader. If RECORD has another digest than sha256 for the file, the reader also computes that digest.
+    /// Returns a reader for the bytes of a file. If RECORD uses an algorithm other than sha256 for the file, the reader
+    /// also computes the digest with that algorithm.
     pub(super) fn watch<R: Read>(&self, name: &str, inner: R) -> Watched<R> {
         Watched::new(inner, self.digests.get(name).map(|recorded| recorded.algorithm))
     }
@@ -110,7 +111,8 @@ pub(crate) fn base64_url(bytes: &[u8]) -> String {
     text
 }
 
-/// A reader that counts bytes. If RECORD has another digest than sha256, it also computes that digest.
+/// A reader that counts bytes. If RECORD uses an algorithm other than sha256, it also computes the digest with that
+/// algorithm.
 pub(super) struct Watched<R> {
     inner: R,
     read_bytes: u64,
@@ -127,8 +129,8 @@ impl<R: Read> Watched<R> {
         Self { inner, read_bytes: 0, hasher }
     }
 
-    /// Returns the number of bytes that were read. If RECORD has another digest than sha256, that digest is returned
-    /// too.
+    /// Returns the number of bytes that were read. If RECORD uses an algorithm other than sha256, also returns the
+    /// digest with that algorithm.
     pub(super) fn finish(self) -> (u64, Option<Box<[u8]>>) {
         (self.read_bytes, self.hasher.map(DynDigest::finalize))
     }

@@ -23,7 +23,7 @@ pub(crate) struct PackageAnswer {
     pub(crate) size_bytes: u64,
     pub(crate) files: usize,
     pub(crate) removed_bytes: u64,
-    /// The same value as in [`super::Row`].
+    /// The same value as `alone_bytes` in [`super::Row`].
     pub(crate) alone_bytes: Option<u64>,
     pub(crate) chains: Vec<Chain>,
     /// Whether there are more chains than these.
@@ -61,7 +61,7 @@ pub(crate) enum Fate {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         more_chains: bool,
     },
-    /// `kept_by` is the option that keeps the path, as it is written on a command line.
+    /// `kept_by` is the option that would keep the path, as it is written on a command line.
     Removed { rule: Removed, kept_by: String },
 }
 
@@ -75,8 +75,9 @@ pub(crate) struct Inside {
 }
 
 impl Explanation {
-    /// Returns answers for everything with this `name`: a path, or a package and a module. Returns an empty list if
-    /// there is no such thing. `all` means that all chains are returned, and not only the shortest.
+    /// Returns answers for everything with this `name`: for a path if `name` contains a `/`, otherwise for packages and
+    /// for a module. Returns an empty list if there is no such thing. `all` means that all chains are returned, and not
+    /// only the shortest.
     pub(crate) fn answers(&self, name: &str, all: bool) -> Vec<Answer> {
         let question = Question { graph: Graph::new(self), all };
         if name.contains('/') {
@@ -86,8 +87,8 @@ impl Explanation {
         packages.chain(question.module(name).map(Answer::Module)).collect()
     }
 
-    /// Returns existing names that are similar to `name`. The names are paths if `name` contains a `/`, otherwise
-    /// packages and modules.
+    /// Returns all existing names of the same kind as `name`, so that the caller can find similar names. They are paths
+    /// if `name` contains a `/`. Otherwise they are the names of packages and modules.
     pub(crate) fn names_like(&self, name: &str) -> Vec<String> {
         let kept = self.kept.iter().map(|row| &row.path);
         let paths = kept.chain(self.removed.iter().map(|row| &row.path));
@@ -102,7 +103,8 @@ impl Explanation {
 
 #[cfg(test)]
 impl Explanation {
-    /// Returns the paths that have no answer, or that are in the image and have no chain.
+    /// Returns the paths that have no answer, the paths of the image that have no chain, and the removed paths that no
+    /// option keeps.
     pub(crate) fn unexplained(&self) -> Vec<String> {
         let question = Question { graph: Graph::new(self), all: false };
         let paths = self.kept.iter().map(|row| &row.path).chain(self.removed.iter().map(|row| &row.path));

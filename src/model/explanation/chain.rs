@@ -12,10 +12,10 @@ use crate::model::reach::{Cause, module_of};
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::Origin;
 
-/// A list of reasons. Each of them leads to the next one. The last one needs no reason.
+/// A list of reasons. Each reason leads to the next one. The last reason needs no further reason.
 pub(crate) type Chain = Vec<Edge>;
 
-/// A reason. It leads to the next thing, which is not a part of this value.
+/// A reason, such as "imported by a module". It leads to the next thing in the chain, for example to this module.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "because")]
 pub(crate) enum Edge {
@@ -35,7 +35,7 @@ pub(crate) enum Edge {
     NamedInTextOf {
         module: String,
     },
-    /// The file of `module` is in the same distribution and cannot be read.
+    /// The module is kept because the file of `module`, in the same distribution, cannot be read.
     BesideUnread {
         module: String,
     },
@@ -59,7 +59,8 @@ pub(crate) enum Edge {
     RunByScriptsOf {
         package: String,
     },
-    /// This variant and all variants after it end a chain, because they need no further reason.
+    /// The user requested the package. This variant and all variants after it end a chain, because they need no further
+    /// reason.
     Requested,
     With {
         package: String,
@@ -74,7 +75,7 @@ pub(crate) enum Edge {
     KeepModule {
         module: String,
     },
-    /// It is a module of the standard library that every Python program may need.
+    /// The module is a module of the standard library that every Python program may need.
     EveryProgram,
     Root,
     Kept {
@@ -92,12 +93,12 @@ pub(super) enum Subject {
     Package(usize),
 }
 
-/// An explanation, with tables to search in it.
+/// An explanation, and tables with which its entries are found fast.
 pub(super) struct Graph<'a> {
     pub(super) explanation: &'a Explanation,
     wheels: BTreeMap<&'a str, usize>,
     debs: BTreeMap<&'a str, usize>,
-    /// The reached modules in each package.
+    /// For each package, the reached modules that are directly in it.
     inside: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
@@ -156,7 +157,8 @@ impl<'a> Graph<'a> {
         None
     }
 
-    /// Returns the direct reasons, each with the next thing that needs one.
+    /// Returns the direct reasons of a thing. Each reason is paired with the next thing that needs a reason, if there
+    /// is one.
     pub(super) fn edges(&self, subject: &Subject) -> Vec<(Edge, Option<Subject>)> {
         match subject {
             Subject::Path(place) => self.edges_of_path(*place),
@@ -188,7 +190,8 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Returns the causes of a module. Empty if it is not reached, or if trim has not followed the imports.
+    /// Returns the causes of a module. The list is empty if the module is not reached, or if trim has not followed
+    /// imports.
     fn causes(&self, module: &str) -> &'a [Cause] {
         let causes = self.explanation.modules.causes.as_ref().and_then(|causes| causes.get(module));
         causes.map(Vec::as_slice).unwrap_or_default()
@@ -225,7 +228,7 @@ impl<'a> Graph<'a> {
         edges
     }
 
-    /// Returns the reason why the search for other modules starts from this module.
+    /// Returns the reason why `module` is a root, which means that the search for reached modules starts from it.
     fn root(&self, module: &str) -> Edge {
         let modules = &self.explanation.modules;
         let is_in = |package: &String| {

@@ -1,11 +1,11 @@
-//! Columns of stored explanations: texts without the beginnings that they share, and checks of columns.
+//! Columns of stored explanations: lists of texts in which common beginnings are left out, and checks of columns.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::image_path::ImagePath;
 
-/// The maximum size of all paths in a column. This limit is necessary because a few stored bytes can become a long
-/// path.
+/// The maximum size of all paths in a column together. This limit is necessary because a few stored bytes can become a
+/// long path.
 pub(super) const MAX_PATH_BYTES: usize = 32 << 20;
 /// The maximum number of paths.
 pub(super) const MAX_PATHS: usize = 500_000;
@@ -13,7 +13,8 @@ pub(super) const MAX_PATHS: usize = 500_000;
 /// Texts in their order, such as paths.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct TextColumns {
-    /// The number of bytes that each text shares with the previous text.
+    /// For each text, the number of bytes at its beginning that are the same as in the previous text. `rest` contains
+    /// the other bytes.
     pub(super) shared: Vec<usize>,
     pub(super) rest: Vec<String>,
 }

@@ -41,9 +41,9 @@ pub(crate) struct Explanation {
     pub(crate) name: String,
     pub(crate) platform: Platform,
     pub(crate) trim: TrimLevel,
-    /// The packages of the lock, and the other origins of paths.
+    /// The packages of the lock, and the other origins of paths, such as the user.
     pub(crate) packages: Vec<Package>,
-    /// The reasons. Each occurs once.
+    /// The reasons for which paths are kept. Each reason occurs once.
     pub(crate) reasons: Vec<Kept>,
     /// The paths of the image, sorted.
     pub(crate) kept: Vec<KeptPath>,
@@ -74,11 +74,11 @@ pub(crate) struct KeptPath {
     pub(crate) size_bytes: u64,
     /// The position of its origin in `packages`.
     pub(crate) package: usize,
-    /// The position in `reasons`.
+    /// The position of its reason in `reasons`.
     pub(crate) reason: usize,
     /// The size of the symbols that trim removed from the file.
     pub(crate) symbol_bytes: u64,
-    /// Whether it is a hard link to an earlier path. Then its bytes do not count.
+    /// Whether it is a hard link to an earlier path. If so, its bytes do not count.
     pub(crate) is_hard_link: bool,
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct Modules {
     /// The modules that `--keep-module` keeps.
     pub(crate) kept: Vec<String>,
     /// The reached modules, each with its causes. The first cause in each list is the one that was found first. `None`
-    /// if trim has not followed the imports.
+    /// if trim has not followed imports.
     pub(crate) causes: Option<BTreeMap<String, Vec<Cause>>>,
     /// The modules that have more causes than `causes` contains.
     pub(crate) cut: BTreeSet<String>,

@@ -1,7 +1,7 @@
 //! All chains of something, the shortest first. Their number can grow exponentially with the number of reasons, so the
 //! search has a limit.
 //!
-//! Each step continues the unfinished chain that can become the shortest one, as in the algorithm A*.
+//! Each step continues the unfinished chain that may become the shortest one, like the algorithm A*.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -19,12 +19,12 @@ const MAX_LENGTH: usize = 500;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Chains {
     pub(crate) found: Vec<Chain>,
-    /// Whether there are more chains than these, or could be.
+    /// Whether there are more chains than these, or may be.
     pub(crate) are_more: bool,
 }
 
 impl Graph<'_> {
-    /// Returns only the shortest chain, or all chains beginning with the shortest.
+    /// Returns all chains, the shortest first. If `all` is false, returns only the shortest chain.
     pub(super) fn chains(&self, subject: &Subject, all: bool) -> Chains {
         match all {
             true => all_chains(self, subject),
@@ -42,7 +42,7 @@ fn all_chains(graph: &Graph<'_>, subject: &Subject) -> Chains {
     Chains { found: ends, are_more: are_more || part.is_cut }
 }
 
-/// A reason, and the position of the next thing that needs one. `None` if the chain ends.
+/// A reason, and the position of the next thing that needs a reason. The position is `None` if the chain ends.
 type Step = (Edge, Option<usize>);
 
 /// The part of a graph that contains all chains of one subject. The subject is at position 0.
@@ -87,7 +87,7 @@ impl Part {
         part
     }
 
-    /// Returns the distances of all positions. The computation begins at the ends.
+    /// Returns the distances of all positions. The computation begins at the ends of the chains.
     fn distances(&self) -> Vec<Option<usize>> {
         let mut before: Vec<Vec<usize>> = vec![Vec::new(); self.steps.len()];
         let mut distances = vec![None; self.steps.len()];
@@ -110,7 +110,7 @@ impl Part {
         distances
     }
 
-    /// Returns the shortest chains, and whether there are more, or could be.
+    /// Returns the shortest chains, and whether there are more chains, or may be.
     fn search(&self) -> (Vec<Chain>, bool) {
         let mut partial = vec![Partial { at: Some(0), before: None, length: 0 }];
         let mut next = BinaryHeap::from([Reverse((0, 0))]);
@@ -185,7 +185,8 @@ mod tests {
     use crate::model::explanation::{Explanation, example};
     use crate::model::reach::Cause;
 
-    /// Returns all chains of the module `m0`, as the numbers of the modules in them, and whether there are more.
+    /// Returns all chains of the module `m0`, and whether there are more chains. Each chain is a list of the numbers of
+    /// its modules.
     fn chains(causes: &[(usize, &[usize])]) -> (Vec<Vec<usize>>, bool) {
         let name = |number: &usize| format!("m{number}");
         let by = |number: &usize| Cause::ImportedBy { module: name(number) };
@@ -244,7 +245,7 @@ mod tests {
     #[test]
     fn many_reasons_that_lead_back_end_the_search() {
         // Each of 50 things needs the thing with the position 51. That thing has many reasons that lead back to the
-        // beginning, and one that ends the chain.
+        // beginning, and one reason that ends the chain.
         let search = |back: usize| {
             let mut steps: Vec<Vec<Step>> = vec![vec![(Edge::Root, Some(51))]; 51];
             steps[0] = (1..=50).map(|place| (Edge::Root, Some(place))).collect();

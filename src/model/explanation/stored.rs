@@ -17,7 +17,8 @@ const VERSION: u32 = 2;
 /// The maximum number of packages, which is much higher than in real images. The limit is necessary because the time of
 /// some searches grows with the square of the number of packages.
 const MAX_PACKAGES: usize = 5_000;
-/// The maximum length of all `required_by` together. The reason for this limit is the same as for [`MAX_PACKAGES`].
+/// The maximum number of entries in all lists `required_by` together. The reason for this limit is the same as for
+/// [`MAX_PACKAGES`].
 const MAX_REQUIREMENTS: usize = 50_000;
 /// The maximum number of folders with modules. Every path is compared with each folder.
 const MAX_FOLDERS: usize = 100;
@@ -44,7 +45,8 @@ struct KeptColumns {
     sizes: Vec<u64>,
     packages: Vec<usize>,
     reasons: Vec<usize>,
-    /// The size of the symbols that were removed, by the position of the path. Other paths had none.
+    /// The size of the symbols that were removed, by the position of the path. If a path is missing here, no symbols
+    /// were removed from it.
     symbols: BTreeMap<usize, u64>,
     /// The positions of the paths that are hard links.
     hard_links: Vec<usize>,

@@ -1,5 +1,5 @@
-//! The modules of an explanation in their stored form: a module is its position in the list of names, so that the
-//! causes are short lists of numbers.
+//! The modules of an explanation in their stored form. A cause contains the position of a module in the list of names
+//! instead of the name, so that the causes are short lists of numbers.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use super::Modules;
 use super::columns::{TextColumns, in_range, same_length};
 use crate::model::reach::Cause;
 
-/// The maximum number of causes of all modules.
+/// The maximum number of causes of all modules together.
 const MAX_CAUSES: usize = 1_000_000;
 /// The maximum size of a name, which is much higher than in real images. The limit is necessary because each cause gets
 /// a copy of a name, so a few stored bytes could fill the memory.
 const MAX_NAME_BYTES: usize = 1_000;
-/// The maximum size of all copies of names.
+/// The maximum size of all copies of names together.
 const MAX_COPIED_BYTES: usize = 64 << 20;
-/// The maximum number of scripts, started modules and modules to keep. The search for reached modules compares each of
-/// its first modules with all of these.
+/// The maximum number of scripts, started modules and modules to keep. To find the reason of a root, the root is
+/// compared with all of these.
 const MAX_STARTS: usize = 5_000;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ struct CauseColumns {
     names: TextColumns,
     /// The number of causes of each module.
     counts: Vec<usize>,
-    /// The kind of each cause. The causes of a module follow those of the module before it.
+    /// The kind of each cause. The causes of the first module come first, then those of the second module, and so on.
     kinds: Vec<Kind>,
     /// For each cause, the position of the module that the cause names, or 0 for a root. If the previous cause belongs
     /// to the same module and has the same kind, the value is the difference between the two positions. The first two
@@ -141,7 +141,7 @@ impl CauseColumns {
         columns
     }
 
-    /// Adds causes, which are sorted.
+    /// Adds causes. They must be sorted.
     fn push(&mut self, causes: &[(Kind, usize)]) {
         let mut before = None;
         for &(kind, place) in causes {
@@ -173,10 +173,10 @@ impl CauseColumns {
     }
 }
 
-/// The names of modules. Copies of them are made up to a limit.
+/// The names of modules. The total size of the copies of these names is limited.
 struct Names {
     all: Vec<String>,
-    /// The size of all copies.
+    /// The size of all copies together.
     copied_bytes: usize,
 }
 

@@ -10,7 +10,7 @@ use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
 use crate::model::tree::Origin;
 
-/// The packages, sorted by size. The largest comes first.
+/// The packages, sorted by size. The largest package comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Table {
     pub(crate) name: String,
@@ -28,8 +28,8 @@ pub(crate) struct Row {
     pub(crate) size_bytes: u64,
     pub(crate) files: usize,
     pub(crate) removed_bytes: u64,
-    /// The number of bytes that the image would lose without this package: its own, and those of packages that only it
-    /// requires. `None` if every image needs the package.
+    /// The number of bytes that the image would lose without this package: the bytes of the package, and of all
+    /// packages that are needed only because of it. `None` if every image needs the package.
     pub(crate) alone_bytes: Option<u64>,
 }
 
@@ -49,7 +49,7 @@ impl Explanation {
         }
     }
 
-    /// Returns a row for each package, in their order.
+    /// Returns a row for each package, in the order of the packages.
     pub(super) fn rows(&self) -> Vec<Row> {
         let empty = |origin: &Origin| Row {
             package: origin.clone(),
@@ -166,12 +166,12 @@ mod tests {
                 row("deb libyaml", 150_000, 0, Some(150_000)),
                 // This includes the package's own bytes and those of its library.
                 row("wheel yaml", 43_000, 9_000, Some(193_000)),
-                // This is everything that was requested, because `tool` needs all other distributions.
+                // This is the size of everything that was requested, because `tool` needs all other distributions.
                 row("wheel tool", 1_200, 0, Some(194_300)),
-                // `yaml` is not included, because `tool` requires it too.
+                // The size of `yaml` is not included, because `tool` requires `yaml`, too.
                 row("wheel loader", 100, 0, Some(100)),
                 row("lath", 10, 0, None),
-                // The interpreter needs it, and every image contains the interpreter.
+                // There is no value, because the interpreter needs `libc6`, and every image contains the interpreter.
                 row("deb libc6", 0, 9_000, None),
             ]
         );

@@ -11,7 +11,7 @@ pub(crate) struct Conditional {
     /// The module that imports, or a package that contains it.
     pub(crate) module: String,
     pub(crate) import: String,
-    /// The import counts if a reached file outside the standard library uses one of these names.
+    /// The import counts if a reached file outside of the standard library uses one of these names.
     pub(crate) names: BTreeSet<String>,
     /// The import also counts if one of these modules is reached.
     pub(crate) with: BTreeSet<String>,
@@ -97,7 +97,8 @@ mod tests {
         vec![condition("b", &["x", "y.z", "m.*"], &[]), condition("c", &["w"], &["d"])]
     }
 
-    /// Returns the imports that count, after `a.sub` imported `b.x` and `c`.
+    /// Returns the imports that count after `learn` was called and the modules in `reached` were reached. Before,
+    /// `a.sub` imported `b.x`, and `a` imported `c`.
     fn due(learn: impl Fn(&mut Conditions<'_>), reached: &[&str]) -> Vec<String> {
         let all = conditions();
         let mut conditions = Conditions::new(&all);

@@ -1,4 +1,4 @@
-//! The data files that texts in modules name.
+//! The data files whose paths occur as texts in modules.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::tree::{Kind, Node, Origin};
 pub(super) struct DataFiles<'a>(BTreeMap<&'a str, Vec<&'a ImagePath>>);
 
 impl<'a> DataFiles<'a> {
-    /// Adds the file if it is data: no module, no library and no metadata of a distribution.
+    /// Adds the file if it is data of a distribution, which means that it is neither a module, nor a library, nor metadata.
     pub(super) fn add(&mut self, path: &'a ImagePath, node: &Node) {
         let name = path.file_name();
         let is_of_wheel = matches!(node.origin, Origin::Wheel { .. }) && node.kind != Kind::Directory;
@@ -21,8 +21,8 @@ impl<'a> DataFiles<'a> {
         }
     }
 
-    /// Returns the file that `text` in the file `module` names. `text` is relative to one of the folders that contain
-    /// `module`. If several folders have such a file, the innermost one counts.
+    /// Returns the file whose path is `text`, a text in the file `module`. `text` is relative to one of the folders
+    /// that contain `module`. If several of these folders have such a file, the innermost folder counts.
     pub(super) fn named(&self, text: &str, module: &ImagePath) -> Option<&'a ImagePath> {
         let paths = self.0.get(text.rsplit('/').next()?)?;
         let folder = |path: &ImagePath| {

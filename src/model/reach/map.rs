@@ -52,7 +52,7 @@ impl<'a> ModuleMap<'a> {
         self.modules.entry(name).or_default().push(file);
     }
 
-    /// Returns the module with this name. If the name is that of an object, returns the module that contains the
+    /// Returns the module with this name. If the name is the name of an object, returns the module that contains the
     /// object.
     pub(super) fn longest<'b>(&self, name: &'b str) -> Option<&'b str> {
         let mut name = name;
@@ -62,8 +62,8 @@ impl<'a> ModuleMap<'a> {
         Some(name)
     }
 
-    /// Whether a Python file is probably data, such as a template or a list: no import can name it, or its folder is in a
-    /// package but has no `__init__`.
+    /// Whether a Python file is probably data, such as a template or a list. This is so if no import statement can name
+    /// it, or if its folder is in a package but has no `__init__`.
     pub(crate) fn is_data(&self, name: &str) -> bool {
         let is_package = |name: &str| {
             let files = self.modules.get(name);
@@ -119,7 +119,7 @@ pub(crate) fn is_importable(name: &str) -> bool {
     name.split('.').all(|part| part.chars().all(is_letter) && !part.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// Whether the name is that of a program outside of the search path.
+/// Whether the name is the path of a program outside of the search path.
 pub(crate) fn is_program(name: &str) -> bool {
     name.starts_with('/')
 }

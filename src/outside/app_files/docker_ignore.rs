@@ -1,6 +1,6 @@
-//! `.dockerignore`: patterns of paths that are left out (docs.docker.com, "Build context", section ".dockerignore
-//! files"). In contrast to git's patterns, each pattern is relative to the folder of the file. If several patterns
-//! match, the last one decides.
+//! `.dockerignore`: patterns of paths that do not go into the image (docs.docker.com, "Build context", section
+//! ".dockerignore files"). In contrast to git's patterns, each pattern is relative to the folder of the file. If
+//! several patterns match, the last one decides.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub(super) struct DockerIgnore {
 #[derive(Debug)]
 struct Pattern {
     matcher: GlobMatcher,
-    /// Whether the pattern begins with `!`, which means that matching paths are not left out.
+    /// Whether the pattern begins with `!`. Paths that match such a pattern go into the image.
     is_exception: bool,
 }
 

@@ -78,7 +78,7 @@ pub(super) fn is_secret(path: &Path, size_bytes: u64) -> io::Result<bool> {
         return Ok(false);
     }
     if ending == "pem" {
-        // A file with this ending may also be a certificate, so its contents decide.
+        // A `.pem` file may also be a certificate, so its contents decide.
         return Ok(contains(&fs::read(path)?, b"PRIVATE KEY-----"));
     }
     let start = start(path, 128)?;

@@ -26,7 +26,7 @@ use crate::model::hint::{Hint, Hints, RequestHint};
 
 /// The maximum size of all files of an application together.
 const MAX_BYTES: u64 = 1 << 30;
-/// How many of the largest entries an error names.
+/// The number of the largest entries that an error shows.
 const LARGEST: usize = 5;
 const DOCKER_IGNORE: &str = ".dockerignore";
 
@@ -65,8 +65,8 @@ impl Hints for AppFilesError {
     }
 }
 
-/// Lists the files of `folder`. `outputs` are the paths to which lath writes. A file is opened only if it may be a
-/// secret or an image of lath.
+/// Lists the files of `folder`. `outputs` are the paths to which lath writes. The contents of a file are read only if
+/// the file may be a secret or an image of lath, or if it is the `Procfile`.
 pub(crate) fn list(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles, AppFilesError> {
     let read = |path: &Path, source| AppFilesError::Read { path: path.to_owned(), source };
     let root = fs::canonicalize(folder).map_err(|source| read(folder, source))?;

@@ -13,7 +13,8 @@ use crate::formats::git_index;
 
 /// The index of a repository with two million files has about 200 MB.
 const MAX_BYTES: u64 = 512 << 20;
-/// The maximum number of bytes that are read of git's other files. These files have only a few lines.
+/// The maximum number of bytes that are read from a text file of git, such as its `config`. These files have only a
+/// few lines.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 /// Returns the files and links below `root` that git tracks, relative to `root`. `root` is canonical.
@@ -44,7 +45,7 @@ pub(crate) fn tracked(root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found.into_iter().collect())
 }
 
-/// Opens a file for reading. A pipe or a device is refused, because its reader could wait without end.
+/// Opens a file for reading. A pipe or a device is refused, because a read from it may never end.
 fn opened(path: &Path) -> io::Result<fs::File> {
     if fs::metadata(path)?.is_file() {
         return fs::File::open(path);

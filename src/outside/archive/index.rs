@@ -1,5 +1,5 @@
-//! `Packages` indexes, reduced to the fields that are needed to resolve. There is one line per package. A line is
-//! parsed only if the package is needed.
+//! `Packages` indexes, reduced to the fields that are needed to resolve a request. There is one line per package. A
+//! line is parsed only if the package is needed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
@@ -11,7 +11,7 @@ use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::sonames;
 use crate::outside::similar::similar;
 
-/// No index may unpack to more than this. Ubuntu's largest index has 80 MB.
+/// The maximum unpacked size of an index. Ubuntu's largest index has 80 MB.
 const MAX_INDEX_BYTES: u64 = 512 << 20;
 /// The memory limit for unpacking xz. `xz -9` needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
@@ -158,9 +158,9 @@ impl PackageIndex {
         self.names.contains_key(name)
     }
 
-    /// Returns the package that contains a shared library, by the naming rules for such packages. If the result is
-    /// `None`, a package with another name may contain the library. In that case, the archive's list of all files
-    /// contains the library and its package.
+    /// Finds the package that contains a shared library, by the naming rules for such packages. If the result is
+    /// `None`, a package with another name may still contain the library. The archive's list of all files shows this
+    /// package.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }

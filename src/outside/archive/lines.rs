@@ -2,11 +2,11 @@
 
 use std::io::{self, BufRead, Read};
 
-/// The limit for a line of any list. A line contains a path and the packages that have it.
+/// The limit for a line of any list. A line contains a path and the packages that contain this path.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// A reader that fails if its source has more bytes than allowed. `Read::take` would report the end of the file at the
-/// limit, so a text that was cut would look complete.
+/// A reader that fails if its source has more bytes than allowed. `Read::take` is not enough, because it reports the
+/// end of the file at the limit. A text that is too long would then look complete.
 pub(super) struct Bounded<R> {
     reader: R,
     max_bytes: u64,

@@ -35,7 +35,7 @@ impl Pocket {
     }
 }
 
-/// Returns the releases of `distribution` from which lath can take its Python, newest first.
+/// Returns the releases of `distribution` from which lath can take Python, newest first.
 pub(super) fn suites(distribution: Distribution) -> impl Iterator<Item = &'static str> {
     let releases = releases::all().iter().rev().filter(move |release| release.distribution == distribution);
     releases.filter(|release| release.for_python).map(|release| release.suite.as_str())

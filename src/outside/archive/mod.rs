@@ -44,8 +44,8 @@ const MAX_CONTENTS_BYTES: u64 = 8 << 30;
 /// Access to archives, with the keys to trust.
 pub(crate) struct Archive {
     keyring: Option<Keyring>,
-    /// The snapshots of this process, each with its pockets. An image and the builds of its sources have the same
-    /// state of an archive.
+    /// The snapshots that this process has made, each with its key. A snapshot is used again, so that an image and the
+    /// builds of its sources use the same state of an archive.
     snapshots: Mutex<Vec<(SnapshotKey, Snapshot)>>,
 }
 
@@ -141,10 +141,10 @@ pub(crate) struct Snapshot {
     architecture: Architecture,
     /// The indexes that list all files of all packages.
     contents: Vec<SignedIndex>,
-    /// The indexes that list all files of those packages that fit every architecture. Empty if the archive has no
-    /// separate lists for such packages.
+    /// The indexes that list the files of packages for every architecture (`Architecture: all`). Empty if the archive
+    /// has no separate lists for such packages.
     contents_of_all: Vec<SignedIndex>,
-    /// The files that `apt-get update` would download. There is one entry per pocket, in order.
+    /// The sizes of the files that `apt-get update` would download. There is one entry per pocket, in order.
     pub(crate) lists: Vec<AptLists>,
     /// The Release files of the pockets, in order.
     pub(crate) releases: Vec<LockedRelease>,
@@ -231,7 +231,7 @@ impl Archive {
         Self { keyring, snapshots: Mutex::default() }
     }
 
-    /// Returns the state of all pockets of `base`. Their Release files are fetched and verified only once.
+    /// Returns the state of all pockets of `base`. This process fetches and verifies their Release files only once.
     pub(crate) fn snapshot(
         &self,
         base: &ReleaseRequest,
@@ -242,7 +242,7 @@ impl Archive {
         let urls = pockets.iter().map(Pocket::url).collect();
         let (distribution, main_suite) = (base.distribution, base.suite.clone());
         let key = SnapshotKey { distribution, main_suite, architecture, urls };
-        // A second caller waits for the first one.
+        // The lock is held during the fetch, so a second caller waits, and then uses the snapshot of the first one.
         let mut known = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, snapshot)) = known.iter().find(|(other, _)| *other == key) {
             return Ok(snapshot.clone());
@@ -313,7 +313,8 @@ impl Archive {
     }
 
     /// Returns how many files each package has, according to the archive's lists of all files. Returns `None` if these
-    /// lists are not available. For example, a mirror may serve lists that are older than its Release.
+    /// lists are not available. For example, a mirror may serve lists that are older than its Release file, so their
+    /// digests are wrong.
     pub(crate) fn extents(
         &self,
         snapshot: &Snapshot,
@@ -528,7 +529,7 @@ fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str, store: &Store) ->
     Ok(Trusted { release, text_bytes: text.len(), keys })
 }
 
-/// Fetches the InRelease of each pocket, all in parallel. The server sends only files that have changed.
+/// Fetches the InRelease file of each pocket, all in parallel. A server sends only files that have changed.
 fn in_releases(
     pockets: &[Pocket],
     distribution: Distribution,

@@ -1,4 +1,5 @@
-//! Verifies `InRelease` files: a clear-signed text (RFC 9580, section 7) that one key of a keyring must have signed.
+//! Verifies `InRelease` files. Such a file is a clear-signed text (RFC 9580, section 7). At least one key of the
+//! keyring must have signed it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -63,7 +64,8 @@ impl Keyring {
         &self.digest
     }
 
-    /// Returns the part of `in_release` that was signed by a key of this keyring. Text around it is left out.
+    /// Returns the part of `in_release` that was signed by a key of this keyring. If there is text before or after
+    /// this part, the file is refused.
     pub(crate) fn verified(&self, in_release: &str) -> Result<Verified, SignatureError> {
         const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
         const END: &str = "-----END PGP SIGNATURE-----";
@@ -84,8 +86,8 @@ impl Keyring {
         Ok(Verified { text: text.replace("\r\n", "\n"), keys: keys.into_iter().collect() })
     }
 
-    /// Returns the fingerprints of the keys that made `signature` over `text`. A key may also sign with one of its
-    /// subkeys. Hash algorithms with known collisions are rejected.
+    /// Returns the fingerprints of the keys of this keyring that made `signature` over `text`. A key may also sign
+    /// with one of its subkeys. Hash algorithms with known collisions are rejected.
     fn signers(&self, signature: &Signature, text: &[u8]) -> Vec<String> {
         let is_strong =
             matches!(signature.hash_alg(), Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512));

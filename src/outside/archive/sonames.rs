@@ -31,8 +31,8 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     if stem.starts_with("libpython") && version == "1.0" {
         return vec![stem.to_owned()];
     }
-    // The rule requires a hyphen if the name ends in a digit. Some packages lack this hyphen, and others always have
-    // it.
+    // The rule requires a hyphen if the name ends in a digit. Some packages lack this hyphen, and others have it even
+    // if the name does not end in a digit.
     let names = match (version, stem.ends_with(|last: char| last.is_ascii_digit())) {
         ("", _) => vec![stem.to_owned()],
         (_, true) => vec![format!("{stem}-{version}"), format!("{stem}{version}")],
@@ -50,7 +50,7 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
 pub(super) fn is_named_after(package: &str, stem: &str) -> bool {
     let Some(version) = package.strip_prefix("lib").and_then(|rest| rest.strip_prefix(stem)) else { return false };
     let version = version.strip_suffix("t64").unwrap_or(version);
-    // In `libharfbuzz0b`, the letter `b` was added because the library changed without a new version.
+    // In `libharfbuzz0b`, the letter `b` was added because the library became incompatible, but kept its version.
     let version = version.strip_suffix(|last: char| last.is_ascii_lowercase()).unwrap_or(version);
     // `libmagickwand-7.q16-10` contains the number of bits per colour.
     let version = version.replace(".q16", "");

@@ -30,7 +30,7 @@ pub(super) struct AuthFile {
     creds_store: Option<String>,
 }
 
-/// The entry of a registry or of a repository. If a program keeps the credentials, the entry is empty.
+/// The entry of a registry or of a repository. If a helper program stores the credentials, the entry is empty.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Auth {
@@ -191,7 +191,7 @@ fn text_of(path: &Path) -> Result<Option<String>, AuthFileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(fail(error)),
         Ok(file) if !file.is_file() || file.len() > MAX_BYTES => {
-            return Err(fail(io::Error::new(io::ErrorKind::InvalidData, "this is no file of a configuration")));
+            return Err(fail(io::Error::new(io::ErrorKind::InvalidData, "this is not a file of a configuration")));
         }
         Ok(_) => {}
     }

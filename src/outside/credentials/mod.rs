@@ -1,6 +1,6 @@
 //! Names and passwords for servers. The credentials come from URLs that the user wrote or an index returned, from
 //! environment variables, from the program `keyring` and from a netrc file. They are kept in memory only. The module
-//! `registries` has the credentials for registries of images.
+//! `registries` finds the credentials for registries of images.
 
 mod auth_file;
 mod helper;
@@ -70,7 +70,7 @@ pub(crate) enum LoginSource {
     Netrc(PathBuf),
     /// A file of Docker or Podman.
     File(PathBuf),
-    /// A program that a file of Docker or Podman names.
+    /// A program whose name is in a file of Docker or Podman.
     Helper { program: String, file: PathBuf },
     /// Input that the user typed.
     Typed,
@@ -92,7 +92,7 @@ impl fmt::Display for LoginSource {
     }
 }
 
-/// The credentials that a refused request had.
+/// The credentials that were sent with a refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tried {
     None {
@@ -160,7 +160,7 @@ impl Credentials {
         self.find(&Url::parse(url).ok()?).map(|(login, _)| login)
     }
 
-    /// Returns which credentials a request for `url` has, for use in an error.
+    /// Returns which credentials lath sends with a request for `url`. Errors show the result.
     pub(crate) fn tried(&self, url: &str) -> Option<Tried> {
         let url = Url::parse(url).ok()?;
         let host = match url.port() {

@@ -1,6 +1,6 @@
 //! Credentials for registries of images. These sources are searched in this order: the variables `LATH_REGISTRY_USER`
-//! and `LATH_REGISTRY_PASSWORD`, then the files of Docker and Podman with the programs that they name, and then the
-//! variable `GITHUB_TOKEN`.
+//! and `LATH_REGISTRY_PASSWORD`, then the files of Docker and Podman, with the helper programs that are named in these
+//! files, and then the variable `GITHUB_TOKEN`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ impl Found {
         Self { login: Some(login), source: Some(source), problem: None }
     }
 
-    /// Returns which credentials a request to `host` has, for use in an error.
+    /// Returns which credentials lath sends with a request to `host`. Errors show the result.
     pub(crate) fn tried(&self, host: &str) -> Tried {
         let host = host.to_owned();
         match (&self.source, &self.problem) {
@@ -41,7 +41,7 @@ impl Found {
     }
 }
 
-/// The answer of a program, or the reason why it has none.
+/// The answer of a helper program, or the reason why there is no answer.
 type Answer = Result<Option<RegistryLogin>, String>;
 
 /// The credentials for registries, in memory only.
@@ -135,7 +135,7 @@ impl RegistryCredentials {
         Found { problem, ..Found::default() }
     }
 
-    /// Returns the credentials from the program that the file names, or else the credentials in the file.
+    /// Returns the credentials from the helper program that is named in the file, or else the credentials in the file.
     fn in_file(&self, path: &Path, registry: &str, repository: &str) -> Result<Option<Found>, String> {
         let Some(file) = AuthFile::read(path).map_err(|error| in_words(&error))? else { return Ok(None) };
         let helped = file.helper(registry).map(|helper| (self.answer(&helper, registry), helper));
@@ -156,8 +156,8 @@ impl RegistryCredentials {
         answers.entry(key).or_insert_with(run).clone()
     }
 
-    /// Saves credentials like `docker login`. If Docker's file names a program, this program saves them. Otherwise the
-    /// credentials are written to the file.
+    /// Saves credentials like `docker login`. If a helper program is named in Docker's file, this program saves them.
+    /// Otherwise the credentials are written to the file.
     pub(crate) fn store(&self, registry: &str, login: &Login) -> Result<Stored, StoreLoginError> {
         let path = self.docker_file()?;
         let mut edited = EditedFile::open(&path)?;
@@ -200,7 +200,7 @@ impl RegistryCredentials {
     }
 }
 
-/// Writes a changed file. Only the user can read the file. If the path is a link, the file behind it is written.
+/// Writes a changed file. Only the user can read the file. If the path is a link, the target of the link is written.
 fn write(edited: &EditedFile) -> Result<(), StoreLoginError> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};

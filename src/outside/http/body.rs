@@ -108,8 +108,8 @@ impl BodyError {
     pub(crate) fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(cause) = next {
-            // If an `io::Error` wraps another error, its `source()` skips that error, so the wrapped error is checked
-            // here.
+            // The `source()` of an `io::Error` skips the error that the `io::Error` wraps, so the wrapped error is
+            // checked here.
             let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
             if let Some(wrapped) = wrapped
                 && let Some(found) = Self::within(wrapped)
@@ -223,8 +223,8 @@ pub(crate) struct Body {
     /// Set if the body is a document. The document counts the bytes of the body.
     document: Option<Document>,
     have_bytes: u64,
-    /// The time in the current window that lath has spent waiting for bytes. The time that the reader itself needs is
-    /// not included, because the server does not cause it.
+    /// The time in the current window that lath has spent waiting for bytes. The time that lath needs to process the
+    /// bytes is not included, because the server does not cause this time.
     waited: Duration,
     window_bytes: u64,
     chunks: BoxStream<'static, reqwest::Result<Bytes>>,

@@ -1,4 +1,5 @@
-//! The certificates that the system trusts. They are hundreds of files, so they are read with the first TLS handshake.
+//! The certificates that the system trusts. They are in hundreds of files, so they are read only when the first TLS
+//! handshake begins.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-/// Verifies certificates like [`Verifier`], which it creates when it is first needed.
+/// Verifies certificates with a [`Verifier`], which is created when it is first needed.
 #[derive(Debug, Clone)]
 pub(super) struct Certificates(Arc<Inner>);
 
@@ -17,7 +18,7 @@ pub(super) struct Certificates(Arc<Inner>);
 struct Inner {
     provider: Arc<CryptoProvider>,
     verifier: OnceLock<Result<Verifier, Error>>,
-    /// Whether a thread reads them, or has read them.
+    /// Whether a thread for reading the certificates was started.
     is_begun: AtomicBool,
 }
 
@@ -30,7 +31,7 @@ impl Certificates {
     fn read_ahead(&self) {
         if !self.0.is_begun.swap(true, Ordering::Relaxed) {
             let inner = Arc::clone(&self.0);
-            // Without a thread, they are read when they are needed.
+            // If the thread cannot be started, the certificates are read when they are needed.
             let _ = std::thread::Builder::new().spawn(move || inner.verifier().map(drop));
         }
     }

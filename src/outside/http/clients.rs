@@ -84,7 +84,8 @@ impl Clients {
             .user_agent(concat!("lath/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect)
             .read_timeout(read)
-            // Header names are written like browsers do it, because some old proxies require that.
+            // The words in header names begin with capital letters, as in `User-Agent`, because some old proxies
+            // require that.
             .http1_title_case_headers()
             .dns_resolver(self.names.clone())
     }

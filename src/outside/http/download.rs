@@ -116,7 +116,7 @@ impl Partial {
 }
 
 impl Http {
-    /// Returns how many downloads run at once.
+    /// Returns the maximum number of downloads that run at once.
     pub(crate) fn downloads_at_once(&self) -> usize {
         self.settings.jobs.max(1)
     }
@@ -298,7 +298,8 @@ impl Http {
             }
         })?;
         match item.size_bytes {
-            // The response was complete, so another attempt would not return more bytes.
+            // The server sent the whole file, and the file is too short. So another attempt would not return more
+            // bytes.
             Some(expected) if partial.have_bytes < expected => {
                 let _ = fs::remove_file(path);
                 Err(HttpError::Short { url: public(url), expected, found: partial.have_bytes })

@@ -40,7 +40,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
     pub(crate) offline: bool,
-    /// The number of downloads at once.
+    /// The maximum number of downloads that run at once.
     pub(crate) jobs: usize,
     /// If a server sends nothing for this long, the request fails.
     pub(crate) read_timeout: Duration,

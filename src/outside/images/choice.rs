@@ -21,7 +21,7 @@ pub(crate) struct ChosenImage {
     pub(crate) config: Config,
 }
 
-/// A platform in the words that documents use.
+/// A platform, with the names that the documents of images use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named<'a> {
     os: &'a str,
@@ -57,7 +57,7 @@ struct Search {
 }
 
 impl OpenImage<'_> {
-    /// Returns the image for `platform`. Its layers have media types that lath reads.
+    /// Returns the image for `platform`. Refuses the image if lath cannot read the media type of one of its layers.
     pub(crate) fn choose(&self, platform: Platform) -> Result<ChosenImage, ImagesError> {
         let mut search = Search::default();
         let chosen = self.chosen_in(self.root(), platform, MAX_DEPTH, &mut search)?;

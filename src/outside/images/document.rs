@@ -1,5 +1,5 @@
-//! Reads the documents of images. The documents are checked, so that different programs cannot understand the same
-//! document differently.
+//! Reads the documents of images. A document is refused if one program could read it as an index, and another program
+//! as a manifest.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::formats::oci::{self, Config, Descriptor, Index, Manifest};
 use crate::model::digest::Digest;
 use crate::model::image::{BlobDigest, Document};
 
-/// The media types of schema 1.
+/// The media types of schema 1, an old format of manifests.
 const SCHEMA_1: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",

@@ -113,8 +113,8 @@ fn limited(reader: impl Read) -> Result<Vec<u8>, ImagesError> {
     Ok(bytes)
 }
 
-/// Returns a manifest or an index by its digest. If the store has the document, nothing is fetched. So an image with a
-/// digest needs no network after the first time.
+/// Returns a manifest or an index by its digest. If the store has the document, nothing is fetched. So if the image is
+/// named by its digest, the network is needed only the first time.
 fn kept_document(digest: &BlobDigest, image: &ImageReference, doors: ImageDoors<'_>) -> Result<Document, ImagesError> {
     let store = doors.store;
     let path = store.blob_path(digest);

@@ -1,4 +1,4 @@
-//! Images from every source, and images that are wrong.
+//! Tests of images from every source, and of invalid images.
 
 use std::error::Error as _;
 

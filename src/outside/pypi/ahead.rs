@@ -1,7 +1,7 @@
-//! Prefetches the pages of the packages and the metadata of the wheels that the same request used last time. If the
-//! index requires revalidation, all requests are sent at once. Without prefetching, each request would wait for an
-//! earlier response. Prefetching does not change which versions are chosen, because the choice depends only on the
-//! pages.
+//! Prefetches the pages of the packages and the metadata of the wheels that the same request used last time. This
+//! saves time if the index requires that cached pages are revalidated, because all requests are then sent at once.
+//! Without prefetching, each request would wait for an earlier response. Prefetching does not change which versions
+//! are chosen, because the choice depends only on the pages.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +33,7 @@ type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 pub(crate) struct Expected {
     name: String,
     file_name: String,
-    /// The URL of the wheel. Neither this URL nor that of the index contains credentials.
+    /// The URL of the wheel. Neither this URL nor the URL of the index contains credentials.
     url: String,
     index: String,
     /// Whether the index serves the metadata as a separate file (PEP 658).

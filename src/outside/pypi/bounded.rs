@@ -85,8 +85,8 @@ fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send 
 
 type Chunk = std::result::Result<Bytes, BodyError>;
 
-/// Returns the bytes of a page that arrived, and the error if the page is incomplete. The whole page is in memory. This
-/// is acceptable, because uv reads the whole page into memory as well.
+/// Reads a page. Returns the bytes that arrived, and the error if the page is incomplete. The whole page is in memory.
+/// This is acceptable, because uv reads the whole page into memory as well.
 async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
     let mut page = BytesMut::new();
     loop {

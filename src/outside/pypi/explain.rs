@@ -34,7 +34,7 @@ const WIDTH: usize = 100;
 /// If the files of the index are listed, uv's report is added only if it has at most this many lines. Longer reports
 /// are hard to read.
 const LINES: usize = 12;
-/// The maximum number of packages whose files are listed. uv's report may name the other packages.
+/// The maximum number of packages whose files are listed. Other packages may still be in uv's report.
 const PACKAGES: usize = 4;
 /// Hints of uv are dropped if they begin like this. Such hints are about uv's own options, or about the files of the
 /// index, which lath lists completely.
@@ -179,7 +179,8 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
 
 /// The files that the index has for a package.
 struct Listing {
-    /// Whether none of the files that the request allows fits the target. If so, this package causes the failure.
+    /// Whether the package has no file that the request allows and that fits the target. If so, this package causes
+    /// the failure.
     is_to_blame: bool,
     /// Whether there is a source distribution, from which lath could build the missing wheel.
     could_be_built: bool,

@@ -1,5 +1,5 @@
-//! Uses a lock as an input: the Python half comes from a `pylock.toml` (PEP 751), which another tool has written, such
-//! as pip or uv. Nothing is resolved.
+//! Takes the Python half of a lock from a `pylock.toml` (PEP 751) that another tool has written, such as pip or uv.
+//! Nothing is resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -188,8 +188,8 @@ pub(super) fn all(locations: &IndexLocations, indexes: &Indexes) -> Result<AllIn
     let (flat, simple): (Vec<&Index>, Vec<&Index>) =
         locations.defined_indexes().partition(|index| index.format == IndexFormat::Flat);
     let (default, extra): (Vec<&Index>, Vec<&Index>) = simple.into_iter().partition(|index| index.default);
-    // A Dockerfile cannot limit an explicit index to the distributions that name it, so all indexes are searched for
-    // all distributions. That is safe, because the Dockerfile has the hash of every file.
+    // An explicit index is only for the distributions that are assigned to it. A Dockerfile cannot express that, so
+    // all indexes are searched for all distributions. This is safe, because the Dockerfile has the hash of every file.
     let is_explicit = extra.iter().any(|index| index.explicit);
     let torch = torch(indexes)?;
     Ok(AllIndexes {
@@ -287,7 +287,7 @@ mod tests {
         let index = locations.explicit_indexes().next().unwrap();
         let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
         assert_eq!(serde_json::to_value(index).unwrap(), expected);
-        // An explicit index is searched only for distributions that name it.
+        // An explicit index is searched only for the distributions that are assigned to it.
         assert_eq!(
             locations.indexes().map(|index| index.url.to_string()).collect::<Vec<_>>(),
             ["https://pypi.org/simple"]

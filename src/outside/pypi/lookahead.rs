@@ -20,8 +20,8 @@ use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::requirements::{Source, refuse_source};
 use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, redacted};
 
-/// The maximum number of distributions that name one another by path or URL. Without a limit, a server could send
-/// wheels that name further wheels without end.
+/// The maximum number of distributions that are named by path or URL. Without a limit, a server could send wheels that
+/// name further wheels without end.
 const MAX_WHEELS: usize = 1000;
 
 /// A requirement, and the distribution that contains it, or `None` if the user wrote it.
@@ -93,8 +93,8 @@ impl Resolve<'_> {
         Ok((found, hasher))
     }
 
-    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. Keeps the
-    /// metadata of `dist` in memory, where uv finds it later.
+    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` is the requirement that
+    /// names `dist` by path or URL. Keeps the metadata of `dist` in memory, where uv finds it later.
     async fn requested_by(
         &self,
         requirement: Requirement,
@@ -120,7 +120,7 @@ impl Resolve<'_> {
         }
         let answer = Arc::new(MetadataResponse::Found(archive));
         self.in_memory.distributions().done(dist.distribution_id(), answer);
-        // If a wheel requires itself with extras, the requirement means the same file.
+        // If a wheel requires itself with extras, this requirement refers to the same file.
         let itself = |needed: Requirement| match needed.name == requirement.name {
             true => Requirement { source: requirement.source.clone(), ..needed },
             false => needed,

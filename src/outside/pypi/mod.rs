@@ -117,7 +117,7 @@ pub(crate) enum PypiError {
     FromSource { requirement: String, what: Source },
     #[error("cannot use `{wheel}`: it requires `{requirement}`, {what} that it does not contain")]
     RequiresSource { wheel: String, requirement: String, what: Source },
-    #[error("cannot use `{requirement}`: `{folder}` is no project: it has neither a pyproject.toml nor a setup.py")]
+    #[error("cannot use `{requirement}`: `{folder}` is not a project: it has neither a pyproject.toml nor a setup.py")]
     NoProject { requirement: String, folder: String },
     #[error(transparent)]
     Build(SourceFailure),
@@ -269,7 +269,7 @@ fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Returns the messages of an error of uv and its causes. If they contain URLs, the credentials in these are removed.
+/// Returns the messages of an error of uv and of its causes. Credentials in URLs are removed from the messages.
 fn redacted(error: Cause) -> Cause {
     let mut texts = Vec::new();
     let mut next: Option<&dyn std::error::Error> = Some(error.as_ref());
@@ -431,8 +431,8 @@ impl Pypi {
     fn base_client(&self, refusals: &Refusals) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
-        // Some code of uv reads this setting from a global variable, and panics if it is not set. Setting it fails only
-        // if it was set before.
+        // Some code of uv reads this setting from a global variable, and panics if the variable is not set. Setting
+        // the variable fails only if it was set before.
         let _ = uv_preview::set(preview);
         let client = self.clients.client(CONNECT_TIMEOUT, READ_TIMEOUT).map_err(PypiError::Setup)?;
         let builder =
@@ -458,7 +458,7 @@ fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + S
     })
 }
 
-/// The limits on the versions of distributions in a request. A limit applies to a distribution, whichever other
+/// The limits on the versions of distributions in a request. A limit applies to a distribution, no matter which other
 /// distribution requires it.
 #[derive(Default)]
 struct Limits {
@@ -586,7 +586,7 @@ impl<'a> Resolve<'a> {
         }
     }
 
-    /// Runs the resolver. Also returns the hashes, because wheels that are named by URL may have added hashes.
+    /// Runs the resolver. Also returns the hashes, because the URLs of wheels may have added further hashes.
     async fn run(
         &self,
         request: &PythonRequest,

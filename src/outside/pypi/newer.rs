@@ -46,8 +46,8 @@ struct Newer {
 }
 
 impl Pypi {
-    /// Returns hints for requirements of `search`. There is a hint if the newest version was not chosen because it does
-    /// not support the image's Python.
+    /// Returns a hint for each requirement of `search` that has a newer version than the chosen one, if this newer
+    /// version does not support the image's Python.
     pub(super) async fn newer(&self, search: &Search<'_>, answer: &Answer) -> Result<Vec<Hint>, PypiError> {
         let offline = Self { offline: true, ..self.clone() };
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;

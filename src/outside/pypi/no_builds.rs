@@ -90,7 +90,7 @@ impl NoBuilds {
 impl BuildContext for NoBuilds {
     type SourceDistBuilder = NeverBuilt;
 
-    /// uv needs the interpreter only to set up a build, and lath never does that with uv.
+    /// uv needs the interpreter only to set up a build, and lath never builds with uv.
     async fn interpreter(&self) -> &Interpreter {
         unreachable!("uv needs an interpreter only for its own builds, and it has none")
     }

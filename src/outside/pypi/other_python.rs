@@ -1,4 +1,4 @@
-//! Finds another Python for which an index has wheels of a version.
+//! Finds another Python that can use the wheels of a version in an index.
 
 use uv_distribution_filename::WheelFilename;
 

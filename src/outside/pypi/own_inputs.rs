@@ -9,7 +9,7 @@ use crate::outside::pypi::PypiError;
 use crate::outside::pypi::project::{self, Context, Wanted};
 use crate::outside::pypi::script::Script;
 
-/// A request has a project, a script, or neither.
+/// The project or the script of a request. A request has at most one of them.
 pub(super) struct OwnInputs<'a> {
     pub(super) project: Option<project::Input<'a>>,
     script: Option<Script<'a>>,

@@ -14,7 +14,7 @@ pub(super) const FIRST_BYTES: u64 = 64 << 10;
 /// Each further range is twice as long as the one before, up to this limit.
 const LONGEST_BYTES: u64 = 1 << 20;
 
-/// A range that a reader needs. If it is dropped without an answer, the reader returns an error.
+/// A range that a reader needs. If this value is dropped without an answer, the reader returns an error.
 pub(super) struct Question {
     pub(super) range: Range<u64>,
     /// Receives exactly the bytes of the range.

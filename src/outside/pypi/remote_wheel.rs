@@ -213,7 +213,7 @@ impl RemoteWheels<'_> {
                 }
                 let part = self.range(wheel, version, (range.start, range.end - 1)).await?;
                 document.lock().await.add(part.len() as u64).await?;
-                // If the reader does not accept the answer, it has ended.
+                // If the reader does not accept the answer, the reader has ended.
                 let _ = answer.send(part);
             }
             Ok(())

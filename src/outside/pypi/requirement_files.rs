@@ -41,7 +41,7 @@ impl<'a> RequirementFiles<'a> {
         }
     }
 
-    /// Reads `path` like uv. `is_constraints` means that all its requirements only limit versions.
+    /// Reads `path` like uv. `is_constraints` means that all requirements in the file only limit versions.
     pub(super) async fn read(
         &mut self,
         path: &Path,
@@ -96,8 +96,8 @@ impl<'a> RequirementFiles<'a> {
         self.options.iter().filter_map(sentence).collect()
     }
 
-    /// Reads a file on disk and all files that it includes. Files on servers and missing files are left to uv. uv reads
-    /// the files on servers, and reports the missing files.
+    /// Reads a file on disk and all files that it includes. Files on servers and missing files are skipped here.
+    /// Later, uv reads the files on servers, and reports the missing files.
     fn prepare(&mut self, path: &Path) -> Result<(), Cause> {
         if is_url(path) || !self.seen.insert(path.to_owned()) {
             return Ok(());

@@ -105,8 +105,8 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
-/// Adds a name to a requirement without one. The name is read from the file name of the wheel. Returns `None` if the
-/// requirement is not a wheel.
+/// Adds a name to a requirement without a name. The name is read from the file name of the wheel. Returns `None` if
+/// the requirement is not a wheel.
 pub(super) fn named_by_file(unnamed: &UnnamedRequirement<VerbatimParsedUrl>) -> Option<Requirement> {
     let wheel: WheelFilename = unnamed.url.verbatim.filename().ok()?.parse().ok()?;
     Some(with_name(unnamed, wheel.name))
@@ -144,7 +144,7 @@ pub(super) async fn named(
     Ok(requirements)
 }
 
-/// Refuses a URL or path that cannot be used, before its name is searched for.
+/// Refuses a URL or path that cannot be used. This happens before the name of its distribution is searched for.
 fn refuse_unnamed(requirement: &str, url: &ParsedUrl) -> Result<(), PypiError> {
     match url {
         ParsedUrl::Path(path) => refuse_file(requirement, &path.install_path),

@@ -80,7 +80,8 @@ impl Job {
     }
 }
 
-/// The stack size of a thread that builds a source. It is large because the thread resolves and assembles a tree.
+/// The stack size of a thread that builds a source. It is large because the thread resolves a request and
+/// assembles a tree.
 const STACK_BYTES: usize = 8 << 20;
 
 /// Runs `work`, which can send jobs to a queue. Each job runs in a thread of its own.

@@ -203,7 +203,8 @@ impl SourceMetadata<'_> {
         task: Task,
         reply: oneshot::Receiver<Result<T, SourceFailure>>,
     ) -> Result<T, SourceFailure> {
-        // If the queue has ended, the job and its reply channel are dropped. Then waiting for the reply fails.
+        // If the queue has ended, the job and its reply channel are dropped. In that case, the wait for the reply
+        // fails.
         let _ = self.queue.send(Job { source: source.clone(), task });
         reply.await.map_err(|_| SourceError::Thread { source_shown: source.shown() })?
     }
@@ -284,7 +285,7 @@ fn place_of(dist: &SourceDist, credentials: &Credentials) -> Result<SourcePlace,
             if url.scheme() != "file" {
                 return Ok(on_server(&url, true));
             }
-            // A server must not name a file on this machine.
+            // An index on a server must not refer to a file on this machine.
             let is_local = registry.index.url().scheme() == "file";
             let path = url::Url::from(url).to_file_path().ok().filter(|_| is_local);
             path.map(SourcePlace::Path).ok_or_else(unsupported)

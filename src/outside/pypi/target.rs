@@ -21,7 +21,8 @@ pub(crate) struct System<'a> {
     pub(crate) libc: SystemLibc,
     /// The distributions that it contains.
     pub(crate) installed: &'a [InstalledWheel],
-    /// Whether it is a base image. If it is, errors mention its C library, because the user may not know it.
+    /// Whether the system is a base image. If so, errors mention its C library, because the user may not know this
+    /// library.
     pub(crate) is_image: bool,
 }
 
@@ -115,7 +116,8 @@ impl Target {
         }
     }
 
-    /// Returns the exact version of Python without the suffix of a pre-release, because pip compares it this way.
+    /// Returns the exact version of Python without the suffix of a pre-release, because pip ignores this suffix when
+    /// it compares versions.
     pub(crate) fn python(&self) -> Version {
         self.markers.python_full_version().version.only_release()
     }

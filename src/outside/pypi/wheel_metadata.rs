@@ -1,4 +1,4 @@
-//! Reads the metadata of wheels. No other module reads it. The metadata of sources comes from `sources`.
+//! Reads the metadata of wheels, for all other modules. The metadata of sources comes from `sources`.
 //!
 //! uv's own code for this would also build source distributions, with the host's Python. This module never calls that
 //! code.
@@ -58,8 +58,8 @@ impl<'a> WheelMetadata<'a> {
         Self { sources, client, context, bodies, python, excluded: Default::default(), requests }
     }
 
-    /// Returns whether `Requires-Python` excludes the image's Python, but uv would accept it. uv checks only the lower
-    /// bound. lath also checks the rest of the specifier, like pip.
+    /// Returns whether `Requires-Python` excludes the image's Python, but uv would accept this Python. uv checks only
+    /// the lower bound. lath also checks the rest of the specifier, like pip.
     pub(super) fn excludes(&self, pythons: &VersionSpecifiers) -> bool {
         !pythons.contains(&self.python)
             && RequiresPython::greater_than_equal_version(&self.python).is_contained_by(pythons)
@@ -85,8 +85,8 @@ impl<'a> WheelMetadata<'a> {
         }))
     }
 
-    /// Replaces the Python versions in uv's report that do not exist. In the result, the report contains the Python
-    /// versions that the skipped versions of distributions accept.
+    /// Replaces the Python versions in uv's report that do not exist and that [`Self::skipped`] made up. Each is
+    /// replaced by the Python versions that the skipped version of a distribution accepts.
     pub(super) fn reworded(&self, report: &str) -> String {
         let excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
         // Larger numbers are replaced first, because a larger number may begin with the digits of a smaller one.
@@ -214,7 +214,7 @@ fn wheel_of(dist: &Dist) -> Option<&BuiltDist> {
 }
 
 /// Returns the URL of the best wheel. Returns `None` if the wheel is a local file, or if the index has a metadata file
-/// for the wheel. Fails if a server names a file on this machine.
+/// for the wheel. Fails if an index on a server refers to a file on this machine.
 fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySafeUrl>, Failure> {
     let best = registry.best_wheel();
     let url = best.file.url.to_url().map_err(ErrorKind::InvalidUrl)?;
@@ -251,8 +251,8 @@ impl StandIn {
     }
 }
 
-/// Fails if METADATA in the wheel `path` would exceed its limit when it is decompressed. The check is needed because uv
-/// reads METADATA into memory at any size. If the file is not a wheel, nothing is checked, because uv refuses the file
+/// Fails if METADATA in the wheel `path` exceeds its limit after decompression. The check is needed because uv reads
+/// METADATA into memory at any size. If the file is not a wheel, nothing is checked, because uv refuses the file
 /// later. This function blocks.
 fn check_size(path: &Path, file_name: &WheelFilename, bodies: &Bodies) -> Result<(), Failure> {
     let reader = io::BufReader::new(fs_err::File::open(path)?);

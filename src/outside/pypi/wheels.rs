@@ -1,5 +1,5 @@
-//! Converts the result of uv to lath's own types. Wheels of an index have digests. Other wheels are named by path or
-//! URL in a requirement.
+//! Converts the result of uv to lath's own types. A wheel can be locked at once if its index contains its sha256.
+//! Other wheels must be fetched first, such as those that a requirement names by path or URL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ pub(crate) struct DirectWheel {
     pub(crate) place: Place,
     /// The digests that are accepted. If the list is empty, any digest is accepted.
     pub(crate) allowed: Vec<Digest>,
-    /// A hash that the bytes must have as well, with another algorithm.
+    /// Another hash that the bytes must match as well. Its algorithm is not sha256.
     pub(crate) other_hash: Option<OtherHash>,
     pub(crate) is_requested: bool,
     /// The distributions that depend on it, sorted by name.

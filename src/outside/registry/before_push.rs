@@ -1,5 +1,5 @@
 //! Checks before a push: whether the user may write, and which image a tag has now. These requests are sent to the
-//! registry itself, because a mirror may be outdated, and nothing can be pushed to it.
+//! registry itself, because a mirror may be outdated, and nothing can be pushed to a mirror.
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, HeaderValue};

@@ -27,7 +27,7 @@ impl Challenge {
         bearer.or(all.first()).cloned()
     }
 
-    /// Returns the challenges in the value of a header. Those that lath does not support are left out.
+    /// Returns the challenges in the value of a header. Challenges that lath does not support are left out.
     fn each(value: &str) -> Vec<Self> {
         let challenges = parse_challenges(value).unwrap_or_default();
         let known = challenges.iter().filter_map(|challenge| {

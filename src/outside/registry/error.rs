@@ -144,7 +144,7 @@ pub(crate) enum RegistryError {
     OldFormat { task: Task, media_type: String },
     #[error("cannot {task}: the registry says that its type is `{header}`, but in the manifest it is `{document}`")]
     OtherType { task: Task, header: String, document: String },
-    #[error("cannot {task}: it is no manifest")]
+    #[error("cannot {task}: it is not a manifest")]
     NoManifest { task: Task },
     #[error("cannot {task}: the answer has no usable address for the next request")]
     NoAddress { task: Task },
@@ -167,8 +167,9 @@ impl RegistryError {
         Self::Network { task: task.clone(), registry: registry.to_owned(), source: source.without_url() }
     }
 
-    /// Returns whether the registry refused a manifest for another reason than a lack of permission or too many
-    /// requests. If blobs are missing, some registries respond with a server error.
+    /// Returns whether the registry refused a manifest, but not because of missing permission or too many
+    /// requests. A server error counts as a refusal, because some registries respond with it if blobs of the
+    /// manifest are missing.
     pub(crate) fn is_refused_document(&self) -> bool {
         let Self::Status(answer) = self else { return false };
         matches!(answer.task, Task::PushManifest { .. })

@@ -10,7 +10,7 @@ use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{RegistryError, Task};
 use crate::outside::registry::tokens::Used;
 
-/// The result of a check, unless the registry refused the login.
+/// The result of a successful check. If the registry refuses the login, the check returns an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LoginCheck {
     Accepted,

@@ -44,15 +44,15 @@ pub(crate) use crate::outside::registry::login::LoginCheck;
 /// If a registry sends nothing for this long, the request is repeated. The time is long because a registry may have to
 /// copy a large blob before it answers.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
-/// The number of the first transfer with a registry. It is large, because the downloads of `outside/http` count from 0,
-/// and no two numbers may be equal.
+/// The number of the first transfer with a registry. It is large, because the numbers of the downloads in
+/// `outside/http` begin at 0, and no two transfers may have the same number.
 const FIRST_ID: u64 = 1 << 32;
 
 /// The settings of the client.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) offline: bool,
-    /// The number of transfers at once.
+    /// The maximum number of transfers at once.
     pub(crate) jobs: usize,
     pub(crate) registries: RegistrySettings,
     pub(crate) clients: Clients,
@@ -74,7 +74,7 @@ pub(crate) struct Registry {
     next_id: AtomicU64,
 }
 
-/// Opens the bytes of a blob at the beginning. The function is called again for each attempt.
+/// Returns a reader that begins at the first byte of a blob. The function is called again for each attempt.
 pub(crate) type Open<'a> = dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync + 'a;
 
 /// A blob to push.
@@ -119,8 +119,8 @@ impl Registry {
         &self.credentials
     }
 
-    /// Fetches the manifest or the index of `image` by its digest if it has one, or else by its tag. The digest is
-    /// checked.
+    /// Fetches the manifest or the index of `image`, by the digest if `image` has one, or else by the tag. The digest
+    /// is checked.
     pub(crate) fn manifest(&self, image: &ImageReference) -> Result<Document, RegistryError> {
         self.block_on(self.pull_manifest(image))
     }

@@ -19,7 +19,7 @@ use crate::outside::registry::hosts::Host;
 use crate::outside::registry::requests::{Access, Call};
 use crate::outside::registry::tokens::Scope;
 
-/// If an attempt transferred this many bytes, it does not count as a failed attempt.
+/// If an attempt transferred at least this many bytes before it failed, it does not count as a failed attempt.
 const PROGRESS_BYTES: u64 = 64 << 10;
 
 /// The media types of Docker's first manifest format begin like this.
@@ -284,7 +284,7 @@ pub(super) fn digest_of(response: &Response) -> Option<BlobDigest> {
 }
 
 /// Returns the media type of a manifest. If both the header and the document contain a media type, the two must be the
-/// same (image-spec, manifest.md, `mediaType`). Otherwise two programs could understand the same digest differently.
+/// same (image-spec, manifest.md, `mediaType`). Otherwise two programs could understand the same document differently.
 fn media_type(task: &Task, header: Option<&str>, bytes: &[u8]) -> Result<String, RegistryError> {
     let head: Head = serde_json::from_slice(bytes).map_err(|_| RegistryError::NoManifest { task: task.clone() })?;
     let header = header.map(|header| header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
@@ -325,6 +325,6 @@ mod tests {
         assert!(read(None, r#"{"schemaVersion":1}"#).unwrap_err().contains("old format"));
         let signed = "application/vnd.docker.distribution.manifest.v1+prettyjws";
         assert!(read(Some(signed), r#"{"schemaVersion":1}"#).unwrap_err().contains(signed));
-        assert!(read(None, "<html>").unwrap_err().contains("it is no manifest"));
+        assert!(read(None, "<html>").unwrap_err().contains("it is not a manifest"));
     }
 }

@@ -20,8 +20,8 @@ use crate::outside::registry::tokens::Scope;
 use crate::outside::registry::upload_body::{self, Part, ReadFailure};
 use crate::outside::registry::{Registry, Sent, Upload};
 
-/// The maximum number of attempts without progress. With the pauses between them, a registry has ten seconds to
-/// recover.
+/// The maximum number of attempts without progress. Because of the pauses between the attempts, a registry has about
+/// ten seconds to recover.
 const ATTEMPTS: u32 = 6;
 /// The maximum number of times that the upload of a blob is begun. If the registry loses an upload, lath begins again
 /// at the first byte.
@@ -31,7 +31,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// The size of a chunk, if the registry does not accept the rest of a blob in one request.
 const CHUNK_BYTES: u64 = 16 << 20;
 /// If a registry refuses a chunk of this size or less as too large, no smaller chunk is tried. In that case, the
-/// registry limits the whole repository and not a chunk.
+/// registry probably limits the size of the whole repository, and not the size of a chunk.
 const LEAST_CHUNK_BYTES: u64 = 512 << 10;
 /// The header with the registry's minimum size of a chunk (distribution-spec, "Pushing a blob in chunks").
 const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
@@ -140,7 +140,7 @@ impl Registry {
     async fn upload_once(&self, sending: &mut Sending<'_>) -> Result<Sent, RegistryError> {
         let size = sending.upload.blob.size_bytes;
         if sending.session.is_none() {
-            // After a failure, the registry may have the whole blob, because only its answer was lost.
+            // After a failure, the registry may have the whole blob, because perhaps only its answer was lost.
             if sending.beginnings > 0 && self.find_blob(sending.access, &sending.upload.blob.digest).await? {
                 return Ok(Sent::Bytes(size));
             }

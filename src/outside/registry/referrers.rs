@@ -27,7 +27,7 @@ pub(super) const SUBJECT_HEADER: &str = "oci-subject";
 impl Registry {
     /// Pushes a manifest by its digest. The manifest refers to `subject`. `descriptor` is its entry in the list of
     /// referrers. If the registry does not support such lists, the entry is added to the index that is used instead of
-    /// the list. If other programs replace the index each time, this is an error.
+    /// the list. Fails if other programs replace the index after each attempt.
     pub(crate) fn push_referrer(
         &self,
         image: &ImageReference,
@@ -41,7 +41,8 @@ impl Registry {
                 return Ok(());
             }
             let tagged = list_tag(image, subject);
-            // Another push at the same time may replace the list, and then it lacks this entry.
+            // Another push at the same time may replace the list. Then the list lacks this entry, so it is checked
+            // again.
             for _ in 0..MAX_ROUNDS {
                 if self.add_to_list(&tagged, descriptor).await? {
                     return Ok(());

@@ -22,7 +22,7 @@ const MAX_ERROR_BYTES: u64 = 64 << 10;
 /// follows them.
 const MAX_REDIRECTS: usize = 5;
 
-/// The host, the repository and the purpose of some requests.
+/// The host, the repository and the purpose of a group of requests.
 #[derive(Clone)]
 pub(super) struct Access {
     pub(super) host: Arc<Host>,
@@ -75,7 +75,7 @@ struct Failure {
 
 impl Registry {
     /// Returns the URL of a part of a host's API, such as `manifests/latest` of a repository. Connects to the host if
-    /// that was not done before, so this function must be called before a request.
+    /// lath is not connected yet, so this function must be called before a request is sent.
     pub(super) async fn url(&self, access: &Access, path: &str) -> Result<Url, RegistryError> {
         if self.settings.offline {
             return Err(RegistryError::Offline { task: access.task.clone() });

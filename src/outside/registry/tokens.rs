@@ -189,7 +189,7 @@ impl Registry {
         let task = || Task::Authorize { registry: host.name.clone() };
         let header = header.ok_or_else(|| RegistryError::Token { task: task() })?;
         let valid = Duration::from_secs(token.expires_in.unwrap_or(DEFAULT_SECS).clamp(1, 86_400));
-        // If the lifetime is short, the token is used for half of it.
+        // If the lifetime is short, the token is renewed after half of it.
         let until = Instant::now() + valid.saturating_sub(MARGIN).max(valid / 2);
         Ok(Grant { header: Some(header), found, until: Some(until) })
     }
@@ -237,8 +237,8 @@ impl Errand<'_> {
             form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token.exposed());
             let form = form.finish();
             let request = self.reached.client.post(url).header(CONTENT_LENGTH, form.len());
-            // The body is a stream, because a stream can be sent only once. A text would be sent again after a
-            // redirect, to the other server.
+            // The body is a stream, because the HTTP library cannot send a stream twice. After a redirect, the library
+            // would send a text again, to the other server.
             let once = stream::once(async move { Ok::<_, io::Error>(form) });
             return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::wrap_stream(once));
         }

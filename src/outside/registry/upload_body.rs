@@ -23,7 +23,8 @@ pub(super) struct Part {
     pub(super) id: u64,
 }
 
-/// The failure to read a part. The HTTP library does not return it, so it is kept here.
+/// The error if a part cannot be read. The HTTP library does not return this error, so it is kept
+/// here.
 #[derive(Clone, Default)]
 pub(super) struct ReadFailure(Arc<Mutex<Option<io::Error>>>);
 

@@ -1,6 +1,6 @@
 //! A control group (cgroups(7)) for all sandboxed programs of a build. lath uses such a group only if it has the
 //! permission to create one. The group limits these programs to a part of the machine's memory. The group also limits
-//! the number of processes to more than any correct check needs.
+//! the number of processes. This limit is higher than any correct check needs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -118,8 +118,8 @@ fn parents(text: &str) -> Vec<Parent> {
     parents
 }
 
-/// Returns the memory limit: three quarters of the machine's memory. So a check cannot use so much memory that the
-/// kernel kills other processes.
+/// Returns the memory limit: three quarters of the machine's memory. This prevents a check from using so much memory
+/// that the kernel kills other processes.
 fn memory_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next())?;

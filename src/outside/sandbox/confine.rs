@@ -112,8 +112,8 @@ fn remount_read_only(path: &str, flags: MountFlags) -> rustix::io::Result<()> {
 }
 
 /// Replaces the host's session keyring by a new one (session-keyring(7)). If this fails, the program still cannot use
-/// the old keyring, because the filter refuses the necessary calls. The replacement fails if the kernel has no keyrings
-/// or does not allow it.
+/// the old keyring, because the filter refuses the necessary calls. The replacement fails if the kernel has no
+/// keyrings or does not allow the call.
 #[expect(unsafe_code, reason = "no crate that lath has wraps keyctl(2)")]
 fn leave_keyring() {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;

@@ -1,5 +1,5 @@
-//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the host files in the
-//! job.
+//! The namespaces and mounts of one job: a read-only root, writable directories in memory, and the files of the host
+//! that the job can use.
 
 use std::path::Path;
 
@@ -23,7 +23,8 @@ const GIB: u64 = 1 << 30;
 /// working. Address space is not limited, because allocators and virtual machines reserve memory that they never use.
 /// Processor time is not limited, because each check has a time limit.
 const LIMITS: [(Rlimit, Resource, u64); 4] = [
-    // The memory that a program writes to. This is twice the size of the largest model that a test is expected to load.
+    // The memory that a program writes to. The limit is twice the size of the largest model that a test is expected to
+    // load.
     (Rlimit::Data, Resource::Data, 16 * GIB),
     // The size of a file. The size is limited, because files of a check are in memory.
     (Rlimit::Fsize, Resource::Fsize, GIB),
@@ -55,7 +56,7 @@ pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Conta
 
 fn limit(container: &mut Container) {
     for (limit, resource, wanted) in LIMITS {
-        // A limit cannot be higher than that of the host.
+        // A limit cannot be higher than the limit of lath's own process.
         let most = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let value = wanted.min(most);
         container.setrlimit(limit, value, value);
@@ -100,7 +101,7 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
     Ok(())
 }
 
-/// Returns whether a folder that the job mounts covers `path`. If so, nothing is mounted at `path`, because the mount
+/// Returns whether `path` is in a folder that the job mounts. If so, nothing is mounted at `path`, because the mount
 /// point would be created in that folder.
 pub(super) fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
@@ -112,10 +113,10 @@ fn mount_memory(container: &mut Container, place: &str) {
     container.mount("tmpfs", place, "tmpfs", NO_PRIVILEGES, Some(MEMORY.to_owned()));
 }
 
-/// Mounts a directory in memory at `place`. The directory hides the tree's own files at `place`, for example a user
-/// base. So these files are mounted again in the directory. Their source is another mount of the tree's folder, which
-/// is below `/dev`. The mount below `/dev` is made first, because mounts are made in the order of their targets. `/dev`
-/// is in memory, so a mount point can be created there.
+/// Mounts a directory in memory at `place`. The directory hides the tree's own files at `place`, for example the user
+/// base if it is in the home. So these files are mounted again in the directory. They come from a second mount of the
+/// tree's folder. This second mount is below `/dev`. It exists before the files are mounted, because mounts are made
+/// in the order of their targets. `/dev` is in memory, so a mount point can be created there.
 fn cover(container: &mut Container, root: &Path, place: &str) {
     let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
     let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));

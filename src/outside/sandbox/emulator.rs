@@ -15,7 +15,7 @@ pub(crate) enum Emulation {
     /// The program is for this machine's processor.
     #[default]
     None,
-    /// The kernel starts an emulator, which it keeps open. Child processes work as well.
+    /// The kernel starts an emulator, whose file it keeps open. So child processes are emulated as well.
     Kernel,
     /// This static emulator starts the program. Processes that the program starts are not emulated.
     Program(PathBuf),

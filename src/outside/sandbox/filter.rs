@@ -1,8 +1,8 @@
-//! The system calls that a sandboxed program may not make. Docker's default profile refuses the same calls if a
-//! container has no capabilities.
+//! The system calls that are refused in a sandbox. Docker's default profile refuses the same calls if a container has
+//! no capabilities.
 //!
 //! The kernel refuses most of these calls anyway, because the program has no privileges. But each of these calls has
-//! had bugs that gave privileges to programs without any. Correct programs do not need these calls.
+//! had bugs that gave privileges to unprivileged programs. Correct programs do not need these calls.
 
 use std::collections::BTreeMap;
 
@@ -109,7 +109,8 @@ const NAMESPACES: [i32; 7] = [
 /// the user's terminal, so it could type commands for the user's shell.
 const TERMINAL_INPUT: [u64; 2] = [0x5412, 0x541C];
 
-/// Compiles the filters for this machine's processor. The kernel applies all of them, and the strictest result is used.
+/// Compiles the filters for this machine's processor. The kernel applies all filters to each call, and the strictest
+/// result is used.
 pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
@@ -140,7 +141,7 @@ fn unknown() -> BpfProgram {
     ]
 }
 
-/// There is one rule for each flag, so one flag is enough for the call to be refused.
+/// Returns one rule for each flag. The call is refused if one rule matches, so one of the flags is enough.
 fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     let rule = |flag: &i32| {
         let flag = u64::from(flag.unsigned_abs());

@@ -2,8 +2,8 @@
 //!
 //! If an ordinary user starts lath, the processes belong to that user. If root starts lath, they must not belong to
 //! root. Root may write the kernel's settings below `/proc/sys`, and limits of processes do not apply to root. So the
-//! program gets an unused ID. For this, a user namespace (user_namespaces(7)) is created that maps all other IDs to
-//! themselves.
+//! program gets an unused ID. For this, lath creates a user namespace (user_namespaces(7)). The namespace maps the
+//! program's ID to the unused ID, and all other IDs to themselves.
 
 use std::ops::Range;
 

@@ -2,8 +2,9 @@
 //!
 //! The root is read-only. `/proc` is new, and nothing on the host can be changed through it. `/dev` contains only a few
 //! devices. `/tmp`, `/var/tmp` and the home are in memory. The program has no capabilities and cannot get any. Some
-//! system calls are refused. There is no network except loopback. The user's own run is an exception and has a network.
-//! If lath runs as root, the program is an unprivileged user of the host (docs/security.md).
+//! system calls are refused. There is no network except loopback. The user's own run (`lath run` or `lath trace`) is
+//! an exception and has a network. If lath runs as root, the program is an unprivileged user of the host
+//! (docs/security.md).
 
 mod cgroup;
 mod confine;
@@ -65,8 +66,8 @@ const OUTPUT_BYTES: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     settings: SandboxSettings,
-    /// The wardens. The key is the user that the jobs of a warden have. A warden is started with its first job, because
-    /// a build without changes usually has no jobs.
+    /// The wardens. The key is the user who runs the jobs of the warden. A warden is started with its first job,
+    /// because a build without changes usually has no jobs.
     wardens: Mutex<BTreeMap<u32, Arc<Warden>>>,
 }
 

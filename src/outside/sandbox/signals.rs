@@ -1,8 +1,8 @@
 //! Forwards the signals that lath receives while a program of the user runs in the sandbox.
 //!
 //! The program is the first process of its namespace. The kernel delivers a signal to such a process only if the
-//! process has a handler for it. So if the program has no handler for a signal that would end other programs, lath
-//! kills the program.
+//! process has a handler for it. Some signals end every other program that has no handler for them. If this program
+//! has no handler for such a signal, lath kills the program.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
@@ -104,7 +104,7 @@ fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
     match disposition(&status, number) {
         Disposition::Ignores => false,
         Disposition::Asks => {
-            // The terminal has already sent these to the program.
+            // The terminal has already sent these signals to the program.
             let is_sent = matches!(number, INTERRUPT | QUIT) && has_terminal;
             if let Some(signal) = Signal::from_named_raw(number).filter(|_| !is_sent) {
                 // The program may already have ended.
@@ -138,7 +138,7 @@ fn disposition(status: &str, number: i32) -> Disposition {
     }
 }
 
-/// Returns the process of the program. It is the only child of the process in which hakoniwa waits.
+/// Returns the process of the program. It is the only child of `warden`, the process in which hakoniwa waits.
 fn only_child(warden: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{warden}/task/{warden}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()

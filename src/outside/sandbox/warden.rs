@@ -60,7 +60,7 @@ pub(super) struct Warden {
 
 impl Warden {
     /// Starts a warden for jobs that run as `user` in the sandbox. The warden for the user's own run shares lath's
-    /// terminal. All others have their own process group, so that they do not receive the terminal's signals.
+    /// terminal. All other wardens have their own process group, so that they do not receive the terminal's signals.
     pub(super) fn start(user: u32, kind: Jobs) -> Result<Self, Refusal> {
         let unavailable = |error: io::Error| Refusal::Unavailable { reason: format!("its process: {error}") };
         let maps = identity::maps(user)?;

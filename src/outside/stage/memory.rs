@@ -22,7 +22,8 @@ const MEMORY: &str = "/dev/shm";
 const TMPFS: i64 = 0x0102_1994;
 /// The maximum size of a tree in memory. A larger tree is laid out on the disk.
 const LARGEST_BYTES: u64 = 128 << 20;
-/// Contents of at least this size stay in the store and are mounted. A few large files usually have most of the bytes.
+/// Contents of at least this size are not copied into memory. They are mounted from the store. A few large files
+/// usually have most of the bytes.
 const MOUNTED_BYTES: u64 = 1 << 20;
 /// This many times the tree's size must be free, both in the directory and in the machine's memory.
 const TIMES: u64 = 8;
@@ -32,8 +33,9 @@ const BYTES_PER_FILE: u64 = 4096;
 /// The prefix of the names of these directories.
 const PREFIX: &str = "lath-";
 
-/// A directory in memory for one process. The trees in it have each content once per mode: the first file that has it,
-/// and hard links to that file. The directory is removed together with the last tree.
+/// A directory in memory for one process. In its trees, each content exists only once for each mode. The first file
+/// with the content is written, and further files are hard links to that file. The directory is removed together with
+/// the last tree.
 #[derive(Debug)]
 pub(super) struct Memory {
     folder: TempDir,
@@ -103,8 +105,8 @@ impl Memory {
         self.changed_places().insert((*digest, node.is_executable()), path);
     }
 
-    /// Forgets the file `path`. This must be called before the file is removed, because another content may have its path
-    /// afterwards.
+    /// Forgets the file `path`. This must be called before the file is removed, because another file may be created at
+    /// the same path afterwards.
     pub(super) fn forget(&self, node: &Node, digest: &Digest, path: &Path) {
         let (mut places, key) = (self.changed_places(), (*digest, node.is_executable()));
         if places.get(&key).is_some_and(|place| place == path) {

@@ -76,8 +76,8 @@ impl Drop for Stages {
     }
 }
 
-/// A directory that holds one tree after the other. Each tree is created from the previous one, so files that both
-/// contain are laid out only once.
+/// A directory that contains different trees, one after another. Each tree is created from the previous one, so files
+/// that both contain are laid out only once.
 #[derive(Debug)]
 pub(crate) struct Stage {
     common: Arc<Common>,
@@ -102,8 +102,8 @@ struct Current {
 
 impl Current {
     /// Removes the mount points that a sandbox has made in the directory, so that the tree is as it was laid out.
-    /// Returns whether the directory can be used again: the mount points could be removed, and the directory is in
-    /// memory. A directory on a disk is not used again, because changes on a disk are slow.
+    /// Returns whether the directory can be used again. This is so if the mount points could be removed and the
+    /// directory is in memory. A directory on a disk is not used again, because changes on a disk are slow.
     fn is_reusable(&self) -> bool {
         self.location.memory.is_some() && MOUNT_POINTS.iter().all(|folder| self.clear(folder).is_ok())
     }
@@ -131,8 +131,8 @@ impl Current {
     }
 }
 
-/// A tree that is laid out. It borrows the stage, so the stage cannot show another tree while a program runs in this
-/// one.
+/// A tree that is laid out. It borrows the stage, so the stage cannot lay out another tree while a program runs in
+/// this one.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown<'a> {
     pub(crate) root: &'a Path,
@@ -171,7 +171,7 @@ impl Stage {
     /// Lays out `tree`. If possible, this changes the directory of the previous tree. The paths of large files only get
     /// empty placeholders, and the large files must be mounted there.
     pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
-        // If a change fails, its directory is not used again.
+        // If changing a directory fails, the directory is not used again.
         let current = self.current.take().or_else(|| lock(&self.common.spare).take());
         let (location, before) = match current {
             Some(Current { location, tree: before })

@@ -23,7 +23,7 @@ const FILES_AT_ONCE: usize = 64;
 pub(super) enum Files<'a> {
     /// As hard links to contents in the store.
     Links,
-    /// In memory. A content that another tree in memory has is a hard link.
+    /// As files in memory. If another tree in memory has the same content, the file is a hard link to the file there.
     Memory(&'a Memory),
     /// As copies. If this process may change owners, the copies get the owners of the tree.
     Own,
@@ -92,7 +92,7 @@ pub(super) fn lay_out(
     set_modes(before, tree, root, files)
 }
 
-/// Removes these paths. First the files, in several threads, and then the directories, from the deepest one upwards.
+/// Removes these paths: first the files, in several threads, and then the directories, from the deepest one upwards.
 fn remove(paths: Vec<(&ImagePath, &Node)>, root: &Path, files: Files<'_>) -> Result<(), StageError> {
     let (directories, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(_, old)| old.kind == Kind::Directory);
     let failed = |path: &ImagePath, source| StageError::CheckOut { path: path.clone(), source };
@@ -109,7 +109,7 @@ fn remove(paths: Vec<(&ImagePath, &Node)>, root: &Path, files: Files<'_>) -> Res
         .try_for_each(|(path, _)| fs::remove_dir(path.under(root)).map_err(|source| failed(path, source)))
 }
 
-/// Copies files. Files that are hard links of one another in the image are so here, too.
+/// Copies files. If files are hard links to one another in the image, their copies are hard links to one another, too.
 fn copy_files(
     store: &Store,
     tree: &Tree,

@@ -1,8 +1,8 @@
-//! The cache buckets, and the forms of segments in the store. Each has its own version.
+//! The cache buckets, and the forms of segments in the store. Each bucket and each form has its own version.
 //!
 //! A version must change if entries of an older lath would be wrong for this lath. There are three cases: the value has
 //! another format, the same key would have another value, or the key is computed in another way. Old entries are then
-//! no longer used, and are removed by pruning.
+//! no longer used, and are removed by pruning. In the comments below, "other" means: other than in an older lath.
 
 /// A kind of cache entries. Each bucket is a folder of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,12 +152,12 @@ pub(crate) enum Form {
     /// The table of contents of a layer from which single files can be fetched. Key: the keys of the layer's other
     /// segments. New version if: the same files have another table.
     LayerTable,
-    /// The part of a `Packages` that is needed to resolve. Key: the digest of the index. New version if: the reduced
-    /// form changes.
+    /// The part of a `Packages` that is needed to resolve a request. Key: the digest of the index. New version if: the
+    /// reduced form changes.
     Packages,
     /// The part of a `Packages` that is needed only for comparisons. Key and version as for [`Self::Packages`].
     PackageDetails,
-    /// The number and sizes of files of each package, from a `Contents`. Key and version as for [`Self::Packages`].
+    /// The number of files of each kind in each package, from a `Contents`. Key and version as for [`Self::Packages`].
     Extents,
     /// The packages that contain each SONAME, from a `Contents`. Key and version as for [`Self::Packages`].
     Sonames,

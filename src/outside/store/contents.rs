@@ -1,4 +1,5 @@
-//! The contents of files, by digest. Small contents may be in a pack. The pack must be opened before they are read.
+//! The contents of files, by digest. Small contents may be in a pack. The pack must be opened before its contents
+//! are read.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
@@ -125,7 +126,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Returns the path that the content has in the store if it is a large content. The path is used only in errors.
+    /// Returns the path that the content has in the store if the content is large. The path is used only in errors.
     pub(crate) fn contents_place(&self, digest: &Digest) -> PathBuf {
         self.path_in("files", digest)
     }

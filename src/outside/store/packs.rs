@@ -1,6 +1,6 @@
-//! Packs: each pack is one file. A pack has the small contents of one parcel, or of one run of the compiler, one after
-//! the other. Without packs, there would be thousands of files. Creating so many files would take longer than
-//! everything else in unpacking.
+//! Packs: each pack is one file. A pack has the small contents of one parcel, of one layer of a base image, or of the
+//! bytecode from one run of Python, one after the other. Without packs, there would be thousands of files. Creating so
+//! many files would take longer than all other work of unpacking.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -65,7 +65,7 @@ impl Store {
     }
 }
 
-/// The most files of packs that stay open.
+/// The maximum number of pack files that stay open.
 const MAX_OPEN: usize = 16;
 
 impl Store {

@@ -1,4 +1,4 @@
-//! The early build of the project: it starts while the request is still being resolved, and its result is kept here for
+//! The early build of the project: it starts while the request is still being resolved. Its result is kept here for
 //! the resolver (docs/decisions/0168-the-project-is-built-early.md).
 
 use std::path::PathBuf;

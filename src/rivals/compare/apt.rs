@@ -10,8 +10,8 @@ use crate::formats::relation::{self, Relation};
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// Two packages that a relation can name as alternatives. Of the two, debootstrap installs the second one, because the
-/// first one would move files.
+/// Two packages that a relation can name as alternatives. debootstrap installs `usr-is-merged`, because `usrmerge`
+/// would move files.
 const MERGED: (&str, &str) = ("usrmerge", "usr-is-merged");
 
 /// Packages by name.
@@ -21,8 +21,8 @@ pub(super) type Installed<'a> = BTreeMap<&'a str, Package<'a>>;
 pub(super) fn bootstrap<'a>(index: &'a PackageIndex, details: &DetailIndex) -> Installed<'a> {
     let mut apt = Apt { index, installed: Installed::new(), recommends: false };
     let names: Vec<&str> = details.indispensable().into_iter().chain(["apt"]).collect();
-    // All of these packages are added before their dependencies. So a relation is satisfied if one of them is an
-    // alternative of it.
+    // All of these packages are added before their dependencies. So if one of them is an alternative in a relation, the
+    // relation is already satisfied.
     for name in &names {
         if let Some(package) = newest(index.versions(name)) {
             apt.installed.insert(package.name, package);
@@ -108,7 +108,7 @@ fn newest(versions: Vec<Package<'_>>) -> Option<Package<'_>> {
 mod tests {
     use super::*;
 
-    /// Builds an index from lines of name, Depends, Recommends and Provides, separated by `;`.
+    /// Builds an index from lines. Each line has four fields, separated by `;`: name, Depends, Recommends and Provides.
     fn index(lines: &[&str]) -> PackageIndex {
         let reduced = lines.iter().map(|line| {
             let mut fields: Vec<&str> = line.split(';').map(str::trim).collect();

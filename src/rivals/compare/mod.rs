@@ -44,7 +44,7 @@ impl Hints for CompareError {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Own<'a> {
     pub(crate) lock: &'a PlatformLock,
-    /// The untrimmed tree, which also contains the files that an installer would write.
+    /// The untrimmed tree. It also contains the files that an installer would write, such as `INSTALLER`.
     pub(crate) assembly: &'a Assembly,
     /// The trimmed tree, which is the content of the image.
     pub(crate) tree: &'a Tree,
@@ -92,7 +92,7 @@ pub(crate) fn compare(
     ])
 }
 
-/// Returns only lath's own image. This needs no archive, so the image may have any base.
+/// Returns only lath's own image. This needs no data of a Debian archive, so the image may have any base image.
 pub(crate) fn only_own(
     own: Own<'_>,
     _: &ReleaseRequest,
@@ -103,13 +103,13 @@ pub(crate) fn only_own(
     Ok(vec![ours(own, |name, _| content(name, ""))])
 }
 
-/// Returns those Debian packages of the lock whose reason satisfies `is_wanted`.
+/// Returns the names of the Debian packages of the lock whose reason satisfies `is_wanted`.
 fn names(lock: &PlatformLock, is_wanted: impl Fn(&Why) -> bool) -> Vec<String> {
     lock.debs.iter().filter(|deb| is_wanted(&deb.why)).map(|deb| deb.name.clone()).collect()
 }
 
-/// Computes an image that is not minimised: the base image, all files that apt installs and leaves behind, and the user
-/// base that pip writes.
+/// Computes an image that is not minimised. It consists of the base image, all files that apt installs, the files that
+/// apt leaves behind, and the user base that pip writes.
 fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     for package in added.values() {
@@ -122,8 +122,8 @@ fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed
     load
 }
 
-/// Computes an image like [`with_leftovers`], but without the files that apt leaves behind. The bytecode of the
-/// standard library is the same as in lath's image: only some modules have bytecode.
+/// Computes an image like [`with_leftovers`], but without the files that apt leaves behind. From the standard library,
+/// it has the same bytecode files as lath's image, which has bytecode for only some modules.
 fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     let source = put_program(own, &mut load);
@@ -145,8 +145,8 @@ fn base_and_packages(scales: &Scales<'_>, system: &Installed<'_>, added: &Instal
     for package in system.values().chain(added.values()) {
         scales.put_package(package, &mut load);
     }
-    // The databases of packages count twice: a layer of the base image contains them, and the layer of the installation
-    // contains them again.
+    // The databases of packages are added twice, because a layer of the base image contains them, and the layer of the
+    // installation contains them again.
     scales.put_bookkeeping(system.len() as u64, &mut load);
     scales.put_bookkeeping((system.len() + added.len()) as u64, &mut load);
     load
@@ -166,7 +166,8 @@ fn put_program(own: Own<'_>, load: &mut Load) -> (u64, u64) {
             source.1 += 1;
         }
     }
-    // A wheel is compressed with the same algorithm as a layer.
+    // A wheel is compressed with the same algorithm as a layer. So the size of the wheel is a good estimate of the
+    // compressed size.
     let packed: u64 = own.lock.wheels.iter().map(|wheel| wheel.size_bytes.unwrap_or(0)).sum();
     load.add_both(Content::Program, bytes, packed);
     source
@@ -187,7 +188,7 @@ fn image(way: Way, load: Load, own: Own<'_>) -> ComparedImage {
     }
 }
 
-/// Returns the values of lath's own image. They are exact, because they are read from the image.
+/// Returns the values of lath's own image. These values are not estimated, because they are read from the image.
 fn ours(own: Own<'_>, of_package: impl Fn(&str, &str) -> Content) -> ComparedImage {
     let mut contents = BTreeMap::new();
     let mut files = 0;

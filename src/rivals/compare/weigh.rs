@@ -16,8 +16,8 @@ use crate::rivals::model::comparison::{AptHabits, Content, Contents};
 
 /// `Installed-Size` rounds the size of every file up to a KiB. On average, this adds half a KiB per file.
 const ROUNDED_UP_BYTES: u64 = 512;
-/// `Installed-Size` includes one KiB per directory. This is subtracted, because the size of a layer includes no
-/// directories.
+/// `Installed-Size` includes one KiB per directory. This KiB is subtracted, because directories do not count in the
+/// size of a layer.
 const DIRECTORY_BYTES: u64 = 1024;
 
 /// The average size of a file of documentation.
@@ -31,22 +31,24 @@ const TRANSLATION_BYTES: u64 = 56_000;
 const STDLIB_BYTECODE_BYTES: u64 = 19_000;
 /// The average size of the bytecode of a module in `dist-packages`.
 const PACKAGE_BYTECODE_BYTES: u64 = 14_000;
-/// The size of the bytecode of a wheel, in percent of the size of its source.
+/// The size of the bytecode of a wheel, in percent of the size of its Python files.
 const BYTECODE_OF_SOURCE_PERCENT: u64 = 108;
 
-/// The size of the digest of each file in dpkg's data. The two lists of paths in this data are counted separately.
+/// dpkg's data contain a digest of each installed file. This is the size of one such digest. The paths, which the data
+/// contain twice, are counted separately.
 const DPKG_FILE_BYTES: u64 = 40;
-/// The size of the scripts and triggers of each package in dpkg's data.
+/// The average size of the scripts and triggers of one package in dpkg's data.
 const DPKG_PACKAGE_BYTES: u64 = 2_200;
-/// The number of files for each package in dpkg's data.
+/// The average number of files that dpkg's data contain for one package.
 const DPKG_PACKAGE_FILES: u64 = 4;
-/// The size of the paragraph of each package in dpkg's file `status`.
+/// The average size of the paragraph of one package in dpkg's file `status`.
 const STATUS_BYTES: u64 = 1_100;
 
-/// The size of debconf's templates, which includes a copy. Every installation writes the templates again, and keeps the
-/// previous ones as a copy.
+/// The size of debconf's templates and of their backup. Every installation writes the templates again, and keeps the
+/// previous templates as a backup.
 const DEBCONF_BYTES: u64 = 1_600_000;
-/// The size of logs, the loader's caches, the certificate bundle, `/etc/passwd` and similar files.
+/// The total size of the files that an installation generates: logs, the loader's caches, the certificate bundle,
+/// `/etc/passwd` and similar files.
 const GENERATED_BYTES: u64 = 350_000;
 /// The number of the files whose total size is [`GENERATED_BYTES`].
 const GENERATED_FILES: u64 = 100;
@@ -54,7 +56,7 @@ const GENERATED_FILES: u64 = 100;
 /// The size of each of apt's two caches, in percent of the size of the package lists. apt makes the caches from these
 /// lists.
 const APT_CACHE_PERCENT: u64 = 81;
-/// The size of a list of packages that is stored as LZ4.
+/// The size of a list of packages that is compressed with LZ4, in percent of its uncompressed size.
 const LZ4_PERCENT: u64 = 37;
 
 /// Returns the compressed size (gzip) of a kind of content, in percent of its uncompressed size.
@@ -94,7 +96,7 @@ impl Load {
         self.add_both(content, bytes, bytes * percent / 100);
     }
 
-    /// Adds contents whose compressed size is known and does not have to be estimated.
+    /// Adds contents whose compressed size is already known.
     pub(super) fn add_both(&mut self, content: Content, bytes: u64, compressed_bytes: u64) {
         *self.contents.entry(content).or_default() += bytes;
         self.compressed_bytes += compressed_bytes;
@@ -140,8 +142,8 @@ impl Scales<'_> {
             (Content::Documentation, extent.documents * DOCUMENT_BYTES + extent.manuals * MANUAL_BYTES),
             (Content::Translations, extent.translations * TRANSLATION_BYTES),
         ];
-        // Each estimate is limited to the bytes that are left of the package, because a package may consist only of
-        // documentation.
+        // If an estimate is larger than the rest of the package, only the rest is added. For example, a package may
+        // contain only documentation.
         for (content, bytes) in kinds {
             let share = bytes.min(rest);
             load.add(content, share);
@@ -154,7 +156,7 @@ impl Scales<'_> {
         load.add(Content::PackageManager, known);
     }
 
-    /// Adds the bytecode of `package`. At installation, maintainer scripts compile it.
+    /// Adds the bytecode that the maintainer scripts of `package` compile at its installation.
     pub(super) fn put_bytecode(&self, package: &Package<'_>, load: &mut Load) {
         let modules = self.extent(package).modules;
         let is_stdlib = package.name.starts_with("libpython3");
@@ -165,7 +167,7 @@ impl Scales<'_> {
         }
     }
 
-    /// Adds the data that an installation writes again in its own layer: dpkg's `status` with `packages` entries,
+    /// Adds the data that every installation writes anew, into its own layer: dpkg's `status` with `packages` entries,
     /// debconf's database, logs and the loader's caches.
     pub(super) fn put_bookkeeping(&self, packages: u64, load: &mut Load) {
         load.add(Content::PackageManager, 2 * packages * STATUS_BYTES + DEBCONF_BYTES);
@@ -198,7 +200,8 @@ impl Scales<'_> {
     }
 }
 
-/// Estimates the files of a package from its size, if the archive's lists of files are not available.
+/// Estimates the number of files of each kind in a package from the size of the package. It is used if the archive's
+/// lists of files are not available.
 fn guess(name: &str, content: Content, kib: u64) -> Extent {
     const DOCUMENTS: u64 = 5;
     const PATH_BYTES: u64 = 45;

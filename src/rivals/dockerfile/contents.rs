@@ -33,12 +33,13 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
     scripts.into_iter().collect()
 }
 
-/// Returns the names of the files and folders at the top of the user base, after the opened wheels are installed.
+/// Returns the names of the files and folders that are at the top of the user base after an installation of the opened
+/// wheels.
 pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for part in parts {
         let PartContents::Wheel(wheel) = &part.contents else { continue };
-        // The metadata of every wheel are installed into `lib`.
+        // Every wheel has metadata, which are installed into `lib`.
         names.insert("lib".to_owned());
         names.extend((!wheel.scripts.is_empty() || !wheel.console_scripts.is_empty()).then(|| "bin".to_owned()));
         names.extend((!wheel.headers.is_empty()).then(|| "include".to_owned()));
@@ -47,8 +48,9 @@ pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
     names
 }
 
-/// Returns all distributions whose wheels are on a server, with their versions. Each entry is one shell word in the
-/// syntax of pip and uv. If `has_hashes` is set, an entry contains the hashes of the wheels for all platforms.
+/// Returns all distributions whose wheels are on a server, with their versions. Each entry is one shell word that pip
+/// and uv can read, such as `httpx==0.28.1`. If `has_hashes` is set, an entry contains the hashes of the wheels for all
+/// platforms.
 pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));
@@ -113,8 +115,8 @@ pub(super) fn extra_packages(ingredients: &Ingredients, request: &Request) -> Ve
     packages(ingredients, |deb| request.release.packages.contains(&deb.name) || is_library(deb))
 }
 
-/// Returns the Debian packages of lath's own image, except the interpreter and packages that are only dependencies of
-/// other packages.
+/// Returns the Debian packages of lath's own image, except the interpreter, packages of every base, and packages that
+/// are only dependencies of other packages.
 pub(super) fn lean_packages(ingredients: &Ingredients) -> Vec<String> {
     let interpreter = format!("python{}-minimal", ingredients.lock.python);
     packages(ingredients, |deb| !matches!(deb.why, Why::Dependency { .. }) && deb.name != interpreter)
@@ -129,7 +131,8 @@ fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// Returns the modules that contain the entry points of requested scripts, and of scripts that the command starts.
+/// Returns the modules that contain the entry points of two kinds of scripts: the scripts of requested distributions,
+/// and the scripts that the command starts.
 pub(super) fn modules(ingredients: &Ingredients) -> Vec<String> {
     let is_run = |name: &str| {
         ingredients.entrypoint.iter().chain(&ingredients.cmd).any(|word| word.ends_with(&format!("/{name}")))

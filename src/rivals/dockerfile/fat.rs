@@ -1,12 +1,12 @@
-//! The fat image: one stage with everything in it, for comparison.
+//! The fat style: one stage, and an image that contains everything. It is only for comparison.
 
 use super::contents::extra_packages;
 use super::recipe::{finish, install};
 use super::text::Text;
 use super::{DockerfileError, Page};
 
-/// The PATH of a base image. If one stage is copied as a whole into another one, the variables are not copied, so the
-/// new stage sets this PATH.
+/// The `PATH` that base images usually have. If all files of a stage are copied into a new stage, the variables are not
+/// copied, so the new stage sets this `PATH`.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {

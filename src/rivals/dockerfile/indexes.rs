@@ -11,7 +11,7 @@ struct Names {
     extra: &'static str,
 }
 
-/// Returns pip's options, one per entry.
+/// Returns the options of pip that name the indexes, one option per entry.
 pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
     // pip searches all indexes in the same way, so the index of PyTorch becomes one of the extra indexes.
     let all = AllIndexes { extra: indexes.extra.iter().chain(&indexes.torch).cloned().collect(), ..indexes.clone() };
@@ -27,7 +27,7 @@ pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
     options
 }
 
-/// Returns uv's options, one per entry.
+/// Returns the options of uv that name the indexes, one option per entry.
 pub(super) fn for_uv(indexes: &AllIndexes) -> Vec<String> {
     let options = options_of(indexes, &Names { default: "--default-index", extra: "--index" });
     let strategy = match indexes.strategy {
@@ -44,7 +44,7 @@ pub(super) fn is_local(index: &SecretText) -> bool {
     index.exposed().starts_with("file:")
 }
 
-/// Returns the indexes that a Dockerfile without pinned versions names.
+/// Returns the indexes from which pip installs if the Dockerfile does not pin versions.
 pub(super) fn each(indexes: &AllIndexes) -> impl Iterator<Item = &SecretText> {
     indexes.default_index.iter().chain(&indexes.extra).chain(&indexes.find_links)
 }

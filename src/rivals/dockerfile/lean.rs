@@ -1,4 +1,5 @@
-//! The lean style: like the recipe, but with hashes, and without recommended packages, leftover files and root.
+//! The lean style: like the recipe, but with hashes, and without recommended packages and leftover files. The program
+//! does not run as root.
 
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
@@ -96,7 +97,7 @@ fn system(page: &Page<'_>, text: &mut Text) {
     install_packages(page, &packages, text);
 }
 
-/// Installs packages in the stage that ships.
+/// Installs packages in the stage that becomes the final image.
 pub(super) fn install_packages(page: &Page<'_>, packages: &[String], text: &mut Text) {
     if page.wanted.has_certificates && !page.has_mounts() {
         text.why(
@@ -115,8 +116,9 @@ pub(super) fn install_packages(page: &Page<'_>, packages: &[String], text: &mut 
 }
 
 /// Returns cache mounts for apt's lists and archives, so that no layer contains them. Each stage has its own mounts,
-/// because BuildKit builds stages in parallel. There is a second reason: Buildah 1.28 releases only the last lock of a
-/// `RUN` (Buildah's issue 4342). If stages had the same mounts, a second stage would wait forever.
+/// because BuildKit builds stages in parallel. There is a second reason: if a `RUN` has several locked mounts, Buildah
+/// 1.28 releases only the last lock (Buildah's issue 4342). If two stages had the same mounts, the second stage would
+/// wait forever.
 fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
     let mut mounts = page.secret_mounts();
     if page.has_mounts() {
@@ -189,7 +191,8 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     Ok(())
 }
 
-/// Writes labels with the pre-defined keys of image-spec (annotations.md) whose values are known from the lock.
+/// Writes labels with keys that image-spec defines (annotations.md): the base image from `FROM`, and the name and
+/// version of the requested distribution from the lock.
 pub(super) fn labels(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let (name, digest) = page.wanted.from.split_once('@').unwrap_or((&page.wanted.from, ""));
     let mut known = vec![("base.name", name.to_owned())];

@@ -1,8 +1,8 @@
 //! Lock and style -> Dockerfile. The result is only text. The same lock always results in the same text. This step does
 //! no I/O.
 //!
-//! One file per style. All styles work with every builder. Requirements are written by `printf`, because heredocs need
-//! BuildKit, and mounts are used only if the builder supports them.
+//! There is one file per style. All styles work with every builder: `printf` writes the requirements, because heredocs
+//! need BuildKit, and mounts are used only if the builder supports them.
 
 mod contents;
 mod fat;
@@ -35,14 +35,15 @@ use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileReq
 /// Debian and Ubuntu mark this version of Python and later ones as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
 
-/// The path of the release's Python. Commands use the path, because the base may have another Python that comes first
-/// in `PATH`.
+/// The path of the release's Python. Commands use the whole path, because the base may have another Python that comes
+/// first in `PATH`.
 const PYTHON: &str = "/usr/bin/python3";
 
 /// The path at which certificates are mounted as a secret.
 const SECRET: &str = "/run/secrets/ca";
 
-/// The path of the certificates in a stage that does not ship.
+/// The path of the certificates if they are copied. They are copied only into a stage that does not become the final
+/// image.
 const COPIED: &str = "/ca.crt";
 
 #[derive(Debug, Error)]
@@ -121,8 +122,8 @@ pub(crate) fn dockerfile(
         return Err(DockerfileError::NoDistributions);
     }
     sources::refuse_hopeless(&page)?;
-    // If the versions are pinned, wheels of an index on this machine are copied, so the Dockerfile does not need the
-    // index.
+    // An index on this machine is refused only if the versions are not pinned. If they are pinned, the Dockerfile
+    // copies the wheels of this index, so it does not need the index itself.
     if page.is_unpinned()
         && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
     {
@@ -156,7 +157,7 @@ impl<'a> Page<'a> {
     /// Returns the path of the Python that installs and runs the program.
     fn program(&self) -> String {
         match &self.request.python.home {
-            // The path has no version, because people read the Dockerfile.
+            // The path is `python3` without the version, because this is easier to read in a Dockerfile.
             PythonHome::Release => PYTHON.to_owned(),
             PythonHome::Image { program, .. } => program.clone(),
         }
@@ -198,7 +199,7 @@ impl<'a> Page<'a> {
         matches!(self.wanted.style, Style::Recipe | Style::Fat) || self.request.runtime.entrypoint == Entrypoint::Shell
     }
 
-    /// The requirements as they were typed, without credentials.
+    /// The requirements as the user typed them, but without credentials.
     fn asked(&self) -> String {
         let asked: Vec<String> = self.request.python.requirements.iter().map(ToString::to_string).collect();
         asked.join(", ")
@@ -251,7 +252,7 @@ impl<'a> Page<'a> {
         !self.ingredients.without_wheels.is_empty()
     }
 
-    /// Returns whether pip or uv fetches wheels from a server.
+    /// Returns whether pip or uv fetches distributions from a server.
     fn has_fetched(&self) -> bool {
         self.is_unpinned() || !contents::pins(self.ingredients, false).is_empty()
     }
@@ -276,7 +277,7 @@ impl<'a> Page<'a> {
     /// Returns the mounts of a `RUN` that accesses the network.
     fn secret_mounts(&self) -> Vec<String> {
         match self.certificates() {
-            // The secret has a mode that lets all users read it, because apt downloads as another user than root.
+            // All users may read the secret (mode 0444), because apt does not download as root.
             Some(SECRET) => vec![format!("type=secret,id=ca,target={SECRET},mode=0444")],
             _ => Vec::new(),
         }
@@ -362,7 +363,7 @@ impl<'a> Page<'a> {
         Ok(options)
     }
 
-    /// Returns a path for `COPY`, relative to the build context. Refuses a path outside of it.
+    /// Returns a path for `COPY`, relative to the build context. Refuses a path outside of the build context.
     fn in_context(&self, path: &Path) -> Result<String, DockerfileError> {
         let inside = path.strip_prefix(&self.wanted.context).unwrap_or(path);
         let is_inside =
@@ -384,7 +385,8 @@ impl<'a> Page<'a> {
             );
         }
         text.line(format!("COPY {}", exec_form(&[self.in_context(&source)?, target])));
-        // If the base has a Python of its own, `on_base` writes all variables together.
+        // If the program runs with the Python of a base image, `on_base` writes this variable, together with all
+        // others.
         if !self.request.runtime.env.contains_key("PYTHONPATH") && self.request.python.home.is_of_release() {
             text.line(format!("ENV {}", pair("PYTHONPATH", app.target.as_str())?));
         }
@@ -409,8 +411,8 @@ impl<'a> Page<'a> {
         self.request.bytecode != Bytecode::None
     }
 
-    /// Returns the checks of the finished image: the check of the program, and the user's checks. The program is
-    /// started with `--version`, or with `--help` if this fails.
+    /// Returns the checks of the finished image: the check of the program, and the user's checks. The check of the
+    /// program runs the program with `--version`, and if this fails, with `--help`.
     fn checks(&self) -> Vec<ContainerCheck> {
         if !self.request.proof.verify {
             return Vec::new();
@@ -419,7 +421,8 @@ impl<'a> Page<'a> {
         if runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none() {
             return [self.version_check(), self.own_checks()].concat();
         }
-        // `--version` is not added to the words of a command, because some commands ignore it and start a server.
+        // If the user gave a command, `--version` is not added to its words, because some programs ignore `--version`
+        // and start a server.
         self.own_checks()
     }
 
@@ -444,8 +447,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Replaces the program `python` in a command, because the release has no program with this name. lath's images have
-/// one.
+/// If the first word of a command is `python`, replaces this word by the name of the interpreter. lath's images have a
+/// program `python`, but the Python packages of the release do not contain one.
 pub(crate) fn with_interpreter(mut command: Vec<String>, python: Python<'_>) -> Vec<String> {
     if let Some(program) = command.first_mut().filter(|program| *program == "python") {
         *program = python.program();

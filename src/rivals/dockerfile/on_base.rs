@@ -1,5 +1,5 @@
-//! A Dockerfile that starts from an image with a Python of its own. Like in lath's image on the same base, only missing
-//! distributions and packages are added.
+//! A Dockerfile that starts from a base image with its own Python. Like lath's image on the same base, it adds only the
+//! distributions and packages that the base image lacks.
 
 use super::contents::{lean_packages, pins};
 use super::text::{Text, exec_form, folded, listed, pair, shell_word};
@@ -10,13 +10,13 @@ use crate::model::image_source::ImageSource;
 use crate::model::request::{OnBase, Request};
 use crate::rivals::model::dockerfile::{DockerfileRequest, Style};
 
-/// The source of pip in the first stage.
+/// The way in which the first stage gets pip.
 enum Pip {
     /// The base image contains pip.
     There,
     /// `ensurepip` installs pip.
     StandardLibrary,
-    /// pip is in a package of the release.
+    /// apt installs pip from a package of the release.
     Package,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct OwnPython<'a> {
 }
 
 impl<'a> OwnPython<'a> {
-    /// Returns the Python of the base image. `None` if the program runs with another Python.
+    /// Returns the Python of the base image. `None` if the program does not run with this Python.
     pub(super) fn of(page: &Page<'a>) -> Option<Self> {
         let base = page.base()?;
         let program = (!page.request.python.home.is_of_release()).then(|| page.program())?;
@@ -48,7 +48,7 @@ impl<'a> OwnPython<'a> {
     }
 }
 
-/// Refuses a base image without a shell, because no instruction `RUN` works in it. This is called before anything is
+/// Refuses a base image without a shell, because `RUN` instructions need a shell. This is called before anything is
 /// resolved.
 pub(crate) fn refuse_base(request: &Request) -> Result<(), DockerfileError> {
     let Some(base) = request.base_of(*request.platforms.first()) else { return Ok(()) };
@@ -59,7 +59,7 @@ pub(crate) fn refuse_base(request: &Request) -> Result<(), DockerfileError> {
     }
 }
 
-/// If `FROM` names the base image that lath has read, adds the digest of this image to `FROM`.
+/// If `FROM` is the base image that lath has read from a registry, adds the digest of this image to `FROM`.
 pub(crate) fn on_its_base(wanted: &DockerfileRequest, request: &Request) -> DockerfileRequest {
     let base = request.base_image.as_ref();
     let named = base.filter(|base| base.engine_name().as_deref() == Some(wanted.from.as_str()));
@@ -74,8 +74,8 @@ pub(crate) fn on_its_base(wanted: &DockerfileRequest, request: &Request) -> Dock
 
 pub(super) fn write(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let from = &page.wanted.from;
-    // Certificates that are copied, and not mounted as a secret, must not be in the final image. So there must be a
-    // second stage.
+    // If the certificates are copied, and not mounted as a secret, a second stage is necessary, because they must not
+    // be in the final image.
     let is_copied = page.wanted.has_certificates && !page.has_mounts();
     let is_one_stage = page.wanted.style == Style::Fat && !is_copied;
     text.why(if is_one_stage {
@@ -145,7 +145,7 @@ fn install(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), D
     Ok(())
 }
 
-/// Writes the path file (`.pth`) that lath's images contain, too.
+/// Writes the path file (`.pth`) that adds the user base to Python's search path. lath's images contain the same file.
 fn find_user_base(page: &Page<'_>, text: &mut Text) {
     let python = page.request.python.python();
     let Some(folder) = python.sites().into_iter().next().map(|folder| shell_word(&folder)) else { return };
@@ -169,7 +169,7 @@ fn run_time(page: &Page<'_>, base: OnBase<'_>, text: &mut Text) -> Result<(), Do
     Ok(())
 }
 
-/// Writes the variables that the base does not have.
+/// Writes the variables that the base image does not have, or has with other values.
 fn environment(page: &Page<'_>, base: OnBase<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let typed = &page.request.runtime.env;
     let pairs = page.ingredients.env.iter().filter_map(|variable| variable.split_once('='));
@@ -194,7 +194,8 @@ fn start(page: &Page<'_>, base: OnBase<'_>, text: &mut Text) {
     if has_entrypoint {
         text.line(format!("ENTRYPOINT {}", exec_form(&entrypoint)));
     }
-    // A new entry point also removes the command of the base.
+    // An `ENTRYPOINT` also removes the command of the base. Without an `ENTRYPOINT`, an empty `CMD` is written to
+    // remove it.
     if !cmd.is_empty() || !has_entrypoint && !found.cmd.is_empty() {
         text.line(format!("CMD {}", exec_form(&cmd)));
     }

@@ -49,13 +49,13 @@ fn copied_folders(page: &Page<'_>) -> &'static [&'static str] {
     match names.as_slice() {
         ["lib"] => &["/lib/"],
         ["bin", "lib"] => &["/bin/", "/lib/"],
-        // The whole user base is copied, because the wheels add other folders or files, such as `share`, or because the
-        // names are unknown.
+        // The whole user base is copied, because the wheels add other folders or files, such as `share`, or because
+        // lath does not know the names before the build.
         _ => &["/"],
     }
 }
 
-/// Installs Python, pip and the program into the user base.
+/// Installs Python and pip with apt, and then the program into the user base.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let mut packages = vec!["python3".to_owned(), "python3-pip".to_owned()];
     text.why(
@@ -100,7 +100,7 @@ fn fetch(page: &Page<'_>, text: &mut Text) {
     text.run(&page.secret_mounts(), &[listed(&page.pip_install(&options), &words)]);
 }
 
-/// Writes the instructions about the way in which the image runs.
+/// Writes the instructions that define how the image runs.
 pub(super) fn finish(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     page.settings(text)?;
     text.why("Commands of the user base can be called by name.");

@@ -1,4 +1,4 @@
-//! Requests that lath derives from the user's request, and the ingredients of a Dockerfile whose request cannot be
+//! Requests that lath derives from the user's request. Also the ingredients of a Dockerfile if its request cannot be
 //! resolved.
 
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ pub(crate) fn request_without_wheels(request: &Request) -> Request {
 }
 
 /// Returns the ingredients for a request that cannot be resolved, because the distributions `names` have no fitting
-/// wheel. The ingredients are the Debian half of the lock, and the program that the user named.
+/// wheel. These ingredients are only the Debian half of the lock, and the program that the user named.
 pub(crate) fn from_source(
     lock: Lock,
     names: Vec<String>,

@@ -15,11 +15,11 @@ use crate::model::secret_text::SecretText;
 use crate::model::source::BuiltPlace;
 use crate::rivals::model::dockerfile::{ContextContents, ContextFile, Ingredients, Style};
 
-/// The folder of the built wheels, in the first stage.
+/// The folder of the first stage that contains the built wheels.
 const WHEELS: &str = "/tmp/wheels";
-/// The folder of the sources that are copied, in the first stage.
+/// The folder of the first stage to which the user's sources are copied.
 const SOURCES: &str = "/tmp/sources";
-/// The file with the versions of the build tools.
+/// The file of the first stage with the versions of the build tools.
 const TOOLS: &str = "/tmp/build-tools.txt";
 
 /// Returns whether a wheel is installed from [`WHEELS`].
@@ -32,7 +32,7 @@ pub(super) fn has_own(ingredients: &Ingredients) -> bool {
     wheels(ingredients).any(is_own)
 }
 
-/// Returns the Debian packages that the builds need. Packages that are installed with pip are left out.
+/// Returns the Debian packages that the builds need. `git` is one of them if a source is a commit of a repository.
 pub(super) fn packages(ingredients: &Ingredients) -> BTreeSet<String> {
     let of_builds = builds(ingredients).flat_map(|(_, build)| build.packages.iter().cloned());
     let is_git = |build: &LockedBuild| matches!(build.from.place, BuiltPlace::Git { .. });
@@ -100,8 +100,9 @@ pub(super) fn context(page: &Page<'_>) -> Result<Vec<ContextFile>, DockerfileErr
     Ok(files.into_iter().map(|(path, contents)| ContextFile { path, contents }).collect())
 }
 
-/// Writes the instructions that fill [`WHEELS`]. Sources from servers come first. The user's own sources change more
-/// often, and a change only repeats the later instructions.
+/// Writes the instructions that fill [`WHEELS`]. Sources from servers come first, and the user's own sources last. The
+/// reason is the build cache: the user's own sources change more often, and a change repeats only the instructions
+/// after it.
 pub(super) fn build(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     write_tools(page, text);
     build_fetched(page, text);
@@ -126,8 +127,8 @@ fn tools(ingredients: &Ingredients) -> Vec<String> {
     for tool in builds(ingredients).flat_map(|(_, build)| &build.tree.wheels) {
         versions.entry(&tool.name).or_default().insert(&tool.version);
     }
-    // A tool is left out if the Dockerfile also builds it from source. Otherwise pip would require this version of the
-    // tool's own build, too.
+    // A tool is left out if the Dockerfile also builds this tool from source. Otherwise pip would also require this
+    // version while it builds the tool itself.
     let is_built = |name: &str| builds(ingredients).any(|(wheel, _)| wheel.name == name);
     let single = versions.into_iter().filter(|(name, versions)| versions.len() == 1 && !is_built(name));
     single
@@ -165,8 +166,8 @@ fn build_fetched(page: &Page<'_>, text: &mut Text) {
     }
 }
 
-/// Returns a URL without user name and password. If a person wrote the lock, its URLs may contain them. The builder
-/// gets them from its own settings. The user of an SSH URL, usually `git`, is not a secret, so it is kept.
+/// Returns a URL without user name and password. URLs may contain both if a person wrote the lock. The builder gets
+/// names and passwords from its own settings. The user of an SSH URL, usually `git`, is not a secret, so it is kept.
 pub(super) fn shown(url: &str) -> String {
     let is_key = |url: &url::Url| url.scheme() == "ssh" && url.password().is_none();
     match url::Url::parse(url) {
@@ -175,7 +176,8 @@ pub(super) fn shown(url: &str) -> String {
     }
 }
 
-/// Returns the requirement for a source distribution that is on a server. The requirement contains no hash.
+/// Returns the requirement for a source distribution that is on a server, without a hash. `None` if the source is
+/// something else.
 fn fetched(wheel: &LockedWheel, build: &LockedBuild) -> Option<String> {
     let BuiltPlace::Archive { url } = &build.from.place else { return None };
     if build.from.place.path().is_some() {
@@ -228,8 +230,8 @@ fn build_local(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> 
     let mut words = Vec::new();
     for (source, (target, has_git)) in folders {
         text.line(format!("COPY {}", exec_form(&[source, format!("{target}/")])));
-        // The version is computed from the history of the repository. Without a reset, git would treat the copied files
-        // as changed because of their times.
+        // The backend may compute the version from the history of the repository. The copied files have new times, so
+        // without a reset, git would treat them as changed files.
         commands.extend(has_git.then(|| format!("git -C {} reset -q", shell_word(&target))));
         words.push(shell_word(&target));
     }
@@ -299,7 +301,7 @@ fn builds(ingredients: &Ingredients) -> impl Iterator<Item = (&LockedWheel, &Loc
     ingredients.lock.platforms.iter().flat_map(|half| half.builds())
 }
 
-/// Returns the path of a wheel or a source that is on this machine. `None` if it is on a server.
+/// Returns the path of a wheel or a source that is on this machine. `None` if the wheel or source is on a server.
 fn local_path(wheel: &LockedWheel) -> Option<PathBuf> {
     match wheel.built.as_deref().map(|build| &build.from.place) {
         Some(BuiltPlace::Folder(path)) => Some(path.clone()),

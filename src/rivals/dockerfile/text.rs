@@ -1,11 +1,11 @@
-//! The text of a Dockerfile. A comment above each instruction gives the reason for it. Long instructions are split into
+//! The text of a Dockerfile. Comments above the instructions give their reasons. Long instructions are split into
 //! several lines.
 //!
 //! Only syntax that every builder supports is used: no heredocs, no `# syntax=` line.
 
 use super::DockerfileError;
 
-/// Lists of words are split into lines of about this number of columns.
+/// Lists of words are split into lines of at most about this number of columns.
 const WIDTH: usize = 100;
 
 #[derive(Debug, Default)]

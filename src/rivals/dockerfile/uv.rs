@@ -1,4 +1,5 @@
-//! The first stage with uv. uv is installed from the index, like any other distribution.
+//! The first stage if uv installs the distributions. uv itself is installed from the index, like any other
+//! distribution.
 
 use super::contents::uv_pins;
 use super::pins::{installed, write_pins};

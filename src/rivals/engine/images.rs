@@ -1,4 +1,4 @@
-//! Works with the images of an engine: saves, loads, times and removes them.
+//! Works with the images of an engine: saves, loads and removes images, and measures their start time.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -52,8 +52,8 @@ impl Engine {
         Err(EngineError::Load { program, how: ended.how(), said: ended.tail })
     }
 
-    /// Measures how long `check` takes in a container, including the engine's own time. Returns the median of `rounds`,
-    /// after one warm-up.
+    /// Measures how long `check` takes in a container, including the time that the engine itself needs. Runs the check
+    /// once without a measurement, and then `rounds` times. Returns the median of these times.
     pub(crate) fn time(&self, tag: &str, check: &ContainerCheck, rounds: usize) -> Result<Duration, EngineError> {
         self.check(tag, check)?;
         let mut times = Vec::new();

@@ -1,5 +1,5 @@
-//! An engine as a program: the first available one of `docker`, `podman` and `buildah`. It builds Dockerfiles, runs the
-//! images and reports sizes.
+//! An engine, which lath runs as a program: the first of `docker`, `podman` and `buildah` that works. The engine builds
+//! Dockerfiles, runs images and reports their sizes.
 
 mod images;
 mod program;
@@ -29,15 +29,15 @@ const BUILD: Duration = Duration::from_secs(4 * 3600);
 /// The first version of the Docker client that contains no BuildKit. In this and later versions, the plugin `buildx`
 /// provides BuildKit.
 const DOCKER_WITH_BUILDX: u32 = 23;
-/// The first version of Podman with cache mounts: major, minor.
+/// The first version of Podman that supports cache mounts: major, minor.
 const PODMAN_WITH_MOUNTS: (u32, u32) = (4, 0);
-/// The first version of Buildah with cache mounts: major, minor.
+/// The first version of Buildah that supports cache mounts: major, minor.
 const BUILDAH_WITH_MOUNTS: (u32, u32) = (1, 24);
 
 /// The builder that Docker uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DockerBuilder {
-    /// The plugin.
+    /// The plugin `buildx`.
     Buildx,
     /// Built into the client, and activated by `DOCKER_BUILDKIT=1`.
     BuildKit,
@@ -102,8 +102,8 @@ pub(crate) struct BuildJob<'a> {
     pub(crate) tag: &'a str,
     /// The kinds of mounts that the Dockerfile may use.
     pub(crate) mounts: Mounts,
-    /// A file with certificates. The build gets it as the secret `ca`. If mounts are not used, it is the file `ca.crt`
-    /// in the build context.
+    /// A file with certificates. The build gets this file as the secret `ca`, or, if mounts are not used, as the file
+    /// `ca.crt` in the build context.
     pub(crate) certificates: Option<&'a Path>,
     /// Files and directories that the Dockerfile copies, relative to the current directory.
     pub(crate) copies: &'a [PathBuf],
@@ -132,7 +132,8 @@ impl Engine {
     fn ask(program: EngineProgram) -> Result<Self, String> {
         let version = match program {
             EngineProgram::Docker => {
-                // The version of the server is requested, too, because this fails if the engine is not running.
+                // The version of the server is requested as well, because this request fails if the engine is not
+                // running.
                 let both = answer("docker", &["version", "--format", "{{.Client.Version}} {{.Server.Version}}"])?;
                 both.split(' ').next().unwrap_or_default().to_owned()
             }
@@ -307,8 +308,8 @@ impl Engine {
         }
         let words = ["image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", image];
         let known = answer(self.program.name(), &words).ok()?;
-        // Images that the engine built have a digest, too. Their names begin with `localhost/`, which is not a
-        // registry.
+        // Images that the engine built itself have a digest as well. Their names begin with `localhost/`, which is not
+        // a registry, so they are skipped.
         let (_, digest) = known.lines().find(|name| !name.starts_with("localhost/"))?.split_once('@')?;
         Some(digest.trim().to_owned())
     }
@@ -327,21 +328,21 @@ fn answer(program: &str, words: &[&str]) -> Result<String, String> {
     }
 }
 
-/// Returns the entry point from the output of `buildah inspect`. The whole output is read, because a template of
-/// Buildah cannot print the entry point as JSON.
+/// Returns the entry point from the output of `buildah inspect`. The whole output is read, because the option
+/// `--format` of Buildah cannot print the entry point as JSON.
 fn entrypoint_of(inspected: &str) -> Vec<String> {
     let document: serde_json::Value = serde_json::from_str(inspected).unwrap_or_default();
     let words = document.pointer("/OCIv1/config/Entrypoint").and_then(serde_json::Value::as_array);
     words.into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
 }
 
-/// Parses `20.10.24+dfsg1` into (20, 10).
+/// Parses the major and the minor number of a version: `20.10.24+dfsg1` results in (20, 10).
 fn numbers(version: &str) -> (u32, u32) {
     let mut numbers = version.trim_start_matches('v').split('.').map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-/// Parses `181234567` or `181 MB`. Units are decimal, like in the engines.
+/// Parses a size in bytes, such as `181234567` or `181 MB`. Units are decimal, like in the output of engines.
 fn bytes(text: &str) -> Option<u64> {
     let text = text.lines().next()?.trim();
     let Some((number, unit)) = text.split_once(' ') else { return text.parse().ok() };
@@ -355,7 +356,7 @@ fn bytes(text: &str) -> Option<u64> {
     number.parse::<f64>().ok().map(|number| (number * scale).round() as u64)
 }
 
-/// Unpacks the archive of a folder that lath wrote. The first component of each path is left out.
+/// Unpacks an archive that lath made of a source folder. The first component of each path is left out.
 fn unpack(archive: &Path, to: &Path) -> io::Result<()> {
     for entry in tar::Archive::new(io::BufReader::new(fs::File::open(archive)?)).entries()? {
         let mut entry = entry?;
@@ -363,7 +364,8 @@ fn unpack(archive: &Path, to: &Path) -> io::Result<()> {
         fs::create_dir_all(target.parent().unwrap_or(to))?;
         entry.unpack(target)?;
     }
-    // The archive contains no empty folders, but git refuses a repository without these two.
+    // The archive contains no empty folders. But these two folders may be empty, and git refuses a repository without
+    // them.
     if to.join(".git").is_dir() {
         for folder in [".git/refs/heads", ".git/objects"] {
             fs::create_dir_all(to.join(folder))?;

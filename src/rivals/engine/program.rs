@@ -31,7 +31,7 @@ impl Ended {
         self.status.is_some_and(|status| status.success())
     }
 
-    /// Returns the end of the program in words, such as `ended with exit code 1`.
+    /// Describes how the program ended, such as `ended with exit code 1`.
     pub(super) fn how(&self) -> String {
         match self.status.map(|status| status.code()) {
             None => "did not end in time".to_owned(),
@@ -41,7 +41,8 @@ impl Ended {
     }
 }
 
-/// Runs `command` with an empty input, for at most `limit`. Passes its output to `listener` while it runs.
+/// Runs `command` with an empty input, for at most `limit`. If there is a `listener`, passes the output to it while the
+/// program runs.
 pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn Listener>) -> std::io::Result<Ended> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -70,7 +71,7 @@ pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn 
     Ok(Ended { status: status?, stdout: said, tail: Vec::from(tail).join("\n") })
 }
 
-/// Reads all lines of `pipe`. If there is a listener, passes the lines to it, and otherwise returns them.
+/// Reads all lines of `pipe`. If there is a listener, passes the lines to it. Otherwise returns the lines.
 fn hear(pipe: impl Read, tail: &Mutex<VecDeque<String>>, listener: Option<&dyn Listener>) -> String {
     let mut reader = BufReader::new(pipe);
     let mut all = String::new();
@@ -81,7 +82,7 @@ fn hear(pipe: impl Read, tail: &Mutex<VecDeque<String>>, listener: Option<&dyn L
             Ok(_) => {}
         }
         let line = String::from_utf8_lossy(&bytes);
-        // A progress bar overwrites its line after `\r`. Only its last state is kept.
+        // A progress bar writes `\r`, and then its line again. Only the last state of the line is kept.
         let line = line.trim_end().rsplit('\r').next().unwrap_or_default().to_owned();
         if line.is_empty() {
             continue;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Way {
-    /// A Dockerfile with one stage, which contains everything.
+    /// A Dockerfile with one stage. Its image also contains the tools for the installation.
     Fat,
     /// A Dockerfile with two stages, as people write it.
     Recipe,
@@ -39,7 +39,7 @@ pub(crate) enum Content {
     /// The interpreter and its standard library.
     Python,
     Bytecode,
-    /// Libraries and programs of Debian that none of the other kinds contains.
+    /// Libraries and programs of Debian that belong to none of the other kinds.
     System,
     Shell,
     Documentation,
@@ -111,22 +111,23 @@ impl fmt::Display for Content {
 /// The number of bytes for each purpose.
 pub(crate) type Contents = BTreeMap<Content, u64>;
 
-/// The configuration of apt's caches and lists in the base image of the Dockerfiles.
+/// The configuration of apt in the base image of the Dockerfiles. It determines which caches and lists stay in an
+/// image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AptHabits {
-    /// The state after debootstrap: packages stay in the cache, lists and descriptions are uncompressed, one pocket is
-    /// used.
+    /// The state after debootstrap: packages stay in the cache, lists and descriptions are uncompressed, and there is
+    /// one pocket (part of the archive, such as the security updates).
     Plain,
-    /// The configuration of Debian's and Ubuntu's official images: no caches, no descriptions, compressed lists, all
-    /// pockets.
+    /// The configuration of Debian's and Ubuntu's official images: no caches, no descriptions, compressed lists, and
+    /// all pockets.
     Official,
 }
 
-/// Times of a build that really ran, in milliseconds.
+/// The times of two builds that really ran, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct BuildTimes {
-    /// A build with nothing cached except the base image.
+    /// A build without any cache. Only the base image is already there.
     pub(crate) uncached_ms: u64,
     /// A second build, which uses the caches that the first build wrote.
     pub(crate) cached_ms: u64,
@@ -138,9 +139,9 @@ pub(crate) struct ComparedImage {
     pub(crate) way: Way,
     /// Whether the image was built and measured. If not, its sizes are computed.
     pub(crate) is_measured: bool,
-    /// The size of all files of all layers, like `docker images` reports it.
+    /// The size of all files of all layers, which is also the size that `docker images` reports.
     pub(crate) raw_bytes: u64,
-    /// The size of the layers compressed with gzip, like a registry stores them.
+    /// The size of the layers after compression with gzip. In this form, a registry stores them.
     pub(crate) compressed_bytes: u64,
     pub(crate) files: u64,
     pub(crate) debian_packages: u64,
@@ -148,7 +149,7 @@ pub(crate) struct ComparedImage {
     pub(crate) contents: Contents,
     /// The build times. `None` if the image was not built.
     pub(crate) build: Option<BuildTimes>,
-    /// The median time of the check in a container, including the time that the engine takes.
+    /// The median time of the check in a container, including the time that the engine itself takes.
     pub(crate) start_ms: Option<u64>,
 }
 
@@ -168,7 +169,7 @@ impl ComparedImage {
 /// The compared images, with the program, the base and the platform for which they were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Comparison {
-    /// The program and its version: `pre-commit 4.7.0`.
+    /// The program and its version, such as `pre-commit 4.7.0`.
     pub(crate) program: String,
     /// The base, such as `debian:trixie`.
     pub(crate) base: String,

@@ -32,13 +32,14 @@ pub(crate) const RECIPE_USER_BASE: &str = "/tmp/theuserbase";
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Style {
     /// Two stages, as people write them. The first stage runs `pip install --user`. The second stage has a clean base,
-    /// `python3-minimal` and two directories that are copied from the first stage.
+    /// `python3-minimal`, and the folders of the user base that are copied from the first stage.
     Recipe,
-    /// Two stages like `Recipe`, but with hashes, and without recommended packages, leftover files and root.
+    /// Two stages like `Recipe`, but with hashes, and without recommended packages and leftover files. The program does
+    /// not run as root.
     Lean,
     /// Like `Lean`, but uv installs the distributions in the first stage.
     Uv,
-    /// One stage with everything in it, for comparison.
+    /// One stage, and an image that contains everything. It is only for comparison.
     Fat,
 }
 
@@ -47,14 +48,14 @@ pub(crate) enum Style {
 pub(crate) enum Mounts {
     /// `RUN --mount=type=cache` and `type=secret`: BuildKit, Podman, Buildah.
     Known,
-    /// Neither of them: Docker's classic builder.
+    /// The builder supports neither kind: Docker's classic builder.
     Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DockerfileRequest {
     pub(crate) style: Style,
-    /// The image after `FROM`, such as `debian:trixie`. If its digest is known, it is part of the name:
+    /// The image after `FROM`, such as `debian:trixie`. If its digest is known, the name contains the digest:
     /// `ubuntu:22.04@sha256:...`.
     pub(crate) from: String,
     /// The directory for executables and libraries (`PYTHONUSERBASE`).
@@ -73,11 +74,11 @@ pub(crate) struct Ingredients {
     /// Distributions that have no fitting wheel and that lath cannot build. If there are any, the lock has no wheels,
     /// and pip chooses the versions while the engine builds the image.
     pub(crate) without_wheels: Vec<String>,
-    /// The wheel of uv for each platform of the lock. Empty if the style does not use uv.
+    /// The wheel of uv for each platform of the lock. The list is empty if the style does not use uv.
     pub(crate) uv: Vec<LockedWheel>,
     pub(crate) indexes: AllIndexes,
     /// The names of the files and folders at the top of the user base after the installation, such as `bin`, `lib` and
-    /// `share`. Empty if they are not known before the build.
+    /// `share`. The set is empty if these names are not known before the build.
     pub(crate) user_base_names: BTreeSet<String>,
     /// The console scripts of the wheels, sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
@@ -117,11 +118,11 @@ pub(crate) enum ContextContents {
 /// A command that must succeed in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContainerCheck {
-    /// The command as a user would type it inside the container: `pre-commit --version`.
+    /// The command as a user would type it inside the container, such as `pre-commit --version`.
     pub(crate) name: String,
     /// A program that runs instead of the image's entry point.
     pub(crate) entrypoint: Option<String>,
-    /// The arguments of the command, one list per attempt. The check passes if one attempt succeeds.
+    /// The arguments of the command. There is one list per attempt, and the check passes if one attempt succeeds.
     pub(crate) attempts: Vec<Vec<String>>,
 }
 

@@ -30,8 +30,8 @@ pub(super) struct Account {
     creates_home: bool,
 }
 
-/// Writes both files. The accounts of `packages` get consecutive IDs, in their order. Creates the home directories that
-/// the packages would create. Returns the IDs of all users.
+/// Writes `/etc/passwd` and `/etc/group`. The accounts in `packages` get consecutive IDs, in the order of `packages`.
+/// Creates the home directories that the packages would create. Returns the IDs of all users.
 pub(super) fn write(
     tree: &mut Tree,
     packages: &[Account],
@@ -115,7 +115,7 @@ pub(super) fn add(
     Ok(numbers)
 }
 
-/// Returns the IDs of the names in `/etc/passwd` or `/etc/group` (passwd(5), group(5)).
+/// Returns the ID of each name in the text of `/etc/passwd` or `/etc/group` (passwd(5), group(5)).
 fn numbers(text: &str) -> BTreeMap<String, u32> {
     let number = |line: &str| {
         let mut fields = line.split(':');
@@ -131,8 +131,8 @@ pub(super) fn is_standard(name: &str) -> bool {
         || accounts::groups().iter().any(|group| group.name == name)
 }
 
-/// Returns the account that a command creates by `adduser`, `addgroup`, `useradd` or `groupadd`. `None` for other
-/// commands, and if an argument is unknown.
+/// Returns the account that a command creates by `adduser`, `addgroup`, `useradd` or `groupadd`. `None` if the command
+/// runs another program, or if an argument is unknown.
 pub(super) fn of_command(command: &Command) -> Option<Account> {
     const WITH_VALUE: [&str; 14] = [
         "--home",

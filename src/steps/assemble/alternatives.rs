@@ -1,5 +1,5 @@
-//! The links that `update-alternatives` would create. The link of a name refers to `/etc/alternatives/NAME`, and this
-//! link refers to the alternative with the highest priority.
+//! The links that `update-alternatives` would create. For example, `/usr/bin/awk` is a link to `/etc/alternatives/awk`,
+//! which is a link to the alternative with the highest priority, such as `/usr/bin/gawk`.
 
 use std::collections::BTreeMap;
 
@@ -41,8 +41,8 @@ pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Alternati
     Some(Alternative { priority, master: at(install)?, slaves, origin: origin.clone() })
 }
 
-/// Creates the links of the alternatives with the highest priority. If two alternatives have the same priority, the
-/// first one wins.
+/// Creates the links of the alternative with the highest priority for each name. If two alternatives of a name have the
+/// same priority, the first one wins.
 pub(super) fn link(tree: &mut Tree, alternatives: &[Alternative]) -> Result<(), AssembleError> {
     let mut best: BTreeMap<&str, &Alternative> = BTreeMap::new();
     for alternative in alternatives.iter().filter(|one| tree.find(&one.master.target).is_some()) {

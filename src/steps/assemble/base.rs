@@ -44,8 +44,8 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Resu
     Ok(())
 }
 
-/// Writes the files that maintainer scripts and an installer would write. Does not write a file that a package
-/// contains.
+/// Writes the files that maintainer scripts and an installer would write. Most of these files are written only if no
+/// package contains them.
 pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
     if request.base.is_none_or(|base| base.image.found.ca_bundle.is_none()) {
         write_certificates(tree, store)?;
@@ -153,8 +153,8 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     link_where_missing(tree, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
 }
 
-/// Writes links to the interpreter, and a path file. With the path file, Python finds the user base even if the
-/// environment is cleared.
+/// Writes links to the interpreter, and the path file `lath.pth`. Because of this file, Python finds the user base even
+/// if the environment is cleared.
 fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
     let (version, program) = (request.python.version, request.python.program());
     if request.python.home.is_of_release() {
@@ -212,7 +212,7 @@ mod tests {
         VERSION_CODENAME=trixie
         ID=debian
         "#);
-        // Debian's `os-release` has these lines in both releases.
+        // Debian's `os-release` has these same lines in testing (here `forky`) and in unstable (`sid`).
         let unreleased = identity(Distribution::Debian, "forky");
         insta::assert_snapshot!(unreleased, @r#"
         PRETTY_NAME="Debian GNU/Linux forky/sid"

@@ -45,7 +45,7 @@ impl Change {
     }
 }
 
-/// Returns the changes of one command. `None` if its program changes nothing, or if an argument is unknown.
+/// Returns the changes that one command makes. `None` if its program changes nothing, or if an argument is unknown.
 pub(super) fn of_command(command: &Command) -> Option<Vec<Change>> {
     let arguments = command.arguments()?;
     let (options, paths) = options(command.program(), &arguments)?;
@@ -149,20 +149,20 @@ fn short(option: &str) -> &str {
     }
 }
 
-/// Makes the changes. A change that is not possible is left out. The script did not run in this image, and may expect
-/// files that the image does not have.
+/// Makes the changes. A change that is not possible is left out, because a script may expect files that the image does
+/// not have.
 ///
-/// Files of packages keep their owner. Permissions are added to them, but never removed. The reason: scripts reserve
-/// configuration files for the account of a service, but the program in an image runs as another user. Setuid bits are
-/// never set.
+/// Only directories get another owner. Permissions are added, but never removed. The reason: scripts reserve files and
+/// directories for the account of a service, but the program in an image runs as another user. Setuid bits are never
+/// set. Paths of a base image keep their owner and their permissions.
 pub(super) fn make(tree: &mut Tree, changes: &[(Change, Origin)], accounts: &BTreeMap<String, u32>) {
     for (change, origin) in changes {
         match change {
             Change::Directory { path, mode } => {
                 add(tree, path, Node { mode: mode & 0o7777, ..Node::directory(origin.clone()) });
             }
-            // No file is created. Scripts create empty files for locks and logs, and a program that may write such a
-            // file can also create it.
+            // No file is created. Scripts create empty files for locks and logs. If a program may write such a file,
+            // the program can also create it.
             Change::File { .. } => {}
             Change::Copy { from, to } => {
                 let source = tree.find(from).map(|(_, node)| node.clone()).filter(|node| node.digest().is_some());

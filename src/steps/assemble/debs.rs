@@ -1,5 +1,5 @@
-//! Places the files of Debian packages into the merged `/usr`. Also collects their alternatives, and writes an entry
-//! for scanners. No maintainer script runs.
+//! Places the files of Debian packages into the merged `/usr`. Also writes the metadata of each package for scanners.
+//! No maintainer script runs.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,8 @@ impl Conflicts {
         }
     }
 
-    /// Returns one sentence for each pair of packages that contain the same paths.
+    /// Returns one sentence for each pair of packages that contain the same path, if neither package declares that it
+    /// replaces the other.
     pub(super) fn notes(self) -> Vec<String> {
         let sentence = |((earlier, later), paths): ((String, String), Vec<ImagePath>)| {
             let more = match paths.len() - 1 {
@@ -78,7 +79,7 @@ impl Conflicts {
     }
 }
 
-/// Adds the package's files, alternatives and metadata.
+/// Adds the package's files and metadata.
 pub(super) fn place(
     deb: &DebPart,
     origin: &Origin,
@@ -112,7 +113,7 @@ pub(super) fn place(
         let node = Node { kind: entry.kind.clone(), mode, owner: 0, group: None, origin: origin.clone(), kept: None };
         assembly.tree.insert(path, node);
     }
-    // In images without a package manager, scanners read one such file for each package.
+    // In an image without a package manager, scanners read one file in `status.d` for each package.
     let status = deb.control.trim_end().to_owned() + "\n";
     write_text(&mut assembly.tree, &format!("/var/lib/dpkg/status.d/{name}"), &status, store)?;
     for (file, text) in &deb.control_files {

@@ -15,8 +15,8 @@ pub(super) fn of_command(command: &Command) -> Option<String> {
     (is_registered && file.starts_with('/')).then(|| (*file).to_owned())
 }
 
-/// Adds the drivers of `files` to the list. If the list already contains a driver of this name, the driver in the list
-/// stays as it is.
+/// Adds the drivers in `files` to the list. If the list already contains a driver with the same name, the driver in the
+/// list stays as it is.
 pub(super) fn register(tree: &mut Tree, files: &[String], store: &Store) -> Result<(), AssembleError> {
     if files.is_empty() {
         return Ok(());

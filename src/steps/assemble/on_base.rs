@@ -76,8 +76,8 @@ pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     for (path, own) in &base.image.tree.nodes {
         let Some(node) = tree.nodes.get(path).filter(|node| node.origin != Origin::Base) else { continue };
         let is_same = node.kind == own.kind || (node.kind == Kind::Directory && own.kind == Kind::Directory);
-        // Some files of lath list the contents of their folder. Such a file is needed only if a package has added files
-        // to its folder.
+        // Some files that lath writes list the contents of their folder. Such a file is needed only if a package has
+        // added files to its folder.
         let is_of_others = || path.parent().is_none_or(|folder| !added.contains(&folder));
         let is_needless = node.origin == Origin::Lath && !OWN_FILES.contains(&path.as_str()) && is_of_others();
         if is_same || is_needless {

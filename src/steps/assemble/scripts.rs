@@ -15,7 +15,7 @@ use crate::model::part::{DebPart, Part, PartContents};
 use crate::model::tree::{Origin, Tree};
 use crate::outside::store::Store;
 
-/// The results of all scripts, in the order of the packages.
+/// The results of all scripts, in the order of the packages. The accounts and changes of the calls come last.
 #[derive(Debug, Default)]
 pub(super) struct Scripts {
     pub(super) accounts: Vec<Account>,
@@ -61,7 +61,8 @@ pub(super) fn read(parts: &[Part], tree: &Tree, store: &Store) -> Result<Scripts
 }
 
 impl Scripts {
-    /// Reads only accounts, because the files of the package do not exist yet when its `preinst` runs.
+    /// Reads only the accounts that a `preinst` creates. Its other commands do not matter, because the files of the
+    /// package do not exist yet when the `preinst` runs.
     fn read_preinst(&mut self, text: &str, deb: &DebPart, tree: &Tree) {
         let commands = commands(text, &["install"], deb, tree).unwrap_or_default();
         self.accounts.extend(commands.iter().filter_map(accounts::of_command));
@@ -91,7 +92,8 @@ impl Scripts {
             let changes = changes::of_command(command).unwrap_or_default();
             let is_missing = |change: &Change| change.created().is_some_and(|path| tree.find(path).is_none());
             let effect = if !command.is_certain && changes.iter().any(is_missing) {
-                // lath cannot know whether the path should exist.
+                // A fresh installation may or may not run this command. So lath cannot know whether the path should
+                // exist.
                 Effect::Unknown
             } else {
                 effect(command)
@@ -176,7 +178,8 @@ fn is_silent(command: &Command) -> bool {
     if program == "cat" || program == "echo" || program == "printf" || program.is_empty() {
         return !command.is_written && !program.is_empty();
     }
-    // `dpkg-statoverride --list` and `odbcinst -q` only read.
+    // With these options, a command changes nothing: `--list` and `-q` only read, and `--remove` and `-u` remove
+    // entries that a fresh installation does not have.
     let reads = match program {
         "dpkg-statoverride" => ["--list", "--remove"].as_slice(),
         "odbcinst" => ["-q", "-u"].as_slice(),
@@ -189,7 +192,8 @@ fn is_silent(command: &Command) -> bool {
     is_read || maintainer::is_silent(program)
 }
 
-/// Returns whether the arguments of `adduser` add a user to a group. An image has no members of groups.
+/// Returns whether the arguments of `adduser` add a user to a group. This has no effect, because the groups of an image
+/// have no members.
 fn is_membership(arguments: &[&str]) -> bool {
     match arguments {
         [options @ .., user, group] => {

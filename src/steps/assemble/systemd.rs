@@ -25,8 +25,8 @@ enum Program {
 }
 
 impl Program {
-    /// Returns the folders of the program's files. If both folders have a file of the same name, the file in the first
-    /// folder is read.
+    /// Returns the folders of the program's files. If a call names a file without a folder, and both folders contain
+    /// this file, the file in the first folder is read.
     fn folders(self) -> [&'static str; 2] {
         match self {
             Self::Sysusers => ["/etc/sysusers.d", "/usr/lib/sysusers.d"],

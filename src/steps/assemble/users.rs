@@ -48,8 +48,8 @@ pub(super) fn make_volumes(volumes: &[ImagePath], owner: Owner, tree: &mut Tree)
     }
 }
 
-/// Copies a file or a whole directory. The times are not copied. If the request contains an owner or permissions, they
-/// are used.
+/// Copies a file or a whole directory. The times are not copied. If the request contains an owner or permissions, the
+/// copy gets them.
 pub(super) fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> Result<(), AssembleError> {
     let failed = |source| AssembleError::Copy { path: copied.source.clone(), source };
     let kind = || AssembleError::CopyKind { path: copied.source.clone() };

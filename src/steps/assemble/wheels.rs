@@ -113,8 +113,8 @@ pub(super) fn write_script(
 
 /// Returns one sentence for each pair of wheels that contain the same path with different contents. A wheel can also
 /// contain a path twice, for example as a module and in its `data` scheme. Like with pip, the image contains the file
-/// that is placed later. If two wheels contain the path, only files that Python imports or that a user runs are
-/// reported. Other files, such as licences, may differ without harm.
+/// that is placed later. If two different wheels contain the path, only files that Python imports or that a user runs
+/// are reported. Other files, such as licences, may differ without harm.
 pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, version: PythonVersion) -> Vec<String> {
     let bin = base.program("");
     let mut first: BTreeMap<String, (&Origin, String)> = BTreeMap::new();
@@ -237,9 +237,9 @@ fn is_program(entry: &PartEntry, start: &[u8]) -> bool {
     !entry.path.contains('/') && (entry.mode & 0o111 != 0 || start.starts_with(b"#!") || start.starts_with(b"\x7fELF"))
 }
 
-/// Replaces the first line if it names no certain Python: `#!python`, `#!pythonw` (Binary distribution format,
-/// "Installing a wheel", 2.4) and `#!/usr/bin/env python3`. Returns the new contents. `None` if the first line is
-/// another one.
+/// Replaces the first line if it does not name a particular Python: `#!python`, `#!pythonw` (Binary distribution
+/// format, "Installing a wheel", 2.4) and `#!/usr/bin/env python3`. Returns the new contents. `None` if the file has
+/// another first line.
 fn with_interpreter(
     digest: &Digest,
     start: &[u8],

@@ -135,9 +135,9 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
-        // The name of an entry counts, and so do the names of its attributes, because all are kept. The bytes that the
-        // entry adds to the changes count, too. The changes can have more bytes than the name, because the parents of
-        // the path are added, and because the path may lead through a link.
+        // The names of an entry and of its attributes count, because all of them are kept. If the entry adds more bytes
+        // than that to the changes, these bytes count instead. This happens because the parents of the path are added,
+        // and because the path may lead through a link.
         let own_bytes = entry.path.len() + entry.attributes.iter().map(String::len).sum::<usize>();
         let before = reading.changes.size();
         files_bytes += reading.take(entry)?;

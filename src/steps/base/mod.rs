@@ -84,8 +84,8 @@ struct Flattened {
     packs: Vec<Packed>,
 }
 
-/// Reads `chosen`, which is the image of `platform` in `image`. If the result is not cached, the contents of its layers
-/// are put into the store.
+/// Reads `chosen`, which is the image of `platform` in `image`. If the result is not cached, the contents of the
+/// image's layers are put into the store.
 pub(crate) fn base(
     image: &OpenImage<'_>,
     chosen: &ChosenImage,

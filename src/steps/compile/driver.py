@@ -2,8 +2,8 @@
 
     driver.py IMAGE
 
-/work/code gets the bytecode of all files, one after the other. /work/sizes.json gets the size of each in bytes, in the
-order of the list. It is null if the file cannot be compiled.
+/work/code gets the bytecode of all files, one after the other. /work/sizes.json gets the size of each bytecode in bytes,
+in the order of the list. A size is null if the file cannot be compiled.
 
 A file's bytecode must depend on this file alone, although all files are compiled in one process:
 
@@ -60,7 +60,7 @@ def bytecode(path):
     return data
 
 
-gc.disable()  # It would find next to nothing, and takes long.
+gc.disable()  # The garbage collector would find almost nothing, and would take long.
 for character in "*[]{}":
     sys.intern(character)
 with open("/work/files.json") as file:

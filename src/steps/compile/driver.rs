@@ -71,8 +71,8 @@ pub(super) fn open_code(work: &Path) -> Result<fs::File, CompileError> {
     open_written(&work.join("code")).map_err(CompileError::Folder)
 }
 
-/// Returns the error of the operating system with which a traceback of Python ends. `None` if the error is not about
-/// writing.
+/// Returns the error of the operating system in the last line of a traceback of Python. `None` if the error is not
+/// about writing.
 fn unwritable(traceback: &str) -> Option<io::Error> {
     let number = traceback.lines().last()?.strip_prefix("OSError: [Errno ")?.split(']').next()?.parse().ok()?;
     let error = io::Error::from_raw_os_error(number);

@@ -7,6 +7,7 @@
 mod driver;
 mod error;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -67,7 +68,7 @@ pub(crate) struct Workbench<'a> {
     pub(crate) stage: &'a mut Stage,
 }
 
-/// Adds the bytecode that the request wants to `slim`.
+/// Adds to `slim` the bytecode that the request wants.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,
@@ -121,8 +122,27 @@ pub(crate) fn bytecode_path(source: &ImagePath, version: PythonVersion) -> Optio
     source.parent()?.join(&format!("__pycache__/{stem}.{tag}.pyc")).ok()
 }
 
-/// Returns the entry points of the scripts that users start: scripts of requested distributions, and scripts that the
-/// user named.
+/// Shares `files` among `count` runs of Python, so that all runs get about the same number of bytes. Each file, the
+/// largest first, goes to the run that has the fewest bytes.
+fn equal_shares<'a>(
+    files: &[&'a ImagePath],
+    count: usize,
+    size_bytes: impl Fn(&ImagePath) -> u64,
+) -> Vec<Vec<&'a ImagePath>> {
+    let mut sized: Vec<(u64, &ImagePath)> = files.iter().map(|path| (size_bytes(path), *path)).collect();
+    sized.sort_by_key(|(size_bytes, _)| Reverse(*size_bytes));
+    let mut shares = vec![(0, Vec::new()); count];
+    for (size_bytes, path) in sized {
+        if let Some((sum_bytes, share)) = shares.iter_mut().min_by_key(|(sum_bytes, _)| *sum_bytes) {
+            *sum_bytes += size_bytes;
+            share.push(path);
+        }
+    }
+    shares.into_iter().map(|(_, share)| share).collect()
+}
+
+/// Returns the entry points of the scripts that users start: scripts of requested distributions, scripts that the user
+/// named, and the script of the image's command.
 fn entry_points(assembly: &Assembly, request: &CompileRequest<'_>) -> Vec<EntryPoint> {
     let by_command = request.started.and_then(|started| started.script.as_deref());
     let is_started = |script: &&InstalledScript| {
@@ -159,7 +179,7 @@ fn main_module(path: &ImagePath, app: &AppRequest) -> Option<EntryPoint> {
     Some(EntryPoint { module, function: None })
 }
 
-/// Everything that affects the bytecode and the choice of files, except the contents of the files.
+/// Everything that affects the bytecode and decides which files get bytecode, except the contents of the files.
 #[derive(Serialize)]
 struct Question<'a> {
     all: bool,
@@ -206,11 +226,12 @@ struct Compilation<'a> {
 }
 
 impl<'a> Compilation<'a> {
-    /// If the known bytecode is in at least this number of packs, it is written into one new pack.
+    /// If the known bytecode is in at least this number of packs, lath writes all of it into one new pack.
     const PACKS: usize = 8;
 
-    /// The driver runs once for up to this number of files, at most twice for up to twice as many files, and so on.
-    /// With more runs, the starts of Python would take more time than the parallel runs save.
+    /// If there are at most this number of files, the driver runs once. If there are at most twice as many files, it
+    /// runs at most twice, and so on. With more runs, the starts of Python would take more time than the parallel runs
+    /// save.
     const FILES_PER_RUN: usize = 64;
 
     fn new(
@@ -284,8 +305,8 @@ impl<'a> Compilation<'a> {
     }
 
     /// Returns whether `source` is a module of the base image that gets no bytecode from lath. With `--bytecode all`,
-    /// no module of the base image gets any. With the other values, a module gets none if the base image contains its
-    /// bytecode.
+    /// this is every module of the base image. With the other values, this is a module whose bytecode the base image
+    /// contains.
     fn is_compiled_in_base(&self, source: &ImagePath) -> bool {
         let is_of_base = self.slim.nodes.get(source).is_some_and(|node| node.origin == Origin::Base);
         let there = bytecode_path(source, self.python.version);
@@ -432,16 +453,15 @@ impl<'a> Compilation<'a> {
             }
         };
         let count = rayon::current_num_threads().min(new.len().div_ceil(Self::FILES_PER_RUN));
-        let drive_one = |number: usize| {
-            // Large files are often next to each other. To share them evenly, each run gets every `count`-th file.
-            let paths: Vec<&ImagePath> = new.iter().copied().skip(number).step_by(count).collect();
+        let drive_one = |(number, paths): (usize, Vec<&'b ImagePath>)| {
             let work = desk.join(number.to_string());
             fs::create_dir(&work).map_err(CompileError::Folder)?;
             let trees = Trees { home: home.clone(), image: image.clone(), python: self.python };
             let sizes = drive(trees, &paths, &work, &self.world.sandbox)?;
             Ok(Results { paths, sizes, work })
         };
-        (0..count).into_par_iter().map(drive_one).collect()
+        let size_bytes = |path: &ImagePath| self.slim.nodes.get(path).map_or(0, Node::size_bytes);
+        equal_shares(new, count, size_bytes).into_par_iter().enumerate().map(drive_one).collect()
     }
 
     /// Puts the bytecode that the driver wrote into the store, as one pack.
@@ -466,5 +486,27 @@ impl<'a> Compilation<'a> {
             }
         }
         Ok((compiled, pack.finish()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::equal_shares;
+    use crate::model::image_path::ImagePath;
+
+    #[test]
+    fn all_runs_of_python_compile_about_the_same_number_of_bytes() {
+        let sizes: BTreeMap<ImagePath, u64> = [("/a", 3), ("/b", 5), ("/c", 9), ("/d", 4), ("/e", 3)]
+            .map(|(path, size_bytes)| (ImagePath::parse(path).unwrap(), size_bytes))
+            .into();
+        let files: Vec<&ImagePath> = sizes.keys().collect();
+        let shares = |count: usize| {
+            let shares = equal_shares(&files, count, |path| sizes[path]).into_iter();
+            shares.map(|share| share.into_iter().map(ImagePath::as_str).collect()).collect::<Vec<Vec<&str>>>()
+        };
+        assert_eq!(shares(2), [vec!["/c", "/a"], vec!["/b", "/d", "/e"]]);
+        assert_eq!(shares(1), [["/c", "/b", "/d", "/a", "/e"]]);
     }
 }

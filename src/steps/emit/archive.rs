@@ -18,7 +18,7 @@ use crate::outside::store::Store;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form<'a> {
     pub(super) for_docker: bool,
-    /// The name of the image in the archive. `None` if it is the image's own name.
+    /// The name of the image in the archive. `None` if the image keeps its own names.
     pub(super) name: Option<&'a str>,
 }
 

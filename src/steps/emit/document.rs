@@ -12,7 +12,7 @@ use super::{EmitError, archive};
 /// A document that is ready to get its name.
 pub(super) enum StagedDocument {
     File(StagedFile),
-    /// The path of a pipe or a device, such as `/dev/stderr`, and the bytes. They are written directly, without a
+    /// The path of a pipe or a device, such as `/dev/stderr`, and the bytes. The bytes are written directly, without a
     /// temporary file.
     Stream(PathBuf, Vec<u8>),
 }

@@ -28,8 +28,8 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Returns the names of an image whose own name is `own`. If `wanted` is given, it replaces this name, or only its
-    /// tag.
+    /// Returns the names of an image whose own name is `own`. If `wanted` is given and contains `/` or `:`, it replaces
+    /// the whole name. Otherwise, it replaces only the tag.
     pub(super) fn of(own: &str, wanted: Option<&str>) -> Self {
         let start = own.rfind('/').map_or(0, |slash| slash + 1);
         let (repository, tag) = match own[start..].find(':') {
@@ -49,8 +49,9 @@ impl Name {
     }
 
     /// Returns the names that an image gets in a layout or an archive. `own` are the image's own names. If the user
-    /// wants a certain name, the image gets only this name. A layout has only one entry for each reference. So if two
-    /// names have the same tag, the reference of the second one is its whole name.
+    /// wants a certain name, the image gets only this name. A layout has only one entry for each reference. Usually,
+    /// the reference of a name is its tag. If two names have the same tag, the reference of the second name is the
+    /// whole name.
     pub(super) fn all(own: &[String], wanted: Option<&str>) -> Vec<Self> {
         let own = if wanted.is_some() { &own[..own.len().min(1)] } else { own };
         let mut names: Vec<Self> = Vec::new();
@@ -99,8 +100,8 @@ fn is_begun(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_own)))
 }
 
-/// Writes the blobs that the layout does not contain to temporary files. They need as much space as the compressed
-/// image.
+/// Writes to temporary files those blobs that are missing in the layout. The temporary files need at most as much space
+/// as the compressed image.
 pub(super) fn stage(
     path: &Path,
     reference: Option<&str>,
@@ -127,7 +128,7 @@ pub(super) fn stage(
 
 impl StagedLayout {
     /// Gives the blobs their names, and then adds the image to the index. So the index never refers to a missing blob.
-    /// Other builds that write to this layout wait.
+    /// If other builds write to this layout at the same time, they wait until this build has finished.
     pub(super) fn publish(self) -> Result<(), EmitError> {
         let failed = |source| EmitError::Write { path: self.path.clone(), source };
         let folder = fs::File::open(&self.path).map_err(failed)?;

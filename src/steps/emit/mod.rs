@@ -189,8 +189,8 @@ struct Source<'a> {
     tree: Option<&'a Tree>,
 }
 
-/// Writes everything to temporary files beside its destination. Then gives everything its name. Tags of registries are
-/// set last.
+/// Writes everything to temporary files beside its destination. Then gives everything its name: first the files and
+/// folders, then the tags of registries, and then the documents.
 fn write(
     source: &Source<'_>,
     destinations: &[Destination],
@@ -209,7 +209,7 @@ fn write(
     });
     if let Err(error) = staged {
         // Destinations are dropped in the reverse order, because a destination may be in a folder that was created for
-        // an earlier one. This folder must be removed last.
+        // an earlier destination. This folder must be removed last.
         while ready.pop().is_some() {}
         return Err(error);
     }
@@ -264,8 +264,8 @@ fn stage<'a>(destination: &Destination, source: &Source<'_>, world: &'a World) -
     Ok(Some(ready))
 }
 
-/// Refuses every destination that cannot be written, or that cannot contain this number of platforms. It is called
-/// before anything is downloaded.
+/// Refuses every destination that cannot be written, or that cannot contain an image of this number of platforms. This
+/// function is called before anything is downloaded.
 pub(crate) fn refuse_hopeless(
     request: &OutputRequest,
     platforms: usize,
@@ -314,13 +314,13 @@ pub(crate) fn refuse_hopeless(
     Ok(())
 }
 
-/// Refuses the destination of a copy if it cannot be written. It is called before anything is read.
+/// Refuses the destination of a copy if it cannot be written. This function is called before anything is read.
 pub(crate) fn refuse_copy(destination: &Destination, world: &World) -> Result<(), EmitError> {
     let request = OutputRequest { destinations: vec![destination.clone()], ..OutputRequest::default() };
     refuse_hopeless(&request, 1, Compression::Gzip(6), world)
 }
 
-/// Refuses a path to which no document can be written. It is called before anything is downloaded.
+/// Refuses a path to which no document can be written. This function is called before anything is downloaded.
 pub(crate) fn refuse_document(path: &Path) -> Result<(), EmitError> {
     document::refuse(&Place::of(path)?)
 }
@@ -342,7 +342,7 @@ enum Shape {
 }
 
 impl Claims {
-    /// Adds a place, unless another destination uses it.
+    /// Adds a place. Fails if another destination uses the same place, or a place inside it or around it.
     fn add(&mut self, place: Place, shape: Shape) -> Result<(), EmitError> {
         for (other, other_shape) in &self.0 {
             // Two images with different names may be in the same layout.

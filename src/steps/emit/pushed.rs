@@ -23,9 +23,9 @@ struct Pushed {
     blobs: BTreeSet<Digest>,
 }
 
-/// Returns the blobs of the last image that was pushed to the repository, if the registry still has all its manifests.
-/// A registry that has a manifest has the blobs of the manifest, too. If anything fails, no blobs are known, and each
-/// gets its own request.
+/// Returns the blobs of the last image that was pushed to the repository, if the registry still has all manifests of
+/// this image. A registry that has a manifest has the blobs of the manifest, too. If a request fails, the result is
+/// empty, so the push sends one request for each blob.
 pub(super) fn blobs_there(image: &ImageReference, world: &World) -> BTreeSet<Digest> {
     let pushed: Option<Pushed> = world.store.entry(Bucket::PushedImages, &key(image));
     let is_there = |manifest: &BlobDigest| {
@@ -35,8 +35,8 @@ pub(super) fn blobs_there(image: &ImageReference, world: &World) -> BTreeSet<Dig
     pushed.filter(|pushed| pushed.manifests.iter().all(is_there)).map(|pushed| pushed.blobs).unwrap_or_default()
 }
 
-/// Records that the repository has the image. The push has succeeded, so it does not fail if the record cannot be
-/// written. Then the next push sends more requests.
+/// Records that the repository has the image. If the record cannot be written, this is not an error, because the push
+/// has succeeded. Only the next push sends more requests.
 pub(super) fn record(image: &ImageReference, contents: &Contents<'_>, world: &World) {
     let manifests = if contents.documents.is_empty() { vec![contents.root] } else { contents.documents.clone() };
     let pushed = Pushed {

@@ -19,7 +19,7 @@ use crate::outside::world::World;
 /// Blobs that are fetched at the same time.
 const FETCHES: usize = 4;
 
-/// The tags that are still to be set.
+/// The tags that must still be set.
 pub(super) struct StagedTags<'a> {
     tags: Vec<StagedTag<'a>>,
     contents: &'a Contents<'a>,
@@ -32,7 +32,7 @@ struct StagedTag<'a> {
     has_unchecked_blobs: bool,
 }
 
-/// What is known about a registry before blobs are pushed to it.
+/// The facts about a registry that are known before blobs are pushed to it.
 #[derive(Default)]
 pub(super) struct Known<'a> {
     /// Repositories that have the blobs, because this run has pushed them.
@@ -43,7 +43,7 @@ pub(super) struct Known<'a> {
 
 /// A repository and the tags in it.
 struct Target<'a> {
-    /// One of these tags. For blobs, only its repository matters.
+    /// One of `tags`. For blobs, only the repository in this reference matters.
     image: &'a ImageReference,
     tags: Vec<&'a ImageReference>,
 }
@@ -57,7 +57,7 @@ pub(super) fn refuse(destinations: &[Destination], world: &World) -> Result<(), 
 }
 
 /// Pushes everything except the tags to the registries of `destinations`. If all tags of a repository already refer to
-/// this image, and the repository has its documents, nothing is sent to it.
+/// this image, and the repository has the documents of the image, nothing is sent to the repository.
 pub(super) fn stage<'a>(
     destinations: &[&'a Destination],
     contents: &'a Contents<'a>,
@@ -75,7 +75,7 @@ pub(super) fn stage<'a>(
         }
         let put_all = |known: &Known<'_>| {
             fill(image, known, contents, world)?;
-            // If there is only one tag, its request sends the document.
+            // If there is only one tag, the request that sets the tag also sends the root document.
             if pushes > 1 { put_by_digest(image, contents.root, world) } else { Ok(()) }
         };
         let mut known = Known { filled: &filled, blobs: pushed::blobs_there(image, world) };
@@ -112,12 +112,13 @@ impl StagedTags<'_> {
     }
 }
 
-/// Returns whether a registry refused a document. One reason is that it lost a blob of an earlier push.
+/// Returns whether a registry refused a document. A registry does this, for example, if it has lost a blob of an
+/// earlier push.
 fn is_refused_document(outcome: &Result<(), EmitError>) -> bool {
     matches!(outcome, Err(EmitError::Push { source, .. }) if source.is_refused_document())
 }
 
-/// Returns the repositories of `destinations`, in their order.
+/// Returns the repositories in `destinations`, in the order of the destinations.
 fn targets<'a>(destinations: impl IntoIterator<Item = &'a Destination>) -> Vec<Target<'a>> {
     let mut targets: Vec<Target<'a>> = Vec::new();
     for destination in destinations {
@@ -209,8 +210,8 @@ fn uploads<'a>(
     unknown.map(upload).collect()
 }
 
-/// Fetches the blobs that are in another place and not in the repository of `image`, several at once. If they are in
-/// the same registry, they are not fetched, because the registry can mount them.
+/// Fetches, several at once, the blobs of an existing image that are not in the repository of `image`. If the existing
+/// image is in the same registry, nothing is fetched, because the registry can mount its blobs.
 fn fetch_missing(
     image: &ImageReference,
     known: &Known<'_>,
@@ -246,8 +247,8 @@ fn fetch_missing(
     })
 }
 
-/// Opens a blob. If it must be fetched first, another thread does this. This thread already waits in the registry
-/// client's runtime, and a runtime cannot wait a second time in the same thread.
+/// Opens a blob. If the blob must be fetched first, another thread fetches it. The reason: this thread already waits in
+/// the registry client's runtime, and a runtime cannot wait a second time in the same thread.
 fn opened_apart(blob: &Blob<'_>, world: &World) -> Result<Box<dyn io::Read + Send>, EmitError> {
     match &blob.bytes {
         Bytes::Memory(_) | Bytes::Segments(_) | Bytes::Kept(_) => blob.reader(&world.store),

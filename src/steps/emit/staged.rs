@@ -12,7 +12,8 @@ pub(super) struct StagedFile {
 }
 
 impl StagedFile {
-    /// Begins a temporary file for `path`. An existing file at `path` is replaced when this one is published.
+    /// Begins a temporary file for `path`. When the temporary file is published, it replaces an existing file at
+    /// `path`.
     pub(super) fn new(path: &Path) -> Result<Self, EmitError> {
         let file = StagingFile::new_in(parent(path));
         let file = file.map_err(|source| EmitError::Write { path: path.to_owned(), source })?;

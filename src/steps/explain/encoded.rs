@@ -64,7 +64,7 @@ mod tests {
         let refused = |bytes: &[u8]| decode(bytes).unwrap_err().to_string();
         assert_eq!(refused(b"text"), "it is not compressed with zstd, or too large");
         let compressed = zstd::bulk::compress(b"{}", LEVEL).unwrap();
-        assert_eq!(refused(&compressed), "it is no explanation that this lath reads");
+        assert_eq!(refused(&compressed), "it is not an explanation that this lath reads");
         let bomb = zstd::bulk::compress(&vec![b' '; (MAX_BYTES + 1) as usize], LEVEL).unwrap();
         assert_eq!(refused(&bomb), "it is not compressed with zstd, or too large");
     }

@@ -15,7 +15,7 @@ use crate::outside::store::StoreError;
 pub(crate) enum EncodedError {
     #[error("it is not compressed with zstd, or too large")]
     Compress(#[source] io::Error),
-    #[error("it is no explanation that this lath reads")]
+    #[error("it is not an explanation that this lath reads")]
     Json(#[from] serde_json::Error),
 }
 

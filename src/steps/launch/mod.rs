@@ -76,15 +76,15 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     let LaunchRequest { base, user_base, runtime, app, .. } = request;
     let of_base = |name: &str| base.as_ref().and_then(|base| base.image.found.variable(name));
     let folders = of_base("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
-    // The base image may be an image that lath made.
+    // If lath made the base image, its `PATH` may already begin with this folder.
     let path = match folders.split(':').next() == Some(user_base.bin().as_str()) {
         true => folders.to_owned(),
         false => format!("{}:{folders}", user_base.bin()),
     };
     let home = base.and_then(|base| base.home());
     let mut own = vec![
-        // Without this variable, an engine sets HOME to the root directory for a user that is not in the image's
-        // `/etc/passwd`. The root directory is not writable.
+        // If the user is not in the image's `/etc/passwd` and this variable is missing, an engine sets HOME to the root
+        // directory, which is not writable.
         ("HOME", home.unwrap_or_else(|| "/home/app".to_owned())),
         ("LANG", of_base("LANG").unwrap_or("C.UTF-8").to_owned()),
         ("PATH", path),
@@ -196,7 +196,7 @@ fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>
 }
 
 /// Returns the script that the user named, or the only script, or the script that has the name of its distribution. If
-/// there are several scripts and none of these rules chooses one, lath does not guess: the first word of the
+/// there are several scripts and none of these rules chooses a script, lath does not guess. Then the first word of the
 /// container's command selects a script. An image without scripts starts Python.
 fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Command, LaunchError> {
     let LaunchRequest { python, user_base, runtime, .. } = *request;
@@ -222,8 +222,8 @@ fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Co
         return settled(vec![user_base.program(program)], cmd);
     }
     // The image offers several programs, so it has no entry point. The first word of the container's command selects
-    // the program. A container without a command starts the first script that the user named for the build, or else
-    // Python.
+    // the program. If a container has no command, it starts the default arguments that the user gave for the build. If
+    // there are none, it starts the first script that the user named for the build, or else Python.
     let python = vec![python.program()];
     if runtime.scripts.is_empty() && offered.is_empty() {
         return settled(python, cmd);

@@ -70,7 +70,8 @@ impl Builds {
         self.add_all(tree);
     }
 
-    /// Returns the number of the builder that has the packages of `tree`. If there is none, adds it.
+    /// Returns the number of the builder that has the packages of `tree`. If there is no such builder, adds it. A
+    /// builder is an entry of the lock with the Debian packages of builds.
     fn builder(&mut self, tree: &PlatformLock) -> usize {
         let builder = Builder {
             platform: tree.platform.to_string(),

@@ -10,7 +10,7 @@ use crate::model::lock_file::{LockFile, LockRequest, LockedBuilds, LockedRequest
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) request: &'a LockedRequest,
-    /// Whether the user's inputs are compared, too: the requirements and the indexes.
+    /// Whether the user's inputs are compared, too, such as the requirements, the constraints and the indexes.
     pub(crate) compares_inputs: bool,
 }
 

@@ -12,8 +12,8 @@ use crate::model::secret_text::{SecretText, public};
 /// the Release file was made. So lath searches for the package at this later time, too.
 const LATER_SECS: i64 = 24 * 60 * 60;
 
-/// Adds the other places of all packages of a lock. `snapshot` is an archive of old packages that is used instead of
-/// the distribution's own one.
+/// Adds the other places of all packages of a lock. If `snapshot` is given, this archive of old packages is used
+/// instead of the distribution's own archive of old packages.
 pub(super) fn add(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: Option<&SecretText>) {
     let own = releases::archive(base.distribution).snapshot();
     let snapshot = snapshot.map_or_else(|| own.to_owned(), |snapshot| public(snapshot.exposed()));
@@ -38,7 +38,7 @@ fn others(deb: &LockedDeb, releases: &[LockedRelease], base: &ReleaseRequest, sn
     let Some(at) = deb.url.rfind("/pool/") else { return Vec::new() };
     let (mirror, path) = deb.url.split_at(at);
     // If the main archive and the archive of security updates are on the same mirror, the URL does not show from which
-    // archive a package comes. So both are tried.
+    // archive a package comes. So lath tries both archives.
     let suites: Vec<&LockedRelease> = releases.iter().filter(|release| release.mirror == mirror).collect();
     let is_security = |release: &&LockedRelease| release.suite.ends_with("-security");
     let [is_of_main, is_of_security] =

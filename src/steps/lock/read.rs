@@ -99,7 +99,7 @@ fn platforms(table: &LathTable, packages: &Packages<'_>) -> Result<Vec<PlatformL
 }
 
 fn platform(locked: &LockedPlatform, table: &LathTable, packages: &Packages<'_>) -> Result<PlatformLock, String> {
-    let platform: Platform = locked.platform.parse().map_err(|_| format!("`{}` is no platform", locked.platform))?;
+    let platform: Platform = locked.platform.parse().map_err(|_| format!("`{}` is not a platform", locked.platform))?;
     let mut wheels: Vec<LockedWheel> = Vec::new();
     for wheel in &locked.wheels {
         if wheels.iter().any(|other| other.name == wheel.name) {
@@ -133,7 +133,7 @@ fn platform(locked: &LockedPlatform, table: &LathTable, packages: &Packages<'_>)
 }
 
 fn unknown_base(base: &str) -> String {
-    format!("`{base}` is no release")
+    format!("`{base}` is not a release")
 }
 
 impl Packages<'_> {

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 10;
 #[derive(Debug)]
 pub(super) struct Builds<'a> {
     table: &'a LathTable,
-    /// The number of builds in the chain that led here.
+    /// The number of builds in the chain so far, in which each build needs the next one.
     depth: usize,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Builds<'a> {
         }
         let builder = self.table.builders.get(build.builder);
         let builder = builder.ok_or_else(|| format!("it has no builder {} for `{name}`", build.builder))?;
-        let platform = builder.platform.parse().map_err(|_| format!("`{}` is no platform", builder.platform))?;
+        let platform = builder.platform.parse().map_err(|_| format!("`{}` is not a platform", builder.platform))?;
         let inner = Self { depth: self.depth + 1, ..*self };
         let wheels = build.wheels.iter().map(|wheel| inner.tool(wheel)).collect::<Result<_, _>>()?;
         Ok(LockedBuild {

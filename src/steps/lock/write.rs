@@ -47,8 +47,8 @@ fn machine(platform: Platform) -> String {
     format!("platform_machine == '{}'", platform.architecture.machine())
 }
 
-/// The properties that all wheels of one package in the lock share: the name, the version, and the place if a
-/// requirement names it.
+/// The properties that all wheels of one package in the lock share: the name, the version, and also the place if a
+/// requirement names a place.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     name: &'a str,

@@ -14,8 +14,9 @@ const DPKG: &str = "/var/lib/dpkg/status.d/";
 /// The folder of the bundle of certificates, which lath makes from the certificates of a package.
 const CERTIFICATES: &str = "/etc/ssl/certs/";
 
-/// The contents of a layer. First come the parent directories of its files, and then the shares of its origins in their
-/// order. A layer does not depend on the layers below it, so the same shares result in the same layer in every image.
+/// The contents of a layer. First come the parent directories of its files, and then one or two shares of each origin,
+/// sorted by name. A layer does not depend on the layers below it, so the same shares result in the same layer in every
+/// image.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     pub(super) title: String,
@@ -60,7 +61,8 @@ struct Contents<'a> {
     shares: BTreeMap<String, Vec<Entry<'a>>>,
 }
 
-/// Groups all paths of `tree` except the root itself. `requested` are the distributions that the user named.
+/// Groups all paths of `tree` except the root itself and the paths of a base image. `requested` are the distributions
+/// that the user named.
 pub(super) fn group<'a>(tree: &'a Tree, requested: &[&str], layers: LayersRequest) -> Vec<Group<'a>> {
     let owners = Owners::of(tree);
     let placed = |entry: Entry<'a>| {
@@ -124,7 +126,8 @@ fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
     leaves.map(|(path, node)| Entry { path, node, link: links.get(path).copied() }).collect()
 }
 
-/// The packages and distributions to whose layers lath's own files can go.
+/// The packages and distributions for which lath writes files. Such a file goes to the layer of its package or
+/// distribution.
 struct Owners<'a> {
     /// Debian packages by name.
     packages: BTreeMap<&'a str, &'a Origin>,
@@ -143,9 +146,9 @@ impl<'a> Owners<'a> {
         Self { packages: packages.collect(), distributions: distributions.collect() }
     }
 
-    /// Returns the origin to whose layer a path goes. Usually, this is the origin of the path. But a file that lath
-    /// wrote for a package or a distribution goes to the layer of that package or distribution. Otherwise, a new
-    /// version of the distribution would change two layers.
+    /// Returns the origin whose layer contains the path. Usually, this is the origin of the path itself. But a file
+    /// that lath wrote for a package or a distribution goes to the layer of that package or distribution. Otherwise, a
+    /// new version of the distribution would change two layers: its own layer, and the layer with lath's files.
     fn owner(&self, entry: &Entry<'a>) -> &'a Origin {
         let origin = &entry.node.origin;
         if *origin != Origin::Lath {

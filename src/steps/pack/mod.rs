@@ -1,8 +1,9 @@
 //! Tree -> layers. Paths are grouped by origin, and written as deterministic tar. Each piece is compressed once and
 //! kept in the store.
 //!
-//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again: the store
-//! finds a segment by the digests of the contents, and the digests of a layer by its segments.
+//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again. The reason:
+//! the store finds a segment by the digests of its files, and finds the digests of a layer by the segments of the
+//! layer.
 
 mod group;
 mod layering;

@@ -19,9 +19,9 @@ use crate::outside::store::{Bucket, Form, Store};
 
 /// The number of bytes of tar that are compressed at once. Each thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The minimum size of a piece's files together. Only the last piece of a share may be smaller. The size is large
-/// enough that the compression window (32 KiB in gzip) is mostly full, and small enough that a big distribution keeps
-/// all cores busy.
+/// The minimum total size of the files in a piece. Only the last piece of a share may be smaller. The size is large
+/// enough that the compression window (32 KiB in gzip) is mostly full. It is small enough that a big distribution has
+/// pieces for all cores.
 const PIECE_BYTES: u64 = 4 << 20;
 
 /// Consecutive paths of one share.

@@ -1,6 +1,6 @@
-//! The table of contents of a layer whose files can be fetched separately (decision 0140). It is the last segment of
-//! the layer. The other segments are the same as without a table. To make the table, only the places of their files in
-//! the layer are computed.
+//! The table of contents of a layer whose files can be fetched separately (decision 0140). The table is the last
+//! segment of the layer. The other segments are the same as without a table. To make the table, lath computes the place
+//! of each file in the layer, and compresses nothing again.
 
 use std::io;
 
@@ -55,7 +55,8 @@ fn lost() -> io::Error {
 }
 
 impl Frames {
-    /// Converts a place in a segment into a place in the layer. The segment begins at `offset` in the layer.
+    /// Converts a place in a segment into a place in the layer. `offset` is the place in the layer at which the segment
+    /// begins.
     fn at(self, offset: u64) -> Self {
         Self { offset: offset + self.offset, end_offset: offset + self.end_offset, ..self }
     }

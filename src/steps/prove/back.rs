@@ -1,8 +1,9 @@
 //! Finds the removed files that a check needs, so that they can be put back.
 //!
-//! Most messages name the missing module or file. It is put back, the check runs again, and its next message may name
-//! another file. If no message helps, the check runs in the trimmed tree together with all removed files. If it works
-//! there, only half of these files is tried next. So a file is found even if no message names it.
+//! Most messages of a failed check name the missing module or file. lath puts this file back and runs the check again.
+//! The next message may name another file. If no message helps, the check runs in the trimmed tree together with all
+//! removed files. If the check works there, lath tries only half of these files next, and so on. So a file is found
+//! even if no message names it.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,7 @@ const MOST: usize = 4;
 /// The maximum number of messages that are read for one check.
 const MESSAGES: usize = 24;
 
-/// The maximum number of checks in one proof for which lath searches the missing files. More searches are seldom
+/// The maximum number of checks in one proof for which lath searches for missing files. More searches are seldom
 /// useful, because other checks often need the same files.
 const SEARCHES: usize = 4;
 
@@ -31,12 +32,12 @@ const REPEATED: usize = 20;
 #[derive(Clone, Copy)]
 pub(super) struct Broken<'a> {
     pub(super) task: &'a Task,
-    /// The result that it should have.
+    /// The result that the check should have.
     pub(super) claim: &'a Answer,
 }
 
 impl Broken<'_> {
-    /// Whether the result `found` is as it should be.
+    /// Whether the check works if its result is `found`.
     fn works(self, found: &Answer) -> bool {
         match self.task {
             Task::Batch(_) => found.exit_code == 0 || found == self.claim,
@@ -45,9 +46,10 @@ impl Broken<'_> {
     }
 }
 
-/// The search for the removed files that checks of one proof need.
+/// The search for the removed files that the checks of one proof need.
 pub(super) struct BackSearch {
-    /// How many checks may still be searched for, and how many may still be repeated with the files that were found.
+    /// The number of further checks for which lath may search for files, and the number of further checks that may be
+    /// repeated with the files that were found.
     searches: usize,
     repeated: usize,
     found: BTreeSet<ImagePath>,
@@ -59,13 +61,14 @@ impl BackSearch {
         Self { searches, repeated: REPEATED, found: BTreeSet::new() }
     }
 
-    /// Whether the other checks need not be compared: files were found, so all checks will run again with them.
+    /// Whether the comparison of the checks can end early: files were found, and a limit was reached. In the next
+    /// round, all checks run again with these files.
     pub(super) fn has_enough(&self) -> bool {
         !self.found.is_empty() && (self.searches == 0 || self.repeated == 0)
     }
 
-    /// Finds the removed files without which the result of the check differs, and adds them to the difference. Files that
-    /// another check needs are not added again.
+    /// Finds the removed files whose absence changes the result of the check, and adds them to the difference. Files
+    /// that another check needs are not added again.
     pub(super) fn explain(
         &mut self,
         difference: &mut Difference,
@@ -73,8 +76,8 @@ impl BackSearch {
         slim: &mut Staged<'_>,
         whole: &Tree,
     ) -> Result<(), ProveError> {
-        // There is no search if the check had to succeed but fails in both trees, or if it is so slow that a search would
-        // not end.
+        // There is no search if the check had to succeed but fails in both trees. There is also no search if the check
+        // exceeded its time limit, because a search with many such runs would not end in time.
         let is_slow = broken.claim.timeout_secs.is_some() || difference.is_timeout();
         let cannot_search = difference.claimed().is_none() || is_slow;
         if cannot_search || self.searches == 0 {
@@ -96,9 +99,9 @@ impl BackSearch {
     }
 }
 
-/// Returns removed files without which the check is broken. `known` are files that another check needs. `named` are the
-/// removed files that the output names. `None` if the check works with `known`. Empty if the removed files do not
-/// explain the difference, or if the time is over.
+/// Returns the removed files that the check needs. `known` are files that other checks need. `named` are the removed
+/// files that the output names. `None` if the check works with `known`. Empty if the removed files do not explain the
+/// difference, or if the time is over.
 fn needed(
     slim: &mut Staged<'_>,
     whole: &Tree,
@@ -130,7 +133,7 @@ fn needed(
     let followed = if known.is_empty() && named.is_empty() {
         Followed::Fails
     } else {
-        // With the known files, the message may name others.
+        // If there are known files, `named` is not used, because with these files, the message may name other files.
         let named = named.into_iter().filter(|path| known.is_empty() && is_open(path));
         follow(named.collect(), tried)?
     };
@@ -170,8 +173,8 @@ enum Followed<T> {
     Unknown,
 }
 
-/// Runs a check with the files that its messages name, until it works or its message names no other file. It runs first
-/// with `named`.
+/// Runs a check with the files that its messages name, until the check works or its message names no further file. The
+/// first run has the files in `named`.
 fn follow<T: PartialEq, E>(named: Vec<T>, mut ask: impl FnMut(&[T]) -> Result<Tried<T>, E>) -> Result<Followed<T>, E> {
     let mut all = named;
     for _ in 0..MESSAGES {
@@ -193,12 +196,12 @@ fn follow<T: PartialEq, E>(named: Vec<T>, mut ask: impl FnMut(&[T]) -> Result<Tr
     Ok(Followed::Fails)
 }
 
-/// How many members of an order are needed.
+/// The expected number of needed members of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Most {
-    /// Probably most of them. The check works with all members together.
+    /// Most members are probably needed. It is known that the check works with all of them together.
     All,
-    /// Few, if any. At most [`MOST`] are searched.
+    /// Few members are needed, or none. At most [`MOST`] of them are found.
     Few,
 }
 
@@ -224,7 +227,8 @@ fn search<T: Copy, E>(
         // The check works with `needed` and the members before `high`. It fails with `needed` and the members before
         // `low`.
         let (mut low, mut high) = (0, end);
-        // The last member is probably needed. If it is not, twice as many are left out each time.
+        // The last member is probably needed. If it is not, the last two members are left out, then the last four, and
+        // so on.
         let mut left_out = 1;
         while most == Most::All && left_out < end {
             if works(&[&needed, &order[..end - left_out]])? {

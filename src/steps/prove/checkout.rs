@@ -17,7 +17,7 @@ use crate::outside::sandbox::{Emulation, Job};
 use crate::outside::stage::Shown;
 use crate::outside::world::World;
 
-/// How many times longer an emulated program may take. qemu's user mode runs Python at a tenth of its speed.
+/// The factor by which an emulated program may take longer. qemu's user mode runs Python at a tenth of its speed.
 const EMULATED: u64 = 15;
 
 pub(super) struct Checkout<'a> {
@@ -146,8 +146,9 @@ impl<'a> Checkout<'a> {
                 let (command, stderr) = (item.name.clone(), (*error).to_owned());
                 replies.push(Reply::Answer(Answer { command, exit_code, stderr, timeout_secs, ..Answer::default() }));
             }
-            // A process with many items may exceed its time limit even if no item hangs. If the item runs in a separate
-            // process, it exceeds the limit only if it hangs.
+            // A process with many items may exceed its time limit even if no item hangs. So the item that did not end
+            // is the first item of the next process. If this process exceeds the limit before its first item ends, the
+            // item hangs.
             let has_progress = shared.timeout_secs.is_some() && !errors.is_empty();
             if let Some(item) = rest.get(errors.len()).filter(|_| !has_progress) {
                 let stderr = "it ends the process".to_owned();
@@ -239,7 +240,7 @@ impl<'a> Checkout<'a> {
         Some(batch.item_secs? * self.slowness())
     }
 
-    /// Returns how many times longer a program may take than on a machine without an emulator.
+    /// Returns the factor by which a program may take longer than on a machine without an emulator.
     fn slowness(&self) -> u64 {
         if self.emulation == Emulation::None { 1 } else { EMULATED }
     }
@@ -261,8 +262,8 @@ impl<'a> Checkout<'a> {
     }
 
     /// Returns the command with the whole path of its program, which is found through `PATH`. `None` if there is no
-    /// such program. An emulator cannot start a script. So if the program is a script that runs in an emulator, its
-    /// interpreter is added in front of it.
+    /// such program. An emulator cannot start a script. So if the program is a script and runs in an emulator, the
+    /// interpreter of the script is added in front of it.
     fn startable(&self, argv: &[String]) -> Result<Option<Vec<String>>, ProveError> {
         let Some((program, arguments)) = argv.split_first() else { return Ok(None) };
         let path = self.env.get("PATH").map_or("", String::as_str);
@@ -305,7 +306,8 @@ fn interpreter(bytes: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(line).trim().splitn(2, char::is_whitespace).map(|word| word.trim().to_owned()).collect()
 }
 
-/// Returns the command as a person would type it. lath's own checks of programs are shown with the program's name.
+/// Returns the command as a person would type it, such as `tool --version`. Other checks than lath's own checks of
+/// programs are shown as `name`.
 fn words(name: &str, argv: &[String]) -> String {
     match argv {
         [program, option] if program.ends_with(&format!("/bin/{name}")) && option.starts_with("--") => {

@@ -28,8 +28,8 @@ const ASKED_SECS: u64 = 120;
 /// smaller number uses more cores.
 const BATCH: usize = 24;
 
-/// The check for every image's Python. It runs with a cleared environment and without the user base. Each of these
-/// modules is imported if the image has it. The second text uses the module after the import.
+/// The check for every image's Python. It runs with a cleared environment and without the user base. The first text of
+/// each pair is a module, which is imported if the image has it. The second text is code that uses the module.
 const PYTHON: [(&str, &str); 5] = [
     ("ssl", "assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'\n"),
     ("sqlite3", ""),
@@ -38,8 +38,8 @@ const PYTHON: [(&str, &str); 5] = [
     ("ctypes", ""),
 ];
 
-/// The number of reached modules that one process imports. Modules of the same package follow one another, and share
-/// the imports of the package.
+/// The number of reached modules that one process imports. The same number holds for shared libraries and data files.
+/// Modules of the same package follow one another, and share the imports of the package.
 const SHARED: usize = 160;
 
 /// The limits of one import, in seconds of processor time, and of one process with many imports, in seconds.
@@ -117,7 +117,8 @@ impl Task {
             Self::Help(Help { name, driver, user, timeout_secs }) => {
                 TaskKey::Help { name, driver, user: *user, timeout_secs: *timeout_secs }
             }
-            // Only batches whose items have a time limit share processes.
+            // `is_shared` is not in the key, because `item_secs` shows it: items share processes if they have a time
+            // limit.
             Self::Batch(Batch { driver, items, scope, user, timeout_secs, item_secs, is_shared: _ }) => {
                 let (scope, user, timeout_secs, item_secs) = (*scope, *user, *timeout_secs, *item_secs);
                 TaskKey::Batch { driver, items, scope, user, timeout_secs, item_secs }
@@ -153,7 +154,7 @@ impl Task {
         }
     }
 
-    /// Whether it must succeed, even if it fails in the untrimmed tree.
+    /// Whether the check must succeed, even if it fails in the untrimmed tree.
     pub(super) fn must(&self) -> bool {
         matches!(self, Self::Command(command) if command.must)
     }
@@ -161,7 +162,7 @@ impl Task {
 
 #[cfg(test)]
 impl Task {
-    /// Returns the check of a script, for tests.
+    /// Returns the check that loads extension modules, for tests.
     pub(super) fn of_extension_modules(names: &[&str]) -> Self {
         let item = |name: &&str| Item {
             kind: ItemKind::ExtensionModules,
@@ -191,7 +192,7 @@ pub(super) struct Command {
     pub(super) name: String,
     pub(super) attempts: Vec<Vec<String>>,
     pub(super) circumstances: Circumstances,
-    /// Whether it must succeed, even if it fails in the untrimmed tree.
+    /// Whether the command must succeed, even if it fails in the untrimmed tree.
     pub(super) must: bool,
     /// Whether no distribution promises that the command works. If such a command fails in both trees, this is not
     /// reported.
@@ -206,8 +207,8 @@ pub(super) struct Circumstances {
     pub(super) is_cleared: bool,
     /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
-    /// The ID of the user as whom the command runs, because some platforms give each container another user. `None` is
-    /// the user of the image.
+    /// The ID of the user as whom the command runs. `None` is the user of the image. Other users are needed because
+    /// some platforms run each container as another user.
     pub(super) user: Option<u32>,
     /// The time limit. 0 means no limit.
     pub(super) timeout_secs: u64,
@@ -230,11 +231,11 @@ pub(super) struct Batch {
     /// The user as whom the driver runs, as in [`Circumstances`].
     pub(super) user: Option<u32>,
     pub(super) timeout_secs: u64,
-    /// The time limit of each item, in seconds of processor time. With a limit, the driver also requires that each
-    /// module has its file.
+    /// The time limit of each item, in seconds of processor time. With a limit, the driver also requires that the file
+    /// of each module exists.
     pub(super) item_secs: Option<u64>,
-    /// Whether the items share processes even if they fail. If not, an item that fails is repeated in a separate
-    /// process.
+    /// Whether the items share processes even if some of them fail. Otherwise, an item that fails is repeated in a
+    /// separate process.
     pub(super) is_shared: bool,
 }
 
@@ -258,7 +259,7 @@ pub(super) struct Named {
 }
 
 /// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
-/// the time is over. The scripts are last.
+/// the time is over. Then come the scripts. The user's checks as another user are last.
 pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: &OwnCode) -> Vec<Task> {
     let Made { tree, assembly, .. } = made;
     let python = request.python.program();
@@ -317,7 +318,8 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
 }
 
 /// Returns the console scripts that run as checks. `started` is the script with which the image starts. With
-/// `--only-scripts`, trim removes other scripts on purpose. But some of them stay, because a program needs them.
+/// `--only-scripts`, trim removes other scripts on purpose, so they are not checked. But such a script is checked if it
+/// stays because a program needs it.
 fn asked_scripts<'a>(made: &'a Made, request: &ProveRequest<'_>, started: Option<&str>) -> Vec<&'a InstalledScript> {
     let bin = request.user_base.bin();
     let exposed = Exposed { only_scripts: request.only_scripts, named: request.scripts, started };
@@ -330,8 +332,9 @@ fn asked_scripts<'a>(made: &'a Made, request: &ProveRequest<'_>, started: Option
 }
 
 /// Returns the ID of another user as whom lath runs its own checks. Platforms such as OpenShift choose such IDs. The ID
-/// depends only on the files outside of the user base, so a proof has the same result every time, and results about
-/// these files can be reused. Returns `None` below the level `reach`: the checks run as the user of the image.
+/// depends only on the files outside of the user base. So a proof has the same result every time, and results that
+/// depend only on these files can be reused. Below the level `reach`, returns `None`, and the checks run as the user of
+/// the image.
 fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
     const FIRST: u32 = 1_000_000_000;
     if request.level < TrimLevel::Reach {
@@ -344,7 +347,7 @@ fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
 }
 
 /// Returns the imports of all reached modules, the loads of all shared libraries, and the reads of data files. `driver`
-/// is Python with its program.
+/// is the command that starts Python with the driver.
 fn inner_loads(made: &Made, request: &ProveRequest<'_>, driver: Vec<String>, user: Option<u32>) -> Vec<Task> {
     if request.level < TrimLevel::Reach {
         return Vec::new();
@@ -366,7 +369,8 @@ fn inner_loads(made: &Made, request: &ProveRequest<'_>, driver: Vec<String>, use
     lists.iter().flat_map(|items| items.chunks(SHARED)).map(|items| Task::Batch(batch(items))).collect()
 }
 
-/// Returns the item that reads a file. A path without the sign before it would be loaded as a library.
+/// Returns the item that reads a file. The argument begins with `<`, because a path without this sign would be loaded
+/// as a library.
 fn read_of(path: &ImagePath) -> Item {
     Item { kind: ItemKind::DataFiles, name: format!("read {path}"), argument: format!("<{path}") }
 }
@@ -385,8 +389,8 @@ fn shared_libraries(tree: &Tree) -> Vec<Item> {
     files.map(|(path, _)| item(path)).collect()
 }
 
-/// Returns a `--check` of the user. It must succeed as the image's user. As another user, it must have the same result
-/// in both trees.
+/// Returns a `--check` of the user. If it runs as the image's user, it must succeed. If it runs as another user, it
+/// must have the same result in both trees.
 fn of_user(command: &str, user: Option<u32>) -> Task {
     Task::Command(Command {
         name: if user.is_some() { format!("{command} as another user") } else { command.to_owned() },
@@ -411,7 +415,8 @@ fn version(script: &InstalledScript, request: &ProveRequest<'_>, user: Option<u3
     })
 }
 
-/// Returns the check that runs `--help` of a script and of its subcommands. `driver` is Python with its program.
+/// Returns the check that runs `--help` of a script and of its subcommands. `driver` is the command that starts Python
+/// with the driver.
 fn help(
     script: &InstalledScript,
     request: &ProveRequest<'_>,

@@ -91,7 +91,7 @@ pub(crate) struct Difference {
     removed: Vec<(ImagePath, Removed)>,
     /// A hint, if something is missing in both trees.
     hint: Option<Hint>,
-    /// The removed files without which the result differs.
+    /// The removed files whose absence changes the result.
     lacks: Vec<PutBack>,
 }
 
@@ -179,15 +179,16 @@ pub(super) fn judge<E>(
     Ok(differs(slim, Some(whole)))
 }
 
-/// Whether the outputs of the two trees differ, although each tree gives the same output in both runs. Numbers in the
-/// output are ignored.
+/// Whether the outputs of the two trees differ, although each tree gives the same output in both runs. Words with
+/// digits in the output are ignored.
 fn differs_steadily(slim: [&Answer; 2], whole: [&Answer; 2]) -> bool {
     let [slim, slim_again] = slim.map(without_numbers);
     let [whole, whole_again] = whole.map(without_numbers);
     slim == slim_again && whole == whole_again && slim != whole
 }
 
-/// Returns the result without the numbers in its output, such as times, addresses and the names of temporary files.
+/// Returns the result without the words in its output that contain digits, such as times, addresses and the names of
+/// temporary files.
 fn without_numbers(answer: &Answer) -> Answer {
     let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
     let shortened = |text: &str| {
@@ -199,7 +200,7 @@ fn without_numbers(answer: &Answer) -> Answer {
     Answer { stdout: shortened(&answer.stdout), stderr: shortened(&answer.stderr), parts, ..answer.clone() }
 }
 
-/// Whether two results have the same exit codes.
+/// Whether two results have the same commands and the same exit codes.
 pub(super) fn is_alike(one: &Answer, other: &Answer) -> bool {
     let parts = || one.parts.iter().zip(&other.parts);
     one.exit_code == other.exit_code
@@ -208,7 +209,8 @@ pub(super) fn is_alike(one: &Answer, other: &Answer) -> bool {
         && parts().all(|(one, other)| is_alike(one, other))
 }
 
-/// Returns the first parts in which the results differ. If no parts differ, returns the results themselves.
+/// Returns the first part whose result differs, as a pair: its result in each tree. If no part differs, returns the
+/// whole results.
 fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, Option<&'a Answer>) {
     let Some(whole) = claimed else { return (slim, claimed) };
     let of_whole = |part: &Answer| whole.parts.iter().find(|other| other.command == part.command);
@@ -279,7 +281,7 @@ impl<'a> Word<'a> {
 }
 
 impl Difference {
-    /// Returns hints: the removed paths, and the program or module that is missing in both trees.
+    /// Returns hints: to keep the removed paths, and to add the program or module that is missing in both trees.
     pub(super) fn hints(&self) -> Vec<Hint> {
         let keep = |(path, _): &(ImagePath, Removed)| Hint::Proof(ProofHint::Keep { path: path.to_string() });
         self.removed.iter().map(keep).chain(self.hint.clone()).collect()
@@ -360,7 +362,7 @@ mod tests {
     fn what_differs_from_itself_is_compared_by_exit_code() {
         let [first, second, third, fourth] = ["0x1", "0x2", "0x3", "0x4"].map(|text| answer(0, text));
         assert_eq!(verdict(&first, &second, &third, &fourth), Verdict::Restless);
-        // Without the numbers, each tree has the same output every time.
+        // Without the words with digits, each tree has the same output every time.
         let [slim, whole, slim_again, whole_again] =
             ["at 0x1 in 3 ms", "at 0x2 in 4 ms with colours", "at 0x3 in 5 ms", "at 0x4 in 6 ms with colours"]
                 .map(|text| answer(0, text));

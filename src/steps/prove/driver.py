@@ -1,15 +1,15 @@
-# Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name
-# may be a module that nothing has imported yet). Loads libraries by path, and reads a file if there is `<` before its path.
+# Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, like console scripts. The first name in ATTRIBUTE may
+# be a module that nothing has imported yet. Loads libraries by path, and reads a file if there is `<` before its path.
 # Reports each item at once, as `NUMBER ERROR`.
-# An error lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly.
+# An error lists the libraries that `ctypes` did not find before the error, because most messages do not name them exactly.
 # The output of the items is discarded, and a thread that they leave running does not delay the end. If the first argument is
-# `+SECONDS`, each item may use this much processor time, and 25 seconds more in total, because a busy machine is slow.
-# An item that exceeds this ends the process. With this argument, each module must also have the file that it names:
+# `+SECONDS`, each item may use this much processor time, and 25 seconds more of real time, because a busy machine is slow.
+# An item that exceeds this ends the process. With this argument, the file of each module must also exist. The reason:
 # a package without its `__init__.py` can still be imported, and Python has a frozen copy of some modules. A
 # `__main__` is not imported, because it would do its whole work. Only its code is read.
 #
-# It imports nothing that trim may remove, because it must do the same in both trees. Python loads a library as an
-# extension module with a name that the library does not have. So the code of the module does not run, and `ctypes` is
+# This program imports nothing that trim may remove, because it must do the same in both trees. It loads a library like an
+# extension module, with a name that the library does not have. So no code of an extension module runs, and `ctypes` is
 # not needed.
 import _imp, importlib.util, operator, os, sys
 from importlib.machinery import ModuleSpec, PathFinder

@@ -35,7 +35,7 @@ pub(super) fn hosts_of_check() -> String {
     hosts_of_run(LOOPBACK)
 }
 
-/// Returns the `/etc/hosts` of the user's own run: the text of the host, and the lines that it lacks.
+/// Returns the `/etc/hosts` of the user's own run: the text of the host's file, and the lines that this file lacks.
 pub(super) fn hosts_of_run(of_host: &str) -> String {
     let mut text = of_host.to_owned();
     if !text.is_empty() && !text.ends_with('\n') {

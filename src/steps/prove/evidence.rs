@@ -1,8 +1,9 @@
 //! The paths that checks use in the untrimmed tree: the evidence for `--trim trace`.
 //!
-//! The recorded checks are those of the proof, with four exceptions: the loads of all extension modules, the imports of
-//! inner modules, the help of subcommands and the check of Python itself. The checks of these four kinds would use
-//! files that the program does not need. A script runs with `--version` and with `--help`.
+//! The recorded checks are those of the proof, with some exceptions: the loads of extension modules and shared
+//! libraries, the reads of data files, the imports of inner modules, the help of subcommands and the check of Python
+//! itself. These checks would use files that the program does not need. A script runs with `--version` and with
+//! `--help`.
 
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ pub(crate) fn evidence(
     Ok(trace)
 }
 
-/// Returns those commands of a check that are recorded.
+/// Returns the commands of a task that are recorded.
 fn commands(task: &Task, python: &str) -> Vec<Recorded> {
     match task {
         // The user's checks also run as another user. Those runs are left out, because they give no more evidence.
@@ -116,8 +117,8 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
             };
             command.attempts.iter().map(recorded).collect()
         }
-        // The imports of inner modules and the help of subcommands are not evidence. Otherwise, all of their modules
-        // would count as used.
+        // Batches that share processes, such as the imports of inner modules, are not evidence. The help of subcommands
+        // is not evidence either. Otherwise, all of their modules would count as used.
         Task::Batch(batch) if batch.scope != Scope::Base && !batch.is_shared => {
             let is_import = |argument: &&String| is_import(argument);
             let recorded = |argument: &String| Recorded {

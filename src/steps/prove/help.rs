@@ -80,9 +80,9 @@ pub(super) struct Help {
 }
 
 impl Help {
-    /// Runs the program with `--help`, then all subcommands in this help, and then all subcommands in their help. `run`
-    /// runs commands in one process, and returns the output of the driver. `None` if a process did not end within its
-    /// time.
+    /// Runs the program with `--help`, then all subcommands that this help names, and then all subcommands that their
+    /// help names. `run` runs commands in one process, and returns the output of the driver. Returns `None` if a
+    /// process did not end within its time limit.
     pub(super) fn walk<E>(
         &self,
         mut run: impl FnMut(Vec<String>) -> Result<Option<Answer>, E>,
@@ -96,7 +96,8 @@ impl Help {
             let mut next = Vec::new();
             for (number, command) in commands.iter().enumerate() {
                 let Some(part) = self.part(&output, number, command) else { return Ok(None) };
-                // If a word is not a subcommand, many programs print the same help once more.
+                // If a word is not a subcommand, many programs print the help of the whole program once more. So help
+                // that was already seen is left out.
                 if parts.iter().any(|other| other.stdout == part.stdout) {
                     continue;
                 }
@@ -116,7 +117,7 @@ impl Help {
         Ok(Some(Answer { command: format!("{} --help", self.name), exit_code, parts, ..Answer::default() }))
     }
 
-    /// Returns the result of the command with that number.
+    /// Returns the result of the command with the given number.
     fn part(&self, output: &Answer, number: usize, command: &str) -> Option<Answer> {
         let mut lines = output.stdout.lines().map(|line| line.splitn(3, ' '));
         let mut words = lines.find(|words| words.clone().next().and_then(|word| word.parse().ok()) == Some(number))?;

@@ -1,7 +1,7 @@
 //! The imports of modules inside of packages. A program may do such imports some time after its start.
 //!
-//! Modules that trim removed are not imported. If a module that stays needs one of them, its own import fails. A
-//! `__main__` is in the list, but only its code is read.
+//! Modules that trim removed are not imported. If a module that stays needs a removed module, the import of the module
+//! that stays fails. A `__main__` is in the list, but only its code is read.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ use crate::model::request::ProveRequest;
 /// Names of modules that only run as programs, or that are tests.
 const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
 
-/// Returns all modules that are reached. Below the level `reach`, trim removes no modules of distributions, so the
-/// proof does not import them. Importing all modules of a large distribution can take longer than the rest of the
-/// proof.
+/// Returns the reached modules that stay and that can be imported alone. Below the level `reach`, trim removes no
+/// modules of distributions, so the proof does not import them. The reason: if a distribution is large, the imports of
+/// all its modules can take longer than the rest of the proof.
 pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
     let Some(reached) = made.reached.as_ref() else { return Vec::new() };
     let removed = removed(made, request);

@@ -10,8 +10,8 @@ use crate::model::tree::Node;
 use crate::outside::program;
 use crate::outside::store::{Bucket, Store, StoreError};
 
-/// The key of these files. Bytecode is no part of it, because a build without a proof may have none. The program is a
-/// part of it, because another lath may put other files back.
+/// The key of these files. Bytecode is not part of the key, because a build without a proof may have no bytecode. The
+/// program is part of the key, because another version of lath may put other files back.
 #[derive(Serialize)]
 struct KnownKey {
     program: String,
@@ -30,18 +30,20 @@ impl KnownKey {
     }
 }
 
-/// Returns the files that earlier proofs of this tree have put back. They are known even if nothing runs now.
+/// Returns the files that earlier proofs of this tree have put back. This works even if the current build runs no
+/// check.
 pub(crate) fn known_lacks(made: &Made, store: &Store) -> Vec<PutBack> {
     store.entry(Bucket::Lacks, &KnownKey::of(made)).unwrap_or_default()
 }
 
-/// Adds `lacks` to those that are known of this tree, because other checks may have found others.
+/// Adds `lacks` to the known files of this tree. The known files stay known, because other checks may have found them.
 pub(super) fn remember(lacks: &[PutBack], made: &Made, store: &Store) -> Result<(), StoreError> {
     add(lacks, &KnownKey::of(made), store)
 }
 
 fn add(lacks: &[PutBack], key: &Digest, store: &Store) -> Result<(), StoreError> {
-    // Without the lock, two builds at once could read the same entry, and the second would replace that of the first.
+    // Without the lock, two builds could read the same entry at the same time. Then the entry of the second build would
+    // replace the entry of the first build.
     let _guard = store.lock("lacks")?;
     let mut known: Vec<PutBack> = store.entry(Bucket::Lacks, key).unwrap_or_default();
     for lack in lacks {

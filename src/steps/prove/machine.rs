@@ -10,9 +10,9 @@ use crate::model::user_base::UserBase;
 
 /// Refuses the first file, in the order of paths, that is made for another processor. This check runs no program.
 ///
-/// The processor of a file is read from the untrimmed tree: trim may strip a file, but this does not change its
-/// processor. Files that are only in the trimmed tree are not checked, because lath has written them, and they are
-/// texts or bytecode.
+/// The processor of a file is read from the file in the untrimmed tree, because trim may strip a file, but never
+/// changes its processor. Files that are only in the trimmed tree are not checked, because lath has written these
+/// files, and they are texts or bytecode.
 pub(super) fn refuse_foreign(
     tree: &Tree,
     whole: &Assembly,

@@ -100,8 +100,8 @@ fn is_of_lack(line: &str) -> bool {
     SAYINGS.iter().any(|saying| line.contains(saying)) && !line.contains("distribution")
 }
 
-/// Whether `line` names the program as one that was called: in quotes, in a folder of programs, or before the colon of
-/// a shell's message.
+/// Whether `line` names the program as a program that was called: in quotes, in a folder of programs, before the colon
+/// of a shell's message, or in a message of Node such as `spawn git ENOENT`.
 fn is_called(line: &str, said: &str, program: &str) -> bool {
     let is_quote = |character: char| matches!(character, '\'' | '"' | '`');
     let is_of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_' | '+' | '/');

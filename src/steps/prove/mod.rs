@@ -89,7 +89,7 @@ pub(crate) enum ProveError {
     #[error("cannot prove that the image works: {}", joined(differences))]
     Failed {
         differences: Vec<Difference>,
-        /// Whether the time was over, so that the search for the removed files that checks need may be incomplete.
+        /// Whether the time was over. In this case, lath may not have found all removed files that the checks need.
         is_late: bool,
     },
 }
@@ -180,17 +180,18 @@ pub(crate) enum Proved {
 /// The maximum number of rounds that put files back. One more round follows.
 pub(crate) const ROUNDS: usize = 4;
 
-/// A round of the proof. After each round that finds files which checks need, the files are put back for the next one.
+/// A round of the proof. If a round finds removed files that the checks need, these files are put back for the next
+/// round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
     /// The number of earlier rounds.
     pub(crate) number: usize,
-    /// The time that they took.
+    /// The time that the earlier rounds took.
     pub(crate) spent: Duration,
 }
 
 impl Round {
-    /// Whether the round searches the removed files that a check needs.
+    /// Whether the round searches for removed files that a check needs.
     fn puts_back(self) -> bool {
         self.number < ROUNDS
     }
@@ -292,7 +293,7 @@ struct Common<'a> {
     /// The user base, as a path.
     user_base: &'a str,
     emulation: &'a Emulation,
-    /// Whether the paths that some of the checks use have decided which files were removed.
+    /// Whether the paths that some of the checks use have decided which files were removed, as with `--trim trace`.
     is_driven: bool,
     clock: &'a Clock,
     world: &'a World,
@@ -308,7 +309,7 @@ struct Side<'a> {
     base_digest: Digest,
     /// The digest of all files except the user's own code.
     others_digest: Digest,
-    /// Whether a failure may be cached.
+    /// Whether a failure may be cached. This is so only for the untrimmed tree.
     may_fail: bool,
 }
 
@@ -318,8 +319,8 @@ impl<'a> Side<'a> {
         Self { common, tree, digest, base_digest, others_digest: digest, may_fail }
     }
 
-    /// Returns the same side, but the results of checks of other distributions are used again if only `own` has
-    /// changed.
+    /// Returns the same side, with another `others_digest`: the results of checks of other distributions are used again
+    /// if only `own` has changed.
     fn apart_from(self, own: &OwnCode) -> Self {
         Self { others_digest: self.tree.digest_of(|_, node| !own.has(node)), ..self }
     }
@@ -353,8 +354,8 @@ impl<'a> Side<'a> {
     fn ask(&self, checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Reply>, ProveError> {
         let replies = checkout.ask(task)?;
         self.common.clock.tick(self.common.world.listener.as_ref());
-        // A check that exceeded its time limit may be faster the next time. A failure in the trimmed tree is not cached
-        // either, so that the check is tried again.
+        // If a check exceeded its time limit, its result is not cached, because the check may be faster the next time.
+        // A failure in the trimmed tree is not cached either, so that the check is tried again.
         let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
         let lasting = replies.iter().map(|reply| match reply {
             Reply::Answer(answer) if lasts(answer) => Some(answer),
@@ -389,7 +390,7 @@ fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
 }
 
 /// Returns the questions of all tasks in the order in which they are asked. The user's checks as another user are in
-/// the second list. They do not run at the same time as the other checks, and do not use up the time of those checks.
+/// the second list. These checks run after all others, so that they do not use up the time of the others.
 fn in_order(tasks: &[Task]) -> [Vec<Asked>; 2] {
     let is_extra = |asked: &Asked| matches!(&asked.task, Task::Command(command) if command.is_extra);
     let all = tasks.iter().enumerate().map(|(number, task)| Asked::all(number, task));
@@ -434,7 +435,7 @@ fn compare(
     let image = Image { tree: slim.side.tree, python: slim.side.common.python };
     let mut search = BackSearch::new(round.puts_back());
     let Common { clock, is_driven, .. } = slim.side.common;
-    // An earlier round may have found that any of the checks fails.
+    // In a later round, every check must run, because an earlier round may have found that this check fails.
     let must_run = |task: &Task| task.must() || round.number > 0;
     let mut verdicts = Verdicts::new(image, is_driven, clock.limit_secs);
     for question in in_order.iter().flatten().flat_map(|asked| &asked.questions) {

@@ -61,7 +61,7 @@ impl OwnCode {
         }
     }
 
-    /// Returns whether the checks of other distributions do not depend on this code.
+    /// Returns whether this code has no effect on the checks of other distributions.
     pub(super) fn is_apart(&self) -> bool {
         self.is_apart
     }
@@ -120,7 +120,7 @@ impl OwnCode {
     }
 }
 
-/// Returns the files and links of the trimmed and of the untrimmed tree, because checks run in both.
+/// Returns the files and links of the trimmed and of the untrimmed tree, because checks run in both trees.
 fn files(made: &Made) -> impl Iterator<Item = (&ImagePath, &Node)> {
     let nodes = made.tree.nodes.iter().chain(&made.assembly.tree.nodes);
     nodes.filter(|(_, node)| node.kind != Kind::Directory)
@@ -132,18 +132,18 @@ fn is_at_each_start(name: &str) -> bool {
     name.split('.').next().is_some_and(|module| AT_EACH_START.contains(&module))
 }
 
-/// Returns the top-level folder of a distribution's file, or the name of its top-level module.
+/// Returns the top-level folder of a distribution's file. If the file itself is a top-level module, returns its name.
 fn top_level(path: &ImagePath) -> Option<&str> {
     let (_, inside) = SITES.iter().find_map(|&site| path.as_str().split_once(site))?;
     match inside.split_once('/') {
-        // The modules of all distributions have their bytecode there.
+        // This folder contains the bytecode of top-level modules of all distributions.
         Some(("__pycache__", _)) => None,
         Some((folder, _)) => Some(folder),
         None => inside.split('.').next(),
     }
 }
 
-/// Returns whether the value of a variable contains the name of one of these modules, such as
+/// Returns whether the value of a variable contains the name of a module in `own`, such as
 /// `DJANGO_SETTINGS_MODULE=own.settings`.
 fn is_in_environment(launch: &Launch, own: &BTreeSet<&str>) -> bool {
     let variables = launch.env.iter().filter_map(|pair| pair.split_once('='));
@@ -152,8 +152,8 @@ fn is_in_environment(launch: &Launch, own: &BTreeSet<&str>) -> bool {
     words.any(|word| own.contains(word))
 }
 
-/// Returns whether one of these modules is reached because of a module that is not one of them. The scripts of other
-/// distributions do not count, because their results depend on the whole image.
+/// Returns whether a module outside of `own` leads to a module in `own`. The scripts of other distributions do not
+/// count, because their results depend on the whole image.
 fn is_reached(reached: &Reached, own: &BTreeSet<&str>) -> bool {
     let is_own = |module: &str| module.split('.').next().is_some_and(|name| own.contains(name));
     let is_of_another = |cause: &Cause| cause.module().is_some_and(|module| !is_program(module) && !is_own(module));

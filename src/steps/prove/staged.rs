@@ -16,7 +16,7 @@ pub(super) struct Question {
     pub(super) item: usize,
 }
 
-/// The questions that one process answers: a task, or some items of it.
+/// The questions that are answered together: those of a whole task, or of some of its items.
 pub(super) struct Asked {
     pub(super) task: Task,
     pub(super) questions: Vec<Question>,

@@ -1,5 +1,5 @@
-//! The checks of the modules and files that the image's command names. These are imported and not run, because a server
-//! would not end.
+//! The checks of the modules and files that the image's command names. The modules and files are imported and not run,
+//! because a server would not end.
 
 use super::ProveError;
 use super::checks::{Item, Named};
@@ -13,9 +13,9 @@ use crate::model::start_up::PythonSource as _;
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::Store;
 
-/// Returns the imports that check the command. A file that contains `__name__` and has a module name is imported
-/// itself: it probably does its work only if it is run as a program, so an import is safe. For other files, an import
-/// could start the work, so only the modules that the file imports are imported.
+/// Returns the imports that check the command. If a file contains `__name__` and has a module name, the file itself is
+/// imported. Such a file probably does its work only if it is run as a program, so an import is safe. For other files,
+/// an import could start the work of the program, so only the modules that the file imports are imported.
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>, store: &Store) -> Result<Named, ProveError> {
     let started = &made.launch.started;
     let tree = &made.assembly.tree;

@@ -1,7 +1,7 @@
 //! Measures the strength of the proof: deletes files of the trimmed tree, one at a time, and runs the checks.
 //!
-//! All checks run once in the intact tree, and the paths that they use are recorded. After a deletion, only those checks
-//! run that used the file, because all others would have the same result again.
+//! All checks run once in the intact tree, and the paths that they use are recorded. After a deletion, a check runs
+//! only if it used the deleted file, because all other checks would have the same result again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ use crate::outside::sandbox::Emulation;
 use crate::outside::stage::{Shown, Stage};
 use crate::outside::world::World;
 
-/// How many items of a batch run together. If one item of a piece uses the deleted file, all items of the piece run. So
-/// a small piece runs fewer items that cannot notice the deletion.
+/// The number of items of a batch that run together as a piece. If one item of a piece uses the deleted file, all items
+/// of the piece run. So if pieces are small, fewer items run that cannot notice the deletion.
 const PIECE: usize = 16;
 
-/// The most checks that run for one deletion, apart from those that name the file. If more checks use a file, Python
-/// uses it at each start. Then the first checks already notice that the file is missing.
+/// The maximum number of checks that run for one deletion, apart from the checks that name the file. If more checks use
+/// a file, Python probably uses the file at each start. Then the first checks already notice that the file is missing.
 const MOST_CHECKS: usize = 16;
 
 /// Deletes files of the trimmed tree, one at a time, and reports each to `on_deletion`.
@@ -100,8 +100,8 @@ struct Claim {
 }
 
 impl Claim {
-    /// Whether the result can depend on the file. If the folder of the file contains modules, each import lists the
-    /// folder. So a check that only lists this folder does not count.
+    /// Whether the result can depend on the file: the task used the file, or listed its folder. If the folder contains
+    /// modules, a list of the folder does not count, because each import lists it.
     fn can_notice(&self, path: &ImagePath, has_modules_beside: bool) -> bool {
         let lists = |folder: &ImagePath| self.used.paths.get(folder).is_some_and(|uses| uses.contains(&Use::List));
         self.used.has(path) || !has_modules_beside && path.parent().is_some_and(|folder| lists(&folder))
@@ -122,7 +122,7 @@ fn claims(intact: &LaidOut<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveError
     Ok(claims?.into_iter().flatten().collect())
 }
 
-/// Splits a batch into small ones.
+/// Splits a batch into small batches.
 fn pieces(task: &Task) -> Vec<Task> {
     match task {
         Task::Batch(batch) => {
@@ -133,8 +133,8 @@ fn pieces(task: &Task) -> Vec<Task> {
     }
 }
 
-/// Returns the claims of one task. The items that work are one claim, and the items that fail are another, because only
-/// failing items have errors to compare.
+/// Returns the claims of one task. A batch has two claims: one with the items that work, and one with the items that
+/// fail, because only failing items have errors to compare.
 fn claims_of(intact: &LaidOut<'_>, task: &Task) -> Result<Vec<Claim>, ProveError> {
     let checkout = intact.checkout().recording();
     let Task::Batch(batch) = task else {
@@ -147,7 +147,8 @@ fn claims_of(intact: &LaidOut<'_>, task: &Task) -> Result<Vec<Claim>, ProveError
         return Ok(vec![Claim { task: task.clone(), answer, is_restless, errors: Vec::new(), used }]);
     };
     let (mut working, mut failing) = (batch.clone(), Batch { items: Vec::new(), ..batch.clone() });
-    // Without the items that fail, others may fail, too.
+    // An item may work only because an item that fails has run before it in the same process. So the items that work
+    // run again without the items that fail, until all of them work.
     loop {
         let failed: Vec<Item> = failed(&checkout, &working)?.into_iter().map(|failed| failed.item).collect();
         if failed.is_empty() {
@@ -193,13 +194,14 @@ impl Search<'_> {
         Ok((if check.is_some() { Notice::ByItself } else { Notice::No }, check))
     }
 
-    /// Returns the name of a check that fails or gives another result.
+    /// Returns the name of a check that has another result than in the intact tree.
     fn first(&self, claims: &[&Claim], is_wanted: impl Fn(&Item) -> bool + Sync) -> Result<Option<String>, ProveError> {
         let noticed = |claim: &&Claim| self.noticed(claim, &is_wanted).transpose();
         claims.par_iter().find_map_any(noticed).transpose()
     }
 
-    /// Whether the task imports modules of the same package, so that it will probably notice the missing file.
+    /// Whether the task will probably notice the missing file: a batch if it imports modules of the same package, and a
+    /// command if the file is not a module.
     fn is_near(&self, claim: &Claim) -> bool {
         let package = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
         let Task::Batch(batch) = &claim.task else { return self.module.is_none() };
@@ -247,7 +249,7 @@ fn failed(checkout: &Checkout<'_>, batch: &Batch) -> Result<Vec<Failed>, ProveEr
 fn chosen(tree: &Tree, Deletions { count, skip, seed }: Deletions) -> Vec<ImagePath> {
     let is_file = |node: &Node| !matches!(node.kind, Kind::Directory) && node.origin != Origin::Base;
     let files = tree.nodes.iter().filter(|(path, node)| is_file(node) && !path.is_bytecode());
-    // The order of these digests is random, and the same for the same seed.
+    // The order of these digests is random. If the seed is the same, the order is the same.
     let mut files: Vec<(Digest, &ImagePath)> =
         files.map(|(path, _)| (Digest::of(format!("{seed} {path}").as_bytes()), path)).collect();
     files.sort();

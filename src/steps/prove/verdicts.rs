@@ -12,11 +12,11 @@ use crate::model::receipt::{FailedAlike, FailedCheck, ItemKind, NotRun, Passed, 
 pub(super) struct Verdicts<'a> {
     image: Image<'a>,
     summary: ProofSummary,
-    /// The number of items of each kind that passed, and the number of those that have decided which files were
-    /// removed.
+    /// The number of items of each kind that passed. `driving_counts` contains the items that have decided which files
+    /// were removed, and `counts` contains all other items.
     counts: BTreeMap<ItemKind, usize>,
     driving_counts: BTreeMap<ItemKind, usize>,
-    /// Whether the paths that some of the checks use have decided which files were removed.
+    /// Whether the paths that some of the checks use have decided which files were removed, as with `--trim trace`.
     is_driven: bool,
     differences: Vec<Difference>,
     /// The checks that did not run before the time was over, and how many of them must succeed.
@@ -89,13 +89,14 @@ impl<'a> Verdicts<'a> {
             groups.len() - 1
         });
         let checks = &mut groups[place].checks;
-        // If the imports of a script fail, its `--version` fails as well.
+        // If the imports of a script fail, its `--version` fails as well. Both checks have the same name, so the name
+        // is added only once.
         if !checks.iter().any(|known| known.name == name) {
             checks.push(FailedCheck { name, command: answer.command.clone() });
         }
     }
 
-    /// `is_late` says that the time for all checks is over.
+    /// Returns the summary, or an error if the proof failed. `is_late` is true if the time for all checks is over.
     pub(super) fn summary(mut self, is_late: bool) -> Result<ProofSummary, ProveError> {
         let limit_secs = self.limit_secs;
         if !self.differences.is_empty() {

@@ -73,8 +73,7 @@ struct Taken<'a> {
 struct Closure<'a, 'b> {
     index: &'a PackageIndex,
     rules: Rules<'b>,
-    /// Constraints that earlier attempts have found. The version of a package has to satisfy them when the package is
-    /// selected.
+    /// The constraints that earlier attempts have found. When a package is selected, its version must satisfy them.
     narrowed: &'b BTreeMap<String, Vec<Relation>>,
     taken: BTreeMap<&'a str, Taken<'a>>,
     queue: VecDeque<Package<'a>>,
@@ -146,8 +145,8 @@ impl<'a> Closure<'a, '_> {
         }
     }
 
-    /// Adds packages until one relation of each clause of `field` is satisfied. If this is impossible, fails only if
-    /// `must` is set.
+    /// Adds packages until one relation of each clause of `field` is satisfied. If this is impossible, returns an error
+    /// if `must` is set, and otherwise leaves the clause unsatisfied.
     fn follow(&mut self, package: Package<'a>, field: &str, must: bool) -> Result<(), Stop> {
         let bad = |source| unreadable(package.name, source);
         for clause in relation::parse(field).map_err(bad)? {
@@ -235,8 +234,8 @@ impl<'a> Closure<'a, '_> {
         Ok(edges)
     }
 
-    /// Returns whether the relation is never followed. Such a relation names a skipped package, or a virtual package
-    /// that a skipped package provides.
+    /// Returns whether the relation is never followed. Such a relation names a skipped package that is not selected, or
+    /// a virtual package that such a package provides.
     fn is_skipped(&self, asker: &str, relation: &Relation) -> bool {
         let is_skipped = |name: &str| {
             let mut skips = self.rules.skipped.iter().filter(|skip| skip.package == name);

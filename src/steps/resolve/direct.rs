@@ -1,5 +1,6 @@
 //! Wheels whose sha256 is not in an index, such as wheels that a requirement names by path or URL. They are fetched
-//! while lath resolves, because their sha256 can only be computed from their bytes.
+//! while lath resolves, because their sha256 can only be computed from their bytes. But if the requirement contains one
+//! sha256, a wheel with a URL is fetched later.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +38,7 @@ impl Hints for DirectError {
 }
 
 /// Puts the wheels into the store and locks them. Several wheels are fetched in parallel, because there may be many: if
-/// an index has no digests, all its wheels are fetched here.
+/// an index contains no digests, all wheels from this index are fetched here.
 pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<LockedWheel>, DirectError> {
     let next = AtomicUsize::new(0);
     let work = || {

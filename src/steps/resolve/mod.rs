@@ -128,7 +128,7 @@ struct DebianHalf {
 
 impl DebianHalf {
     /// Returns a hint for each wheel with libraries for which no package was found. `suite` is the release from which
-    /// packages can be added. `None` if there is none.
+    /// packages can be added, or `None` if no packages can be added.
     fn uncarried(&self, suite: Option<&str>) -> Vec<Hint> {
         let mut by_wheel: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
         for (library, wheel) in &self.missing {
@@ -274,9 +274,9 @@ fn half_on_base<'a>(
     Ok((packages, answer))
 }
 
-/// Returns the archive's packages and the chosen wheels. Both are requested in parallel. So the wheels are chosen for
-/// the versions of Python and glibc that lath expects in the archive. If the archive has other versions, the wheels are
-/// resolved again.
+/// Returns the archive's packages and the chosen wheels. Both are requested in parallel. So when the wheels are chosen,
+/// lath does not know the versions of Python and glibc in the archive yet, and uses the versions that it expects. If
+/// the archive has other versions, the wheels are resolved again.
 fn both_halves<'a>(
     request: &ResolveRequest<'a>,
     platform: Platform,
@@ -620,8 +620,8 @@ fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
     skipped
 }
 
-/// Returns packages whose programs the packages of `debs` run. Debian installs these packages on every system, so no
-/// package declares a dependency on them.
+/// Returns the packages whose programs are run by packages in `debs`. Debian installs the returned packages on every
+/// system, so no package declares a dependency on them.
 fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     let runs = packages::helpers().iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == **runner));
     runs.flat_map(|(runner, packages)| {
@@ -632,8 +632,8 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     .collect()
 }
 
-/// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. A library
-/// in `base` shows this: the module needs libncurses.
+/// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. The
+/// module needs libncurses. So if `base` contains libncurses, Python has the module.
 fn terminals(base: &[LockedDeb]) -> Vec<Wanted> {
     let has_curses = base.iter().any(|deb| deb.name.starts_with("libncurses"));
     let wanted = || Wanted { package: TERMINALS.to_owned(), why: Why::Terminals };

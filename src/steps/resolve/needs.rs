@@ -25,12 +25,13 @@ pub(crate) struct NeedsError {
 impl Hints for NeedsError {}
 
 /// The prefixes of Qt's library names. Most Qt libraries can be loaded only together with Qt libraries of the same
-/// build, because their private symbols have versions. If the wheels contain Qt, a file may need a Qt library that they
-/// do not contain. No library of the system would fit, so this file cannot be loaded, and all its needs are ignored.
+/// build, because their private symbols have versions. If the wheels contain Qt, a file may need a Qt library that the
+/// wheels do not contain. No library of the system would fit, so this file cannot be loaded. So all libraries that this
+/// file needs are ignored.
 const QT: [&str; 2] = ["libQt5", "libQt6"];
 
-/// Qt's plugin that imitates GTK on a GNOME desktop. Its needs are ignored, because they would add GTK with all its
-/// dependencies.
+/// Qt's plugin that imitates GTK on a GNOME desktop. The libraries that it needs are ignored, because they would add
+/// GTK with all its dependencies.
 const DESKTOP_THEME: &str = "/plugins/platformthemes/libqgtk3.so";
 
 /// The path of site-packages in the user base. The version of Python is left out, because only the depth of the path
@@ -147,8 +148,8 @@ fn carries(contents: &Contents, needed: &str) -> bool {
     contents.libraries.iter().any(|library| library.names().any(|name| name == needed))
 }
 
-/// Returns the wheel itself and all its direct and indirect requirements. Their code runs before the wheel's own
-/// libraries are loaded.
+/// Returns the wheel itself and all its direct and indirect requirements. The code of the requirements runs before the
+/// wheel's own libraries are loaded.
 fn related<'a>(name: &str, wheels: &'a [(&str, Contents)]) -> Vec<&'a Contents> {
     let mut names = vec![name];
     let mut related: Vec<&Contents> = Vec::new();

@@ -61,7 +61,7 @@ fn execution(own: Execution, base: Execution) -> Execution {
 }
 
 /// Returns the history of the base image and of lath's layers. Engines refuse a history whose entries do not fit the
-/// layers. If the entries of the base image do not fit its layers, they are replaced.
+/// layers. If the base image has such a history, all of its entries are replaced.
 fn history(own: Vec<History>, base: Vec<History>, layers: &[Layer]) -> Vec<History> {
     let below = layers.iter().filter(|layer| layer.contents == LayerContents::Blob).count();
     let is_empty = |entry: &&History| entry.other.get("empty_layer").is_some_and(|value| value == true);

@@ -1,4 +1,4 @@
-//! Tree -> smaller tree. The level `standard` never removes Python files of a distribution, or data that a program in
+//! Tree -> smaller tree. The level `standard` removes no Python files of a distribution, and no data that a program in
 //! this image could read. The level `reach` also removes modules that no program of the image can import. The level
 //! `trace` also removes modules and data that no run has used.
 //!

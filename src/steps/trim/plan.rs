@@ -20,7 +20,7 @@ pub(super) enum Proposal {
     Explain { path: ImagePath, reason: Kept },
     /// Nothing changes. These modules are reached, each with its cause.
     Reached(Reached),
-    /// Nothing changes, and this text tells the user the reason.
+    /// Nothing changes. The text gives the user the reason.
     Note(String),
     /// Nothing changes, because an option of the user has no effect.
     Warning(String),

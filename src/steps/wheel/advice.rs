@@ -115,8 +115,8 @@ pub(super) fn groups(missing: &[Missing]) -> Vec<&'static str> {
     missing.iter().filter_map(group).collect()
 }
 
-/// Returns hints about missing things, at most four. A build may try several names of one library. So if any of the
-/// names is known, the unknown names get no hints.
+/// Returns hints about missing things, at most four. A build may try several names of one library. So if lath knows the
+/// package of any of the names, the unknown names get no hints.
 pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
     let (mut hints, mut unknown) = (Vec::new(), Vec::new());
     for one in missing {

@@ -39,7 +39,7 @@ def unpack(archive):
 
 
 def extract(file, folder):
-    """Python 3.11.2 of Debian has no filters yet. The sandbox protects everything outside of the folder anyway."""
+    """Unpacks a tar. Debian's Python 3.11.2 has no filters yet, but the sandbox protects all other folders."""
     if hasattr(tarfile, "data_filter"):
         file.extractall(folder, filter="data")
     else:
@@ -70,7 +70,7 @@ def finish(**result):
 
 
 def load(job, root):
-    """Returns the backend, which is a module or an object in one."""
+    """Returns the backend, which is a module or an object in a module."""
     inside = [os.path.normpath(os.path.join(root, path)) for path in job["backend_path"]]
     for path in inside:
         if os.path.commonpath([path, root]) != root:
@@ -109,11 +109,12 @@ def main():
     if job["crates"] is not None:
         vendor(job["crates"])
     if job["has_git"]:
-        # The copy has no index, because that contains the times of the user's files, and no empty folders.
+        # The copy has no empty folders, and no index, because an index contains the times of the user's files. git needs
+        # both, so they are made here.
         for folder in (".git/refs/heads", ".git/objects"):
             os.makedirs(os.path.join(job["repository"], folder), exist_ok=True)
         subprocess.run(["git", "reset", "-q"], check=True)
-    # `-c` puts the current folder first.
+    # `-c` puts the current folder first. It is removed, because a backend is not imported from there (PEP 517).
     sys.path[:] = [path for path in sys.path if path]
     sys.argv = ["lath"]
     backend = load(job, root)

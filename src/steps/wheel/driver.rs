@@ -103,8 +103,8 @@ impl Desk {
         let desk = Self { work: folder.join("work"), build: folder.join("build") };
         fs::create_dir(&desk.work)?;
         fs::create_dir(&desk.build)?;
-        // Any user may write to the folder, because the build runs as another user if root runs lath. But other users
-        // cannot enter the folder above.
+        // Any user may write to the folder, because if root runs lath, the build runs as another user. But other users
+        // of this machine cannot enter the folder above.
         fs::set_permissions(&desk.build, std::fs::Permissions::from_mode(0o777))?;
         Ok(desk)
     }
@@ -178,8 +178,8 @@ fn report(outcome: &Outcome, work: &Path, limit_secs: u64) -> Result<Report, Rea
     read.ok().and_then(|_| serde_json::from_str(&text).ok()).ok_or(Reason::NoResult { log })
 }
 
-/// Returns the end of the backend's output. If the driver ended before it could write a log, returns the driver's own
-/// output.
+/// Returns the end of the backend's output, followed by the error output of the driver itself. The driver may end
+/// before it has written a log.
 fn log(outcome: &Outcome, work: &Path) -> Vec<u8> {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = open_written(&work.join("log"))?;

@@ -65,7 +65,7 @@ pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
 }
 
 /// Writes an archive with the files of the folder `root`, except those that git ignores. If `has_git` is set, the
-/// archive also contains the history of the repository. Returns its digest.
+/// archive also contains the history of the repository. Returns the digest of the archive.
 pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Digest, Reason> {
     let mut files = not_ignored(root)?;
     // The tracked files are added, because git may track files that `.gitignore` names.
@@ -140,8 +140,8 @@ fn counts_with_folders(root: &Path, path: &Path) -> Result<bool, Reason> {
         && (is_link || !is_image(&own).map_err(|error| unreadable(&own, error))?))
 }
 
-/// Returns whether a file is the project's lock. It must not be part of the source, because it contains the digest of
-/// that source.
+/// Returns whether a file is the project's lock. The lock must not be part of the source, because the lock contains the
+/// digest of that source.
 fn is_lock(name: &str, depth: usize) -> bool {
     depth == 1 && name.starts_with("pylock.") && name.ends_with(".toml")
 }

@@ -167,7 +167,7 @@ pub(crate) fn crate_files(open: &OpenSource, plan: &Plan, world: &World) -> Resu
     Ok(crates.into_iter().map(|Crate { file, digest, .. }| (digest, file)).collect())
 }
 
-/// Builds, and keeps the result.
+/// Builds the source, and keeps the result in the store.
 pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<Step, Reason> {
     let crates = fetched_crates(order.open, order.plan, world)?;
     let folder = world.store.temporary_dir()?;
@@ -207,12 +207,13 @@ fn advised(reason: Reason, python: PythonVersion) -> Reason {
     }
 }
 
-/// Keeps the folder of a failed build, if the user wants that.
+/// Keeps a copy of the folder of a failed build, if the user wants that.
 fn kept(reason: Reason, builds: &BuildsRequest, folder: tempfile::TempDir) -> Reason {
     if !builds.keep_failed {
         return reason;
     }
-    // The folder is not in the store's own folder for unfinished files, because that folder is removed at the end.
+    // The copy is not in the store's folder for unfinished files, because that folder is removed at the end of the
+    // process.
     let place = tempfile::Builder::new().prefix("lath-failed-").tempdir();
     let moved = place.and_then(|place| {
         let path = place.keep();

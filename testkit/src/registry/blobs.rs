@@ -180,7 +180,7 @@ impl Shared {
         Stopped::Refused(self.located(reply, target, &target.reference))
     }
 
-    /// Adds the part of the body that arrives to the upload.
+    /// Reads the body of a request, and appends all bytes that arrive to the upload.
     fn append(&self, upload: &Upload, body: &mut Body) -> Result<(), Stopped> {
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -224,7 +224,7 @@ fn length_of(upload: &Upload) -> u64 {
     lock(bytes).len() as u64
 }
 
-/// Returns the range of the received bytes. Like real registries, it is `0-0` if there are none.
+/// Returns the range of the received bytes. If there are none, the range is `0-0`, as in real registries.
 fn range_of(upload: &Upload) -> String {
     format!("0-{}", length_of(upload).saturating_sub(1))
 }

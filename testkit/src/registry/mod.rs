@@ -64,7 +64,7 @@ struct Settings {
     checks_order: bool,
     checks_manifests: bool,
     tags_page: usize,
-    /// The maximum number of bytes, and the status if a request exceeds it.
+    /// The maximum number of stored bytes, and the status of the response to a request that exceeds it.
     quota: Option<(u64, u16)>,
 }
 

@@ -38,8 +38,8 @@ impl Repository {
 pub(super) struct Upload {
     pub(super) repository: String,
     pub(super) bytes: Arc<Mutex<Vec<u8>>>,
-    /// The length of the last chunk. If a registry has a minimum length, it refuses a chunk after one that was too
-    /// short.
+    /// The length of the last chunk. If the last chunk was shorter than the registry's minimum length, the registry
+    /// refuses the next chunk.
     pub(super) last_chunk: Option<u64>,
 }
 

@@ -7,7 +7,7 @@ use testkit::{PyPi, WheelBuilder};
 use super::{outcome, text};
 use crate::world::{World, archive, tool};
 
-/// Returns the `COPY` instructions in stage two of the recipe, which copy the program from stage one.
+/// Returns the `COPY` instructions that copy the program from stage one of the recipe to stage two.
 fn copied(wheel: &WheelBuilder) -> Vec<String> {
     let world = World::new(archive(), PyPi::new().built(wheel));
     let recipe = text(&world, "demo -t demo");
@@ -22,7 +22,8 @@ fn the_recipe_copies_every_folder_that_wheels_add_to_the_user_base() {
     let bin = "COPY --from=build ${PYTHONUSERBASE}/bin/ ${PYTHONUSERBASE}/bin/";
     assert_eq!(copied(&demo()), [lib]);
     assert_eq!(copied(&demo().script("demo", "demo:main")), [bin, lib]);
-    // Executables in the wheel's data have no script, but they are installed in the same folder.
+    // An executable in the wheel's data is no console script, but it is installed in the same folder as console
+    // scripts.
     assert_eq!(copied(&demo().data("data", "bin/demo", "")), [bin, lib]);
     assert_eq!(copied(&demo().data("data", "share/demo/page.html", "")), all);
     assert_eq!(copied(&demo().data("data", "etc/demo.conf", "")), all);
@@ -38,7 +39,7 @@ fn lean_copies_the_whole_user_base() {
     assert!(lean.contains("\nCOPY --from=build /opt/app /opt/app\n"), "{lean}");
 }
 
-/// Returns the Dockerfile for the file `req.txt`. The command line contains no index.
+/// Runs `lath dockerfile` for the file `req.txt`. The command line contains no index.
 fn of_requirements_file(world: &World, style: &str) -> (i32, String, String) {
     let mut command = assert_cmd::Command::cargo_bin("lath").unwrap();
     command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", "cache");
@@ -48,7 +49,8 @@ fn of_requirements_file(world: &World, style: &str) -> (i32, String, String) {
     outcome(command.output().unwrap())
 }
 
-/// Returns the lines of `text` that contain options for indexes. The addresses of servers are replaced by `[NAME]`.
+/// Returns the lines of `text` that contain options for indexes. The address of each server is replaced by its name,
+/// such as `[INDEX]`.
 fn index_lines(text: &str, servers: [(&str, &PyPiServer); 3]) -> Vec<String> {
     let servers = servers.map(|(name, server)| (name, server.url()));
     let named = |line: &str| {
@@ -86,7 +88,8 @@ fn the_indexes_of_a_requirements_file_are_in_the_dockerfile_without_their_passwo
         let lines = index_lines(&text, servers);
         let expected =
             [format!("{default} [INDEX]"), format!("{other} [EXTRA]"), "--find-links [LINKS]linked/".to_owned()];
-        // In the style uv, the first call of pip installs uv itself, so it is skipped.
+        // In the style uv, pip first installs uv itself, with the same options. So only the last three lines are
+        // compared.
         assert_eq!(lines[lines.len() - 3..], expected, "{style}: {text}");
         assert_eq!(lines.len(), if style == "--style uv" { 6 } else { 3 }, "{style}: {text}");
     }
@@ -133,7 +136,7 @@ fn a_base_with_a_python_of_its_own_is_refused_unless_the_release_is_named() {
     let world = World::new(archive(), PyPi::new().built(&tool()).built(&uv));
     for style in ["--style recipe", "--style lean --bytecode all", "--style uv", "--fat"] {
         let text = text(&world, &format!("tool {style} --from python:3.13-slim-trixie --base debian:trixie"));
-        // No call may depend on which Python is first in PATH.
+        // No call may use the Python that happens to be the first in `PATH`.
         let is_call = |line: &&str| line.contains("python3 -") || line.contains("pip install");
         let calls: Vec<&str> = text.lines().filter(is_call).filter(|line| !line.starts_with('#')).collect();
         assert!(!calls.is_empty(), "{text}");

@@ -56,7 +56,7 @@ fn the_lock_of_another_tool_gives_the_python_half_without_resolving() {
     assert!(said.starts_with("error: cannot replace `pylock.toml`: lath did not write it"), "{said}");
 }
 
-/// Returns locks whose files cannot be used. Each has a name.
+/// Returns locks with files that lath cannot use. Each lock has a name.
 fn unusable(world: &World) -> [(&'static str, String); 12] {
     let url = world.pypi.server.url(&world.pypi.file_path("tool-1.0-py3-none-any.whl"));
     let zeros = "0".repeat(64);
@@ -252,7 +252,7 @@ fn extras_and_groups_of_a_foreign_lock_are_chosen() {
     exit 2
     error: cannot use `--package` without a project: name its folder, such as `lath build . --package ...`
     ");
-    // lath's own lock stores which extras were chosen.
+    // lath's own lock contains the extras that the user chose.
     write("'docs' in extras");
     stdout(world.lock("pylock.toml --extra docs -o pylock.image.toml"));
     let text = fs_err::read_to_string(world.path("pylock.image.toml")).unwrap();

@@ -11,7 +11,8 @@ fn a_lock_of_another_request_is_refused_with_all_differences() {
     fs_err::write(world.path("wanted.txt"), "tool\n").unwrap();
     stdout(world.lock("-r wanted.txt --with extra"));
     stdout(world.build("-r wanted.txt --with extra --locked -o x.tar -t x"));
-    // Comments have no effect, and it does not matter whether a requirement is in a file or on the command line.
+    // The lock still matches, because comments have no effect, and because a requirement may be in a file or on the
+    // command line.
     fs_err::write(world.path("wanted.txt"), "# a comment\ntool\n").unwrap();
     stdout(world.build("-r wanted.txt --with extra --locked -o x.tar -t x"));
     stdout(world.build("tool --with extra --locked -o x.tar"));
@@ -170,7 +171,7 @@ fn a_lock_with_other_contents_than_lath_writes_is_refused() {
     exit 2
     error: cannot add other inputs to the lock `pylock.toml`: it contains all packages of its request
     ");
-    // A later minor version of the format only adds keys, so it is accepted.
+    // A later minor version of the format only adds keys, so a lock with this version is accepted.
     write("minor.toml", &text.replace("lock-version = \"1.0\"", "lock-version = \"1.1\""));
     stdout(world.build("--lock minor.toml -o x.tar"));
 }

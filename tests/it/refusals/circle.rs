@@ -35,7 +35,7 @@ fn a_redirect_of_an_index_that_leads_back_to_itself_is_reported_as_one() {
 
     hint: the server redirects requests in a circle: check whether the URL is right, or use another server
     ");
-    // The circle has two paths, and the index has a password.
+    // Here, the circle consists of two paths, and the URL of the index contains a password.
     let world = World::usual();
     let server = &world.pypi.server;
     server.set("/simple/tool/", Response::redirect(&server.url("/back")));

@@ -1,4 +1,5 @@
-//! Wheels that require repositories and files. For these, no program of the host is run, and nothing is fetched.
+//! Wheels that require repositories or files by their URLs. Because of such a requirement, no program of the host is
+//! run, and nothing is fetched.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -10,7 +11,8 @@ use crate::world::{World, archive};
 
 const WHEEL: &str = "tool-1.0-py3-none-any.whl";
 
-/// A world, and a server with sources. If `git` or `ssh` is started in this world, it writes a file.
+/// A world, and a server with sources. In this world, `git` and `ssh` are scripts that write a file if they are
+/// started.
 struct Trap {
     world: World,
     server: Server,
@@ -33,7 +35,7 @@ impl Trap {
         trap
     }
 
-    /// Returns all kinds of repository URLs that a requirement can have.
+    /// Returns one URL of each kind of repository that a requirement can name.
     fn repositories(&self) -> Vec<String> {
         let path = |name: &str| self.world.path(name).display().to_string();
         vec![
@@ -57,7 +59,8 @@ impl Trap {
         command
     }
 
-    /// Checks that `words` are refused, that the error contains all of `expected`, and that nothing was run or fetched.
+    /// Checks that a build with `words` is refused, that the error contains all of `expected`, and that nothing was run
+    /// or fetched.
     fn assert_refused(&self, words: &str, expected: &[&str]) {
         let output = self.command(words).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -123,7 +126,7 @@ fn a_repository_is_refused_however_far_it_is_away() {
         let url = trap.server.url("/other-2.0-py3-none-any.whl");
         trap.write(WHEEL, &tool(&format!("other[more] @ {url}")));
         trap.assert_refused(&format!("./{WHEEL}"), &["cannot use `other 2.0`: it requires `evil @ "]);
-        // If the extra is not requested, this requirement has no effect.
+        // This requirement belongs to an extra. If the extra is not requested, the requirement has no effect.
         trap.write(WHEEL, &tool(&format!("other @ {url}")));
         let output = trap.command(&format!("./{WHEEL} -o fine.tar")).output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -160,7 +163,7 @@ fn a_source_that_the_user_names_is_fetched_and_its_failure_is_told() {
     assert!(archive.contains("it is neither a tar archive"), "{archive}");
     fs_err::write(trap.world.path("folder.txt"), "./repository\n").unwrap();
     let folder = said("-r folder.txt -t tool");
-    assert!(folder.contains("is no project: it has neither a pyproject.toml nor a setup.py"), "{folder}");
+    assert!(folder.contains("is not a project: it has neither a pyproject.toml nor a setup.py"), "{folder}");
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn a_wheel_on_this_machine_is_for_the_user_to_name_and_for_wheels_by_path() {
     exit 1
     error: cannot use `tool 1.0`: it requires `local @ file://[DIR]/local-1.0-py3-none-any.whl`, a file on this machine
 
-    hint: only a distribution that is named by path may require files: if you want this file, name it as well, and use one that requires it by name
+    hint: only a distribution that is named by path may require files: if you want this file, name it as well, and use a distribution that requires it by name
     ");
 
     let trap = Trap { world: World::new(archive(), PyPi::new().built(&wheel)), ..trap };

@@ -17,7 +17,7 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Runs `command`. A disk of two megabytes is mounted at the directory `small`. Returns `None` if that is not possible
+/// Mounts a disk of two megabytes at the directory `small`, and runs `command`. Returns `None` if that is not possible
 /// on this machine.
 fn on_a_small_disk(command: &Command, small: &Path) -> Option<Output> {
     let unshare = |script: &str| {

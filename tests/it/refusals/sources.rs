@@ -1,4 +1,4 @@
-//! Sources that cannot be built, if this is detected before a build backend runs.
+//! Sources that cannot be built. lath detects this before it runs a build backend.
 
 use std::io::Write as _;
 
@@ -79,7 +79,8 @@ fn a_failed_build_names_the_python_for_which_the_index_has_wheels() {
     let said = refused(&World::new(archive_for_builds(), index), "one==1.0 --python 3.13");
     assert!(said.contains("error: cannot build one 1.0 from source"), "{said}");
     assert!(said.contains("hint: use `--python 3.12`, for which `one` has wheels"), "{said}");
-    // There are wheels for the same Python, but the user excluded them, so the error does not suggest them.
+    // The index has a wheel for this Python, but the user excluded wheels. So another Python would not help, and the
+    // error does not suggest one.
     let own = WheelBuilder::new("one", "1.0").file("one.py", "");
     let index = PyPi::new().sdist("one-1.0.tar.gz", b"no archive").built(&own).built(&older);
     let said = refused(&World::new(archive_for_builds(), index), "one==1.0 --python 3.13 --no-binary-package one");
@@ -107,7 +108,8 @@ fn an_index_that_mixes_kinds_of_hashes_is_read_and_every_hash_holds() {
     };
     let said = refused(&World::new(archive(), index(true)), "tool");
     assert!(said.contains("lib-1.0-py3-none-any.whl`: its sha256 is"), "{said}");
-    // The md5 is wrong as well. But lath checks only sha256. For a file without a sha256, lath computes its own.
+    // The md5 of `tool` is wrong as well, but lath checks only sha256. If the index lists no sha256 for a file, lath
+    // computes it after the download.
     let world = World::new(archive(), index(false));
     let output = world.build("tool");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -15,7 +15,8 @@ fn what_is_not_there_is_named() {
         "tool==9",
         "tool --with no-such-package",
         "tool --with netbas",
-        // The similar names come from the catalogue and from the cached pages.
+        // The names that lath suggests for the next inputs come from its catalog, from cached pages of the index, and
+        // from the archive.
         "pre-comit",
         "tol",
         "tool --with netbsae",
@@ -70,7 +71,7 @@ fn what_is_not_there_is_named() {
 
     hint: use `--release ubuntu:noble`, which has python 3.12
     ");
-    // The missing file that is reported first differs from run to run, so only the hint is compared.
+    // In each run, lath may report another missing file. So only the hint is compared.
     let said = refused(&world, "tool --offline --cache-dir empty");
     insta::assert_snapshot!(said.split_once("\n\n").unwrap().1, @"hint: run once without `--offline` to fill the cache");
 }
@@ -167,7 +168,7 @@ fn wrong_usage_has_exit_code_2() {
     let errors = words.map(|words| {
         let error = world.error(words);
         assert!(error.starts_with("exit 2\n"), "{words}: {error}");
-        // The library that reads the command line adds the lines after the first one.
+        // clap adds the lines after this one, such as the usage.
         error.lines().nth(1).unwrap_or_default().to_owned()
     });
     insta::assert_snapshot!(errors.join("\n"), @"

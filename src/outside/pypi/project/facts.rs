@@ -79,8 +79,8 @@ fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     locks
 }
 
-/// Returns whether the lock at `path`, which is the lock of a workspace, may include the project in `folder`. Later, uv
-/// checks this exactly.
+/// Returns whether the lock at `path`, which is the lock of a workspace, may include the project in `folder`. This is
+/// only a quick check. Later, uv checks exactly which projects the lock includes.
 fn is_member(path: &Path, folder: &Path) -> bool {
     let root = path.with_file_name("pyproject.toml");
     let declares = fs::read_to_string(root).is_ok_and(|text| text.contains("[tool.uv.workspace]"));

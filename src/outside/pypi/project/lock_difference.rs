@@ -49,10 +49,13 @@ pub(super) fn difference(result: &SatisfiesResult<'_>) -> Option<Vec<String>> {
         R::MismatchedPackageDependencies(name, ..) => vec![format!("the dependencies of `{name}` changed")],
         R::MissingRoot(name) => vec![format!("`{name}` is not in the lock")],
         R::MissingRemoteIndex(name, version, url) => {
-            vec![format!("`{name}` {version} comes from `{}`, which is no index of the project", public(url.as_ref()))]
+            vec![format!(
+                "`{name}` {version} comes from `{}`, which is not an index of the project",
+                public(url.as_ref())
+            )]
         }
         R::MissingLocalIndex(name, version, path) => {
-            vec![format!("`{name}` {version} comes from `{}`, which is no index of the project", path.display())]
+            vec![format!("`{name}` {version} comes from `{}`, which is not an index of the project", path.display())]
         }
         R::MissingVersion(name) => vec![format!("`{name}` has no version in the lock")],
     })

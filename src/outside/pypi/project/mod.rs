@@ -218,7 +218,8 @@ impl<'a> Discovered<'a> {
         Ok(Wanted { requirements, constraints, overrides, excludes })
     }
 
-    /// Returns the requirements of a member. If it is a package, this is the member itself, otherwise its dependencies.
+    /// Returns the requirements of a member. If the member is a package, the result is a requirement of the member
+    /// itself. Otherwise the result contains its dependencies.
     async fn of_member<C: BuildContext>(
         &self,
         member: &WorkspaceMember,
@@ -286,7 +287,7 @@ impl<'a> Discovered<'a> {
         let workspace = self.project.workspace();
         let name = workspace.pyproject_toml().project.as_ref().map(|project| project.name.clone());
         // uv has no separate function for these requirements, so the function for requirements of builds is used.
-        // Both kinds of requirements have no extras and no groups.
+        // Neither kind of requirements has extras or groups.
         let lowered = BuildRequires::from_workspace(
             uv_pypi_types::BuildRequires { name, requires_dist: requirements },
             workspace,
@@ -403,7 +404,7 @@ fn unusable(member: &WorkspaceMember) -> Cause {
             return format!("cannot read its dependency `{text}`: {error}").into();
         }
     }
-    "its dependencies are dynamic, but it is no package: write them into `[project]`".into()
+    "its dependencies are dynamic, but it is not a package: write them into `[project]`".into()
 }
 
 /// Joins names to a text for an error.

@@ -1,5 +1,5 @@
-//! The locks of Poetry, PDM and Pipenv. Their pins are used as limits for the versions, and then lath checks that
-//! nothing else was chosen.
+//! The locks of Poetry, PDM and Pipenv. Their pins are used as limits for the versions, and then lath checks that no
+//! other distribution or version was chosen.
 
 use std::path::Path;
 
@@ -70,7 +70,8 @@ impl<'a> Pinned<'a> {
         self.pins.indexes.iter().enumerate().map(index).collect()
     }
 
-    /// Fails if `answer` contains a distribution that is not in the lock. `own`, the project itself, is excepted.
+    /// Fails if `answer` contains a distribution that is not in the lock. The distributions in `own`, which belong
+    /// to the project itself, are not checked.
     pub(in crate::outside::pypi) fn check(&self, answer: &Answer, own: &[String]) -> Result<(), PypiError> {
         let wheels = answer.wheels.iter().map(|wheel| (&wheel.name, &wheel.version));
         let direct = answer.direct.iter().map(|wheel| (&wheel.name, &wheel.version));
@@ -128,7 +129,8 @@ fn requirement(pin: &Pin, folder: &Path) -> Result<Requirement, Cause> {
         PinSource::Index => format!("=={}", pin.version),
         PinSource::Url(url) => format!(" @ {url}"),
         PinSource::Path(path) => {
-            let url = DisplaySafeUrl::from_file_path(folder.join(path)).map_err(|()| format!("`{path}` is no path"))?;
+            let url =
+                DisplaySafeUrl::from_file_path(folder.join(path)).map_err(|()| format!("`{path}` is not a path"))?;
             format!(" @ {url}")
         }
     };

@@ -95,8 +95,8 @@ impl Discovered<'_> {
         Ok(Some(Locked { resolution, requested: self.requested(&lock) }))
     }
 
-    /// Returns the names of the distributions that count as requested. If a member is a package, this is the member
-    /// itself, otherwise its dependencies.
+    /// Returns the names of the distributions that count as requested. These are the members that are installed with
+    /// the project. If a member is not a package, its dependencies count as well.
     fn requested(&self, lock: &Lock) -> Vec<String> {
         let mut names = Vec::new();
         for member in self.members() {

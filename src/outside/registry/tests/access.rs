@@ -1,4 +1,4 @@
-//! Credentials and tokens.
+//! Tests of credentials and tokens.
 
 use testkit::registry::{Fault, Operation};
 
@@ -113,7 +113,7 @@ fn credentials_stay_with_their_host() {
     open.put_blob("files", b"bytes");
     let bench = Bench::with_login(testkit::Registry::new().basic(USER, PASSWORD));
     bench.server.put_blob("a", b"bytes");
-    // Registries redirect requests for blobs like this.
+    // Real registries also redirect requests for blobs to other hosts.
     bench.server.fault(Fault::on(Operation::GetBlob).redirect(&open.url("/v2/files/blobs/{digest}")));
     assert_eq!(bench.fetch("a", b"bytes").unwrap(), b"bytes");
     // The other host requires credentials. The credentials of the registry must not be sent to the other host.

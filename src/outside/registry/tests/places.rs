@@ -1,4 +1,4 @@
-//! Mirrors, insecure registries and certificates.
+//! Tests of mirrors, insecure registries and certificates.
 
 use std::net::SocketAddr;
 

@@ -37,7 +37,7 @@ fn a_manifest_that_is_not_the_promised_one_is_refused() {
     let tagged = bench.image("a:1");
     assert!(refusal(get().other_body(br#"{"schemaVersion":2}"#), &pinned).contains("its sha256 is"));
     assert!(refusal(get().wrong_digest_header(), &tagged).contains("its sha256 is"));
-    assert!(refusal(get().other_body(b"<html>"), &tagged).contains("it is no manifest"));
+    assert!(refusal(get().other_body(b"<html>"), &tagged).contains("it is not a manifest"));
     assert!(refusal(get().header("Content-Type", OCI_INDEX), &tagged).contains("but in the manifest it is"));
     assert!(refusal(get().endless_body(), &tagged).contains("it is larger than 4194304 bytes"));
     assert!(refusal(get().header("Content-Type", DOCKER_SCHEMA_1), &tagged).contains("it has the old format"));

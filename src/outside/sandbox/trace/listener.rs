@@ -37,16 +37,16 @@ impl Listener {
     }
 
     /// Applies the filter. The filter does not check the architecture of a system call, because another filter already
-    /// refuses the calls of other architectures. seccomp(2) requires that the program cannot get new privileges, which
-    /// is the case since that other filter was applied.
+    /// refuses the calls of other architectures. seccomp(2) requires that the program cannot get new privileges. This
+    /// was ensured when the other filter was applied.
     #[expect(unsafe_code, reason = "no crate that lath has wraps seccomp(2) with a listener")]
     fn apply(&self) -> io::Result<OwnedFd> {
         let program = libc::sock_fprog {
             len: u16::try_from(self.filter.len()).unwrap_or(u16::MAX),
             filter: self.filter.as_ptr().cast_mut(),
         };
-        // Since Linux 5.19, this flag means that only a deadly signal interrupts a waiting call. Without the flag, any
-        // signal makes the kernel repeat the call.
+        // Since Linux 5.19, this flag means that only a signal that ends the program interrupts a waiting call.
+        // Without the flag, any signal makes the kernel repeat the call.
         let flags = [
             libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
             libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,

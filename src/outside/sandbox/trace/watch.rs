@@ -23,7 +23,7 @@ const MAX_PATHS: usize = 500_000;
 const MAX_BYTES: usize = 64 << 20;
 
 /// The oldest supported version of Linux. Older versions cannot let a call continue (before 5.5), or do not report that
-/// all processes with the filter have ended (before 5.9). Then the program or lath would wait forever.
+/// all processes with the filter have ended (before 5.9). On such a version, the program or lath would wait forever.
 const OLDEST_LINUX: (u32, u32) = (5, 9);
 
 /// The maximum size of a path, including the NUL at its end (`PATH_MAX` of Linux).
@@ -75,8 +75,8 @@ impl Watch {
     }
 
     /// Returns the paths after all processes of the job have ended. The path of the first program is added here. The
-    /// filter does not record this path, because the process that starts the program has just changed its user. The
-    /// kernel does not allow access to the memory of such a process.
+    /// warden cannot read this path from the call that starts the program, because the calling process has just
+    /// changed its user. The kernel does not allow access to the memory of such a process.
     pub(in crate::outside::sandbox) fn end(self, program: &str) -> Recorded {
         // If the job has ended before it sent its descriptor, the thread is still waiting. Closing the socket ends the
         // thread.

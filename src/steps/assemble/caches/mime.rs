@@ -128,8 +128,8 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     (!value.contains('\n')).then(|| value.into_owned())
 }
 
-/// Returns one rule: `INDENT>START=LENGTH VALUE [&MASK] [~WORD SIZE] [+RANGE]`. The length has two bytes, and there are
-/// no blanks.
+/// Returns one rule: `INDENT>START=LENGTH VALUE [&MASK] [~WORD SIZE] [+RANGE]`. The length has two bytes. The parts of
+/// a rule are written without the blanks between them.
 fn rule(attribute: &impl Fn(&str) -> Option<String>, depth: usize) -> Option<Vec<u8>> {
     let kind = attribute("type")?;
     let offset = attribute("offset")?;
@@ -146,8 +146,8 @@ fn rule(attribute: &impl Fn(&str) -> Option<String>, depth: usize) -> Option<Vec
         rule.push(b'&');
         rule.extend(mask);
     }
-    // In the list, words in the byte order of the machine are stored with the most significant byte first. Programs
-    // that read the list convert them.
+    // If a value is a word in the byte order of the machine, the list contains the word with the most significant byte
+    // first, and the size of the word. A program that reads the list converts the word to its own byte order.
     if let Some(bits @ ("16" | "32")) = kind.strip_prefix("host") {
         rule.extend(if bits == "16" { b"~2" } else { b"~4" });
     }
@@ -159,7 +159,7 @@ fn rule(attribute: &impl Fn(&str) -> Option<String>, depth: usize) -> Option<Vec
     Some(rule)
 }
 
-/// Returns the bytes that a value of the type `kind` matches.
+/// Converts a value of the type `kind`, such as `big16`, into the bytes that a file must contain.
 fn bytes(kind: &str, value: &str) -> Option<Vec<u8>> {
     if kind == "string" {
         return unescaped(value);
@@ -179,7 +179,7 @@ fn bytes(kind: &str, value: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// Replaces escape sequences, such as `\n`, like C.
+/// Replaces escape sequences, such as `\n`, in the same way as C.
 fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

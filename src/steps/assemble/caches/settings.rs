@@ -1,5 +1,6 @@
-//! `gschemas.compiled`: the defaults of all settings, without which GLib ends every program that reads one. Packages
-//! contain its sources, and a trigger of libglib2.0-0 runs `glib-compile-schemas`.
+//! `gschemas.compiled`: the file with the defaults of all settings. If this file is missing, GLib ends every program
+//! that reads a setting. Packages contain only the sources of this file: schemas. On an ordinary system, a trigger of
+//! libglib2.0-0 runs `glib-compile-schemas`, which makes the file.
 
 use super::files;
 use crate::formats::gsettings::{self, LeftOut, Sources};
@@ -8,12 +9,12 @@ use crate::outside::store::Store;
 use crate::steps::assemble::{AssembleError, write_bytes};
 
 const DIRECTORY: &str = "/usr/share/glib-2.0/schemas";
-/// How many parts that were left out the note names.
+/// The maximum number of left-out parts in the note.
 const NAMED: usize = 3;
 const MAX_CHARACTERS: usize = 160;
 
-/// Writes the file if the tree contains schemas. A file of a base image is written again, because it lacks the schemas of
-/// added packages. Returns a note about the parts that were left out.
+/// Writes the file if the tree contains schemas. If the base image already has the file, it is written again, because
+/// it lacks the schemas of added packages. Returns a note about the parts of the schemas that were left out.
 pub(in crate::steps::assemble) fn write(tree: &mut Tree, store: &Store) -> Result<Option<String>, AssembleError> {
     let paths = files(tree, DIRECTORY, gsettings::is_source);
     if !paths.iter().any(|path| gsettings::is_xml(path.file_name())) {
@@ -44,11 +45,11 @@ fn note(left_out: &[LeftOut]) -> Option<String> {
         more => format!("; and {more} more"),
     };
     (!shown.is_empty()).then(|| {
-        format!("settings with faults are left out, as `glib-compile-schemas` does: {}{more}", shown.join("; "))
+        format!("settings with faults are left out, like in `glib-compile-schemas`: {}{more}", shown.join("; "))
     })
 }
 
-/// Returns the place and the fault on one short line.
+/// Returns the place of a left-out part and its fault, on one short line.
 fn shown(part: &LeftOut) -> String {
     let text = format!("{}: {}", part.place, part.fault);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -117,7 +118,7 @@ mod tests {
             tree.insert(path, Node::link(target, Origin::Lath));
         }
         let note = write(&mut tree, &store).unwrap().unwrap();
-        insta::assert_snapshot!(note, @"settings with faults are left out, as `glib-compile-schemas` does: b.gschema.xml: it has more than 1048576 bytes");
+        insta::assert_snapshot!(note, @"settings with faults are left out, like in `glib-compile-schemas`: b.gschema.xml: it has more than 1048576 bytes");
         assert!(compiled(&tree, &store).contains("org.a"));
     }
 
@@ -131,7 +132,7 @@ mod tests {
             write_text(&mut tree, &path, &schema("org.a", default), &store).unwrap();
         }
         let note = write(&mut tree, &store).unwrap().unwrap();
-        insta::assert_snapshot!(note, @"settings with faults are left out, as `glib-compile-schemas` does: org.0.gschema.xml, line 1: `'x'` is no value of the type `i`; org.1.gschema.xml, line 100: `'a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a...; org.2.gschema.xml, line 1: `'x'` is no value of the type `i`; and 2 more");
+        insta::assert_snapshot!(note, @"settings with faults are left out, like in `glib-compile-schemas`: org.0.gschema.xml, line 1: `'x'` is not a value of the type `i`; org.1.gschema.xml, line 100: `'a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a...; org.2.gschema.xml, line 1: `'x'` is not a value of the type `i`; and 2 more");
         assert!(tree.find(COMPILED).is_some());
     }
 }

@@ -332,7 +332,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Sets a variable. If it is not certain that the assignment runs, it does not replace a known value.
+    /// Sets a variable. If it is not certain that the assignment runs, and the variable already has a known value, the
+    /// variable keeps this value.
     fn assign(&mut self, name: String, value: Option<String>) {
         let value = value.filter(|value| value.len() <= MAX_VALUE_BYTES);
         if self.is_certain || !matches!(self.variables.get(&name), Some(Some(_))) {

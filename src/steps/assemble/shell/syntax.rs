@@ -88,7 +88,8 @@ impl Parser {
         is_there
     }
 
-    /// Returns the next word if it is a reserved one. A caller must be at a place where a command can begin.
+    /// Returns the next word if it is a reserved word. Must only be called at a place in the script at which a command
+    /// can begin.
     fn reserved(&self) -> Option<&str> {
         const RESERVED: [&str; 16] = [
             "!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "then", "until", "while",

@@ -18,7 +18,7 @@ const PROGRAM_FOLDERS: [&str; 3] = ["bin", "sbin", "libexec"];
 /// The folder of wheels that Debian's `ensurepip` uses.
 const DEBIAN_WHEELS: &str = "/usr/share/python-wheels";
 
-/// The facts about the image on which its interpreters depend.
+/// The facts about an image that decide how its interpreters run.
 struct Surroundings<'a> {
     library_folders: &'a [ImagePath],
     debs: &'a [InstalledDeb],
@@ -36,7 +36,8 @@ pub(super) fn interpreters(
     let mut known = BTreeSet::new();
     let mut interpreters = Vec::new();
     let on_path = on_path(scene);
-    // Shorter names come first. So if an interpreter has the names `python3` and `python3.12`, lath uses `python3`.
+    // `python3` and shorter names come first. So if an interpreter has the names `python3` and `python3.12`, lath uses
+    // `python3`.
     let mut others: Vec<ImagePath> = scene.tree.nodes.keys().filter(|path| is_candidate(path)).cloned().collect();
     others.sort_by_key(|path| (path.parent(), path.file_name() != "python3", path.file_name().len()));
     for path in on_path.iter().chain(&others) {

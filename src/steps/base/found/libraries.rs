@@ -41,8 +41,8 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
 /// includes files.
 const MAX_INCLUDES: usize = 16;
 
-/// Returns the folders in the file `path` and in the files that it includes, in their order (ldconfig(8)). Each file is
-/// read once.
+/// Returns the folders in the file `path` and in the files that it includes, in the order of the lines (ldconfig(8)).
+/// Each file is read once.
 fn configured(
     scene: &Scene<'_>,
     path: &str,
@@ -61,7 +61,8 @@ fn configured(
         };
         let Some(includes) = includes.checked_sub(1) else { continue };
         let whole = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/{pattern}") };
-        // An image may contain any pattern. `globset` matches every pattern in limited time.
+        // An image may contain any pattern, even a malicious one. `globset` is used, because it matches every pattern
+        // in limited time.
         let glob = GlobBuilder::new(&whole).literal_separator(true).build().map(|glob| glob.compile_matcher());
         let (Ok(glob), Some((folder, _))) = (glob, whole.rsplit_once('/')) else { continue };
         let children = scene.directory(folder).map(|folder| scene.children(&folder)).unwrap_or_default();

@@ -19,8 +19,8 @@ pub(super) struct Candidate<'a> {
     pub(super) debs: &'a [InstalledDeb],
 }
 
-/// Returns the full version. The program itself is read first, because the other files may belong to another build of
-/// Python.
+/// Returns the full version. The `libpython` and the program are read first, because the other files may belong to
+/// another build of Python.
 pub(super) fn full_version(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Result<Option<String>, StoreError> {
     let version = candidate.version;
     for path in &candidate.binaries {

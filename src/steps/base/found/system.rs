@@ -59,7 +59,8 @@ fn debian(version: &str) -> OsRelease {
     }
 }
 
-/// Reads dpkg's database. Images of distroless have one file for each package instead. These files are read, too.
+/// Reads dpkg's database. Images of distroless have no database, but one file for each package. These files are read,
+/// too.
 pub(super) fn debs(scene: &Scene<'_>) -> Result<Vec<InstalledDeb>, FoundError> {
     let mut debs = scene.text("/var/lib/dpkg/status")?.map_or_else(Vec::new, |text| installed(&text, true));
     if let Some(folder) = scene.directory("/var/lib/dpkg/status.d") {

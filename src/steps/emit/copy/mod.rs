@@ -198,8 +198,8 @@ impl Graph {
         Ok(self.packed.as_ref().and_then(|packed| packed.files.get(&digest)))
     }
 
-    /// Adds the documents to which an index refers, and the documents to which these refer. If `document` is a
-    /// manifest, adds it to `manifests`.
+    /// If `document` is an index, adds the documents to which the index refers, directly or through other indexes. If
+    /// `document` is a manifest, adds it to `manifests`.
     fn add_children(
         &mut self,
         image: &OpenImage<'_>,

@@ -1,4 +1,4 @@
-//! Replaces `ldconfig` by a script, if no file names it.
+//! Replaces `ldconfig` by a script, if no file outside the base names `ldconfig` or `find_library`.
 
 use super::{Proposal, Scene, loader_cache};
 use crate::formats::ldcache;

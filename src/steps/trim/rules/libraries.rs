@@ -29,7 +29,7 @@ const OPENED_BY_NAME: [&str; 11] = [
     "libutil",
 ];
 
-/// The library that opens the plugins.
+/// The library that opens the plugins of OpenSSL.
 const OPENS_PLUGINS: &str = "libcrypto.so.";
 
 /// Proposes to remove libraries of the base that no ELF file needs and that no file outside the base names. For each
@@ -71,7 +71,8 @@ impl<'a> Candidates<'a> {
                 let is_here = path.parent().is_some_and(|parent| parent.as_str() == directory);
                 let name = path.file_name();
                 let is_library = is_here && name.contains(".so") && name.starts_with("lib");
-                // A held library is not a candidate, so that the libraries that it needs stay, too.
+                // A held library is not a candidate but counts as another ELF file, so that the libraries that it needs
+                // stay, too.
                 let may_go = scene.is_of_base(origin) && !scene.is_held(path) && !is_opened_by_name(name);
                 if is_library && may_go {
                     candidates.by_path.insert(path, linkage);

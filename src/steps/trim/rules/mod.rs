@@ -52,8 +52,8 @@ pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, AFTERWARDS),
 ];
 
-/// These rules decide by the name of a path. They run first, so that the needs of the removed files do not count in
-/// later stages.
+/// These rules decide by the name of a path. They run first, so that other files do not stay only because a removed
+/// file needs them.
 const BY_NAME: &[Rule] = &[
     bulk::bulk,
     compiler_files::compiler_files,
@@ -71,8 +71,8 @@ const BY_NAME: &[Rule] = &[
     translations::translations,
 ];
 
-/// These rules depend on the programs of the image. So the libraries that removed modules need do not count in later
-/// stages.
+/// These rules depend on the programs of the image. They run before [`BY_NEED`], so that a library does not stay only
+/// because a removed module needs it.
 const BY_REACH: &[Rule] = &[reach::modules, developer_files::developer_files];
 
 /// These rules depend on the files that runs have used.
@@ -90,7 +90,8 @@ const BY_NEED: &[Rule] = &[
     symbols::symbols,
 ];
 
-/// These rules write the removals into the image, so that its programs can report them.
+/// These rules write the names of removed modules and files into the image, so that the errors of programs can explain
+/// why they are missing.
 const EXPLAINED: &[Rule] = &[tombstones::tombstones, tombstones::data];
 
 /// These rules adapt the rest of the image to the removed paths.

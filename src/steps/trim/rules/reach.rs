@@ -56,7 +56,7 @@ fn is_stdlib(origin: &Origin) -> bool {
     matches!(origin, Origin::Deb { .. } | Origin::Base)
 }
 
-/// Returns whether a Python file is data of a distribution that the image uses.
+/// Returns a function that decides whether a Python file is data of a distribution that the image uses.
 fn is_data(map: &ModuleMap<'_>, found: &Reached) -> impl Fn(&str, &ModulePath<'_>) -> bool {
     let files = found.modules.keys().filter_map(|name| map.modules.get(name)).flatten();
     let used: BTreeSet<&Origin> = files.map(|file| file.origin).collect();
@@ -212,7 +212,8 @@ impl<'a> Reach<'a, '_> {
         let used = map.modules.iter().filter(|(_, files)| is_used(files)).map(|(name, _)| name.clone());
         start.roots.extend(used);
         let found = reached(&map, &start, is_stdlib, &mut files)?;
-        // Runs show which data is used, also if it is in Python files.
+        // No Python file stays as data here, because the runs show which data is used, even if the data is in Python
+        // files.
         let proposals = self.removals(&map, &found, |_, _| false).into_iter();
         let removed = proposals.filter_map(|proposal| match proposal {
             Proposal::Remove { path, .. } => Some(path),
@@ -266,7 +267,7 @@ impl<'a> Reach<'a, '_> {
                 }
             }
         }
-        // If a folder contains another one, the inner folder comes first.
+        // If one of these folders contains another, the inner folder comes first.
         added.folders.sort_by_key(|folder| std::cmp::Reverse(folder.as_str().len()));
         Ok(added)
     }
@@ -274,7 +275,7 @@ impl<'a> Reach<'a, '_> {
     /// Returns a warning for each `--keep-module` that names no module.
     fn useless_names(&self, map: &ModuleMap<'_>) -> Vec<Proposal> {
         let names = self.request.options.keep_modules.iter().filter(|name| map.below(name).next().is_none());
-        names.map(|name| Proposal::Warning(format!("`--keep-module {name}` is no module of the image"))).collect()
+        names.map(|name| Proposal::Warning(format!("`--keep-module {name}` is not a module of the image"))).collect()
     }
 
     /// Proposes to remove the modules that are not reached, except those for which `stays` is true.
@@ -351,8 +352,8 @@ impl<'a> Reach<'a, '_> {
         Ok(roots)
     }
 
-    /// Returns the distributions that extras of requested libraries require. They are roots, because users import them,
-    /// too.
+    /// Returns the distributions that extras of requested libraries require. Their modules are roots, because users
+    /// import them, too.
     fn of_extras(&self, files: &PythonFiles<'_>) -> Result<BTreeSet<String>, StoreError> {
         let has_script = |name: &str| self.whole.scripts.iter().any(|script| script.distribution == name);
         let is_library = |origin: &Origin| matches!(origin, Origin::Wheel { name, .. } if self.is_requested(name) && !has_script(name));
@@ -373,8 +374,9 @@ impl<'a> Reach<'a, '_> {
         exposed.contains(&script.name)
     }
 
-    /// Whether the users of the image can start or import the module themselves. These are the modules of a requested
-    /// library, the package and the `__main__` of a requested program, and all modules that no distribution contains.
+    /// Whether the users of the image can start or import the module themselves. This is so for the modules of a
+    /// requested library, and for the top-level modules and the `__main__` of a requested program. It is also so for
+    /// all modules outside of distributions, except those of Debian's standard library.
     fn is_root(&self, name: &str, file: &ModulePath<'_>) -> bool {
         match file.origin {
             Origin::Wheel { name: distribution, .. } => {

@@ -46,8 +46,8 @@ fn is_table(path: &ImagePath, node: &Node) -> bool {
     path.as_str().ends_with(TABLE) && is_of_virtualenv(node)
 }
 
-/// Returns whether `path` is an interpreter that is not the image's own one. virtualenv could make an environment for
-/// it: `bin/python3.9`, `bin/pypy3.11`, `bin/graalpy`.
+/// Returns whether `path` is another interpreter than the image's own Python, such as `bin/python3.9`, `bin/pypy3.11`
+/// or `bin/graalpy`. virtualenv could make an environment for such an interpreter.
 fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
     let name = path.file_name();
     let is_minor = |minor: &str| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit());

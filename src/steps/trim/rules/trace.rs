@@ -1,9 +1,9 @@
 //! Removes modules and data of distributions that no check and no record of the user has used.
 //!
 //! A module stays if it was used. It also stays if import statements lead to it from a used module, so that no import
-//! statement in a used module can fail. If a program computes the name of a module, this alone does not keep the
-//! module. Data of a distribution stays if it was used, if it belongs to data that was used, or if a module that stays
-//! contains its name.
+//! statement in a used module can fail. A module does not stay only because a program could compute its name. Data of a
+//! distribution stays if it was used, if it is in one group with data that was used (see [`Group`]), or if a module
+//! that stays contains its file name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,7 +108,7 @@ impl<'a, 'b> Data<'a, 'b> {
     }
 
     /// Returns the group of a path. `None` for a module. Also `None` for a folder with modules, because each import
-    /// lists this folder. So a listed folder does not show that its data was used.
+    /// lists such a folder. So the fact that it was listed does not show that its data was used.
     fn group(&self, path: &ImagePath) -> Option<Group> {
         let is_directory = self.scene.tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
         if self.packages.contains(path) || !is_directory && is_module(path) {

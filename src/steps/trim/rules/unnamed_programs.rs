@@ -10,8 +10,8 @@ use crate::model::tree::Origin;
 use crate::model::vocabulary::is_program;
 use crate::outside::store::StoreError;
 
-/// A helper package with at most this number of programs keeps all of them. They are probably the reason why the
-/// package is in the image.
+/// A helper package with at most this number of programs keeps all of them, because these few programs are probably the
+/// reason why the package is in the image.
 const FEW: usize = 4;
 
 /// Removes the programs of helper packages that no file in the image could call.
@@ -34,6 +34,7 @@ fn could_be_called(scene: &Scene<'_>, program: &str) -> bool {
         Origin::Deb { name, .. } => !scene.is_aide(name),
         Origin::Wheel { .. } | Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,
     });
-    // Files are not searched for a program that is not in the vocabulary, so any file could contain its name.
+    // If a program is not in the vocabulary, files are not searched for its name. Any file could contain the name, so
+    // the program stays.
     !is_program(program.as_bytes()) || callers.any(|(_, survey)| survey.mentions.contains(program))
 }

@@ -13,8 +13,8 @@ pub(super) fn windows_launchers(scene: &Scene<'_>) -> Result<Vec<Proposal>, Stor
     Ok(going.map(|(path, _)| remove(path)).collect())
 }
 
-/// Whether the path is a launcher of distlib (which pip contains, too) or of setuptools. They install a launcher next
-/// to a script if `os.name` is `nt`, and do not use it on other systems.
+/// Whether the path is a launcher of distlib (which pip contains, too) or of setuptools. If `os.name` is `nt`, distlib
+/// and setuptools install a launcher next to a script. On other systems, they do not use launchers.
 fn is_launcher(path: &ImagePath) -> bool {
     const DISTLIB: [&str; 6] = ["t32.exe", "t64.exe", "t64-arm.exe", "w32.exe", "w64.exe", "w64-arm.exe"];
     const SETUPTOOLS: [&str; 8] = [

@@ -339,7 +339,11 @@ fn an_option_that_keeps_nothing_is_a_warning() {
     assert_eq!(warnings(&["helper", "json.tool", "json"]), [pattern]);
     assert_eq!(
         warnings(&["helpe", "json."]),
-        [pattern, "`--keep-module helpe` is no module of the image", "`--keep-module json.` is no module of the image"]
+        [
+            pattern,
+            "`--keep-module helpe` is not a module of the image",
+            "`--keep-module json.` is not a module of the image"
+        ]
     );
 }
 

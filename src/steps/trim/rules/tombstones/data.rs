@@ -1,8 +1,8 @@
 //! Adds the reason to the errors of programs that read removed data through `importlib.resources`.
 //!
-//! lath adds some lines to the file of the standard library that makes the paths of data. The names of the removed files
-//! are in another file, which Python reads only after an error. So a program that opens no removed file does not read
-//! it.
+//! lath adds some lines to the file of the standard library that makes the paths of data. The names of the removed
+//! files are in a second file, which Python reads only after an error. So if a program opens no removed file, Python
+//! does not read the second file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +17,13 @@ use crate::outside::store::StoreError;
 const ADDED: &str = include_str!("resources.py");
 /// The file with the names.
 const NAMES: &str = include_str!("removed_data.py");
-/// The place of the lines in the file with the names.
+/// The text in the file with the names after which the names are inserted.
 const LINES: &str = "REMOVED = \"\"\"\n";
 /// The names of the file that makes the paths. The second one is that of Python 3.10.
 const FILES: [&str; 2] = ["resources/_common.py", "_common.py"];
-/// The added lines use what these lines of the file define.
+/// The beginnings of lines that the file must have, because the added lines use the names that they define.
 const USED: [&str; 2] = ["import pathlib", "def from_package("];
-/// The maximum size of all names. A longer list would cost more than the sentence is worth.
+/// The maximum size of all names. A longer list would make the image larger than the better errors are worth.
 const MOST_BYTES: usize = 128 << 10;
 
 /// Proposes the added lines, and the file that names the removed data.
@@ -41,8 +41,8 @@ pub(in crate::steps::trim::rules) fn data(scene: &Scene<'_>) -> Result<Vec<Propo
     Ok(vec![rewrite, add])
 }
 
-/// Returns the path and the text of the file that makes the paths. `None` if no program of the image can import it, or
-/// if it must stay as it is.
+/// Returns the path and the text of the file that makes the paths. `None` if the image does not contain this file, or
+/// if the file must stay as it is.
 fn place(scene: &Scene<'_>) -> Result<Option<(ImagePath, String)>, StoreError> {
     let stdlib = scene.request().python.stdlib();
     let found = FILES.iter().find_map(|file| scene.tree.find(&format!("{stdlib}/importlib/{file}")));

@@ -17,7 +17,7 @@ use crate::model::tree::{Node, Origin, Removal};
 use crate::outside::store::StoreError;
 
 const MODULE: &str = include_str!("sitecustomize.py");
-/// The text of the module that is replaced by the lines about removed modules.
+/// The text in the module after which the lines about removed modules are inserted.
 const LINES: &str = "REMOVED = \"\"\"\n";
 /// The module that Debian's `sitecustomize` imports. Debian's file does nothing else.
 const HOOK: &str = "apport_python_hook";
@@ -42,7 +42,8 @@ struct Place {
     replaced: Vec<ImagePath>,
 }
 
-/// Returns the path of `sitecustomize`. `None` if the image has another `sitecustomize` that does something.
+/// Returns the path of `sitecustomize`. `None` if the image has a `sitecustomize` that is not Debian's file, or if the
+/// image has the hook that Debian's file loads.
 fn place(scene: &Scene<'_>, map: &ModuleMap<'_>) -> Result<Option<Place>, StoreError> {
     let request = scene.request();
     let Some(files) = map.modules.get("sitecustomize") else {
