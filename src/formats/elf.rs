@@ -316,8 +316,8 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
     Some(bytes.get(known..)?.is_empty())
 }
 
-/// Builds the new file. It consists of the old file up to `end`, a new table of names, and the headers of the sections
-/// in `live`, which stay. References between sections get the new numbers of these sections.
+/// Builds the new file. It consists of the old file up to `end`, a new table of names, and the headers of this table
+/// and of the sections that stay (`live`). References between sections get the new numbers of these sections.
 fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usize) -> Option<Vec<u8>> {
     const OWN_NAME: &str = ".shstrtab";
     const KIND_STRTAB: u32 = 3;

@@ -4,7 +4,7 @@
 //! lath needs the same order. This order depends on the hashes of the names, and on the order in which the names were
 //! added and removed.
 
-/// The number of places of an empty table, as a power of 2.
+/// Every table has at least `1 << LEAST_SHIFT` places.
 const LEAST_SHIFT: u32 = 3;
 
 /// The greatest prime number below each power of 2. The first two numbers are exceptions.

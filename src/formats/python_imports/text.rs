@@ -17,8 +17,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Returns the text of a file. Returns `None` if Python could not read the file.
 ///
 /// Only UTF-8 is decoded exactly. In every other encoding that a Python file can have, ASCII characters are single
-/// bytes, so they are decoded correctly too. Other characters occur almost only in comments and strings, so they may be
-/// decoded incorrectly.
+/// bytes, so they are decoded correctly too. Other characters occur almost only in comments and strings, so it does
+/// little harm if they are decoded incorrectly.
 pub(super) fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr(0, bytes).is_some() {
         return None;

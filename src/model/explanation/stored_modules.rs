@@ -11,8 +11,8 @@ use crate::model::reach::Cause;
 
 /// The maximum number of causes of all modules together.
 const MAX_CAUSES: usize = 1_000_000;
-/// The maximum size of a name, which is much higher than in real images. The limit is necessary because each cause gets
-/// a copy of a name, so a few stored bytes could fill the memory.
+/// The maximum size of a name, which is much higher than in real images. Each cause is stored as a short number, but
+/// gets a copy of a whole name when it is read. So without this limit, a few stored bytes could fill the memory.
 const MAX_NAME_BYTES: usize = 1_000;
 /// The maximum size of all copies of names together.
 const MAX_COPIED_BYTES: usize = 64 << 20;

@@ -124,7 +124,8 @@ impl Memory {
     }
 }
 
-/// Returns whether `tree` can be laid out in memory. If `mounts` is set, large files do not count.
+/// Returns whether `tree` can be laid out in memory. If `mounts` is set, the sizes of large files do not count, because
+/// these files are mounted from the store.
 pub(super) fn fits(tree: &Tree, mounts: bool) -> bool {
     let size_bytes = size_bytes(tree, mounts);
     let wanted = size_bytes * TIMES;

@@ -13,7 +13,8 @@ use crate::model::destination::Destination;
 use crate::model::digest::Digest;
 use crate::outside::store::{Bucket, Store};
 
-/// The state of a file. If the contents of a file change, its change time does, too (stat(2), `st_ctime`).
+/// The state of a file. Whenever the contents of a file change, the kernel also updates the file's change time
+/// (stat(2), `st_ctime`).
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
     device: u64,

@@ -97,7 +97,7 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     }
     if let Some(app) = app {
         // `python main.py` and servers such as uvicorn import modules from the work directory. Other programs do that
-        // only if this variable is set (docs/decisions/0111-the-command-of-an-image.md).
+        // only if `PYTHONPATH` contains this directory (docs/decisions/0111-the-command-of-an-image.md).
         let of_base = of_base("PYTHONPATH").map(|folders| format!(":{folders}")).unwrap_or_default();
         own.push(("PYTHONPATH", format!("{}{of_base}", app.target)));
     }

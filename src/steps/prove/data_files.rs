@@ -18,8 +18,8 @@ const READER: &str = "importlib.metadata";
 
 /// Returns the data files of the untrimmed tree that modules of the trimmed tree name or read. Only `reach` and the
 /// levels above it follow the texts in modules. Modules in tests of distributions do not count, because no program runs
-/// them. The wheels of virtualenv that trim removed are left out: the rule that removed them has read the module that
-/// names them, and knows that this Python does not use them.
+/// them. If trim removed wheels in virtualenv, these wheels are left out. A module of virtualenv names them, but trim
+/// has checked that virtualenv does not need them for this Python.
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<ImagePath> {
     let removed = removed(made, request);
     let is_removed_program =

@@ -48,7 +48,7 @@ pub(super) fn lacks(said: &str, program: &str) -> bool {
 
 /// Returns the module that `line` reports as missing, and how to add it.
 fn missing_module(line: &str, python: PythonVersion) -> Option<(&str, Addition)> {
-    /// Messages that do not name the missing module, each with the name of the module.
+    /// Messages about a missing module that do not contain "No module named", each with the name of this module.
     const SAYINGS: [(&str, &str); 2] = [
         // The message of Debian's `venv`.
         ("ensurepip is not", "ensurepip"),
@@ -100,7 +100,7 @@ fn is_of_lack(line: &str) -> bool {
     SAYINGS.iter().any(|saying| line.contains(saying)) && !line.contains("distribution")
 }
 
-/// Whether `line` names the program as a program that was called: in quotes, in a folder of programs, before the colon
+/// Whether `line` is about a call of `program`. In such a line, the name is in quotes, after `bin/`, before the colon
 /// of a shell's message, or in a message of Node such as `spawn git ENOENT`.
 fn is_called(line: &str, said: &str, program: &str) -> bool {
     let is_quote = |character: char| matches!(character, '\'' | '"' | '`');

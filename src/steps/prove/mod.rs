@@ -435,7 +435,8 @@ fn compare(
     let image = Image { tree: slim.side.tree, python: slim.side.common.python };
     let mut search = BackSearch::new(round.puts_back());
     let Common { clock, is_driven, .. } = slim.side.common;
-    // In a later round, every check must run, because an earlier round may have found that this check fails.
+    // In a later round, the proof fails if the time ends before a check has run, because this check may have failed in
+    // an earlier round.
     let must_run = |task: &Task| task.must() || round.number > 0;
     let mut verdicts = Verdicts::new(image, is_driven, clock.limit_secs);
     for question in in_order.iter().flatten().flat_map(|asked| &asked.questions) {

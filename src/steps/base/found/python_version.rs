@@ -72,7 +72,8 @@ fn in_package(text: &str, version: PythonVersion) -> Option<String> {
     is_full(&upstream, version).then_some(upstream)
 }
 
-/// Whether a text is a full version of the Python `version`, such as `3.12.4`, `3.14.0rc2` or `3.13.0+`.
+/// Whether `text` is a full version number that begins with `version`. Examples of full version numbers are `3.12.4`,
+/// `3.14.0rc2` and `3.13.0+`.
 fn is_full(text: &str, version: PythonVersion) -> bool {
     let Some(rest) = text.strip_prefix(&format!("{version}.")) else { return false };
     let rest = rest.strip_suffix('+').unwrap_or(rest);
