@@ -67,8 +67,8 @@ pub(crate) fn reads_sources(distribution: &str) -> bool {
     REACH.source_readers.iter().any(|reader| distribution.starts_with(reader))
 }
 
-/// Returns whether a distribution runs code of the user. `is_requested` is true if the image contains the programs of
-/// this distribution. Some distributions run code of the user only in this case.
+/// Returns whether a distribution runs code of the user. `is_requested` is true if the user requested this
+/// distribution. Some distributions run code of the user only in this case.
 pub(crate) fn is_host(distribution: &str, is_requested: bool) -> bool {
     let is_in = |list: &[String]| list.iter().any(|host| host == distribution);
     is_in(&REACH.hosts) || is_requested && is_in(&REACH.requested_hosts)

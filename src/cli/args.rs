@@ -240,7 +240,7 @@ pub(super) struct Size {
     /// Remove the translations of distributions into other languages than these, such as `de,pt_BR`
     #[arg(long, value_name = "LANG", value_delimiter = ',')]
     locale: Vec<String>,
-    /// With `--trim reach`, keep only the modules of the console scripts that `-c` names, and not those of all console scripts
+    /// With `--trim reach`, keep only the modules of the console scripts that `-c` names
     #[arg(long)]
     only_scripts: bool,
     /// A record of `lath trace`, for `--trim trace`; may repeat

@@ -1,5 +1,6 @@
 //! The environment variables of uv and of pip that are about indexes. uv's variables are a layer of settings below
-//! lath's own variables. pip's variables are not used. If they are set, lath warns that they have no effect.
+//! lath's own variables. If other variables of uv or pip are set that users expect to have an effect, lath warns that
+//! they have none.
 
 use crate::cli::args::Sources;
 use crate::cli::environment::Environment;
@@ -38,6 +39,10 @@ const OF_UV: [Variable; 9] = [
 
 /// pip's own variables that set indexes.
 const OF_PIP: [&str; 3] = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"];
+
+/// uv's variables for indexes in the storage of a cloud. uv signs requests to these indexes, but lath does not
+/// (docs/decisions/0190-crates-that-never-run-are-replaced.md).
+const OF_CLOUDS: [&str; 3] = ["UV_S3_ENDPOINT_URL", "UV_GCS_ENDPOINT_URL", "UV_AZURE_ENDPOINT_URL"];
 
 /// The settings in uv's variables, and the names of the variables that are set.
 #[derive(Debug, Default)]
@@ -79,21 +84,41 @@ fn with_lists_joined(first: Settings, second: Settings) -> Settings {
     Settings { index, ..first.over(second) }
 }
 
+/// Returns the warnings about variables of pip and of uv that have no effect.
+pub(super) fn warnings<T: Typed>(environment: &Environment, settings: &Settings) -> Vec<String> {
+    if !has_indexes::<T>() {
+        return Vec::new();
+    }
+    warning_about_pip(environment, settings).into_iter().chain(warning_about_clouds(environment)).collect()
+}
+
+/// Returns the names in `names` that are set, as they are shown in a message. `None` if none is set.
+fn set_ones(names: &[&str], environment: &Environment) -> Option<String> {
+    let set: Vec<&str> = names.iter().copied().filter(|name| environment.filled(name).is_some()).collect();
+    (!set.is_empty()).then(|| format!("`{}`", set.join("`, `")))
+}
+
+/// Returns a warning if uv's variables contain the storage of a cloud.
+fn warning_about_clouds(environment: &Environment) -> Option<String> {
+    let names = set_ones(&OF_CLOUDS, environment)?;
+    Some(format!(
+        "{names} has no effect, because lath does not sign requests to the storage of a cloud: use an index that accepts \
+         a user name and a password"
+    ))
+}
+
 /// Returns a warning if pip's variables contain indexes, but no setting of lath does. Without the warning, a private
 /// package could be missing, or come from the public index, and the user would not see why.
-pub(super) fn warning_about_pip<T: Typed>(environment: &Environment, settings: &Settings) -> Option<String> {
+fn warning_about_pip(environment: &Environment, settings: &Settings) -> Option<String> {
     let Settings { index, default_index, find_links, no_index, .. } = settings;
-    if index.is_some() || default_index.is_some() || find_links.is_some() || no_index.is_some() || !has_indexes::<T>() {
+    if index.is_some() || default_index.is_some() || find_links.is_some() || no_index.is_some() {
         return None;
     }
-    let set: Vec<&str> = OF_PIP.into_iter().filter(|name| environment.filled(name).is_some()).collect();
-    (!set.is_empty()).then(|| {
-        format!(
-            "`{}` has no effect: set the index with `--default-index URL` or `--index URL`, or with `LATH_DEFAULT_INDEX` \
-             or `LATH_INDEX`",
-            set.join("`, `")
-        )
-    })
+    let names = set_ones(&OF_PIP, environment)?;
+    Some(format!(
+        "{names} has no effect: set the index with `--default-index URL` or `--index URL`, or with `LATH_DEFAULT_INDEX` or \
+         `LATH_INDEX`"
+    ))
 }
 
 #[cfg(test)]
@@ -145,10 +170,19 @@ mod tests {
     #[test]
     fn the_variables_of_pip_have_a_warning_unless_an_index_is_set() {
         let environment = Environment::of(&[("PIP_INDEX_URL", "https://me:secret@h/simple"), ("PIP_NO_INDEX", "")]);
-        let warning = warning_about_pip::<Build>(&environment, &Settings::default()).unwrap();
+        let [warning] = warnings::<Build>(&environment, &Settings::default()).try_into().unwrap();
         assert!(warning.starts_with("`PIP_INDEX_URL` has no effect: ") && !warning.contains("secret"), "{warning}");
         let named = Settings { index: Some(vec!["https://h/".into()]), ..Settings::default() };
-        assert_eq!(warning_about_pip::<Build>(&environment, &named), None);
-        assert_eq!(warning_about_pip::<Cache>(&environment, &Settings::default()), None);
+        assert!(warnings::<Build>(&environment, &named).is_empty());
+        assert!(warnings::<Cache>(&environment, &Settings::default()).is_empty());
+    }
+
+    #[test]
+    fn the_variables_of_uv_for_the_storage_of_a_cloud_have_a_warning() {
+        let variables = [("UV_S3_ENDPOINT_URL", "https://s/"), ("UV_GCS_ENDPOINT_URL", "https://g/")];
+        let environment = Environment::of(&variables);
+        let settings = Settings { index: Some(vec!["https://s/".into()]), ..Settings::default() };
+        insta::assert_snapshot!(warnings::<Build>(&environment, &settings).join("\n"), @"`UV_S3_ENDPOINT_URL`, `UV_GCS_ENDPOINT_URL` has no effect, because lath does not sign requests to the storage of a cloud: use an index that accepts a user name and a password");
+        assert!(warnings::<Cache>(&environment, &settings).is_empty());
     }
 }

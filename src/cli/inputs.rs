@@ -263,8 +263,8 @@ impl Inputs {
         let files: Vec<String> = command.iter().skip(1).filter(is_file).map(|word| format!("`{word}`")).collect();
         if !files.is_empty() {
             self.notices.push(Event::Warning(format!(
-                "the command names {}, but the image of a package contains only the files in its wheel: name a module, or add the \
-                 file with `--copy`",
+                "the command names {}, but the image of a package contains only the files in its wheel: name a module, or add \
+                 the file with `--copy`",
                 files.join(" and ")
             )));
         }

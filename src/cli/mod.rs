@@ -161,12 +161,11 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
     }
 }
 
-/// Reports which variables of uv are used, and that pip's variables are not used.
+/// Reports which variables of uv are used, and which variables of uv and pip have no effect.
 fn report_foreign_variables<C: Command>(call: &Call, of_uv: &[&str]) {
     of_uv.iter().for_each(|name| call.screen.hear(Event::Detail(format!("using the variable `{name}` of uv"))));
-    if let Some(warning) = foreign_variables::warning_about_pip::<C>(&call.environment, &call.settings) {
-        call.screen.hear(Event::Warning(warning));
-    }
+    let warnings = foreign_variables::warnings::<C>(&call.environment, &call.settings);
+    warnings.into_iter().for_each(|warning| call.screen.hear(Event::Warning(warning)));
 }
 
 /// Reads the environment variables of all commands that work on images.

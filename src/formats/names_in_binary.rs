@@ -14,7 +14,7 @@ use crate::model::binary_texts::BinaryTexts;
 
 /// The minimum length of a row of texts. A shorter text counts as a single word.
 const SHORTEST_ROW: usize = 200;
-/// The maximum length of a row of texts.
+/// The maximum length of a compressed row of texts after it is unpacked.
 const MOST_BYTES: usize = 16 << 20;
 /// The number of bytes that are checked at the end of the unpacked bytes. If these bytes are not text, unpacking ends.
 const WINDOW: usize = 64;

@@ -75,7 +75,7 @@ impl UserBase {
 /// A path that cannot be the user base.
 #[derive(Debug, Error)]
 #[error(
-    "cannot use `{0}` as the user base: write a path like `/opt/app`. It must consist of plain letters, and neither the system nor an engine may use it"
+    "cannot use `{0}` as the user base: write a path like `/opt/app` that consists of plain letters, and that neither the system nor an engine uses"
 )]
 pub(crate) struct UserBaseError(String);
 

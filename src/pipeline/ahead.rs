@@ -33,8 +33,8 @@ pub(super) fn fetch_and_open(parcels: &[Parcel<'_>], world: &World) -> Result<Ve
     Ok(parts.map(open).collect::<Result<_, UnpackError>>()?)
 }
 
-/// Returns the numbers of those parcels that may be fetched while wheels are built from source. `sizes` are the sizes of
-/// all parcels in bytes. The total size of these parcels is limited, because if a build fails, its error is reported
+/// Returns the numbers of those parcels that may be fetched while wheels are built from source. `sizes` are the sizes
+/// of all parcels in bytes. The total size of these parcels is limited, because if a build fails, its error is reported
 /// only after their download.
 pub(super) fn small(sizes: impl Iterator<Item = Option<u64>>) -> Vec<usize> {
     const MAX_BYTES: u64 = 64 << 20;

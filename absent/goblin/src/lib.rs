@@ -1,5 +1,5 @@
-//! Replaces the library goblin. With goblin, uv finds the C library of the building machine, to choose a Python for this
-//! machine. lath takes Python from the archive of the image's release, so this code of uv never runs
+//! Replaces the library goblin. With goblin, uv finds the C library of the building machine, to choose a Python for
+//! this machine. lath takes Python from the archive of the image's release, so this code of uv never runs
 //! (docs/decisions/0190-crates-that-never-run-are-replaced.md).
 
 /// ELF files.

@@ -1,9 +1,9 @@
 //! Replaces the library reqsign. With reqsign, uv signs requests to indexes in the storage of Amazon, Google or
 //! Microsoft, if `UV_S3_ENDPOINT_URL`, `UV_GCS_ENDPOINT_URL` or `UV_AZURE_ENDPOINT_URL` is set. lath fetches wheels
-//! without uv, and does not sign these requests, so lath cannot use such an index
-//! (docs/decisions/0190-crates-that-never-run-are-replaced.md).
+//! without uv, and does not sign these requests, so lath cannot use such an index. lath warns that the variables have
+//! no effect (docs/decisions/0190-crates-that-never-run-are-replaced.md).
 //!
-//! These are the parts that uv-auth uses. Each request that uv wants to sign fails.
+//! These are the parts that uv-auth uses. Requests are sent without a signature.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -11,23 +11,22 @@ use std::time::Duration;
 use http::request::Parts;
 use thiserror::Error as ThisError;
 
-/// The reason why a request is not signed.
+/// An error of [`Signer::sign`], which never fails.
 #[derive(Debug, ThisError)]
-#[error("lath cannot sign requests to the storage of a cloud. Use an index that accepts a user name and a password")]
-pub struct Error;
+pub enum Error {}
 
 /// Signs nothing. The parameter `Storage` makes a different type for the storage of each company, as uv-auth needs it.
 #[derive(Debug, Clone)]
 pub struct Signer<Storage>(PhantomData<Storage>);
 
 impl<Storage> Signer<Storage> {
-    /// Fails.
+    /// Leaves the request as it is.
     ///
     /// # Errors
     ///
-    /// Always [`Error`].
+    /// None.
     pub async fn sign(&self, _parts: &mut Parts, _expires_in: Option<Duration>) -> Result<(), Error> {
-        Err(Error)
+        Ok(())
     }
 }
 

@@ -1,5 +1,5 @@
-//! Replaces the crate of uv with the same name, which stores passwords in the keyring of the desktop. lath gets passwords
-//! from the program `keyring`, from files and from variables, and never from this keyring
+//! Replaces the crate of uv with the same name, which stores passwords in the keyring of the desktop. lath gets
+//! passwords from the program `keyring`, from files and from variables, and never from this keyring
 //! (docs/decisions/0190-crates-that-never-run-are-replaced.md).
 //!
 //! These are the parts that uv-auth uses. A call of one of them fails, because there is no keyring.

@@ -14,8 +14,8 @@ use super::value::Value;
 use super::variant_type::VariantType;
 
 const MAX_NAME_BYTES: usize = 1024;
-/// The maximum length of a chain of schemas that extend each other. Usual chains have two schemas. The limit is
-/// necessary because the whole chain is searched for each key.
+/// A schema can be extended only if it extends at most this number of other schemas, directly or through others.
+/// Usually, it extends none. The limit is necessary because the whole chain is searched for each key.
 const MAX_CHAIN: usize = 32;
 
 /// Everything that the files define.

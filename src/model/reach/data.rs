@@ -11,7 +11,8 @@ use crate::model::tree::{Kind, Node, Origin};
 pub(super) struct DataFiles<'a>(BTreeMap<&'a str, Vec<&'a ImagePath>>);
 
 impl<'a> DataFiles<'a> {
-    /// Adds the file if it is data of a distribution, which means that it is neither a module, nor a library, nor metadata.
+    /// Adds the file if it is data of a distribution, which means that it is neither a module, nor a library, nor
+    /// metadata.
     pub(super) fn add(&mut self, path: &'a ImagePath, node: &Node) {
         let name = path.file_name();
         let is_of_wheel = matches!(node.origin, Origin::Wheel { .. }) && node.kind != Kind::Directory;

@@ -18,7 +18,7 @@ pub(super) struct Certificates(Arc<Inner>);
 struct Inner {
     provider: Arc<CryptoProvider>,
     verifier: OnceLock<Result<Verifier, Error>>,
-    /// Whether a thread for reading the certificates was started.
+    /// Whether lath has tried to start a thread that reads the certificates.
     is_begun: AtomicBool,
 }
 

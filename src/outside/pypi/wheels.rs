@@ -1,5 +1,6 @@
-//! Converts the result of uv to lath's own types. A wheel can be locked at once if its index contains its sha256.
-//! Other wheels must be fetched first, such as those that a requirement names by path or URL.
+//! Converts the result of uv to lath's own types. A wheel can be locked at once if its sha256 is known: from
+//! its index, or from the requirement that names its URL. Other wheels must be fetched first, such as wheels that a
+//! requirement names by path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

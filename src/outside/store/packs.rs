@@ -1,6 +1,6 @@
-//! Packs: each pack is one file. A pack has the small contents of one parcel, of one layer of a base image, or of the
-//! bytecode from one run of Python, one after the other. Without packs, there would be thousands of files. Creating so
-//! many files would take longer than all other work of unpacking.
+//! Packs: each pack is one file. A pack has the small contents of one parcel or of one layer of a base image, or the
+//! bytecode that one build has compiled, one after the other. Without packs, there would be thousands of files.
+//! Creating so many files would take longer than all other work of unpacking.
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -134,7 +134,8 @@ fn equal_shares<'a>(
     let mut shares = vec![(0, Vec::new()); count];
     for (size_bytes, path) in sized {
         if let Some((sum_bytes, share)) = shares.iter_mut().min_by_key(|(sum_bytes, _)| *sum_bytes) {
-            *sum_bytes += size_bytes;
+            // An empty file takes time, too.
+            *sum_bytes += size_bytes.max(1);
             share.push(path);
         }
     }
@@ -498,15 +499,16 @@ mod tests {
 
     #[test]
     fn all_runs_of_python_compile_about_the_same_number_of_bytes() {
-        let sizes: BTreeMap<ImagePath, u64> = [("/a", 3), ("/b", 5), ("/c", 9), ("/d", 4), ("/e", 3)]
-            .map(|(path, size_bytes)| (ImagePath::parse(path).unwrap(), size_bytes))
-            .into();
+        let sizes: BTreeMap<ImagePath, u64> =
+            [("/a", 3), ("/b", 5), ("/c", 9), ("/d", 4), ("/e", 3), ("/f", 0), ("/g", 0)]
+                .map(|(path, size_bytes)| (ImagePath::parse(path).unwrap(), size_bytes))
+                .into();
         let files: Vec<&ImagePath> = sizes.keys().collect();
         let shares = |count: usize| {
             let shares = equal_shares(&files, count, |path| sizes[path]).into_iter();
             shares.map(|share| share.into_iter().map(ImagePath::as_str).collect()).collect::<Vec<Vec<&str>>>()
         };
-        assert_eq!(shares(2), [vec!["/c", "/a"], vec!["/b", "/d", "/e"]]);
-        assert_eq!(shares(1), [["/c", "/b", "/d", "/a", "/e"]]);
+        assert_eq!(shares(2), [vec!["/c", "/a", "/f"], vec!["/b", "/d", "/e", "/g"]]);
+        assert_eq!(shares(1), [["/c", "/b", "/d", "/a", "/e", "/f", "/g"]]);
     }
 }

@@ -190,7 +190,8 @@ struct Source<'a> {
 }
 
 /// Writes everything to temporary files beside its destination. Then gives everything its name: first the files and
-/// folders, then the tags of registries, and then the documents.
+/// folders, together with the images that are loaded into a daemon, then the tags of registries, and then the
+/// documents.
 fn write(
     source: &Source<'_>,
     destinations: &[Destination],

@@ -218,8 +218,8 @@ fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, O
     pairs.find(|(part, other)| part != other).map_or((slim, claimed), |(part, other)| (part, Some(other)))
 }
 
-/// Returns the removed files that the output of a check names. Only the first command with another result than in `claim`
-/// counts.
+/// Returns the removed files that the output of a check names. Only the first command with another result than in
+/// `claim` counts.
 pub(super) fn names_of_removed(answer: &Answer, claim: &Answer, tree: &Tree) -> impl Iterator<Item = ImagePath> {
     let (answer, _) = narrowed(answer, Some(claim));
     removed(&answer.said(), tree).into_iter().map(|(path, _)| path)

@@ -95,8 +95,9 @@ impl Discovered<'_> {
         Ok(Some(Locked { resolution, requested: self.requested(&lock) }))
     }
 
-    /// Returns the names of the distributions that count as requested. These are the members that are installed with
-    /// the project. If a member is not a package, its dependencies count as well.
+    /// Returns the names of the distributions that count as requested. These are the members themselves: the
+    /// project, or all members of a workspace without a project. If a member is not installed as a distribution, its
+    /// dependencies count as well.
     fn requested(&self, lock: &Lock) -> Vec<String> {
         let mut names = Vec::new();
         for member in self.members() {
