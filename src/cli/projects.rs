@@ -12,7 +12,7 @@ use crate::model::project::{Extras, LockKind, Project, ProjectRequest};
 use crate::pipeline;
 
 /// The folder of a project contains at least one of these files.
-const FILES: [&str; 4] = ["pyproject.toml", "Pipfile.lock", "setup.py", "setup.cfg"];
+const FILES: [&str; 3] = ["pyproject.toml", "Pipfile.lock", "setup.py"];
 
 /// Returns whether a folder contains one of the files in [`FILES`].
 pub(super) fn may_be_project(folder: &Path) -> bool {

@@ -89,12 +89,13 @@ impl OwnRun {
         // No image is written, so the tag is only a placeholder. Without a tag, lath would derive a name from the first
         // requirement, and refuse a requirement whose name is not valid for an image.
         let mut request = call.request(&Settings { tag: Some(vec!["run".to_owned()]), ..settings.clone() })?;
-        if request.app.as_ref().is_some_and(|app| app.script.is_none()) {
+        let mut command = command.to_vec();
+        let is_application = request.app.as_ref().is_some_and(|app| app.script.is_none());
+        if is_application && !command.is_empty() {
             // An application without a Procfile has no command, so `command` becomes the command of the image.
-            request.runtime.command = command.to_vec();
+            request.runtime.command = std::mem::take(&mut command);
         }
         let volumes = runtime::mounts(settings)?;
-        let command = if request.runtime.command.is_empty() { command.to_vec() } else { Vec::new() };
         Ok(Self { request, command, volumes })
     }
 }

@@ -145,11 +145,13 @@ fn mentions(bytes: &[u8], word: &str) -> bool {
     })
 }
 
-/// Returns whether `text` occurs in `bytes` between two zero bytes, like in a string table.
+/// Returns whether a string table in `bytes` contains `text`. In the table, zero bytes separate the strings. But a linker
+/// stores only one of two strings with the same end: libglib exports `g_iconv_open` and calls `iconv_open`, and its table
+/// contains only the first name. So a string that ends with `_` and `text` counts, too.
 fn has_string(bytes: &[u8], text: &str) -> bool {
     memmem::find_iter(bytes, text).any(|start| {
         let before = start.checked_sub(1).and_then(|at| bytes.get(at));
-        before == Some(&0) && bytes.get(start + text.len()) == Some(&0)
+        matches!(before, Some(0 | b'_')) && bytes.get(start + text.len()) == Some(&0)
     })
 }
 
@@ -222,10 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_is_a_whole_string_of_an_elf_file() {
-        let table: [(&[u8], bool); 4] = [
+    fn a_symbol_is_a_whole_string_of_an_elf_file_or_its_last_words() {
+        let table: [(&[u8], bool); 5] = [
             (b"\x7fELF\0iconv_open\0", true),
-            (b"\x7fELF\0my_iconv_open\0iconv_open_x\0iconv_open\0", true),
+            (b"\x7fELF\0libiconv_open\0iconv_open_x\0", false),
+            (b"\x7fELF\0g_iconv_open\0", true),
             (b"\x7fELF\0iconv_open", false),
             (b"\0iconv_open\0", false),
         ];

@@ -129,7 +129,7 @@ fn application_key(app: &AppRequest) -> Option<Digest> {
             }
         }
     }
-    Some(Digest::of_key(&(script, target, keys, links)))
+    Some(Digest::of_key(&(script, target, keys, links, &files.procfile)))
 }
 
 /// Returns whether the inputs of `request` are completely in its options. If not, parts of them are in files that may

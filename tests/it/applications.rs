@@ -376,6 +376,28 @@ fn scripts_that_cannot_be_built_are_refused() {
 }
 
 #[test]
+fn a_volume_on_a_folder_of_the_application_belongs_to_the_users_program() {
+    let world = world(&[("shop/main.py", ""), ("shop/media/.gitkeep", "")]);
+    let (_, image) = built(&world, "./shop --volume /app/media -- python main.py");
+    let of = |path: &str| (image.files[path].mode, image.files[path].uid, image.files[path].gid);
+    assert_eq!((of("app/media"), of("app/media/.gitkeep")), ((0o755, 65532, 65532), (0o644, 0, 0)));
+}
+
+#[test]
+fn a_changed_procfile_changes_the_image_although_dockerignore_names_it() {
+    let world = world(&[
+        ("shop/a.py", ""),
+        ("shop/b.py", ""),
+        ("shop/.dockerignore", "Procfile\n"),
+        ("shop/Procfile", "web: python a.py\n"),
+    ]);
+    let entry_point = || config(&built(&world, "./shop").1)["Entrypoint"].to_string();
+    assert!(entry_point().contains("a.py"));
+    fs::write(world.path("shop/Procfile"), "web: python b.py\n").unwrap();
+    assert!(entry_point().contains("b.py"));
+}
+
+#[test]
 fn volumes_signals_health_checks_and_owners_are_in_the_image() {
     let world = world(&[("settings.ini", "x"), ("conf/a", "a")]);
     let words = "tool --volume /data --stop-signal int --healthcheck tool --healthcheck-interval 1m \

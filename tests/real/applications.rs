@@ -48,6 +48,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert!(!image.files.contains_key("app/.env"));
             let said = lath::succeeded(lath::run(&home, &["run", ".", "--", "python", "client.py"]));
             assert_eq!(said, "{'name': 'x'} starlette.testclient\n");
+            // The words on the command line have priority over the command in a file.
+            write(&home, &[("lath.toml", "run = [\"python\", \"-c\", \"print(7)\"]\n")]);
+            assert_eq!(lath::succeeded(lath::run(&home, &["run", "."])), "7\n");
+            let said = lath::succeeded(lath::run(&home, &["run", ".", "--", "python", "-c", "print(8)"]));
+            assert_eq!(said, "8\n");
         }),
         trial("a_script_runs_with_its_requirements_and_arguments", &[Registries, Namespaces], || {
             let home = folder("script");

@@ -65,7 +65,7 @@ fn is_project(folder: &Path, pyproject: &Table) -> bool {
     table(pyproject, "project").is_some_and(has_name)
         || poetry.is_some_and(has_name)
         || pyproject.contains_key("build-system")
-        || ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file())
+        || folder.join("setup.py").is_file()
 }
 
 fn table<'a>(parent: &'a Table, key: &str) -> Option<&'a Table> {

@@ -23,14 +23,30 @@ const CACHES: [&str; 11] = [
 ];
 
 /// Folders of a home directory that contain keys and passwords.
-const SECRET_FOLDERS: [&str; 4] = [".aws", ".gnupg", ".ssh", ".kube"];
+const SECRET_FOLDERS: [&str; 5] = [".aws", ".azure", ".gnupg", ".kube", ".ssh"];
 
 /// Files that contain keys or passwords.
-const SECRETS: [&str; 9] =
-    [".env", ".netrc", ".pypirc", ".git-credentials", ".pgpass", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"];
+const SECRETS: [&str; 12] = [
+    ".dockercfg",
+    ".env",
+    ".envrc",
+    ".git-credentials",
+    ".netrc",
+    ".npmrc",
+    ".pgpass",
+    ".pypirc",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "id_rsa",
+];
 
-/// The endings of files that contain private keys.
-const KEYS: [&str; 6] = ["key", "p12", "pfx", "jks", "keystore", "ppk"];
+/// The endings of files that contain private keys, or environment variables (`production.env`).
+const ENDINGS: [&str; 7] = ["env", "key", "p12", "pfx", "jks", "keystore", "ppk"];
+
+/// Files in folders that may also contain other files: the logins of Docker, and the passwords of an application of
+/// Streamlit.
+const SECRETS_IN_FOLDERS: [&str; 2] = [".docker/config.json", ".streamlit/secrets.toml"];
 
 /// A larger file is not a private key.
 const MAX_KEY_BYTES: u64 = 1 << 20;
@@ -71,14 +87,17 @@ pub(super) fn is_left_out_file(path: &Path) -> bool {
 pub(super) fn is_secret(path: &Path, size_bytes: u64) -> io::Result<bool> {
     let name = name(path);
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
-    if SECRETS.contains(&name) || name.starts_with(".env.") || KEYS.contains(&ending.as_str()) {
+    let is_in_folder = SECRETS_IN_FOLDERS.iter().any(|file| path.ends_with(file));
+    let is_named = SECRETS.contains(&name) || name.starts_with(".env.") || is_in_folder;
+    if is_named || ENDINGS.contains(&ending.as_str()) {
         return Ok(true);
     }
     if size_bytes > MAX_KEY_BYTES {
         return Ok(false);
     }
-    if ending == "pem" {
-        // A `.pem` file may also be a certificate, so its contents decide.
+    if ending == "pem" || ending == "json" {
+        // A `.pem` file may also be a certificate, and the key of a Google service account is in a `.json` file. So the
+        // contents decide.
         return Ok(contains(&fs::read(path)?, b"PRIVATE KEY-----"));
     }
     let start = start(path, 128)?;

@@ -109,11 +109,27 @@ fn secrets_are_left_out_and_named() {
         ("private.pem", "-----BEGIN CERTIFICATE-----\n-----BEGIN RSA PRIVATE KEY-----\n"),
         ("public.pem", "-----BEGIN CERTIFICATE-----\n"),
         ("deploy", key),
+        ("production.env", "A=1"),
+        (".streamlit/secrets.toml", "a = 1"),
+        (".streamlit/config.toml", "a = 1"),
+        ("account.json", "{\"private_key\": \"-----BEGIN PRIVATE KEY-----\\n\"}"),
+        ("data.json", "{}"),
         ("test_keys.py", &format!("KEY = '''{key}'''")),
     ]);
     let files = listed(folder.path());
-    assert_eq!(paths(&files), ["public.pem", "test_keys.py"]);
-    assert_eq!(files.secrets, [".env", "app/.env.local", "deploy", "id_rsa", "private.pem", "tls.key"]);
+    assert_eq!(paths(&files), [".streamlit/config.toml", "data.json", "public.pem", "test_keys.py"]);
+    let secrets = [
+        ".env",
+        ".streamlit/secrets.toml",
+        "account.json",
+        "app/.env.local",
+        "deploy",
+        "id_rsa",
+        "private.pem",
+        "production.env",
+        "tls.key",
+    ];
+    assert_eq!(files.secrets, secrets);
 }
 
 #[test]

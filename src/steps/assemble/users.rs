@@ -37,13 +37,19 @@ pub(super) fn place_application(app: &AppRequest, assembly: &mut Assembly, store
     Ok(())
 }
 
-/// Creates the directories of volumes, if they do not exist. The directories belong to the image's user. The reason: an
-/// engine mounts a new volume on this directory, and gives the volume the owner and the mode of the directory.
+/// Creates the directories of volumes, if they do not exist. These directories, and directories of the application, belong
+/// to the image's user. The reason: an engine mounts a new volume on this directory, and gives the volume the owner and
+/// the mode of the directory.
 pub(super) fn make_volumes(volumes: &[ImagePath], owner: Owner, tree: &mut Tree) {
     for volume in volumes {
-        if tree.find(volume.as_str()).is_none() {
-            let target = landing(tree, volume, true);
-            tree.insert(target, owned(Node::directory(Origin::Lath), owner));
+        let target = landing(tree, volume, true);
+        match tree.nodes.get(&target) {
+            None => tree.insert(target, owned(Node::directory(Origin::Lath), owner)),
+            Some(node) if node.kind == Kind::Directory && matches!(node.origin, Origin::Application | Origin::Lath) => {
+                let node = owned(node.clone(), owner);
+                tree.insert(target, node);
+            }
+            Some(_) => {}
         }
     }
 }

@@ -383,6 +383,18 @@ fn no_rule_removes_or_changes_a_path_that_the_user_keeps() {
 }
 
 #[test]
+fn modules_of_idle_stay_if_the_user_names_its_package() {
+    let given = Given::new().base("libpython3.13-stdlib", &[("/usr/lib/python3.13/idlelib/x.py", b"x")]).deb(
+        "idle-python3.13",
+        named("idle"),
+        &[("/usr/lib/python3.13/idlelib/tooltip.py", b"x")],
+    );
+    let tree = given.trim();
+    assert!(tree.find("/usr/lib/python3.13/idlelib/tooltip.py").is_some());
+    assert!(tree.find("/usr/lib/python3.13/idlelib/x.py").is_none());
+}
+
+#[test]
 fn the_loaders_cache_forgets_what_is_gone() {
     let path = |name: &str| format!("{LIBRARIES}/{name}");
     let library = |name: &str| Library { soname: name.to_owned(), path: path(name) };

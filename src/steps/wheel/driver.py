@@ -114,6 +114,11 @@ def main():
         for folder in (".git/refs/heads", ".git/objects"):
             os.makedirs(os.path.join(job["repository"], folder), exist_ok=True)
         subprocess.run(["git", "reset", "-q"], check=True)
+        # The copy lacks some tracked files, such as the lock. git must not count them as deleted, because tools such as
+        # setuptools-scm give another version to a changed tree.
+        left_out = subprocess.run(["git", "ls-files", "-d", "-z"], check=True, capture_output=True).stdout
+        command = ["git", "update-index", "-z", "--skip-worktree", "--stdin"]
+        subprocess.run(command, check=True, input=left_out)
     # `-c` puts the current folder first. It is removed, because a backend is not imported from there (PEP 517).
     sys.path[:] = [path for path in sys.path if path]
     sys.argv = ["lath"]

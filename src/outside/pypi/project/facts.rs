@@ -36,10 +36,10 @@ pub(crate) fn read_project(folder: &Path) -> Result<Project, PypiError> {
 fn read(folder: &Path) -> Result<Project, Cause> {
     let path = folder.join("pyproject.toml");
     let toml = if path.is_file() { Pyproject::parse(&fs::read_to_string(&path)?)? } else { Pyproject::default() };
-    let has_setup = ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file());
+    let has_setup = folder.join("setup.py").is_file() || path.is_file() && has_metadata(folder)?;
     let locks = locks(folder, &toml);
     // Many projects have a `pyproject.toml` only because it contains the settings of their tools. In that case, only
-    // `setup.py` or `setup.cfg` shows that there is a package.
+    // `setup.py`, or the metadata in `setup.cfg`, shows that there is a package.
     let is_package = if toml.is_project { toml.is_package } else { has_setup };
     let settings = settings_of_uv(folder, toml.tool_uv);
     Ok(Project {
@@ -55,6 +55,22 @@ fn read(folder: &Path) -> Result<Project, Cause> {
         settings_folder: settings.folder,
         locks,
     })
+}
+
+/// Returns whether the `setup.cfg` in `folder` has the name of a package. Often, the file contains only settings of tools
+/// such as flake8. Without a `pyproject.toml` or a `setup.py`, nothing builds such a package.
+fn has_metadata(folder: &Path) -> Result<bool, Cause> {
+    let path = folder.join("setup.cfg");
+    let text = if path.is_file() { fs::read_to_string(&path)? } else { String::new() };
+    let mut section = "";
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            section = name;
+        } else if section == "metadata" && line.split(['=', ':']).next().is_some_and(|key| key.trim_end() == "name") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the locks of the project, or of the workspace that contains it. If `pyproject.toml` has a table of a tool,
@@ -134,9 +150,10 @@ mod tests {
         write("packages/member/pyproject.toml", "[project]\nname='member'\n[build-system]");
         write("other/Pipfile.lock", "{}");
         write("old/setup.py", "");
-        write("older/setup.cfg", "");
+        write("older/setup.cfg", "[flake8]\nname = x\n[metadata]\nname = older\n");
         write("older/pyproject.toml", "[tool.black]");
         write("app/pyproject.toml", "[tool.black]");
+        write("app/setup.cfg", "[flake8]\nname = x\n[metadata]\ndescription = name\n");
         let root = read_project(home.path()).unwrap();
         assert_eq!((root.name.as_deref(), root.pinned_python.as_deref()), (Some("root-x"), Some("3.12.4")));
         assert_eq!(root.requires_python.as_deref(), Some(">=3.11"));

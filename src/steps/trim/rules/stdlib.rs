@@ -7,8 +7,9 @@ use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
 use crate::outside::store::StoreError;
 
+/// Packages that are not in the base stay whole, because the user named them, for example `idle`.
 pub(super) fn tests(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    Ok(scene.remove(Removed::StdlibTests, |path, _| is_test(path)))
+    Ok(scene.remove(Removed::StdlibTests, |path, package| is_test(path) && scene.is_base(package)))
 }
 
 /// Whether the path belongs to the tests: an extension module for tests, or a file of `test`, `idlelib` or
