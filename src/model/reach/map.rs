@@ -96,13 +96,19 @@ fn inside<'a>(path: &'a ImagePath, roots: &[String]) -> Option<&'a str> {
     roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'))
 }
 
+/// Returns whether the file may be an extension module whose name has no tag. A name that begins with `lib` is that of a
+/// shared library, such as a plugin of Qt. No import names it, so it would count as a module that is not reached.
+fn is_plain_module(file: &str) -> bool {
+    file.ends_with(".so") && !file.starts_with("lib")
+}
+
 /// Returns the name of the module to which a file belongs, and whether the file is the `__init__` of a package.
 fn module_name(path: &str) -> Option<(String, bool)> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let name = match file.strip_suffix(".py").or_else(|| file.strip_suffix(".pyc")) {
         Some(_) if folder.ends_with("__pycache__") => return None,
         Some(name) => name,
-        None if is_extension_module(file) || file.ends_with(".so") => file.split('.').next()?,
+        None if is_extension_module(file) || is_plain_module(file) => file.split('.').next()?,
         None => return None,
     };
     let parts = folder.split('/').filter(|part| !part.is_empty());
@@ -147,6 +153,7 @@ mod tests {
             "a/b/c.py",
             "a/0-template/app.py",
             "a/x-y.py",
+            "a/plugins/libplugin.so",
             "space/part/__init__.py",
             "space/part/d.py",
         ];
@@ -157,5 +164,6 @@ mod tests {
         let map = ModuleMap::new(&tree, &["/site".to_owned()]);
         let data: Vec<&str> = map.modules.keys().map(String::as_str).filter(|name| map.is_data(name)).collect();
         assert_eq!(data, ["a.0-template.app", "a.lists.words", "a.x-y"]);
+        assert!(!map.modules.contains_key("a.plugins.libplugin"));
     }
 }

@@ -1,7 +1,7 @@
 //! Removes files of distributions. Only scanners and the developers of a distribution need these files: type stubs, the
 //! sources of extension modules, maps from JavaScript to its sources, and bills of materials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memchr::memmem;
 
@@ -25,9 +25,13 @@ pub(super) fn developer_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreE
     let has_stub_reader = wheels.iter().any(|wheel| reads_stubs(&wheel.name));
     let has_compiler = ["/usr/bin/cc", "/usr/bin/gcc"].iter().any(|path| scene.tree.find(path).is_some())
         || wheels.iter().any(|wheel| reads_sources(&wheel.name));
+    let compiled = compiled_distributions(scene.tree);
+    let is_compiled = |path: &ImagePath| scene.tree.nodes.get(path).is_some_and(|node| compiled.contains(&node.origin));
     let reason = |path: &ImagePath| match path.file_name() {
         name if name.ends_with(".pyi") => (!has_stub_reader).then_some(Removed::TypeStubs),
-        name if HEADERS.iter().any(|end| name.ends_with(end)) => (!has_compiler).then_some(Removed::ExtensionSources),
+        name if HEADERS.iter().any(|end| name.ends_with(end)) => {
+            (!has_compiler && is_compiled(path)).then_some(Removed::ExtensionSources)
+        }
         name if SOURCES.iter().any(|end| name.ends_with(end)) => {
             (!has_compiler && is_source_of_module(scene.tree, path)).then_some(Removed::ExtensionSources)
         }
@@ -40,6 +44,13 @@ pub(super) fn developer_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreE
     let named = Named::of(scene, going.iter().filter(|(_, reason)| is_data(*reason)).map(|(path, _)| *path))?;
     going.retain(|(path, reason)| !is_data(*reason) || !named.has(scene, path));
     Ok(going.into_iter().map(|(path, reason)| Proposal::Remove { path: path.clone(), reason }).collect())
+}
+
+/// Returns the distributions with extension modules or libraries. Headers of other distributions stay, because they may be
+/// data of a program: esphome copies its headers into firmware, and clang-tidy has the headers of its compiler.
+fn compiled_distributions(tree: &Tree) -> BTreeSet<&Origin> {
+    let libraries = tree.nodes.iter().filter(|(path, _)| path.file_name().contains(".so"));
+    libraries.map(|(_, node)| &node.origin).collect()
 }
 
 /// Whether an extension module with the same name is beside the source. Other sources stay, because they may be

@@ -25,6 +25,7 @@ fn with_program() -> Given {
                 ("/opt/app/lib/python3.13/site-packages/helper/used.py", b"'used'"),
                 ("/opt/app/lib/python3.13/site-packages/helper/other.py", b"import json.tool"),
                 ("/opt/app/lib/python3.13/site-packages/helper/fast.hpp", b"int x;"),
+                ("/opt/app/lib/python3.13/site-packages/helper/libfast.so", b""),
                 ("/opt/app/bin/helper", b"#!"),
             ],
         );
@@ -193,6 +194,9 @@ fn files_for_developers_go_unless_a_python_file_names_them() {
     for name in ["a.js ", "b.map", "METADATA"] {
         assert!(names_no(&gone, name), "{name}: {gone:?}");
     }
+    // A distribution without compiled code may have headers as its data.
+    let firmware = with_program().wheel("firmware", &[("/opt/app/lib/python3.13/site-packages/pins.h", b"int x;")]);
+    assert!(names_no(&self::gone(&firmware.slim(TrimLevel::Reach, &[])), "pins.h "));
     let named: (&str, &[u8]) = ("helper/used.py", b"CODE = open(HERE + '/fast.h')");
     let gone = gone_with(&[files.as_slice(), &[named]].concat());
     assert!(names_no(&gone, "fast.h ") && !names_no(&gone, "fast.hpp"), "{gone:?}");

@@ -19,6 +19,7 @@ fn with_data(cli: &[u8], paths: &[u8]) -> Given {
                 (&at("tool/cli.py"), cli),
                 (&at("tool/cli.pyi"), b"..."),
                 (&at("tool/native/fast.hpp"), b"int x;"),
+                (&at("tool/native/libfast.so"), b""),
                 (&at("tool/native/fast.pyi"), b"..."),
                 (&at("tool/tests/test_a.py"), b"import tool"),
                 (&at("tool/tests/data/a.json"), b"{}"),
