@@ -114,6 +114,15 @@ fn hashes_of_a_requirements_file_hold_for_wheels_of_an_index_too() {
 }
 
 #[test]
+fn a_requirement_with_only_a_sha512_is_checked_too() {
+    let world = World::usual();
+    std::fs::write(world.path("list.txt"), format!("tool==1.0 --hash=sha512:{}\n", "0".repeat(128))).unwrap();
+    let error = world.error("-r list.txt -t tool");
+    assert!(error.starts_with("exit 1") && error.contains("tool-1.0-py3-none-any.whl"), "{error}");
+    assert!(!world.path("tool.tar").exists());
+}
+
+#[test]
 fn an_input_that_cannot_be_used_is_refused_with_a_way_out() {
     let world = World::usual();
     std::fs::create_dir(world.path("project")).unwrap();

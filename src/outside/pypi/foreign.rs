@@ -354,7 +354,7 @@ impl Chosen<'_> {
             file_name,
             place,
             allowed: sha256.into_iter().collect(),
-            other_hash: other_hash.filter(|_| sha256.is_none()),
+            other_hashes: other_hash.filter(|_| sha256.is_none()).into_iter().collect(),
             is_requested: false,
             required_by: Vec::new(),
         };

@@ -10,6 +10,7 @@ use uv_distribution_types::{
     BuiltDist, Diagnostic as _, Dist, HashPolicy, Name as _, Node, RegistryBuiltDist, Resolution, ResolvedDist,
     SourceDist,
 };
+use uv_pypi_types::{HashAlgorithm, HashDigest};
 use uv_types::HashStrategy;
 
 use crate::model::digest::Digest;
@@ -59,8 +60,8 @@ pub(crate) struct DirectWheel {
     pub(crate) place: Place,
     /// The digests that are accepted. If the list is empty, any digest is accepted.
     pub(crate) allowed: Vec<Digest>,
-    /// Another hash that the bytes must match as well. Its algorithm is not sha256.
-    pub(crate) other_hash: Option<OtherHash>,
+    /// Hashes with other algorithms than sha256. If the list is not empty, the bytes must match one of them as well.
+    pub(crate) other_hashes: Vec<OtherHash>,
     pub(crate) is_requested: bool,
     /// The distributions that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
@@ -252,8 +253,7 @@ fn of_index(
     let url: String = without_credentials(&url).into();
     let (place, digest) = match (path, digest) {
         (Some(path), digest) => (Place::Path(path), digest),
-        (None, None) => (Place::Index(url), None),
-        (None, Some(digest)) => {
+        (None, Some(digest)) if other_hashes(policy).is_empty() => {
             return Ok(Indexed::Pinned(LockedWheel {
                 name: wheel.filename.name.to_string(),
                 version: wheel.filename.version.to_string(),
@@ -267,12 +267,29 @@ fn of_index(
                 built: None,
             }));
         }
+        (None, digest) => (Place::Index(url), digest),
     };
     let mut unpinned = direct(&wheel.filename, place, is_requested, policy);
     if let Some(digest) = digest {
         unpinned.allowed = vec![digest];
     }
     Ok(Indexed::Unpinned(unpinned))
+}
+
+/// Returns the hashes of a requirement or a lock if none of them is a sha256.
+fn other_hashes(policy: &HashPolicy<'_>) -> Vec<OtherHash> {
+    if sha256s(policy.digests()).next().is_some() {
+        return Vec::new();
+    }
+    let other = |hash: &HashDigest| {
+        let digits = hash.digest.to_ascii_lowercase();
+        match hash.algorithm() {
+            HashAlgorithm::Sha384 => Some(OtherHash::Sha384(digits)),
+            HashAlgorithm::Sha512 => Some(OtherHash::Sha512(digits)),
+            _ => None,
+        }
+    };
+    policy.digests().iter().filter_map(other).collect()
 }
 
 fn direct(
@@ -287,7 +304,7 @@ fn direct(
         file_name: file_name.to_string(),
         place,
         allowed: sha256s(policy.digests()).collect(),
-        other_hash: None,
+        other_hashes: other_hashes(policy),
         is_requested,
         required_by: Vec::new(),
     }

@@ -66,7 +66,9 @@ fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError>
         match (&wheel.place, wheel.allowed.as_slice()) {
             // The digest is known from the requirement, so the wheel is fetched and checked later, together with all
             // other wheels.
-            (Place::Url(_) | Place::Index(_), [promised]) => return Ok(wheel.locked(*promised, None)),
+            (Place::Url(_) | Place::Index(_), [promised]) if wheel.other_hashes.is_empty() => {
+                return Ok(wheel.locked(*promised, None));
+            }
             (Place::Url(url) | Place::Index(url), _) => world
                 .http
                 .download_unpinned(&wheel.file_name, url, &world.store)
@@ -78,11 +80,12 @@ fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError>
     if !wheel.allowed.is_empty() && !wheel.allowed.contains(&digest) {
         return Err(DirectError::Digest { file: wheel.file_name.clone(), found: digest });
     }
-    if let Some(hash) = &wheel.other_hash {
+    if !wheel.other_hashes.is_empty() {
         let path = world.store.parcel_path(&digest);
         let unreadable =
             |source| DirectError::Take { path: path.clone(), source: StoreError::Read { path: path.clone(), source } };
-        if !hash.is_of(&fs_err::read(&path).map_err(unreadable)?) {
+        let bytes = fs_err::read(&path).map_err(unreadable)?;
+        if !wheel.other_hashes.iter().any(|hash| hash.is_of(&bytes)) {
             return Err(DirectError::Hash { file: wheel.file_name.clone() });
         }
     }
