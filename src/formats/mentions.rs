@@ -225,8 +225,9 @@ mod tests {
 
     #[test]
     fn a_symbol_is_a_whole_string_of_an_elf_file_or_its_last_words() {
-        let table: [(&[u8], bool); 5] = [
+        let table: [(&[u8], bool); 6] = [
             (b"\x7fELF\0iconv_open\0", true),
+            (b"\x7fELF\0my_iconv_open\0iconv_open_x\0iconv_open\0", true),
             (b"\x7fELF\0libiconv_open\0iconv_open_x\0", false),
             (b"\x7fELF\0g_iconv_open\0", true),
             (b"\x7fELF\0iconv_open", false),

@@ -115,10 +115,11 @@ def main():
             os.makedirs(os.path.join(job["repository"], folder), exist_ok=True)
         subprocess.run(["git", "reset", "-q"], check=True)
         # The copy lacks some tracked files, such as the lock. git must not count them as deleted, because tools such as
-        # setuptools-scm give another version to a changed tree.
-        left_out = subprocess.run(["git", "ls-files", "-d", "-z"], check=True, capture_output=True).stdout
+        # setuptools-scm give another version to a changed tree. In a subfolder, git would list only the files below it.
+        in_repository = {"cwd": job["repository"], "check": True}
+        left_out = subprocess.run(["git", "ls-files", "-d", "-z"], capture_output=True, **in_repository).stdout
         command = ["git", "update-index", "-z", "--skip-worktree", "--stdin"]
-        subprocess.run(command, check=True, input=left_out)
+        subprocess.run(command, input=left_out, **in_repository)
     # `-c` puts the current folder first. It is removed, because a backend is not imported from there (PEP 517).
     sys.path[:] = [path for path in sys.path if path]
     sys.argv = ["lath"]
