@@ -167,6 +167,8 @@ fn history() {
                      [project]\nname = 'versioned'\ndynamic = ['version']\n[tool.hatch.version]\nsource = 'vcs'\n";
     fs_err::write(folder.join("pyproject.toml"), pyproject).unwrap();
     fs_err::write(folder.join("versioned.py"), "").unwrap();
+    // A build leaves out this file, but the version must be that of an unchanged tree.
+    fs_err::write(folder.join(".env"), "").unwrap();
     for words in ["init -q", "add .", "commit -q -m one", "tag v3.1.4"] {
         git(&folder, words);
     }
