@@ -1,6 +1,7 @@
 //! Plain values that every other part may use. There is no I/O, no clock and no environment here.
 
 pub(crate) mod all_indexes;
+pub(crate) mod allowed_hashes;
 pub(crate) mod application;
 pub(crate) mod assembly;
 pub(crate) mod base_image;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::model::allowed_hashes::AllowedHashes;
 use crate::model::digest::Digest;
 use crate::model::path_key;
 use crate::model::platform::PythonVersion;
@@ -18,8 +19,8 @@ pub(crate) struct Source {
     pub(crate) place: SourcePlace,
     /// The folder of the project in the source.
     pub(crate) subdirectory: Option<String>,
-    /// The sha256 digests that are allowed for the archive. If the list is empty, any sha256 is accepted.
-    pub(crate) allowed: Vec<Digest>,
+    /// The hashes that the archive may have.
+    pub(crate) allowed: AllowedHashes,
     /// Another Python, for which the index has wheels of the same version. With this Python, no build would be needed.
     pub(crate) other_python: Option<PythonVersion>,
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use self::early::{Early, Named};
 use super::{BuildError, Chosen, Opened, choose_all_with};
+use crate::model::allowed_hashes::AllowedHashes;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::hint::{Hint, RequestHint};
@@ -211,7 +212,7 @@ impl<'a> FromSource<'a> {
         let open = self.open(&source).ok()?;
         let name = open.name()?;
         source.name = Some(name.clone());
-        let open = open.checked(&source).ok()?;
+        let open = open.checked(&source, self.world).ok()?;
         // Machine code is not compiled early. A compiler would run for minutes, which would be useless if the request
         // cannot be resolved.
         (!self.is_native(&open)).then(|| Named { name, result: self.make(&open, Goal::Wheel) })
@@ -235,10 +236,16 @@ impl<'a> FromSource<'a> {
 
     fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
         // The key contains no name, because the names of some sources are known only after they were opened.
-        let place = Source { name: None, version: None, allowed: Vec::new(), other_python: None, ..source.clone() };
+        let place = Source {
+            name: None,
+            version: None,
+            allowed: AllowedHashes::default(),
+            other_python: None,
+            ..source.clone()
+        };
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
         if let Some(open) = known {
-            return open.checked(source);
+            return open.checked(source, self.world);
         }
         let open = wheel::open(source, self.world)?;
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(place, open.clone());

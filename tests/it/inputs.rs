@@ -120,6 +120,23 @@ fn a_requirement_with_only_a_sha512_is_checked_too() {
     let error = world.error("-r list.txt -t tool");
     assert!(error.starts_with("exit 1") && error.contains("tool-1.0-py3-none-any.whl"), "{error}");
     assert!(!world.path("tool.tar").exists());
+    std::fs::write(world.path("list.txt"), format!("tool==1.0 --hash=md5:{}\n", "0".repeat(32))).unwrap();
+    insta::assert_snapshot!(world.error("-r list.txt -t tool"), @"
+    exit 1
+    error: cannot read the hashes of the requirements
+      cause: `tool==1.0` has only an md5 hash, which is not secure: use its sha256
+    ");
+}
+
+#[test]
+fn a_source_with_only_a_sha512_is_checked_too() {
+    let world = World::new(archive(), PyPi::new().sdist("one-1.0.tar.gz", b"source"));
+    std::fs::write(world.path("list.txt"), format!("one==1.0 --hash=sha512:{}\n", "0".repeat(128))).unwrap();
+    insta::assert_snapshot!(world.error("-r list.txt -t tool"), @"
+    exit 1
+    error: cannot build one 1.0 from source
+      cause: the source does not have the hash in the requirement or the lock
+    ");
 }
 
 #[test]

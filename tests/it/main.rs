@@ -20,6 +20,7 @@ mod locks;
 mod maintainer_scripts;
 mod mirrors;
 mod on_base;
+mod other_tools;
 mod platforms;
 mod projects;
 mod push;

@@ -8,15 +8,17 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+use crate::formats::pyproject::NamedIndex;
 use crate::model::distribution_name::normalised;
 
 /// A lock of another tool.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pins {
     pub(crate) pins: Vec<Pin>,
-    /// The URLs of the indexes in the lock, except PyPI. If `has_own_default` is set, the first index replaces PyPI.
-    pub(crate) indexes: Vec<String>,
-    pub(crate) has_own_default: bool,
+    /// The indexes in the lock, except PyPI.
+    pub(crate) indexes: Vec<NamedIndex>,
+    /// The names of the groups in the lock, except the default group. Only the locks of Pipenv have them.
+    pub(crate) groups: Vec<String>,
 }
 
 /// A distribution of a lock.
@@ -28,7 +30,7 @@ pub(crate) struct Pin {
     pub(crate) version: String,
     /// Hashes in the form `sha256:...`, for all files of the version.
     pub(crate) hashes: Vec<String>,
-    /// The extras of this distribution that the project requires, if the lock contains them.
+    /// The extras of this distribution that the project or other distributions require, if the lock contains them.
     pub(crate) extras: Vec<String>,
     /// The groups of the project to which this distribution belongs. The list is empty if the lock does not contain the
     /// groups.
@@ -41,7 +43,8 @@ pub(crate) struct Pin {
 /// The source of a distribution in a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PinSource {
-    Index,
+    /// The URL of the index is in [`Pins::indexes`]. It is `None` if the lock names no index or PyPI.
+    Index(Option<String>),
     /// A URL in the form that PEP 508 has after the `@`, such as `git+https://host/repository@revision`.
     Url(String),
     /// A path, relative to the folder of the lock.
@@ -70,7 +73,7 @@ impl Pins {
         pdm::read(text)
     }
 
-    /// Reads the default group of a `Pipfile.lock`, or all groups in `groups`.
+    /// Reads the default group of a `Pipfile.lock`, and the groups in `groups`.
     pub(crate) fn of_pipenv(text: &str, groups: &[String]) -> Result<Self, PinsError> {
         pipenv::read(text, groups)
     }
@@ -104,20 +107,9 @@ impl Pin {
             extras: Vec::new(),
             groups: Vec::new(),
             marker: None,
-            source: PinSource::Index,
+            source: PinSource::Index(None),
         }
     }
-}
-
-/// Returns the URL of a revision in a git repository, in the form that PEP 508 has after the `@`.
-fn git_url(repository: &str, revision: &str, subdirectory: Option<&str>) -> String {
-    // `git@host:path` is a way to write an ssh address, but it is not a URL.
-    let repository = match repository.split_once(':') {
-        Some((host, path)) if !repository.contains("://") => format!("ssh://{host}/{path}"),
-        _ => repository.to_owned(),
-    };
-    let folder = subdirectory.map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
-    format!("git+{repository}@{revision}{folder}")
 }
 
 /// Returns whether a URL is that of PyPI's index.

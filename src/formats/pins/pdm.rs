@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Pin, PinSource, Pins, PinsError, git_url};
+use super::{Pin, PinSource, Pins, PinsError};
+use crate::formats::git_url::git_url;
 
 #[derive(Debug, Deserialize)]
 struct Document {
@@ -23,6 +24,8 @@ struct Package {
     version: String,
     #[serde(default)]
     groups: Vec<String>,
+    #[serde(default)]
+    extras: Vec<String>,
     marker: Option<String>,
     #[serde(default)]
     files: Vec<File>,
@@ -51,16 +54,16 @@ pub(super) fn read(text: &str) -> Result<Pins, PinsError> {
 fn pin(package: Package) -> Pin {
     let source = match (package.git, package.url, package.path) {
         (Some(git), _, _) => {
-            let revision = package.revision.as_deref().unwrap_or("HEAD");
-            PinSource::Url(git_url(&git, revision, package.subdirectory.as_deref()))
+            PinSource::Url(git_url(&git, package.revision.as_deref(), package.subdirectory.as_deref()))
         }
         (_, Some(url), _) => PinSource::Url(url),
         (_, _, Some(path)) => PinSource::Path(path),
-        _ => PinSource::Index,
+        _ => PinSource::Index(None),
     };
     Pin {
         hashes: package.files.into_iter().map(|file| file.hash).collect(),
         groups: package.groups,
+        extras: package.extras,
         marker: package.marker,
         source,
         ..Pin::new(&package.name, &package.version)

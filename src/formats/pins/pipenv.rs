@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Pin, PinSource, Pins, PinsError, git_url, is_pypi};
+use super::{Pin, PinSource, Pins, PinsError, is_pypi};
+use crate::formats::git_url::git_url;
+use crate::formats::pyproject::NamedIndex;
 
 #[derive(Debug, Deserialize)]
 struct Document {
@@ -26,6 +28,8 @@ struct Meta {
 
 #[derive(Debug, Deserialize)]
 struct Source {
+    #[serde(default)]
+    name: String,
     url: String,
 }
 
@@ -38,6 +42,7 @@ struct Package {
     #[serde(default)]
     extras: Vec<String>,
     markers: Option<String>,
+    index: Option<String>,
     git: Option<String>,
     #[serde(rename = "ref")]
     revision: Option<String>,
@@ -52,13 +57,21 @@ pub(super) fn read(text: &str, wanted: &[String]) -> Result<Pins, PinsError> {
     if version != "6" {
         return Err(PinsError::Version { tool: "Pipenv", found: version, known: "6" });
     }
-    let urls: Vec<String> = document.meta.sources.into_iter().map(|source| source.url).collect();
-    let has_own_default = urls.first().is_some_and(|url| !is_pypi(url));
-    let mut pins = Pins { has_own_default, ..Pins::default() };
-    pins.indexes.extend(urls.into_iter().filter(|url| !is_pypi(url)));
+    // The first source is the default index.
+    let indexes = document.meta.sources.into_iter().enumerate().map(|(at, source)| NamedIndex {
+        name: source.name,
+        url: source.url,
+        is_default: at == 0,
+        is_explicit: false,
+        is_flat: false,
+    });
+    let mut pins = Pins { indexes: indexes.filter(|index| !is_pypi(&index.url)).collect(), ..Pins::default() };
     for (group, packages) in document.groups {
         if group == "default" || wanted.contains(&group) {
-            pins.pins.extend(packages.into_iter().map(|(name, package)| pin(&name, package, &group)));
+            pins.pins.extend(packages.into_iter().map(|(name, package)| pin(&name, package, &group, &pins.indexes)));
+        }
+        if group != "default" {
+            pins.groups.push(group);
         }
     }
     Ok(pins)
@@ -69,15 +82,17 @@ pub(super) fn group(table: &str) -> String {
     if table == "dev-packages" { "develop".to_owned() } else { table.to_owned() }
 }
 
-fn pin(name: &str, package: Package, group: &str) -> Pin {
+fn pin(name: &str, package: Package, group: &str, indexes: &[NamedIndex]) -> Pin {
     let source = match (package.git, package.file, package.path) {
         (Some(git), _, _) => {
-            let revision = package.revision.as_deref().unwrap_or("HEAD");
-            PinSource::Url(git_url(&git, revision, package.subdirectory.as_deref()))
+            PinSource::Url(git_url(&git, package.revision.as_deref(), package.subdirectory.as_deref()))
         }
         (_, Some(file), _) if file.contains("://") => PinSource::Url(file),
         (_, Some(path), _) | (_, _, Some(path)) => PinSource::Path(path),
-        _ => PinSource::Index,
+        _ => {
+            let index = indexes.iter().find(|index| Some(&index.name) == package.index.as_ref());
+            PinSource::Index(index.map(|index| index.url.clone()))
+        }
     };
     Pin {
         hashes: package.hashes,
@@ -103,6 +118,7 @@ mod tests {
         },
         "default": {
             "Requests": {"hashes": ["sha256:aa"], "index": "pypi", "version": "==2.32.0", "markers": "python_version >= '3.8'"},
+            "service": {"version": "==1", "index": "private"},
             "tool": {"git": "https://host.example/tool.git", "ref": "abc"}
         },
         "develop": {"pytest": {"version": "==8.0"}}
@@ -111,11 +127,13 @@ mod tests {
     #[test]
     fn the_default_group_is_read_and_others_if_they_are_named() {
         let pins = read(LOCK, &[]).unwrap();
-        assert_eq!((pins.indexes, pins.has_own_default), (vec!["https://index.example/simple".to_owned()], true));
-        assert_eq!(pins.pins.len(), 2);
+        let indexes: Vec<_> = pins.indexes.iter().map(|index| (index.name.as_str(), index.is_default)).collect();
+        assert_eq!((indexes, &pins.groups[..]), (vec![("private", true)], &["develop".to_owned()][..]));
+        assert_eq!((pins.pins.len(), &pins.pins[0].source), (3, &PinSource::Index(None)));
+        assert_eq!(pins.pins[1].source, PinSource::Index(Some("https://index.example/simple".to_owned())));
         assert_eq!((pins.pins[0].name.as_str(), pins.pins[0].version.as_str()), ("requests", "2.32.0"));
-        assert_eq!(pins.pins[1].source, PinSource::Url("git+https://host.example/tool.git@abc".to_owned()));
-        assert_eq!(read(LOCK, &["develop".to_owned()]).unwrap().pins.len(), 3);
+        assert_eq!(pins.pins[2].source, PinSource::Url("git+https://host.example/tool.git@abc".to_owned()));
+        assert_eq!(read(LOCK, &["develop".to_owned()]).unwrap().pins.len(), 4);
     }
 
     #[test]

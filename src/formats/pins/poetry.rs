@@ -1,9 +1,14 @@
 //! `poetry.lock` in the formats 1.1, 2.0 and 2.1 (Poetry's source, `packages/locker.py`).
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Value;
 
-use super::{Pin, PinSource, Pins, PinsError, git_url};
+use super::{Pin, PinSource, Pins, PinsError};
+use crate::formats::git_url::git_url;
+use crate::formats::pyproject::NamedIndex;
+use crate::model::distribution_name::normalised;
 
 #[derive(Debug, Deserialize)]
 struct Document {
@@ -25,6 +30,9 @@ struct Package {
     /// This field exists since format 2.1. It is one marker, or one marker for each group.
     markers: Option<Value>,
     source: Option<Source>,
+    /// The dependencies. The value is a constraint, a table, or a list of tables.
+    #[serde(default)]
+    dependencies: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,6 +45,8 @@ struct Source {
     #[serde(rename = "type", default)]
     kind: String,
     url: String,
+    /// The name of the index, or the name of the branch or tag.
+    reference: Option<String>,
     resolved_reference: Option<String>,
     subdirectory: Option<String>,
 }
@@ -46,7 +56,7 @@ struct Source {
 struct Metadata {
     lock_version: Option<String>,
     #[serde(default)]
-    files: std::collections::BTreeMap<String, Vec<File>>,
+    files: BTreeMap<String, Vec<File>>,
 }
 
 /// The formats that lath supports. Poetry accepts a later format with the same first number, and shows a warning.
@@ -59,12 +69,14 @@ pub(super) fn read(text: &str) -> Result<Pins, PinsError> {
         return Err(PinsError::Version { tool: "Poetry", found: version, known: KNOWN });
     }
     let mut pins = Pins::default();
+    let extras = extras(&document.package);
     for package in &document.package {
         let mut pin = Pin::new(&package.name, &package.version);
         let old = document.metadata.as_ref().and_then(|metadata| metadata.files.get(&package.name));
         let files = if package.files.is_empty() { old.map(Vec::as_slice).unwrap_or_default() } else { &package.files };
         pin.hashes = files.iter().map(|file| file.hash.clone()).collect();
         pin.groups.clone_from(&package.groups);
+        pin.extras = extras.get(&pin.name).cloned().unwrap_or_default();
         pin.marker = package.markers.as_ref().and_then(marker);
         if let Some(source) = &package.source {
             pin.source = place(source, &mut pins);
@@ -80,20 +92,40 @@ fn marker(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
+/// Returns the extras of each distribution that other distributions require.
+fn extras(packages: &[Package]) -> BTreeMap<String, Vec<String>> {
+    let mut extras: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in packages.iter().flat_map(|package| &package.dependencies) {
+        let entries = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let lists = entries.iter().filter_map(|entry| entry.get("extras")?.as_array());
+        let wanted = lists.flatten().filter_map(Value::as_str).map(str::to_owned);
+        extras.entry(normalised(name)).or_default().extend(wanted);
+    }
+    extras
+}
+
 fn place(source: &Source, pins: &mut Pins) -> PinSource {
     match source.kind.as_str() {
         "git" => {
-            let revision = source.resolved_reference.as_deref().unwrap_or("HEAD");
+            let revision = source.resolved_reference.as_deref().or(source.reference.as_deref());
             PinSource::Url(git_url(&source.url, revision, source.subdirectory.as_deref()))
         }
         "url" => PinSource::Url(source.url.clone()),
         "directory" | "file" => PinSource::Path(source.url.clone()),
-        // The other types, such as `legacy`, are indexes other than PyPI.
+        _ if super::is_pypi(&source.url) => PinSource::Index(None),
+        // The other types, such as `legacy`, are indexes other than PyPI. Each is searched only for its own
+        // distributions.
         _ => {
-            if !super::is_pypi(&source.url) && !pins.indexes.contains(&source.url) {
-                pins.indexes.push(source.url.clone());
+            if !pins.indexes.iter().any(|index| index.url == source.url) {
+                pins.indexes.push(NamedIndex {
+                    name: source.reference.clone().unwrap_or_default(),
+                    url: source.url.clone(),
+                    is_default: false,
+                    is_explicit: true,
+                    is_flat: false,
+                });
             }
-            PinSource::Index
+            PinSource::Index(Some(source.url.clone()))
         }
     }
 }
@@ -123,6 +155,10 @@ mod tests {
             [[package]]
             name = "inner"
             version = "2"
+            [package.dependencies]
+            Flask-Cors = { version = "*", extras = ["fast"] }
+            mine = [{ version = "1", extras = ["a"] }, { version = "2", extras = ["b"] }]
+            six = "*"
             [package.source]
             type = "legacy"
             url = "https://index.example/simple"
@@ -134,7 +170,12 @@ mod tests {
             inner = [{ file = "inner.whl", hash = "sha256:cc" }]
         "#;
         let pins = read(text).unwrap();
-        assert_eq!(pins.indexes, ["https://index.example/simple"]);
+        let indexes: Vec<_> = pins.indexes.iter().map(|index| (index.name.as_str(), index.url.as_str())).collect();
+        assert_eq!(indexes, [("private", "https://index.example/simple")]);
+        assert_eq!(
+            (&pins.pins[0].extras[..], &pins.pins[1].extras[..]),
+            (&["fast".to_owned()][..], &["a".to_owned(), "b".to_owned()][..])
+        );
         let flask = &pins.pins[0];
         assert_eq!((flask.name.as_str(), flask.version.as_str()), ("flask-cors", "4.0"));
         assert_eq!(flask.hashes, ["sha256:aa", "sha256:bb"]);
@@ -143,7 +184,7 @@ mod tests {
         assert_eq!(pins.pins[1].source, PinSource::Url(url.to_owned()));
         assert_eq!(
             (&pins.pins[2].source, &pins.pins[2].hashes[..]),
-            (&PinSource::Index, &["sha256:cc".to_owned()][..])
+            (&PinSource::Index(Some("https://index.example/simple".to_owned())), &["sha256:cc".to_owned()][..])
         );
         assert!(pins.contains("inner", "2") && !pins.contains("inner", "3"));
     }

@@ -3,6 +3,7 @@
 //! Sources: the [PyPA specification](https://packaging.python.org/en/latest/specifications/pyproject-toml/), and for
 //! the tables of Poetry, Poetry's documentation, "The pyproject.toml file".
 
+pub(crate) mod poetry;
 mod poetry_version;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Value;
 
+use self::poetry::Poetry;
 use crate::model::distribution_name::normalised;
 
 /// The facts about a `pyproject.toml`.
@@ -28,22 +30,29 @@ pub(crate) struct Pyproject {
     pub(crate) is_project: bool,
     /// Whether the dependencies are only in `[tool.poetry]`.
     pub(crate) is_of_poetry: bool,
-    /// The dependencies in `[tool.poetry]`, by group and in the form of PEP 508. The group `main` contains the
-    /// dependencies that are in no group. An optional group is installed only if the user names it.
-    pub(crate) poetry_groups: BTreeMap<String, PoetryGroup>,
+    /// The table `[tool.poetry]`. It is empty if the file has none.
+    pub(crate) poetry: Poetry,
+    /// The groups in `[tool.pdm.dev-dependencies]`, with requirements as in PEP 508.
+    pub(crate) pdm_groups: BTreeMap<String, Vec<String>>,
+    /// The indexes in `[[tool.pdm.source]]`.
+    pub(crate) pdm_sources: Vec<NamedIndex>,
     /// The table `[tool.uv]`.
     pub(crate) tool_uv: toml::Table,
     /// The names of the tables `[tool.NAME]` in the file.
     pub(crate) tools: Vec<String>,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct PoetryGroup {
-    pub(crate) is_optional: bool,
-    /// The normalised names of its direct dependencies.
-    pub(crate) names: Vec<String>,
-    /// The direct dependencies in the form of PEP 508. A dependency is missing if lath cannot convert it.
-    pub(crate) requirements: Vec<String>,
+/// An index that a project or its lock names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedIndex {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    /// Whether the index replaces PyPI.
+    pub(crate) is_default: bool,
+    /// Whether the index is searched only for the distributions whose dependency names it.
+    pub(crate) is_explicit: bool,
+    /// Whether the index is a single list of files.
+    pub(crate) is_flat: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,67 +113,41 @@ impl Pyproject {
                 || is_of_poetry
                 || table(&["uv", "workspace"]).is_some(),
             is_of_poetry,
-            poetry_groups: poetry_groups(document.tool.get("poetry")),
+            poetry: document.tool.get("poetry").map(Poetry::read).unwrap_or_default(),
+            pdm_groups: pdm_groups(table(&["pdm", "dev-dependencies"])),
+            pdm_sources: pdm_sources(table(&["pdm", "source"])),
             tool_uv: table(&["uv"]).and_then(Value::as_table).cloned().unwrap_or_default(),
             tools: document.tool.keys().cloned().collect(),
         })
     }
 }
 
-/// Returns the dependencies in the table `[tool.poetry]`.
-fn poetry_groups(poetry: Option<&Value>) -> BTreeMap<String, PoetryGroup> {
-    let mut groups = BTreeMap::new();
-    let Some(poetry) = poetry else { return groups };
-    if let Some(main) = poetry.get("dependencies").and_then(Value::as_table) {
-        groups.insert("main".to_owned(), poetry_group(main, false));
-    }
-    if let Some(dev) = poetry.get("dev-dependencies").and_then(Value::as_table) {
-        groups.insert("dev".to_owned(), poetry_group(dev, false));
-    }
-    for (name, group) in poetry.get("group").and_then(Value::as_table).into_iter().flatten() {
-        let is_optional = group.get("optional").and_then(Value::as_bool).unwrap_or(false);
-        let table = group.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
-        groups.insert(name.clone(), poetry_group(&table, is_optional));
-    }
-    groups
-}
-
-fn poetry_group(table: &toml::Table, is_optional: bool) -> PoetryGroup {
-    let mut group = PoetryGroup { is_optional, ..PoetryGroup::default() };
-    for (name, value) in table.iter().filter(|(name, _)| *name != "python") {
-        // An optional dependency belongs to an extra, and not to the group.
-        if value.get("optional").and_then(Value::as_bool).unwrap_or(false) {
-            continue;
-        }
-        group.names.push(normalised(name));
-        let each = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
-        group.requirements.extend(each.iter().filter_map(|value| poetry_requirement(name, value)));
-    }
-    group
-}
-
-/// Returns a dependency of Poetry in the form of PEP 508. Returns `None` for a path, because PEP 508 has no form for a
-/// path that is relative to the project.
-fn poetry_requirement(name: &str, value: &Value) -> Option<String> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str);
-    let extras: Vec<&str> =
-        value.get("extras").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
-    let source = match (value.as_str().or_else(|| text("version")), text("git"), text("url")) {
-        (_, Some(git), _) => {
-            let revision = text("rev").or_else(|| text("tag")).or_else(|| text("branch"));
-            let folder = text("subdirectory").map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
-            format!(" @ git+{git}{}{folder}", revision.map(|revision| format!("@{revision}")).unwrap_or_default())
-        }
-        (_, _, Some(url)) => format!(" @ {url}"),
-        (Some(version), _, _) => poetry_version::to_pep440(version)?,
-        (None, None, None) => return None,
+/// Returns the groups of PDM that are not in the standard table `[dependency-groups]`. Packages in development
+/// (`-e ...`) are left out, because a group of an image cannot contain them.
+fn pdm_groups(table: Option<&Value>) -> BTreeMap<String, Vec<String>> {
+    let texts = |value: &Value| {
+        let texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+        texts.filter(|text| !text.starts_with("-e ")).map(str::to_owned).collect()
     };
-    let python = text("python").and_then(poetry_version::to_marker);
-    let markers: Vec<String> = [text("markers").map(str::to_owned), python].into_iter().flatten().collect();
-    let marker = markers.iter().map(|marker| format!("({marker})")).collect::<Vec<_>>().join(" and ");
-    let marker = if marker.is_empty() { marker } else { format!(" ; {marker}") };
-    Some(format!("{name}{extras}{source}{marker}"))
+    let groups = table.and_then(Value::as_table).into_iter().flatten();
+    groups.map(|(name, value)| (normalised(name), texts(value))).collect()
+}
+
+/// Returns the indexes of PDM. The index with the name `pypi` replaces PyPI (PDM's documentation, "Configure the
+/// package indexes").
+fn pdm_sources(list: Option<&Value>) -> Vec<NamedIndex> {
+    let source = |source: &Value| {
+        let text = |key: &str| source.get(key).and_then(Value::as_str);
+        let name = text("name").unwrap_or_default().to_owned();
+        Some(NamedIndex {
+            is_default: name == "pypi",
+            name,
+            url: text("url")?.to_owned(),
+            is_explicit: false,
+            is_flat: text("type") == Some("find_links"),
+        })
+    };
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(source).collect()
 }
 
 #[cfg(test)]
@@ -201,32 +184,20 @@ mod tests {
     }
 
     #[test]
-    fn the_dependencies_of_poetry_become_requirements() {
+    fn the_groups_and_indexes_of_pdm_are_read() {
         let text = r#"
-            [tool.poetry]
-            name = "site"
-            [tool.poetry.dependencies]
-            python = "^3.10"
-            Django = "^4.2"
-            uvicorn = { version = "~0.30", extras = ["standard"], markers = "sys_platform == 'linux'" }
-            old = [{ version = "1.*", python = "<3.11" }, { version = "*", python = ">=3.11" }]
-            extra = { version = "1", optional = true }
-            mine = { path = "../mine" }
-            [tool.poetry.group.docs]
-            optional = true
-            dependencies = { sphinx = "*" }
+            [tool.pdm.dev-dependencies]
+            Test_All = ["pytest>=7", "-e file:///x#egg=x"]
+            [[tool.pdm.source]]
+            name = "pypi"
+            url = "https://index.example/simple"
+            [[tool.pdm.source]]
+            url = "https://files.example/links"
+            type = "find_links"
         "#;
         let read = Pyproject::parse(text).unwrap();
-        assert_eq!(read.requires_python.as_deref(), Some(">=3.10,<4"));
-        let main = &read.poetry_groups["main"];
-        assert_eq!(main.names, ["django", "uvicorn", "old", "mine"]);
-        let expected = [
-            "Django>=4.2,<5",
-            "uvicorn[standard]>=0.30,<0.31 ; (sys_platform == 'linux')",
-            "old==1.* ; (python_version < '3.11')",
-            "old ; (python_version >= '3.11')",
-        ];
-        assert_eq!(main.requirements, expected);
-        assert!(read.poetry_groups["docs"].is_optional);
+        assert_eq!(read.pdm_groups["test-all"], ["pytest>=7"]);
+        let sources: Vec<_> = read.pdm_sources.iter().map(|source| (source.is_default, source.is_flat)).collect();
+        assert_eq!(sources, [(true, false), (false, true)]);
     }
 }

@@ -30,6 +30,9 @@ const RUNNING: [&str; 4] = ["InteractiveConsole", "InteractiveInterpreter", "run
 /// The options of Python that consist of one letter and have no value. Such letters may come before `m` in the same
 /// word, like in `-Im`. Source: the documentation of Python, "Command line and environment".
 const FLAGS: &str = "bBdEiIOPqRsStuvx";
+/// If the literal beginning of a computed name has no dot, it must have at least so many characters. A shorter one, such
+/// as `_`, is the beginning of too many names.
+const FEWEST_CHARACTERS: usize = 3;
 /// A text that is longer than this is not a name.
 const MOST_CHARACTERS: usize = 120;
 
@@ -38,7 +41,7 @@ const MOST_CHARACTERS: usize = 120;
 pub(super) enum Call<'a> {
     /// It imports the module with this name.
     Import(Cow<'a, str>),
-    Computed(Computed),
+    Computed(Vec<Computed>),
     /// It runs code that is not part of the file.
     RunsCode,
     /// It loads a module from a file whose path is computed.
@@ -70,7 +73,7 @@ pub(super) fn meaning(call: &ast::ExprCall) -> Call<'_> {
         return Call::FindsPlugins(beginning(group).unwrap_or_default());
     }
     if LISTING.contains(&function) {
-        return Call::Computed(Computed::Own);
+        return Call::Computed(vec![Computed::Own]);
     }
     if !BY_NAME.contains(&function) {
         return Call::Other;
@@ -127,18 +130,21 @@ fn absolute<'a>(name: Cow<'a, str>, call: &'a ast::ExprCall) -> Cow<'a, str> {
 }
 
 /// Returns which modules a call may import. `name` is the expression for the name of the module. It is not a literal.
-fn computed(name: &Expr, call: &ast::ExprCall) -> Computed {
+fn computed(name: &Expr, call: &ast::ExprCall) -> Vec<Computed> {
     let package = argument(call, 1, "package").filter(|_| is_import_module(call));
     match beginning(name) {
         // The name is relative to a package above the package of the file.
-        Some(begin) if begin.starts_with("..") => Computed::Any,
-        Some(begin) if begin.starts_with('.') => relative_to(package),
+        Some(begin) if begin.starts_with("..") => vec![Computed::Any],
+        Some(begin) if begin.starts_with('.') => vec![relative_to(package)],
         // For example `import_module(__name__ + "." + name)`.
-        _ if is_own(name) => Computed::Own,
-        Some(begin) if begin.contains('.') => Computed::Below(begin),
+        _ if is_own(name) => vec![Computed::Own],
+        Some(begin) if begin.contains('.') => vec![Computed::Below(begin)],
         // The second argument is the package to which a relative name is relative. Here, it is the file's own package.
-        _ if package.is_some_and(is_name_of_module) => Computed::Own,
-        _ => Computed::Any,
+        _ if package.is_some_and(is_name_of_module) => vec![Computed::Own],
+        // The name may be that of another distribution, such as `tree_sitter_` with a language. Or it is the beginning
+        // of a file name in the own package.
+        Some(begin) if begin.len() >= FEWEST_CHARACTERS => vec![Computed::Any, Computed::Below(begin)],
+        _ => vec![Computed::Any],
     }
 }
 
@@ -264,6 +270,7 @@ mod tests {
             ("import_module('a.b_%s' % name)", below("a.b_")),
             ("import_module('a.{}'.format(name))", below("a.")),
             ("import_module(f'a.{name}')", below("a.")),
+            ("import_module('x' + name)", Some(Computed::Any)),
             ("pkgutil.iter_modules(__path__)", Some(Computed::Own)),
             ("lazy_loader.attach_stub(__name__, __file__)", Some(Computed::Own)),
             ("spec_from_file_location(name, path)", Some(Computed::Any)),
@@ -273,6 +280,8 @@ mod tests {
             let found = file(&format!("import x; y = {call}")).computed.into_iter().next();
             assert_eq!(found, expected, "{call}");
         }
+        let both = file("y = import_module(f'tree_sitter_{name}')").computed;
+        assert_eq!(both, [Computed::Any, Computed::Below("tree_sitter_".to_owned())].into());
     }
 
     #[test]

@@ -104,7 +104,20 @@ struct Collector {
 const MOST_LEVELS_OF_TEXT: u8 = 2;
 
 /// A file that contains one of these names finds modules or entry points by name.
-const FINDING: [&str; 5] = ["__getattr__", "attach", "entry_points", "iter_entry_points", "lazy_loader"];
+const FINDING: [&str; 12] = [
+    "__getattr__",
+    "attach",
+    "entry_points",
+    "iter_entry_points",
+    "lazy_loader",
+    "load_setuptools_entrypoints",
+    "DispatchExtensionManager",
+    "DriverManager",
+    "EnabledExtensionManager",
+    "ExtensionManager",
+    "HookManager",
+    "NamedExtensionManager",
+];
 
 /// A file that contains one of these names may run programs.
 const RUNNING: [&str; 5] = ["Popen", "create_subprocess_exec", "executable", "subprocess", "which"];
@@ -250,7 +263,7 @@ impl Collector {
                 self.add(Import { level, module: module.to_owned(), is_call: true, ..Import::default() });
             }
             Call::Computed(computed) => {
-                self.file.computed.insert(computed);
+                self.file.computed.extend(computed);
             }
             Call::RunsCode => self.file.runs_code = true,
             // The loaded file may belong to the same distribution, or to a user.

@@ -16,7 +16,8 @@ use uv_pypi_types::VerbatimParsedUrl;
 
 use crate::formats::metadata;
 use crate::formats::pylock::{self, Archive, Directory, File, MAX_LOCK_BYTES, Package, Pylock, PylockError, Vcs};
-use crate::model::digest::Digest;
+use crate::model::allowed_hashes::AllowedHashes;
+use crate::model::lock::LockedWheel;
 use crate::model::lock_file::ForeignLock;
 use crate::model::platform::PythonVersion;
 use crate::model::project::Extras;
@@ -24,7 +25,6 @@ use crate::model::request::{BuildsRequest, PythonRequest};
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::pypi::target::Target;
-use crate::outside::pypi::wheels::OtherHash;
 use crate::outside::pypi::{Answer, ChosenSource, DirectWheel, Place, Pypi, PypiError, SourceFailure, System};
 
 /// The reason why a lock cannot be used for a platform.
@@ -56,8 +56,6 @@ pub(crate) enum UnfitLock {
     NoSource(String),
     #[error("it has no sha256, sha384 or sha512 of `{0}`")]
     NoHash(String),
-    #[error("it has no sha256 of the source `{0}`")]
-    NoSourceHash(String),
     #[error("it has no URL and no path of `{0}`")]
     NoPlace(String),
     #[error("the URL `{0}` is not one of http, https or file")]
@@ -93,10 +91,7 @@ impl Pypi {
             let builds = &python.builds;
             let fetched = Chosen { package, target: &target, folder, pypi: self, builds }.fetched().map_err(unfit)?;
             match fetched {
-                Fetched::Pinned(wheel) => answer.wheels.push(wheel.locked(wheel.allowed[0], None)),
-                Fetched::Sized(wheel, size_bytes) => {
-                    answer.wheels.push(wheel.locked(wheel.allowed[0], Some(size_bytes)))
-                }
+                Fetched::Pinned(wheel) => answer.wheels.push(wheel),
                 Fetched::Direct(wheel) => answer.direct.push(wheel),
                 Fetched::Built(source) => {
                     let source = self.checked_out(source).map_err(PypiError::Build)?;
@@ -233,10 +228,8 @@ fn chosen<'a>(lock: &'a Pylock, target: &Target, parts: &Parts) -> Result<Vec<&'
 
 /// A distribution. The variants differ in the facts that the lock contains about its bytes.
 enum Fetched {
-    /// The sha256 is known.
-    Pinned(DirectWheel),
-    /// The sha256 and the size are known.
-    Sized(DirectWheel, u64),
+    /// The sha256 is known, and perhaps the size.
+    Pinned(LockedWheel),
     /// The wheel must be fetched before it can be locked.
     Direct(DirectWheel),
     /// It must be built from source.
@@ -271,7 +264,7 @@ impl Chosen<'_> {
         if let Some(Directory { path, subdirectory, .. }) = directory {
             let path = self.folder.join(path);
             let place = SourcePlace::Folder(fs::canonicalize(&path).unwrap_or(path));
-            return Ok(self.built(place, subdirectory.clone(), Vec::new()));
+            return Ok(self.built(place, subdirectory.clone(), AllowedHashes::default()));
         }
         let fit = |file: &File| {
             let named: WheelFilename = file.file_name()?.parse().ok()?;
@@ -295,13 +288,12 @@ impl Chosen<'_> {
     /// Returns a source distribution.
     fn archive(&self, file: &File, subdirectory: Option<String>, is_archive: bool) -> Result<Fetched, UnfitLock> {
         let file_name = file.file_name().ok_or_else(|| UnfitLock::NoPlace(self.package.name.clone()))?;
-        let sha256 = file.hashes.get("sha256").and_then(|digits| digits.parse::<Digest>().ok());
-        let sha256 = sha256.ok_or_else(|| UnfitLock::NoSourceHash(file_name.clone()))?;
+        let allowed = AllowedHashes::of_file(&file.hashes).ok_or_else(|| UnfitLock::NoHash(file_name.clone()))?;
         let place = match self.place(file, &file_name, is_archive)? {
             Place::Path(path) => SourcePlace::Path(path),
             Place::Url(url) | Place::Index(url) => SourcePlace::Url { url, file_name, is_indexed: !is_archive },
         };
-        Ok(self.built(place, subdirectory, vec![sha256]))
+        Ok(self.built(place, subdirectory, allowed))
     }
 
     /// Returns a commit of a repository. The commit is checked out later.
@@ -314,10 +306,10 @@ impl Chosen<'_> {
         let of_path = || url::Url::from_file_path(self.folder.join(path.as_ref()?)).ok().map(String::from);
         let url = url.clone().or_else(of_path).ok_or_else(|| UnfitLock::NoPlace(name.clone()))?;
         let place = SourcePlace::Commit { checkout: PathBuf::new(), url, commit: commit_id.clone() };
-        Ok(self.built(place, subdirectory.clone(), Vec::new()))
+        Ok(self.built(place, subdirectory.clone(), AllowedHashes::default()))
     }
 
-    fn built(&self, place: SourcePlace, subdirectory: Option<String>, allowed: Vec<Digest>) -> Fetched {
+    fn built(&self, place: SourcePlace, subdirectory: Option<String>, allowed: AllowedHashes) -> Fetched {
         let name = PackageName::from_str(&self.package.name).ok().map(|name| name.to_string());
         Fetched::Built(Source {
             name,
@@ -341,27 +333,21 @@ impl Chosen<'_> {
 
     fn wheel(&self, file: &File, named: &WheelFilename, is_archive: bool) -> Result<Fetched, UnfitLock> {
         let file_name = file.file_name().unwrap_or_default();
-        let sha256 = file.hashes.get("sha256").and_then(|digits| digits.parse::<Digest>().ok());
-        let other_hash = OtherHash::strongest(&file.hashes);
-        if sha256.is_none() && other_hash.is_none() {
-            return Err(UnfitLock::NoHash(file_name));
-        }
+        let allowed = AllowedHashes::of_file(&file.hashes).ok_or_else(|| UnfitLock::NoHash(file_name.clone()))?;
         let place = self.place(file, &file_name, is_archive)?;
-        let is_remote = !matches!(place, Place::Path(_));
+        let known = allowed.known().filter(|_| !matches!(place, Place::Path(_)));
         let wheel = DirectWheel {
             name: named.name.to_string(),
             version: named.version.to_string(),
             file_name,
             place,
-            allowed: sha256.into_iter().collect(),
-            other_hashes: other_hash.filter(|_| sha256.is_none()).into_iter().collect(),
+            allowed,
             is_requested: false,
             required_by: Vec::new(),
         };
-        Ok(match file.size {
-            Some(size_bytes) if is_remote && sha256.is_some() => Fetched::Sized(wheel, size_bytes),
-            None if is_remote && sha256.is_some() => Fetched::Pinned(wheel),
-            _ => Fetched::Direct(wheel),
+        Ok(match known {
+            Some(digest) => Fetched::Pinned(wheel.locked(digest, file.size)),
+            None => Fetched::Direct(wheel),
         })
     }
 

@@ -7,7 +7,10 @@ use serde_json::json;
 use url::Url;
 use uv_auth::{AuthPolicy, KeyringProvider};
 use uv_client::RegistryClient;
-use uv_distribution_types::{ExcludeNewerValue, Index, IndexFormat, IndexLocations, IndexName, IndexUrl};
+use uv_distribution_types::{
+    ExcludeNewerValue, Index, IndexFormat, IndexLocations, IndexMetadata, IndexName, IndexUrl, Requirement,
+    RequirementSource,
+};
 use uv_pep508::VerbatimUrl;
 use uv_platform_tags::Os;
 use uv_redacted::DisplaySafeUrl;
@@ -15,6 +18,7 @@ use uv_requirements::RequirementsSpecification;
 use uv_resolver::ExcludeNewer;
 use uv_torch::{TorchMode, TorchSource, TorchStrategy};
 
+use crate::formats::pyproject::NamedIndex;
 use crate::model::all_indexes::AllIndexes;
 use crate::model::indexes::{Authenticate, IndexEntry, IndexStrategy, Indexes, Keyring};
 use crate::model::secret_text::{SecretText, is_plain, public, without_credentials};
@@ -114,6 +118,26 @@ pub(super) fn entry(index: &Index) -> IndexEntry {
     }
 }
 
+/// Converts an index of Poetry, PDM or Pipenv. uv allows fewer characters in names than these programs do, so a name
+/// may be left out.
+pub(super) fn named_index(named: &NamedIndex) -> Result<Index, Cause> {
+    let mut index = Index::from(IndexUrl::from(VerbatimUrl::from_url(DisplaySafeUrl::parse(&named.url)?)));
+    index.name = Some(named.name.as_str()).filter(|name| !name.is_empty()).and_then(|name| name.parse().ok());
+    (index.default, index.explicit) = (named.is_default, named.is_explicit);
+    index.format = if named.is_flat { IndexFormat::Flat } else { IndexFormat::Simple };
+    Ok(index)
+}
+
+/// Returns a requirement that is searched only in the index at `url`. The requirement may be shown, so it does not
+/// contain the credentials in `url`. uv finds them with the index itself.
+pub(super) fn assigned(mut requirement: Requirement, url: &str) -> Result<Requirement, Cause> {
+    if let RequirementSource::Registry { index, .. } = &mut requirement.source {
+        let url = DisplaySafeUrl::from_url(without_credentials(&Url::parse(url)?));
+        *index = Some(IndexMetadata { url: IndexUrl::from(VerbatimUrl::from_url(url)), format: IndexFormat::Simple });
+    }
+    Ok(requirement)
+}
+
 /// Returns the status codes with which this index reports that it does not have a distribution.
 fn ignored_codes(index: &Index) -> Vec<u16> {
     let codes = index.ignore_error_codes.as_ref().and_then(|codes| serde_json::to_value(codes).ok());
@@ -134,11 +158,12 @@ pub(super) fn authenticate(client: &RegistryClient, locations: &IndexLocations) 
 }
 
 /// Puts the user name and the password of a named index into its URL, and returns the names of the variables that
-/// contained them. lath's variables are preferred to those of uv.
+/// contained them. lath's variables are preferred to those of uv
+/// and of Poetry.
 fn with_variables(url: IndexUrl, entry: &IndexEntry, variables: &Variables) -> (IndexUrl, Option<LoginSource>) {
     let Some(name) = entry.variable_name() else { return (url, None) };
-    for program in ["LATH", "UV"] {
-        let names = ["USERNAME", "PASSWORD"].map(|kind| format!("{program}_INDEX_{name}_{kind}"));
+    for program in ["LATH_INDEX", "UV_INDEX", "POETRY_HTTP_BASIC"] {
+        let names = ["USERNAME", "PASSWORD"].map(|kind| format!("{program}_{name}_{kind}"));
         let [user, password] = names.each_ref().map(|name| variables.0.get(name).filter(|value| !value.is_empty()));
         if user.is_none() && password.is_none() {
             continue;

@@ -62,6 +62,7 @@ use uv_types::{BuildContext as _, HashStrategy, RequestedRequirements};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, NetworkHint, RequestHint};
+use crate::model::indexes::IndexStrategy;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Pin, Prereleases, PythonRequest};
 use crate::model::world_settings::Variables;
@@ -324,7 +325,7 @@ impl Pypi {
         indexes::authenticate(&client, &locations)?;
         let mut context = NoBuilds::new(cache, locations, build_options);
         context.dependency_metadata = own.dependency_metadata()?;
-        let hashes = requirements::hashes(&specification, target)?;
+        let hashes = requirements::hashes(&specification, &own.hashes()?, target)?;
         let (credentials, failure) = (&*self.credentials, Mutex::default());
 
         let sources =
@@ -374,9 +375,13 @@ impl Pypi {
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
         let mut request = asked.clone();
         let own = OwnInputs::read(asked, &cache).await?;
-        request.indexes.extra.extend(own.indexes()?.iter().map(indexes::entry));
+        let of_own = own.indexes(&self.variables, request.indexes.default_index.is_some())?;
+        request.indexes.extra.extend(of_own.iter().map(indexes::entry));
         if let Some(project) = &own.project {
-            specification.constraints.extend(project.limits()?);
+            request.preferred.extend(project.preferred());
+            if project.is_for_all_indexes() && request.indexes.strategy == IndexStrategy::default() {
+                request.indexes.strategy = IndexStrategy::UnsafeBestMatch;
+            }
             specification.requirements.extend(project.unnamed()?);
         }
         if request.prereleases == Prereleases::IfNecessary && allows_prereleases {

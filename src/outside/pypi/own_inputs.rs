@@ -1,10 +1,11 @@
 //! The user's own project or script: its indexes and its requirements.
 
 use uv_cache::Cache;
-use uv_distribution_types::{DependencyMetadata, Index};
+use uv_distribution_types::{DependencyMetadata, Index, NameRequirementSpecification};
 use uv_types::BuildContext;
 
 use crate::model::request::PythonRequest;
+use crate::model::world_settings::Variables;
 use crate::outside::pypi::PypiError;
 use crate::outside::pypi::project::{self, Context, Wanted};
 use crate::outside::pypi::script::Script;
@@ -25,11 +26,18 @@ impl<'a> OwnInputs<'a> {
         Ok(Self { project, script })
     }
 
-    /// Returns the indexes that are named in the project or script.
-    pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
-        let mut indexes = self.project.as_ref().map(project::Input::indexes).transpose()?.unwrap_or_default();
+    /// Returns the indexes that are named in the project or script. `has_default` means that the user gave a default
+    /// index.
+    pub(super) fn indexes(&self, variables: &Variables, has_default: bool) -> Result<Vec<Index>, PypiError> {
+        let of_project = self.project.as_ref().map(|project| project.indexes(variables, has_default));
+        let mut indexes = of_project.transpose()?.unwrap_or_default();
         indexes.extend(self.script.iter().flat_map(Script::indexes));
         Ok(indexes)
+    }
+
+    /// Returns the digests of the files in the lock of the project.
+    pub(super) fn hashes(&self) -> Result<Vec<NameRequirementSpecification>, PypiError> {
+        self.project.as_ref().map(project::Input::hashes).transpose().map(Option::unwrap_or_default)
     }
 
     /// Returns the metadata that the project or script contains about distributions.

@@ -6,7 +6,9 @@ use std::path::Path;
 use uv_client::BaseClientBuilder;
 use uv_configuration::{BuildOptions, HashCheckingMode, NoBinary, NoBuild};
 use uv_distribution_filename::{DistExtension, WheelFilename, WheelFilenameError};
-use uv_distribution_types::{Dist, RemoteSource as _, Requirement, RequirementSource, UnresolvedRequirement};
+use uv_distribution_types::{
+    Dist, NameRequirementSpecification, RemoteSource as _, Requirement, RequirementSource, UnresolvedRequirement,
+};
 use uv_normalize::{InvalidNameError, PackageName};
 use uv_pep440::Operator;
 use uv_pep508::{UnnamedRequirement, VersionOrUrl};
@@ -212,10 +214,14 @@ pub(super) fn constraints(specification: &RequirementsSpecification) -> Vec<Requ
     specification.constraints.iter().map(|constraint| constraint.requirement.clone()).collect()
 }
 
-/// Returns the hashes in the requirements. Wheels must match them. With `--require-hashes`, each requirement must have
-/// a hash. If a requirement has a hash but no exact version, it is refused like in pip, because uv would not check the
-/// hash.
-pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {
+/// Returns the hashes in the requirements, and those of a lock. Wheels must match them. With `--require-hashes`, each
+/// requirement must have a hash. If a requirement has a hash but no exact version, it is refused like in pip, because
+/// uv would not check the hash.
+pub(super) fn hashes(
+    specification: &RequirementsSpecification,
+    of_lock: &[NameRequirementSpecification],
+    target: &Target,
+) -> Result<HashStrategy, PypiError> {
     for entry in specification.requirements.iter().filter(|entry| !entry.hashes.is_empty()) {
         if let UnresolvedRequirement::Named(requirement) = &entry.requirement
             && !is_pinned(&requirement.source)
@@ -225,14 +231,30 @@ pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target)
             return Err(PypiError::Hashes(problem.into()));
         }
     }
+    refuse_weak(specification, of_lock)?;
     let mode = if specification.require_hashes { HashCheckingMode::Require } else { HashCheckingMode::Verify };
     HashStrategy::from_requirements(
         specification.requirements.iter().map(|entry| (&entry.requirement, entry.hashes.as_slice())),
-        specification.constraints.iter().map(|entry| (&entry.requirement, entry.hashes.as_slice())),
+        specification.constraints.iter().chain(of_lock).map(|entry| (&entry.requirement, entry.hashes.as_slice())),
         Some(&ResolverMarkerEnvironment::from(target.markers.clone())),
         mode,
     )
     .map_err(|error| PypiError::Hashes(redacted(error.into())))
+}
+
+/// Refuses a requirement or a pin all of whose hashes are md5, because anybody can make another file with the same md5.
+fn refuse_weak(
+    specification: &RequirementsSpecification,
+    of_lock: &[NameRequirementSpecification],
+) -> Result<(), PypiError> {
+    let limits = specification.constraints.iter().chain(of_lock);
+    let limits = limits.map(|entry| (entry.requirement.to_string(), &entry.hashes));
+    let mut all =
+        specification.requirements.iter().map(|entry| (entry.requirement.to_string(), &entry.hashes)).chain(limits);
+    let weak = all.find(|(_, hashes)| !hashes.is_empty() && hashes.iter().all(|hash| hash.starts_with("md5:")));
+    let Some((requirement, _)) = weak else { return Ok(()) };
+    let problem = format!("`{}` has only an md5 hash, which is not secure: use its sha256", public(&requirement));
+    Err(PypiError::Hashes(problem.into()))
 }
 
 /// Returns whether a requirement allows exactly one file or version.

@@ -25,13 +25,14 @@ use uv_redacted::DisplaySafeUrl;
 use uv_resolver::{MetadataResponse, WheelMetadataResult};
 use uv_types::{BuildContext as _, HashStrategy};
 
+use crate::model::allowed_hashes::AllowedHashes;
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, RequestHint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::credentials::Credentials;
-use crate::outside::pypi::hashes::sha256s;
+use crate::outside::pypi::hashes::{self, sha256s};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::other_python::python_with_wheels;
 use crate::outside::pypi::source_queue::{Job, SourceFailure, SourceTexts, Task};
@@ -256,15 +257,15 @@ pub(super) async fn checkout(
     Ok(SourcePlace::Commit { checkout: fetched.path().to_owned(), url, commit })
 }
 
-/// Returns the digests that the archive of `dist` may have. The list is empty if any digest is allowed.
-fn allowed(dist: &SourceDist, hashes: &HashStrategy) -> Result<Vec<Digest>, SourceError> {
-    let wanted: Vec<Digest> = sha256s(hashes.get(dist).digests()).collect();
+/// Returns the hashes that the archive of `dist` may have.
+fn allowed(dist: &SourceDist, hashes: &HashStrategy) -> Result<AllowedHashes, SourceError> {
+    let wanted = hashes::allowed(hashes.get(dist).digests());
     let SourceDist::Registry(registry) = dist else { return Ok(wanted) };
     match sha256s(registry.file.hashes.as_slice()).next() {
-        Some(found) if !wanted.is_empty() && !wanted.contains(&found) => {
+        Some(found) if !wanted.allows_sha256(&found) => {
             Err(SourceError::OtherDigest { source_shown: dist.version_or_url().to_string(), found })
         }
-        Some(found) => Ok(vec![found]),
+        Some(found) => Ok(AllowedHashes { sha256s: vec![found], ..wanted }),
         None => Ok(wanted),
     }
 }
@@ -423,7 +424,7 @@ mod tests {
         let Answer { wheels, sources, .. } = pypi.resolve(&request, System::example(), &[], sources)?;
         let wheels = wheels.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));
         let sources = sources.iter().map(|chosen| {
-            assert_eq!(chosen.source.allowed, [Digest::of(b"source")]);
+            assert_eq!(chosen.source.allowed.sha256s, [Digest::of(b"source")]);
             format!("{} from source", chosen.source.shown())
         });
         Ok(wheels.chain(sources).collect::<Vec<_>>().join(", "))

@@ -5,14 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use sha2::{Digest as _, Sha384, Sha512};
 use uv_distribution_types::{
     BuiltDist, Diagnostic as _, Dist, HashPolicy, Name as _, Node, RegistryBuiltDist, Resolution, ResolvedDist,
     SourceDist,
 };
-use uv_pypi_types::{HashAlgorithm, HashDigest};
 use uv_types::HashStrategy;
 
+use crate::model::allowed_hashes::AllowedHashes;
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
 use crate::model::lock::{LockedWheel, WheelSource};
@@ -20,7 +19,7 @@ use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::Source;
 use crate::outside::credentials::Credentials;
 use crate::outside::pypi::ahead::Expected;
-use crate::outside::pypi::hashes::sha256s;
+use crate::outside::pypi::hashes::{self, sha256s};
 use crate::outside::pypi::sources::SourceMetadata;
 use crate::outside::pypi::{PypiError, redacted};
 
@@ -58,36 +57,10 @@ pub(crate) struct DirectWheel {
     pub(crate) version: String,
     pub(crate) file_name: String,
     pub(crate) place: Place,
-    /// The digests that are accepted. If the list is empty, any digest is accepted.
-    pub(crate) allowed: Vec<Digest>,
-    /// Hashes with other algorithms than sha256. If the list is not empty, the bytes must match one of them as well.
-    pub(crate) other_hashes: Vec<OtherHash>,
+    pub(crate) allowed: AllowedHashes,
     pub(crate) is_requested: bool,
     /// The distributions that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
-}
-
-/// A secure hash of another algorithm than sha256, in lower-case hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum OtherHash {
-    Sha384(String),
-    Sha512(String),
-}
-
-impl OtherHash {
-    /// Returns the strongest of `hashes`, whose keys are the names of algorithms.
-    pub(super) fn strongest(hashes: &BTreeMap<String, String>) -> Option<Self> {
-        let sha512 = hashes.get("sha512").map(|digits| Self::Sha512(digits.to_ascii_lowercase()));
-        sha512.or_else(|| hashes.get("sha384").map(|digits| Self::Sha384(digits.to_ascii_lowercase())))
-    }
-
-    /// Returns whether this is the hash of `bytes`.
-    pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
-        match self {
-            Self::Sha384(digits) => hex::encode(Sha384::digest(bytes)) == *digits,
-            Self::Sha512(digits) => hex::encode(Sha512::digest(bytes)) == *digits,
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,11 +212,8 @@ fn of_index(
     let wheel = registry.best_wheel();
     let file_name = wheel.filename.to_string();
     let digest = sha256s(wheel.file.hashes.as_slice()).next();
-    let allowed: Vec<Digest> = sha256s(policy.digests()).collect();
-    if let Some(digest) = digest
-        && !allowed.is_empty()
-        && !allowed.contains(&digest)
-    {
+    let allowed = hashes::allowed(policy.digests());
+    if let Some(digest) = digest.filter(|digest| !allowed.allows_sha256(digest)) {
         return Err(PypiError::OtherDigest { file: file_name, found: digest });
     }
     let mut url = wheel.file.url.to_url().map_err(|error| PypiError::Setup(redacted(error.into())))?;
@@ -253,7 +223,7 @@ fn of_index(
     let url: String = without_credentials(&url).into();
     let (place, digest) = match (path, digest) {
         (Some(path), digest) => (Place::Path(path), digest),
-        (None, Some(digest)) if other_hashes(policy).is_empty() => {
+        (None, Some(digest)) if allowed.others.is_empty() => {
             return Ok(Indexed::Pinned(LockedWheel {
                 name: wheel.filename.name.to_string(),
                 version: wheel.filename.version.to_string(),
@@ -271,25 +241,9 @@ fn of_index(
     };
     let mut unpinned = direct(&wheel.filename, place, is_requested, policy);
     if let Some(digest) = digest {
-        unpinned.allowed = vec![digest];
+        unpinned.allowed.sha256s = vec![digest];
     }
     Ok(Indexed::Unpinned(unpinned))
-}
-
-/// Returns the hashes of a requirement or a lock if none of them is a sha256.
-fn other_hashes(policy: &HashPolicy<'_>) -> Vec<OtherHash> {
-    if sha256s(policy.digests()).next().is_some() {
-        return Vec::new();
-    }
-    let other = |hash: &HashDigest| {
-        let digits = hash.digest.to_ascii_lowercase();
-        match hash.algorithm() {
-            HashAlgorithm::Sha384 => Some(OtherHash::Sha384(digits)),
-            HashAlgorithm::Sha512 => Some(OtherHash::Sha512(digits)),
-            _ => None,
-        }
-    };
-    policy.digests().iter().filter_map(other).collect()
 }
 
 fn direct(
@@ -303,8 +257,7 @@ fn direct(
         version: file_name.version.to_string(),
         file_name: file_name.to_string(),
         place,
-        allowed: sha256s(policy.digests()).collect(),
-        other_hashes: other_hashes(policy),
+        allowed: hashes::allowed(policy.digests()),
         is_requested,
         required_by: Vec::new(),
     }

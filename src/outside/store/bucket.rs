@@ -114,7 +114,7 @@ impl Bucket {
             Self::IndexPages => "index-pages-1",
             Self::UnpinnedWheels => "unpinned-1",
             Self::Parts => "parts-7",
-            Self::PythonFiles => "python-files-10",
+            Self::PythonFiles => "python-files-11",
             Self::BinaryTexts => "binary-texts-2",
             Self::CopiedFacts => "copied-facts-2",
             Self::BaseLayers => "base-layers-2",

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use crate::model::allowed_hashes::AllowedHashes;
 use crate::model::source::{Source, SourcePlace};
 
 /// The build of one folder.
@@ -38,7 +39,8 @@ impl<T> Early<T> {
     /// Returns the source that is built early. `None` if the request has no project that is a package.
     pub(super) fn source(&self) -> Option<Source> {
         let place = SourcePlace::Folder(self.folder.clone()?);
-        Some(Source { name: None, version: None, place, subdirectory: None, allowed: Vec::new(), other_python: None })
+        let allowed = AllowedHashes::default();
+        Some(Source { name: None, version: None, place, subdirectory: None, allowed, other_python: None })
     }
 
     /// Takes the result for `source`. If `source` is being built, waits for the result. Later calls return `None`.

@@ -63,11 +63,11 @@ pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<Loc
 /// Puts one wheel into the store and locks it.
 fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError> {
     let (digest, size_bytes) =
-        match (&wheel.place, wheel.allowed.as_slice()) {
+        match (&wheel.place, wheel.allowed.known()) {
             // The digest is known from the requirement, so the wheel is fetched and checked later, together with all
             // other wheels.
-            (Place::Url(_) | Place::Index(_), [promised]) if wheel.other_hashes.is_empty() => {
-                return Ok(wheel.locked(*promised, None));
+            (Place::Url(_) | Place::Index(_), Some(promised)) => {
+                return Ok(wheel.locked(promised, None));
             }
             (Place::Url(url) | Place::Index(url), _) => world
                 .http
@@ -77,15 +77,15 @@ fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError>
                 world.store.copy_parcel(path).map_err(|source| DirectError::Take { path: path.clone(), source })?
             }
         };
-    if !wheel.allowed.is_empty() && !wheel.allowed.contains(&digest) {
+    if !wheel.allowed.allows_sha256(&digest) {
         return Err(DirectError::Digest { file: wheel.file_name.clone(), found: digest });
     }
-    if !wheel.other_hashes.is_empty() {
+    if !wheel.allowed.others.is_empty() {
         let path = world.store.parcel_path(&digest);
         let unreadable =
             |source| DirectError::Take { path: path.clone(), source: StoreError::Read { path: path.clone(), source } };
         let bytes = fs_err::read(&path).map_err(unreadable)?;
-        if !wheel.other_hashes.iter().any(|hash| hash.is_of(&bytes)) {
+        if !wheel.allowed.allows_bytes(&bytes) {
             return Err(DirectError::Hash { file: wheel.file_name.clone() });
         }
     }

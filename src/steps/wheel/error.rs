@@ -40,6 +40,8 @@ pub(crate) enum Reason {
     Take { path: PathBuf, source: StoreError },
     #[error("the sha256 of the source is {found}, not {}", listed(.allowed))]
     Digest { found: Digest, allowed: Vec<Digest> },
+    #[error("the source does not have the hash in the requirement or the lock")]
+    Hash,
     #[error("cannot use the archive `{file_name}`")]
     Archive { file_name: String, source: SdistError },
     #[error("cannot read `{path}`")]

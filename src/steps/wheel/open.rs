@@ -8,12 +8,13 @@ use super::error::Reason;
 use super::folder;
 use crate::formats::pyproject::Pyproject;
 use crate::formats::sdist::{self, Sdist};
+use crate::model::allowed_hashes::AllowedHashes;
 use crate::model::digest::Digest;
 use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::source::{BuiltFrom, BuiltPlace, Source, SourcePlace};
 use crate::outside::http::Download;
-use crate::outside::store::Bucket;
+use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
 /// A source whose archive is in the store.
@@ -29,11 +30,9 @@ pub(crate) struct OpenSource {
 
 impl OpenSource {
     /// Returns this opened source with `source` instead of its own source. Both sources have the same place, but they
-    /// may allow different digests. Fails if `source` does not allow the digest of the archive.
-    pub(crate) fn checked(&self, source: &Source) -> Result<Self, Reason> {
-        if self.is_published() && !source.allowed.is_empty() && !source.allowed.contains(&self.archive) {
-            return Err(Reason::Digest { found: self.archive, allowed: source.allowed.clone() });
-        }
+    /// may allow different hashes. Fails if `source` does not allow the hash of the archive.
+    pub(crate) fn checked(&self, source: &Source, world: &World) -> Result<Self, Reason> {
+        refuse_others(source, &self.archive, world)?;
         Ok(Self { source: source.clone(), ..self.clone() })
     }
 
@@ -58,8 +57,32 @@ impl OpenSource {
     /// Returns whether PKG-INFO contains the metadata of this source. In a folder, PKG-INFO may be left from an old
     /// build, so it does not count.
     pub(crate) fn is_published(&self) -> bool {
-        matches!(self.source.place, SourcePlace::Url { .. } | SourcePlace::Path(_))
+        is_published(&self.source)
     }
+}
+
+fn is_published(source: &Source) -> bool {
+    matches!(source.place, SourcePlace::Url { .. } | SourcePlace::Path(_))
+}
+
+/// Fails if the source does not allow the hash of the archive.
+fn refuse_others(source: &Source, archive: &Digest, world: &World) -> Result<(), Reason> {
+    let allowed = &source.allowed;
+    if !is_published(source) {
+        return Ok(());
+    }
+    if !allowed.allows_sha256(archive) {
+        return Err(Reason::Digest { found: *archive, allowed: allowed.sha256s.clone() });
+    }
+    if !allowed.others.is_empty() {
+        let path = world.store.parcel_path(archive);
+        let unreadable = |source| StoreError::Read { path: path.clone(), source };
+        let bytes = fs::read(&path).map_err(|error| Reason::Take { path: path.clone(), source: unreadable(error) })?;
+        if !allowed.allows_bytes(&bytes) {
+            return Err(Reason::Hash);
+        }
+    }
+    Ok(())
 }
 
 fn file_url(path: &Path) -> String {
@@ -85,8 +108,9 @@ pub(crate) fn open(source: &Source, world: &World) -> Result<OpenSource, Reason>
             folder::archive(checkout, has_git, &world.store)?
         }
     };
+    refuse_others(source, &archive, world)?;
     let sdist = read(source, archive, world)?;
-    OpenSource { source: source.clone(), archive, sdist, has_git }.checked(source)
+    Ok(OpenSource { source: source.clone(), archive, sdist, has_git })
 }
 
 /// Opens the source of a lock. Its archive must be the one of the lock, unless the source is the user's own folder.
@@ -107,7 +131,7 @@ pub(crate) fn open_again(wheel: &LockedWheel, from: &BuiltFrom, world: &World) -
             BuiltPlace::Folder(path) => SourcePlace::Folder(path.clone()),
         },
         subdirectory: subdirectory.clone(),
-        allowed: vec![*archive],
+        allowed: AllowedHashes::of_sha256(*archive),
         other_python: None,
     };
     if matches!(place, BuiltPlace::Archive { .. }) {
@@ -139,13 +163,13 @@ fn file_name(url: &str) -> String {
 }
 
 fn fetch(source: &Source, url: &str, file_name: &str, world: &World) -> Result<Digest, Reason> {
-    let [digest] = source.allowed.as_slice() else {
+    let Some(digest) = source.allowed.known() else {
         return Ok(world.http.download_unpinned(file_name, url, &world.store).map_err(Reason::Fetch)?.0);
     };
     let (name, url) = (file_name.to_owned(), url.to_owned());
-    let download = Download { name, url, other_urls: Vec::new(), digest: *digest, size_bytes: None };
+    let download = Download { name, url, other_urls: Vec::new(), digest, size_bytes: None };
     world.http.download_all(&[download], &world.store).map_err(Reason::Fetch)?;
-    Ok(*digest)
+    Ok(digest)
 }
 
 /// Returns the files of an archive in the store, from the cache if it was read before.

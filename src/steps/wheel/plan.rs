@@ -121,6 +121,7 @@ fn name_of(requirement: &str) -> String {
 mod tests {
     use super::*;
     use crate::formats::sdist::Sdist;
+    use crate::model::allowed_hashes::AllowedHashes;
     use crate::model::digest::Digest;
     use crate::model::source::{Source, SourcePlace};
 
@@ -131,7 +132,7 @@ mod tests {
                 version: None,
                 place: SourcePlace::Path("x-1.tar.gz".into()),
                 subdirectory: None,
-                allowed: Vec::new(),
+                allowed: AllowedHashes::default(),
                 other_python: None,
             },
             archive: Digest::of(b""),

@@ -62,7 +62,7 @@ fn unusable(world: &World) -> [(&'static str, String); 12] {
     let zeros = "0".repeat(64);
     [
         ("unfit", tool_with(&wheels(world, "https://nowhere.example/tool-1.0-cp39-cp39-win_amd64.whl", ""))),
-        ("sdist", tool_with("sdist = { url = \"https://h/tool-1.0.tar.gz\", hashes = { sha512 = \"00\" } }")),
+        ("sdist", tool_with("sdist = { url = \"https://h/tool-1.0.tar.gz\", hashes = { md5 = \"00\" } }")),
         ("archive", tool_with("archive = { path = \"tool-1.0.tar.gz\", hashes = { md5 = \"00\" } }")),
         ("folder", tool_with("directory = { path = \"nowhere\" }")),
         ("commit", tool_with("vcs = { type = \"git\", url = \"file:///nowhere\", commit-id = \"main\" }")),
@@ -89,12 +89,12 @@ fn a_foreign_lock_without_a_usable_file_is_refused() {
     $ pylock.sdist.toml -t image --cache-dir c-sdist
     exit 1
     error: cannot use the lock `pylock.sdist.toml` for python 3.13 on linux/amd64
-      cause: it has no sha256 of the source `tool-1.0.tar.gz`
+      cause: it has no sha256, sha384 or sha512 of `tool-1.0.tar.gz`
 
     $ pylock.archive.toml -t image --cache-dir c-archive
     exit 1
     error: cannot use the lock `pylock.archive.toml` for python 3.13 on linux/amd64
-      cause: it has no sha256 of the source `tool-1.0.tar.gz`
+      cause: it has no sha256, sha384 or sha512 of `tool-1.0.tar.gz`
 
     $ pylock.folder.toml -t image --cache-dir c-folder
     exit 1

@@ -4,6 +4,7 @@
 mod facts;
 mod lock_difference;
 mod pinned;
+mod tables;
 mod uv_lock;
 
 use std::borrow::Cow;
@@ -23,13 +24,20 @@ use uv_distribution_types::{
 use uv_normalize::{DEV_DEPENDENCIES, DefaultExtras, DefaultGroups, ExtraName, GroupName, PackageName};
 use uv_pep508::{MarkerTree, UnnamedRequirement, VerbatimUrl};
 use uv_pypi_types::{ConflictKind, ParsedDirectoryUrl, ParsedUrl, VerbatimParsedUrl};
+use uv_redacted::DisplaySafeUrl;
 use uv_types::BuildContext;
 use uv_workspace::{DiscoveryOptions, VirtualProject, WorkspaceCache, WorkspaceMember};
 
 pub(crate) use self::facts::{member_folder, read_project};
-use self::pinned::Pinned;
+use self::pinned::{Pinned, of_pipenv_group};
+use self::tables::Tables;
 pub(super) use self::uv_lock::Locked;
-use crate::model::project::{Extras, ProjectRequest};
+use crate::formats::pyproject::NamedIndex;
+use crate::model::distribution_name::normalised;
+use crate::model::project::{Extras, LockKind, ProjectRequest};
+use crate::model::request;
+use crate::model::world_settings::Variables;
+use crate::outside::pypi::indexes::named_index;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheels::Answer;
 use crate::outside::pypi::{Cause, PypiError, redacted};
@@ -51,35 +59,68 @@ pub(super) struct Wanted {
     pub(super) excludes: Excludes,
 }
 
-/// A project as it is on disk. uv reads `discovered`. lath itself reads `pinned`, because uv cannot read the files of
-/// Poetry, PDM and Pipenv.
+/// A project as it is on disk. uv reads `discovered`. lath itself reads `tables` and `pinned`, because uv cannot read
+/// the files of Poetry, PDM and Pipenv.
 pub(super) struct Input<'a> {
     request: &'a ProjectRequest,
     /// `None` if the folder has no `pyproject.toml`.
     discovered: Option<Discovered<'a>>,
+    tables: Tables<'a>,
     pinned: Option<Pinned<'a>>,
 }
 
 impl<'a> Input<'a> {
     /// Reads a project, its workspace and its lock.
     pub(super) async fn read(request: &'a ProjectRequest, cache: &Cache) -> Result<Self, PypiError> {
+        let (tables, pinned) = (Tables::read(request)?, Pinned::read(request)?);
+        let other_groups = [tables.groups(), pinned.iter().flat_map(Pinned::groups).cloned().collect()].concat();
         let has_toml = request.folder.join("pyproject.toml").is_file();
-        let discovered = if has_toml { Some(Discovered::new(request, cache).await?) } else { None };
-        Ok(Self { request, discovered, pinned: Pinned::read(request)? })
+        let discovered = if has_toml { Some(Discovered::new(request, cache, &other_groups).await?) } else { None };
+        let failed = unreadable(&request.folder);
+        if discovered.is_none() {
+            let names = request.groups.iter().map(|name| of_pipenv_group(name));
+            Chosen { what: "group", known: &other_groups }.of(names).map_err(&failed)?;
+        }
+        tables.extras().map_err(failed)?;
+        Ok(Self { request, discovered, tables, pinned })
     }
 
-    /// Returns the indexes that are named in the project and its lock.
-    pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
+    /// Returns the indexes that are named in the project and its lock. `variables` are those of the environment, because
+    /// the URLs of PDM and Pipenv may contain their names. If the user gave a default index (`has_default`), an index of
+    /// Poetry, PDM or Pipenv that replaces PyPI is one more index.
+    pub(super) fn indexes(&self, variables: &Variables, has_default: bool) -> Result<Vec<Index>, PypiError> {
         let mut indexes = self.discovered.as_ref().map(Discovered::indexes).unwrap_or_default();
-        if let Some(pinned) = &self.pinned {
-            indexes.extend(pinned.indexes()?);
+        // The lock of uv contains the URLs of all files.
+        if self.request.lock.as_ref().is_some_and(|lock| lock.kind == LockKind::Uv) {
+            return Ok(indexes);
+        }
+        let of_lock = self.pinned.iter().flat_map(Pinned::indexes);
+        // The lock of Poetry names the index of each distribution.
+        let is_needed = self.pinned.as_ref().is_none_or(Pinned::is_for_all_indexes);
+        let of_tables = self.tables.indexes().filter(|_| is_needed);
+        for index in of_lock.chain(of_tables) {
+            let url = with_variables(&index.url, variables);
+            let is_default = index.is_default && !has_default;
+            let index = named_index(&NamedIndex { url, is_default, ..index.clone() });
+            indexes.push(index.map_err(unreadable(&self.request.folder))?);
         }
         Ok(indexes)
     }
 
-    /// Returns the versions in the lock as limits, each with its digests.
-    pub(super) fn limits(&self) -> Result<Vec<NameRequirementSpecification>, PypiError> {
-        self.pinned.as_ref().map(Pinned::constraints).transpose().map(Option::unwrap_or_default)
+    /// Returns whether every index may be searched for every distribution, because the lock has the digests of all
+    /// files but not their indexes.
+    pub(super) fn is_for_all_indexes(&self) -> bool {
+        self.pinned.as_ref().is_some_and(Pinned::is_for_all_indexes)
+    }
+
+    /// Returns the digests of the files in the lock.
+    pub(super) fn hashes(&self) -> Result<Vec<NameRequirementSpecification>, PypiError> {
+        self.pinned.as_ref().map(Pinned::hashes).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// Returns the versions that are preferred if several versions in the lock are possible.
+    pub(super) fn preferred(&self) -> Vec<request::Pin> {
+        self.pinned.as_ref().map(Pinned::preferred).unwrap_or_default()
     }
 
     /// Returns the project as a requirement without a name. This is needed if `pyproject.toml` does not contain the
@@ -91,12 +132,14 @@ impl<'a> Input<'a> {
         }
         let failed = unreadable(&self.request.folder);
         let folder = self.request.folder.as_path();
-        let extras = match &self.request.extras {
-            Extras::Named(names) => names.iter().map(|name| name.parse()).collect::<Result<Box<[ExtraName]>, _>>(),
-            Extras::All => {
+        let names = match (&self.request.extras, self.tables.extras().map_err(&failed)?) {
+            (_, Some(names)) => names,
+            (Extras::Named(names), None) => names.clone(),
+            (Extras::All, None) => {
                 return Err(failed("the extras of this project are not known: name them with `--extra`".into()));
             }
         };
+        let extras = names.iter().map(|name| name.parse()).collect::<Result<Box<[ExtraName]>, _>>();
         let verbatim = VerbatimUrl::from_absolute_path(folder).map_err(|error| failed(error.into()))?;
         let parsed = ParsedDirectoryUrl::from_source(folder.into(), Some(false), Some(false), verbatim.to_url());
         let url = VerbatimParsedUrl { parsed_url: ParsedUrl::Directory(parsed), verbatim };
@@ -130,13 +173,19 @@ impl<'a> Input<'a> {
             Some(discovered) => discovered.wanted(context).await?,
             None => Wanted::default(),
         };
-        if let Some(requirements) = pinned::of_poetry(self.request)? {
-            wanted.requirements.extend(requirements);
-        }
-        if let Some(pinned) = &self.pinned {
+        let failed = unreadable(&self.request.folder);
+        wanted.requirements.extend(self.tables.requirements(self.pinned.is_some()).map_err(&failed)?);
+        let replacements = if let Some(pinned) = &self.pinned {
             wanted.requirements.extend(pinned.requirements.iter().cloned());
-            wanted.overrides.extend(pinned.replacements()?.into_iter().map(Override::Requirement));
-        }
+            wanted.constraints.extend(pinned.constraints()?);
+            let written = self.discovered.as_ref().map(Discovered::written).unwrap_or_default();
+            pinned.replacements(&[&wanted.requirements[..], &written].concat(), &self.tables)?
+        } else {
+            let places = self.tables.places().map_err(&failed)?;
+            wanted.constraints.extend(places.constraints);
+            places.replacements
+        };
+        wanted.overrides.extend(replacements.into_iter().map(Override::Requirement));
         Ok(wanted)
     }
 
@@ -144,6 +193,7 @@ impl<'a> Input<'a> {
     pub(super) fn check(&self, answer: &Answer) -> Result<(), PypiError> {
         let Some(pinned) = &self.pinned else { return Ok(()) };
         let own = self.discovered.iter().flat_map(Discovered::members).map(|member| member.project().name.to_string());
+        let own = own.chain(self.tables.name());
         pinned.check(answer, &own.collect::<Vec<_>>())
     }
 }
@@ -162,11 +212,16 @@ fn unreadable(folder: &Path) -> impl Fn(Cause) -> PypiError + '_ {
 
 impl<'a> Discovered<'a> {
     /// Reads the `pyproject.toml` of a project and those of its workspace.
-    pub(super) async fn new(request: &'a ProjectRequest, cache: &Cache) -> Result<Self, PypiError> {
+    /// `other_groups` are the groups that uv does not know.
+    pub(super) async fn new(
+        request: &'a ProjectRequest,
+        cache: &Cache,
+        other_groups: &[String],
+    ) -> Result<Self, PypiError> {
         let failed = unreadable(&request.folder);
         let project = discover(request, cache).await.map_err(&failed)?;
         let extras = extras(request, &project).map_err(&failed)?;
-        let groups = groups(request, &project).map_err(&failed)?;
+        let groups = groups(request, &project, other_groups).map_err(&failed)?;
         let discovered = Self { request, project, extras, groups };
         discovered.refuse_conflicts().map_err(&failed)?;
         Ok(discovered)
@@ -340,6 +395,13 @@ impl<'a> Discovered<'a> {
         Ok(())
     }
 
+    /// Returns the dependencies in the `[project]` tables that can be read without a build.
+    fn written(&self) -> Vec<Requirement> {
+        let members = self.members();
+        let texts = members.iter().flat_map(|member| member.project().dependencies.iter().flatten());
+        texts.filter_map(|text| parsed(text).ok()).collect()
+    }
+
     /// Returns the members that are installed.
     fn members(&self) -> Vec<&WorkspaceMember> {
         match &self.project {
@@ -362,9 +424,9 @@ fn extras(request: &ProjectRequest, project: &VirtualProject) -> Result<ExtrasSp
         Extras::Named(names) => {
             let names = names.iter().map(|name| name.parse()).collect::<Result<Vec<ExtraName>, _>>()?;
             let optional = project.pyproject_toml().project.iter().flat_map(|table| &table.optional_dependencies);
-            let known: Vec<&ExtraName> = optional.flat_map(|extras| extras.keys()).collect();
-            if let Some(unknown) = names.iter().find(|name| !known.is_empty() && !known.contains(name)) {
-                return Err(format!("it has no extra `{unknown}`; it has {}", listed(&known)).into());
+            let known: Vec<String> = optional.flat_map(|extras| extras.keys()).map(ToString::to_string).collect();
+            if !known.is_empty() {
+                Chosen { what: "extra", known: &known }.of(names.iter().map(ToString::to_string))?;
             }
             ExtrasSpecification::from_extra(names)
         }
@@ -372,19 +434,23 @@ fn extras(request: &ProjectRequest, project: &VirtualProject) -> Result<ExtrasSp
     Ok(chosen.with_defaults(DefaultExtras::default()))
 }
 
-/// Returns the groups of a request: those that the user named, and the project's default groups. `dev` is left out,
-/// because an image is not for development.
-fn groups(request: &ProjectRequest, project: &VirtualProject) -> Result<DependencyGroupsWithDefaults, Cause> {
+/// Returns the groups of a request that uv knows: those that the user named, and the project's default groups. `dev` is
+/// left out, because an image is not for development. `others` are the names of the groups that uv does not know.
+fn groups(
+    request: &ProjectRequest,
+    project: &VirtualProject,
+    others: &[String],
+) -> Result<DependencyGroupsWithDefaults, Cause> {
     let toml = project.pyproject_toml();
     let mut known: Vec<&GroupName> = toml.dependency_groups.iter().flat_map(|groups| groups.keys()).collect();
     let uv = toml.tool.as_ref().and_then(|tool| tool.uv.as_ref());
     if uv.is_some_and(|uv| uv.dev_dependencies.is_some()) {
         known.push(&DEV_DEPENDENCIES);
     }
-    let mut wanted = request.groups.iter().map(|name| name.parse()).collect::<Result<Vec<GroupName>, _>>()?;
-    if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
-        return Err(format!("it has no group `{unknown}`; it has {}", listed(&known)).into());
-    }
+    let names = request.groups.iter().map(|name| name.parse()).collect::<Result<Vec<GroupName>, _>>()?;
+    let (mut wanted, of_others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| known.contains(&name));
+    let all: Vec<String> = known.iter().map(ToString::to_string).chain(others.iter().cloned()).collect();
+    Chosen { what: "group", known: &all }.of(of_others.iter().map(|name| of_pipenv_group(name.as_ref())))?;
     let defaults: Cow<'_, [GroupName]> = match uv.and_then(|uv| uv.default_groups.as_ref()) {
         None => Cow::Borrowed(&[]),
         Some(DefaultGroups::List(names)) => Cow::Borrowed(names),
@@ -407,12 +473,52 @@ fn unusable(member: &WorkspaceMember) -> Cause {
     "its dependencies are dynamic, but it is not a package: write them into `[project]`".into()
 }
 
-/// Joins names to a text for an error.
-fn listed(names: &[impl ToString]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
+/// The extras or groups that a project has.
+struct Chosen<'a> {
+    what: &'static str,
+    known: &'a [String],
+}
+
+impl Chosen<'_> {
+    /// Returns the names that the user chose. Refuses a name that the project does not have.
+    fn of(&self, names: impl Iterator<Item = String>) -> Result<Vec<String>, Cause> {
+        let is_known = |name: &String| self.known.iter().any(|known| normalised(known) == normalised(name));
+        let chosen: Vec<String> = names.collect();
+        let Some(unknown) = chosen.iter().find(|name| !is_known(name)) else { return Ok(chosen) };
+        let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(format!("it has no {} `{unknown}`; it has {known}", self.what).into())
     }
-    names.iter().map(|name| format!("`{}`", name.to_string())).collect::<Vec<_>>().join(", ")
+}
+
+fn parsed(text: &str) -> Result<Requirement, Cause> {
+    let requirement: uv_pep508::Requirement<VerbatimParsedUrl> = text.parse()?;
+    Ok(Requirement::from(requirement))
+}
+
+/// Returns a path, which is relative to `folder`, in the form of a requirement.
+fn url_of_path(folder: &Path, path: &str) -> Result<String, Cause> {
+    let url = DisplaySafeUrl::from_file_path(folder.join(path)).map_err(|()| format!("`{path}` is not a path"))?;
+    Ok(format!(" @ {url}"))
+}
+
+/// Replaces `$NAME` and `${NAME}` by the values of variables. Like in Pipenv and PDM, the text stays as it is if a
+/// variable is unknown.
+fn with_variables(text: &str, variables: &Variables) -> String {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let (mut done, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('$') {
+        let braced = after.strip_prefix('{').and_then(|text| text.split_once('}'));
+        let bare = || after.split_at(after.find(|c| !is_of_name(c)).unwrap_or(after.len()));
+        let (name, end) = braced.unwrap_or_else(bare);
+        done.push_str(before);
+        match variables.0.get(name) {
+            Some(value) => done.push_str(value),
+            None => done.push_str(&rest[before.len()..rest.len() - end.len()]),
+        }
+        rest = end;
+    }
+    done + rest
 }
 
 /// Returns the requirement of the distribution in a folder.
