@@ -126,6 +126,29 @@ fn a_standard_project_has_groups_of_poetry_and_pdm_and_paths_of_poetry() {
     assert_eq!(installed(&world, &world.build(words)), ["docs-1", "inner-7", "tests-1", "tool-1.5"]);
 }
 
+#[test]
+fn an_override_replaces_a_url_in_the_metadata_of_a_wheel() {
+    let world = world();
+    let top = wheel("top", "1").requires("inner @ file:///nowhere/inner-1-py3-none-any.whl");
+    write(&world, "libs/top-1-py3-none-any.whl", top.build());
+    write(
+        &world,
+        "pyproject.toml",
+        "
+        [project]
+        name = 'site'
+        version = '1'
+        dependencies = ['top']
+        [tool.uv]
+        override-dependencies = ['inner==1']
+        [tool.uv.sources]
+        top = { path = 'libs/top-1-py3-none-any.whl' }
+        ",
+    );
+    let output = world.build("./service -t image -- python3.13");
+    assert_eq!(installed(&world, &output), ["inner-1", "top-1"]);
+}
+
 /// Returns the table of an index in the form of Poetry or PDM.
 fn source(tool: &str, url: &str, more: &str) -> String {
     format!("[[tool.{tool}.source]]\nname = 'own'\nurl = '{url}'\n{more}\n")

@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_package_is_built_and_its_script_runs", &[Registries, Namespaces], package),
         trial("a_member_of_a_workspace_is_installed_with_the_members_it_needs", &[Registries, Namespaces], workspace),
         trial("a_uv_lock_of_a_package_holds_old_versions", &[Registries, Namespaces], uv_lock),
+        trial("a_package_of_poetry_requires_a_folder", &[Registries, Namespaces], poetry),
         trial("a_project_of_setuptools_without_metadata_is_built", &[Registries, Namespaces], setup_py),
     ]
 }
@@ -124,6 +125,27 @@ fn uv_lock() {
     let refused = lath::run(&home, &["run", "."]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("the lock lacks `idna`"), "{said}");
+}
+
+fn poetry() {
+    let head = "[tool.poetry]\nname = 'site'\nversion = '1'\ndescription = ''\nauthors = []\n";
+    let dependencies = "[tool.poetry.dependencies]\npython = '^3.11'\nlib = { path = 'libs/lib', extras = ['more'] }\n
+        idna = { version = '*', optional = true }\n[tool.poetry.extras]\nnames = ['idna']\n";
+    let tail = "[tool.poetry.scripts]\nsite = 'site_x:main'\n[build-system]\nrequires = ['poetry-core']\n
+        build-backend = 'poetry.core.masonry.api'\n";
+    let pyproject = format!("{head}packages = [{{ include = 'site_x' }}]\n{dependencies}{tail}");
+    let lib =
+        format!("[project]\nname = 'lib'\nversion = '0.1'\n[project.optional-dependencies]\nmore = ['six']\n{HATCH}");
+    let files = [
+        ("pyproject.toml", pyproject.as_str()),
+        ("site_x/__init__.py", "import lib, six\n\ndef main():\n    print(lib.__name__, six.__name__)\n"),
+        ("libs/lib/pyproject.toml", lib.as_str()),
+        ("libs/lib/src/lib/__init__.py", ""),
+    ];
+    let home = folder("poetry", &files);
+    assert_eq!(run(&home, &["."]), "lib six\n");
+    let idna = "import idna, lib; print('idna is here')";
+    assert_eq!(run(&home, &[".", "--extra", "names", "--", "python3", "-c", idna]), "idna is here\n");
 }
 
 fn setup_py() {

@@ -4,21 +4,20 @@
 //!
 //! All requirements of a wheel or source are checked before any of the distributions that they name is fetched.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use uv_configuration::Constraints;
 use uv_distribution::Metadata;
 use uv_distribution_types::{Dist, Identifier as _, Requirement, RequirementSource};
+use uv_normalize::ExtraName;
 use uv_resolver::MetadataResponse;
 use uv_types::{HashStrategy, RequestedRequirements};
 
 use crate::model::secret_text::public;
 use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::requirements::{Source, refuse_source};
-use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, redacted};
+use crate::outside::pypi::{Cause, Limits, PypiError, REQUESTS, Resolve, redacted};
 
 /// The maximum number of distributions that are named by path or URL. Without a limit, a server could send wheels that
 /// name further wheels without end.
@@ -46,17 +45,21 @@ enum Trust {
 
 impl Resolve<'_> {
     /// Returns `requirements`, and the requirements of all wheels that are named by path or URL. Also returns the
-    /// hashes, including those in the URLs.
+    /// hashes, including those in the URLs. As in uv, `limits` may replace or exclude requirements, or add URLs to them.
     pub(super) async fn lookahead(
         &self,
         requirements: &[Requirement],
-        constraints: &Constraints,
+        limits: &Limits,
         mut hasher: HashStrategy,
     ) -> Result<(Vec<RequestedRequirements>, HashStrategy), PypiError> {
-        let applied = constraints.apply(requirements.iter().map(Cow::Borrowed));
+        let Limits { constraints, overrides, excludes } = limits;
         let markers = &self.target.markers;
+        let is_wanted = |requirement: &Requirement, extras: &[ExtraName]| {
+            !excludes.contains(&requirement.name) && requirement.evaluate_markers(Some(markers), extras)
+        };
+        let applied = constraints.apply(overrides.apply(requirements));
         let mut queue: Vec<Asked> = applied
-            .filter(|requirement| requirement.evaluate_markers(Some(markers), &[]))
+            .filter(|requirement| is_wanted(requirement, &[]))
             .map(|requirement| (requirement.into_owned(), None))
             .collect();
         let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
@@ -78,11 +81,11 @@ impl Resolve<'_> {
                 let hashes = hasher.augment_with_requirements(requested.requirements().iter());
                 hasher = hashes.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
                 let wheel = format!("{} {}", requested.package(), requested.version());
-                let applied = constraints.apply(requested.requirements().iter().map(Cow::Borrowed));
-                let needed =
-                    applied.filter(|requirement| requirement.evaluate_markers(Some(markers), requested.extras()));
+                let own = requested.requirements();
+                let applied = constraints.apply(overrides.apply_for(requested.package(), requested.version(), own));
+                let needed = applied.filter(|requirement| is_wanted(requirement, requested.extras()));
                 queue.extend(needed.map(|requirement| {
-                    // A requirement that is not in the wheel comes from the user's constraints.
+                    // A requirement that is not in the wheel comes from the user.
                     let is_named = !requested.requirements().contains(&requirement);
                     let trust = if is_named { Trust::Own } else { trust };
                     (requirement.into_owned(), Some(Requiring { wheel: wheel.clone(), trust }))

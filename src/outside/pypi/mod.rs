@@ -601,7 +601,7 @@ impl<'a> Resolve<'a> {
     ) -> Result<(Result<ResolverOutput, ResolveError>, HashStrategy), PypiError> {
         let target = self.target;
         let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
-        let (lookaheads, hasher) = self.lookahead(requirements, &limits.constraints, hasher).await?;
+        let (lookaheads, hasher) = self.lookahead(requirements, &limits, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
         let options = options(request, &self.context.build_options)?;
         let preferences = preferences(&request.preferred, &environment);
