@@ -119,6 +119,7 @@ impl World {
         let registry = registry::Settings {
             offline: settings.offline,
             jobs: settings.jobs,
+            read_timeout: registry::READ_TIMEOUT,
             registries: settings.registries,
             clients: clients.clone(),
         };

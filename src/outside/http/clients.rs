@@ -69,25 +69,36 @@ impl Clients {
 
     /// Creates a client. The client trusts the system's certificates, or those in `SSL_CERT_FILE` if that is set. A
     /// client belongs to the runtime on which it is first used.
-    pub(crate) fn client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
-        Ok(self.builder(connect, read).tls_backend_preconfigured(self.tls()?).build()?)
+    ///
+    /// `read` is the longest wait for a response, and for each part of its body. The HTTP library measures this time
+    /// from the beginning of the request, even while it still sends the body. So a client that sends large bodies needs
+    /// `None`, and another limit.
+    pub(crate) fn client(&self, connect: Duration, read: impl Into<Option<Duration>>) -> Result<Client, SetupError> {
+        Ok(self.builder(connect, read.into()).tls_backend_preconfigured(self.tls()?).build()?)
     }
 
     /// Creates a client that accepts every certificate. Such a client is for a registry that the user has marked as
     /// insecure.
-    pub(crate) fn unverified_client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
-        Ok(self.builder(connect, read).tls_danger_accept_invalid_certs(true).build()?)
+    pub(crate) fn unverified_client(
+        &self,
+        connect: Duration,
+        read: impl Into<Option<Duration>>,
+    ) -> Result<Client, SetupError> {
+        Ok(self.builder(connect, read.into()).tls_danger_accept_invalid_certs(true).build()?)
     }
 
-    fn builder(&self, connect: Duration, read: Duration) -> ClientBuilder {
-        Client::builder()
+    fn builder(&self, connect: Duration, read: Option<Duration>) -> ClientBuilder {
+        let builder = Client::builder()
             .user_agent(concat!("lath/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect)
-            .read_timeout(read)
             // The words in header names begin with capital letters, as in `User-Agent`, because some old proxies
             // require that.
             .http1_title_case_headers()
-            .dns_resolver(self.names.clone())
+            .dns_resolver(self.names.clone());
+        match read {
+            Some(read) => builder.read_timeout(read),
+            None => builder,
+        }
     }
 
     fn tls(&self) -> Result<ClientConfig, rustls::Error> {

@@ -140,6 +140,8 @@ pub(crate) enum RegistryError {
     TooLarge { task: Task, max_bytes: u64 },
     #[error("cannot {task}: it arrives too slowly")]
     TooSlow { task: Task, source: io::Error },
+    #[error("cannot {task}: the registry has neither taken nor sent any bytes for {} seconds", limit.as_secs())]
+    Idle { task: Task, limit: Duration },
     #[error("cannot {task}: it has the old format `{media_type}`, which registries and engines no longer support")]
     OldFormat { task: Task, media_type: String },
     #[error("cannot {task}: the registry says that its type is `{header}`, but in the manifest it is `{document}`")]
@@ -199,7 +201,7 @@ impl Hints for RegistryError {
             Self::Missing { .. } => Hint::Registry(RegistryHint::OtherName),
             Self::OldFormat { .. } => Hint::Registry(RegistryHint::OldFormat),
             Self::Digest { .. } | Self::Short { .. } | Self::TooLarge { .. } => Hint::Network(NetworkHint::OtherBytes),
-            Self::TooSlow { .. } => Hint::Network(NetworkHint::Slow),
+            Self::TooSlow { .. } | Self::Idle { .. } => Hint::Network(NetworkHint::Slow),
             _ => return Vec::new(),
         };
         vec![hint]
@@ -218,7 +220,8 @@ impl Failed for RegistryError {
                 answer.status.is_server_error() && !is_lasting || answer.status == StatusCode::REQUEST_TIMEOUT
             }
             Self::RateLimited { is_used_up, .. } => !is_used_up,
-            Self::TooSlow { .. } | Self::Short { .. } | Self::OutOfStep { .. } | Self::Lost { .. } => true,
+            Self::TooSlow { .. } | Self::Idle { .. } | Self::Short { .. } => true,
+            Self::OutOfStep { .. } | Self::Lost { .. } => true,
             _ => false,
         }
     }

@@ -1,6 +1,7 @@
 //! The hosts of registries: the registry itself and its mirrors. Each has its own protocol, HTTP or HTTPS.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 use tokio::sync::OnceCell;
@@ -9,9 +10,9 @@ use url::Url;
 use crate::catalog::registries;
 use crate::model::image_reference::ImageReference;
 use crate::outside::http::{CONNECT_TIMEOUT, with_retries};
+use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{RegistryError, Task};
-use crate::outside::registry::{READ_TIMEOUT, Registry};
 
 /// A host with the API of registries.
 pub(super) struct Host {
@@ -23,11 +24,20 @@ pub(super) struct Host {
     reached: OnceCell<Reached>,
 }
 
+/// The clients for hosts of one kind.
+#[derive(Clone)]
+pub(super) struct HostClients {
+    /// For requests without a body, and for small ones.
+    pub(super) ordinary: Client,
+    /// For requests whose body may take long. It has no timeout, so [`super::idle`] watches these requests.
+    pub(super) sender: Client,
+}
+
 /// A host that has answered.
 pub(super) struct Reached {
     /// `https://HOST/v2/`
     pub(super) base: Url,
-    pub(super) client: Client,
+    pub(super) clients: HostClients,
     /// The authentication that the host requires, if it requires one.
     pub(super) challenge: Option<Challenge>,
 }
@@ -76,21 +86,21 @@ impl Registry {
     async fn find_protocol(&self, host: &Host) -> Result<Reached, RegistryError> {
         let address = registries::host(&host.name);
         let is_insecure = self.is_insecure(&host.name);
-        let client = self.client(is_insecure)?;
-        let secure = self.ping(host, client, &format!("https://{address}/v2/")).await;
+        let clients = self.clients(is_insecure)?;
+        let secure = self.ping(host, clients, &format!("https://{address}/v2/")).await;
         match secure {
             Err(RegistryError::Network { .. }) if is_insecure => {
-                self.ping(host, client, &format!("http://{address}/v2/")).await
+                self.ping(host, clients, &format!("http://{address}/v2/")).await
             }
             outcome => outcome,
         }
     }
 
     /// Sends the first request (distribution-spec, "Determining Support").
-    async fn ping(&self, host: &Host, client: &Client, base: &str) -> Result<Reached, RegistryError> {
+    async fn ping(&self, host: &Host, clients: &HostClients, base: &str) -> Result<Reached, RegistryError> {
         let task = Task::Connect { registry: host.name.clone() };
         let Ok(base) = Url::parse(base) else { return Err(RegistryError::NoAddress { task }) };
-        let response = client.get(base.clone()).send().await;
+        let response = clients.ordinary.get(base.clone()).send().await;
         let response = response.map_err(|source| RegistryError::network(&task, &host.name, source))?;
         // If another host answered after a redirect, its challenge is ignored, because the credentials belong to the
         // first host.
@@ -100,7 +110,7 @@ impl Registry {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(self.failure(&host.name, &task, response, &[]).await);
         }
-        Ok(Reached { base, client: client.clone(), challenge })
+        Ok(Reached { base, clients: clients.clone(), challenge })
     }
 
     /// Returns whether a host may be used without TLS, or with a certificate that this machine does not trust. As in
@@ -109,19 +119,22 @@ impl Registry {
         registries::is_loopback(name) || self.settings.registries.insecure.iter().any(|insecure| insecure == name)
     }
 
-    /// Returns the client. It is created only once, so that requests share connections.
-    fn client(&self, is_insecure: bool) -> Result<&Client, RegistryError> {
+    /// Returns the clients. They are created only once, so that requests share connections.
+    fn clients(&self, is_insecure: bool) -> Result<&HostClients, RegistryError> {
         let cell = if is_insecure { &self.unverified } else { &self.verified };
-        if let Some(client) = cell.get() {
-            return Ok(client);
+        if let Some(clients) = cell.get() {
+            return Ok(clients);
         }
-        let clients = &self.settings.clients;
-        let client = match is_insecure {
-            true => clients.unverified_client(CONNECT_TIMEOUT, READ_TIMEOUT),
-            false => clients.client(CONNECT_TIMEOUT, READ_TIMEOUT),
+        let source = &self.settings.clients;
+        let create = |read: Option<Duration>| {
+            let client = match is_insecure {
+                true => source.unverified_client(CONNECT_TIMEOUT, read),
+                false => source.client(CONNECT_TIMEOUT, read),
+            };
+            client.map_err(RegistryError::Setup)
         };
-        let client = client.map_err(RegistryError::Setup)?;
-        Ok(cell.get_or_init(|| client))
+        let clients = HostClients { ordinary: create(Some(self.settings.read_timeout))?, sender: create(None)? };
+        Ok(cell.get_or_init(|| clients))
     }
 }
 

@@ -43,7 +43,7 @@ impl Registry {
             Challenge::Basic => Challenge::Basic,
         };
         let grant = self.obtain(&host, Some(challenge), found, Vec::new()).await?;
-        let mut request = reached.client.get(reached.base.clone());
+        let mut request = reached.clients.ordinary.get(reached.base.clone());
         if let Some(header) = &grant.header {
             request = request.header(reqwest::header::AUTHORIZATION, header.clone());
         }

@@ -7,6 +7,7 @@ mod before_push;
 mod challenge;
 mod error;
 mod hosts;
+mod idle;
 mod login;
 mod pull;
 mod push;
@@ -25,7 +26,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use reqwest::Client;
 use tokio::runtime::Runtime;
 
 use crate::model::event::{Event, Listener};
@@ -35,15 +35,15 @@ use crate::model::world_settings::RegistrySettings;
 use crate::outside::credentials::registries::RegistryCredentials;
 use crate::outside::http::{Clients, with_retries};
 use crate::outside::registry::error::Task;
-use crate::outside::registry::hosts::Host;
+use crate::outside::registry::hosts::{Host, HostClients};
 use crate::outside::registry::tokens::Grants;
 
 pub(crate) use crate::outside::registry::error::RegistryError;
 pub(crate) use crate::outside::registry::login::LoginCheck;
 
-/// If a registry sends nothing for this long, the request is repeated. The time is long because a registry may have to
-/// copy a large blob before it answers.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
+/// The usual value of [`Settings::read_timeout`]. The time is long because a registry may have to copy a large blob
+/// before it answers.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// The number of the first transfer with a registry. It is large, because the numbers of the downloads in
 /// `outside/http` begin at 0, and no two transfers may have the same number.
 const FIRST_ID: u64 = 1 << 32;
@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) offline: bool,
     /// The maximum number of transfers at once.
     pub(crate) jobs: usize,
+    /// If a registry neither takes nor sends any bytes for this long, the request is repeated.
+    pub(crate) read_timeout: Duration,
     pub(crate) registries: RegistrySettings,
     pub(crate) clients: Clients,
 }
@@ -65,9 +67,9 @@ pub(crate) struct Registry {
     /// The runtime is created with the first request, because it starts threads.
     runtime: OnceLock<Runtime>,
     credentials: Arc<RegistryCredentials>,
-    /// The client for most hosts, and the client for insecure hosts. Each is created when it is first needed.
-    verified: OnceLock<Client>,
-    unverified: OnceLock<Client>,
+    /// The clients for most hosts, and the clients for insecure hosts. They are created when they are first needed.
+    verified: OnceLock<HostClients>,
+    unverified: OnceLock<HostClients>,
     /// The hosts that were used, by their names in the settings or in the references of images.
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     grants: Grants,
@@ -211,7 +213,8 @@ impl Registry {
     /// Returns a client that has no credentials, no mirrors and no insecure registries.
     pub(crate) fn for_tests(offline: bool) -> Self {
         let registries = RegistrySettings::default();
-        let settings = Settings { offline, jobs: 4, registries, clients: Clients::default() };
+        let clients = Clients::default();
+        let settings = Settings { offline, jobs: 4, read_timeout: READ_TIMEOUT, registries, clients };
         Self::new(settings, Arc::new(crate::model::event::Silence))
     }
 }

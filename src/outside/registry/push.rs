@@ -291,10 +291,10 @@ impl Registry {
         let task = &sending.access.task;
         let failure = ReadFailure::default();
         let read = |source: io::Error| RegistryError::Read { task: task.clone(), source };
-        let make = || {
+        let make = |progress| {
             let reader = (sending.upload.open)().map_err(read)?;
             let part = Part { reader, first, length, id: sending.id };
-            Ok(upload_body::body(part, Arc::clone(&self.listener), failure.clone()))
+            Ok(upload_body::body(part, Arc::clone(&self.listener), failure.clone(), progress))
         };
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         call.headers.insert(CONTENT_LENGTH, value(&length.to_string()));
@@ -330,7 +330,7 @@ impl Registry {
         document: &Document,
     ) -> Result<bool, RegistryError> {
         let url = self.url(access, &format!("manifests/{reference}")).await?;
-        let make = || Ok(document.bytes.clone().into());
+        let make = |_| Ok(document.bytes.clone().into());
         let mut call = Call { body: Some(&make), ..Call::new(Method::PUT, url) };
         call.headers.insert(CONTENT_TYPE, value(&document.media_type));
         let response = self.send(access, &call).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
 use reqwest::{Body, Method, Response, StatusCode};
 use serde::Deserialize;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::outside::credentials::Tried;
@@ -13,6 +14,7 @@ use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{Answer, RateLimit, RegistryError, Task};
 use crate::outside::registry::hosts::Host;
+use crate::outside::registry::idle::{self, Progress};
 use crate::outside::registry::tokens::{Grant, Refused, Scope, Used};
 
 /// A message in a response is cut after this number of characters.
@@ -30,8 +32,9 @@ pub(super) struct Access {
     pub(super) task: Task,
 }
 
-/// Creates the body of a request. It is called each time the request is sent.
-pub(super) type MakeBody<'a> = dyn Fn() -> Result<Body, RegistryError> + Send + Sync + 'a;
+/// Creates the body of a request. It is called each time the request is sent. If the body is large, it reports its
+/// progress.
+pub(super) type MakeBody<'a> = dyn Fn(Progress) -> Result<Body, RegistryError> + Send + Sync + 'a;
 
 /// The requests that may use a renewed token.
 #[derive(Clone, Copy)]
@@ -122,14 +125,21 @@ impl Registry {
         let reached = self.reach(&access.host).await?;
         let mut url = call.url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = reached.client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
+            let client = if call.body.is_some() { &reached.clients.sender } else { &reached.clients.ordinary };
+            let mut request = client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
             if let Some(header) = grant.header.as_ref().filter(|_| url.origin() == reached.base.origin()) {
                 request = request.header(AUTHORIZATION, header.clone());
             }
-            if let Some(make) = call.body {
-                request = request.body(make()?);
-            }
-            let response = request.send().await;
+            let limit = self.settings.read_timeout;
+            let response = match call.body {
+                Some(make) => {
+                    let progress = Progress::begin();
+                    let sent = request.body(make(progress.clone())?).send();
+                    let idle = |_| RegistryError::Idle { task: access.task.clone(), limit };
+                    idle::unless(sent, &progress, limit).await.map_err(idle)?
+                }
+                None => request.send().await,
+            };
             let response =
                 response.map_err(|source| RegistryError::network(&access.task, &access.host.name, source))?;
             // For requests without a body, the library has followed all redirects. The library sends no credentials to
@@ -202,8 +212,10 @@ impl Registry {
             (host, Some(port)) => format!("{host}:{port}"),
             (host, None) => host.to_owned(),
         };
-        // If the body cannot be read, the status is enough.
-        let body = self.read(task, response, MAX_ERROR_BYTES).await.unwrap_or_default();
+        // If the body cannot be read, the status is enough. The limit is necessary because the client that sends
+        // bodies has none.
+        let body = timeout(self.settings.read_timeout, self.read(task, response, MAX_ERROR_BYTES)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
         let message = message(&body, secrets);
         Box::new(Answer { task: task.clone(), registry: registry.to_owned(), host, status, message, pause })
     }

@@ -236,7 +236,7 @@ impl Errand<'_> {
             form.append_pair("service", self.service.unwrap_or_default());
             form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token.exposed());
             let form = form.finish();
-            let request = self.reached.client.post(url).header(CONTENT_LENGTH, form.len());
+            let request = self.reached.clients.ordinary.post(url).header(CONTENT_LENGTH, form.len());
             // The body is a stream, because the HTTP library cannot send a stream twice. After a redirect, the library
             // would send a text again, to the other server.
             let once = stream::once(async move { Ok::<_, io::Error>(form) });
@@ -254,7 +254,7 @@ impl Errand<'_> {
                 query.append_pair("account", &login.user);
             }
         }
-        let request = self.reached.client.get(url);
+        let request = self.reached.clients.ordinary.get(url);
         match &found.login {
             Some(RegistryLogin::Password(login)) => request.basic_auth(&login.user, Some(&login.password)),
             _ => request,

@@ -9,6 +9,7 @@ use reqwest::Body;
 use tokio::sync::mpsc;
 
 use crate::model::event::{Event, Listener};
+use crate::outside::registry::idle::Progress;
 
 const CHUNK_BYTES: usize = 128 << 10;
 /// The number of chunks that are read before the network needs them.
@@ -34,8 +35,9 @@ impl ReadFailure {
     }
 }
 
-/// Returns the body of a request that sends the part. A thread reads the bytes.
-pub(super) fn body(part: Part, listener: Arc<dyn Listener>, failure: ReadFailure) -> Body {
+/// Returns the body of a request that sends the part. A thread reads the bytes. Each chunk that the network takes is
+/// progress.
+pub(super) fn body(part: Part, listener: Arc<dyn Listener>, failure: ReadFailure, progress: Progress) -> Body {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
     tokio::task::spawn_blocking(move || {
         if let Err(error) = send(part, &*listener, &sender) {
@@ -45,8 +47,10 @@ pub(super) fn body(part: Part, listener: Arc<dyn Listener>, failure: ReadFailure
             let _ = sender.blocking_send(Err(told));
         }
     });
-    Body::wrap_stream(stream::unfold(receiver, async |mut receiver| {
-        receiver.recv().await.map(|chunk| (chunk, receiver))
+    Body::wrap_stream(stream::unfold((receiver, progress), async |(mut receiver, progress)| {
+        let chunk = receiver.recv().await?;
+        progress.made();
+        Some((chunk, (receiver, progress)))
     }))
 }
 

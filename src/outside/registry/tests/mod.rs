@@ -53,9 +53,13 @@ impl Bench {
     }
 
     fn of(server: RegistryServer, registries: RegistrySettings) -> Self {
+        Self::with_timeout(server, registries, READ_TIMEOUT)
+    }
+
+    fn with_timeout(server: RegistryServer, registries: RegistrySettings, read_timeout: Duration) -> Self {
         let pace = Pace { window: Duration::from_millis(500), least_bytes: 1000 };
         let clients = Clients::with_bounds(Bounds { pace, ..Bounds::default() });
-        let settings = Settings { offline: false, jobs: 4, registries, clients };
+        let settings = Settings { offline: false, jobs: 4, read_timeout, registries, clients };
         let heard = Arc::new(Heard::default());
         let listener: Arc<dyn Listener> = Arc::clone(&heard) as Arc<dyn Listener>;
         Self { server, registry: Registry::new(settings, listener), heard }

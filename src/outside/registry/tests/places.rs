@@ -13,7 +13,7 @@ fn with_names(server: &RegistryServer, registries: RegistrySettings) -> Registry
     for host in ["registry.example", "registry-1.docker.io"] {
         clients.place(host, address);
     }
-    let settings = Settings { offline: false, jobs: 4, registries, clients };
+    let settings = Settings { offline: false, jobs: 4, read_timeout: READ_TIMEOUT, registries, clients };
     Registry::new(settings, Arc::new(Heard::default()))
 }
 

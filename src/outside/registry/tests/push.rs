@@ -73,6 +73,48 @@ fn an_upload_is_continued_after_the_connection_broke() {
     assert_eq!(ranges, ["0-5242879", "2097152-5242879"]);
 }
 
+/// A reader that pauses before each read.
+struct Slow(io::Cursor<Vec<u8>>);
+
+impl Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        std::thread::sleep(Duration::from_millis(100));
+        self.0.read(buffer)
+    }
+}
+
+/// Returns a client that gives up a request after one second without progress.
+fn impatient() -> Bench {
+    let server = testkit::Registry::new().serve();
+    Bench::with_timeout(server, RegistrySettings::default(), Duration::from_secs(1))
+}
+
+#[test]
+fn an_upload_may_take_longer_than_the_timeout_while_bytes_are_sent() {
+    let bench = impatient();
+    let bytes = large(3 * MIB);
+    let open = || Ok(Box::new(Slow(io::Cursor::new(bytes.clone()))) as Box<dyn Read + Send>);
+    // The body has 24 chunks, so it takes more than two seconds.
+    let sent = bench.registry.push_blob(&bench.image("a"), &blob(&bytes), &open, &[]).unwrap();
+    assert_eq!(sent, Sent::Bytes(bytes.len() as u64));
+    assert_there(&bench, "a", &bytes);
+    assert_eq!(bench.server.count(Operation::UploadChunk), 1);
+}
+
+#[test]
+fn an_upload_that_makes_no_progress_is_continued() {
+    let bench = impatient();
+    let bytes = large(3 * MIB);
+    bench.server.fault(Fault::on(Operation::UploadChunk).hang());
+    assert_eq!(bench.push("a", &bytes).unwrap(), Sent::Bytes(bytes.len() as u64));
+    assert_there(&bench, "a", &bytes);
+    bench.server.fault(Fault::on(Operation::PutManifest).hang());
+    bench.push("a", b"{}").unwrap();
+    bench.registry.push_manifest(&bench.image("a:1"), &manifest()).unwrap();
+    let events = bench.heard.0.lock().unwrap().join("\n");
+    assert_eq!(events.matches("has neither taken nor sent any bytes for 1 seconds").count(), 2, "{events}");
+}
+
 #[test]
 fn an_upload_that_the_registry_forgot_begins_again() {
     let bytes = large(5 * MIB);
