@@ -30,6 +30,9 @@ const BEGINNINGS: u32 = 3;
 const SMALL_BYTES: u64 = 1 << 20;
 /// The size of a chunk, if the registry does not accept the rest of a blob in one request.
 const CHUNK_BYTES: u64 = 16 << 20;
+/// The maximum size of a chunk after the registry has refused the first chunk with the status 416. The registry of
+/// GitHub responds in this way if a chunk with `Content-Range` has more than 4 MiB.
+const LIMITED_CHUNK_BYTES: u64 = 3 << 20;
 /// If a registry refuses a chunk of this size or less as too large, no smaller chunk is tried. In that case, the
 /// registry probably limits the size of the whole repository, and not the size of a chunk.
 const LEAST_CHUNK_BYTES: u64 = 512 << 10;
@@ -53,17 +56,21 @@ struct Sending<'a> {
     beginnings: u32,
     /// The size of chunks. If it is `None`, the rest of the blob is sent as one chunk.
     chunk_bytes: Option<u64>,
+    /// The maximum size of chunks, if the blob is not sent as one chunk.
+    most_bytes: u64,
+    /// The size of the last chunk that was sent.
+    last_bytes: u64,
+    /// Whether the registry has refused the last chunk because of its size.
+    is_too_large: bool,
     /// Whether the whole blob is sent in one request, because it is small or because the registry does not accept
     /// chunks.
     is_whole: bool,
 }
 
 impl Sending<'_> {
-    /// Reduces the size of chunks, because the registry has kept no byte of the last request. `rest` is the number of
-    /// bytes that have not been sent.
-    fn shrink_chunks(&mut self, rest: u64) {
-        let failed = self.chunk_bytes.map_or(rest, |chunk| chunk.min(rest));
-        self.chunk_bytes = Some(CHUNK_BYTES.min(failed / 4).max(LEAST_CHUNK_BYTES));
+    /// Reduces the size of chunks, because the registry has kept no byte of the last chunk.
+    fn shrink_chunks(&mut self) {
+        self.chunk_bytes = Some(self.most_bytes.min(self.last_bytes / 4).max(LEAST_CHUNK_BYTES));
     }
 }
 
@@ -101,6 +108,9 @@ impl Registry {
             session: None,
             beginnings: 0,
             chunk_bytes: None,
+            most_bytes: CHUNK_BYTES,
+            last_bytes: 0,
+            is_too_large: false,
             is_whole: blob.size_bytes <= SMALL_BYTES,
         };
         let outcome = self.upload(&mut sending).await;
@@ -118,9 +128,12 @@ impl Registry {
             };
             if matches!(error, RegistryError::Lost { .. }) {
                 sending.session = None;
+                if sending.is_too_large {
+                    sending.shrink_chunks();
+                }
                 // If a connection breaks, a registry may lose the upload. If the blob is sent in chunks, less of it is
                 // lost.
-                sending.chunk_bytes.get_or_insert(CHUNK_BYTES);
+                sending.chunk_bytes.get_or_insert(sending.most_bytes);
                 if sending.beginnings >= BEGINNINGS {
                     return Err(error);
                 }
@@ -155,7 +168,7 @@ impl Registry {
             self.ask_status(sending.access, session, size).await?;
             // The registry did not keep any part of the last request, so smaller requests are tried.
             if session.bytes == before && !sending.is_whole {
-                sending.shrink_chunks(size - before);
+                sending.shrink_chunks();
             }
         }
         let bytes = |sending: &Sending<'_>| sending.session.as_ref().map_or(0, |session| session.bytes);
@@ -224,8 +237,14 @@ impl Registry {
         let Some(session) = &sending.session else { return Err(RegistryError::Lost { task: task.clone() }) };
         let (first, rest) = (session.bytes, sending.upload.blob.size_bytes - session.bytes);
         let length = sending.chunk_bytes.map_or(rest, |chunk| rest.min(chunk.max(session.min_chunk_bytes)));
+        let least = LEAST_CHUNK_BYTES.max(session.min_chunk_bytes);
         let mut call = Call::new(Method::PATCH, session.address.clone());
-        call.headers.insert(CONTENT_RANGE, value(&format!("{first}-{}", first + length - 1)));
+        // Like Docker, lath sends a whole blob without this header, because some registries limit the size of chunks
+        // that have it.
+        if length < sending.upload.blob.size_bytes {
+            call.headers.insert(CONTENT_RANGE, value(&format!("{first}-{}", first + length - 1)));
+        }
+        (sending.last_bytes, sending.is_too_large) = (length, false);
         let response = self.send_part(sending, call, Span { first, length }).await?;
         match response.status() {
             status if status.is_success() => {
@@ -239,15 +258,22 @@ impl Registry {
                 }
                 Ok(())
             }
-            StatusCode::RANGE_NOT_SATISFIABLE => Err(RegistryError::OutOfStep { task: task.clone() }),
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                // The first chunk cannot be out of order. So the registry refuses it for another reason: its size.
+                if first == 0 {
+                    (sending.most_bytes, sending.is_too_large) = (LIMITED_CHUNK_BYTES, true);
+                }
+                Err(RegistryError::OutOfStep { task: task.clone() })
+            }
             StatusCode::NOT_FOUND => Err(RegistryError::Lost { task: task.clone() }),
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED if first == 0 => {
                 sending.is_whole = true;
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
             // A proxy may have a lower limit than the registry, so a smaller chunk is tried.
-            StatusCode::PAYLOAD_TOO_LARGE if length > LEAST_CHUNK_BYTES.max(session.min_chunk_bytes) => {
+            StatusCode::PAYLOAD_TOO_LARGE if length > least => {
                 // The size of chunks is reduced before the next attempt.
+                sending.is_too_large = true;
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
             _ => Err(self.unexpected(sending.access, response).await),

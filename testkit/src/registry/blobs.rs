@@ -115,6 +115,11 @@ impl Shared {
         }
         let upload = self.known_upload(target, request)?;
         self.check_range(target, request, &upload)?;
+        let is_ranged = request.header("content-range").is_some();
+        let too_long = self.settings.most_ranged_chunk.zip(request.length()).is_some_and(|(most, own)| own > most);
+        if is_ranged && too_long {
+            return Err(self.out_of_range(target, &upload));
+        }
         let too_short = self.settings.least_chunk.zip(upload.last_chunk).is_some_and(|(least, last)| last < least);
         if too_short {
             return Err(self.out_of_range(target, &upload));

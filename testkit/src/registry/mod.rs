@@ -56,6 +56,7 @@ struct Settings {
     chunks: bool,
     single_posts: bool,
     least_chunk: Option<u64>,
+    most_ranged_chunk: Option<u64>,
     ranges: bool,
     deletes: bool,
     referrers: bool,
@@ -90,6 +91,7 @@ impl Registry {
             chunks: true,
             single_posts: true,
             least_chunk: None,
+            most_ranged_chunk: None,
             ranges: true,
             deletes: true,
             referrers: true,
@@ -175,6 +177,12 @@ impl Registry {
     /// Sends `OCI-Chunk-Min-Length`. If a chunk was shorter, the next chunk is refused.
     pub fn least_chunk(self, bytes: u64) -> Self {
         self.with(|settings| settings.least_chunk = Some(bytes))
+    }
+
+    /// Like the registry of GitHub: responds with 416 to a chunk that has `Content-Range` and more than this number of
+    /// bytes.
+    pub fn most_ranged_chunk(self, bytes: u64) -> Self {
+        self.with(|settings| settings.most_ranged_chunk = Some(bytes))
     }
 
     /// Ignores `Range` for blobs.
