@@ -82,6 +82,8 @@ struct Session {
     min_chunk_bytes: u64,
     /// Whether lath must request the number of received bytes, because a request failed.
     is_uncertain: bool,
+    /// Whether the registry has accepted a chunk, but reported a range that ends before it.
+    has_outdated_range: bool,
 }
 
 impl Registry {
@@ -222,7 +224,9 @@ impl Registry {
         if !status.is_success() {
             return Err(self.unexpected(access, response).await);
         }
-        session.bytes = received(&response);
+        // If the registry has reported outdated ranges, this one is probably outdated, too.
+        let known = if session.has_outdated_range { session.bytes } else { 0 };
+        session.bytes = received(&response).max(known);
         session.is_uncertain = false;
         if let Ok(address) = next_address(&access.task, &response) {
             session.address = address;
@@ -238,6 +242,7 @@ impl Registry {
         let (first, rest) = (session.bytes, sending.upload.blob.size_bytes - session.bytes);
         let length = sending.chunk_bytes.map_or(rest, |chunk| rest.min(chunk.max(session.min_chunk_bytes)));
         let least = LEAST_CHUNK_BYTES.max(session.min_chunk_bytes);
+        let is_certain = !session.has_outdated_range;
         let mut call = Call::new(Method::PATCH, session.address.clone());
         // Like Docker, lath sends a whole blob without this header, because some registries limit the size of chunks
         // that have it.
@@ -248,13 +253,18 @@ impl Registry {
         let response = self.send_part(sending, call, Span { first, length }).await?;
         match response.status() {
             status if status.is_success() => {
-                let bytes = text_of(&response, RANGE.as_str()).map_or(first + length, |_| received(&response));
                 let address = next_address(task, &response)?;
-                if bytes <= first || bytes > first + length {
+                let reported = text_of(&response, RANGE.as_str()).map(|_| received(&response));
+                if reported.is_some_and(|bytes| bytes > first + length) {
                     return Err(RegistryError::OutOfStep { task: task.clone() });
                 }
+                // Some registries keep a chunk, but report the range of an earlier one. If a byte is really missing,
+                // the registry refuses the digest at the end.
+                let is_outdated = reported.is_some_and(|bytes| bytes <= first);
                 if let Some(session) = &mut sending.session {
-                    (session.bytes, session.address) = (bytes, address);
+                    session.bytes = reported.filter(|_| !is_outdated).unwrap_or(first + length);
+                    session.address = address;
+                    session.has_outdated_range |= is_outdated;
                 }
                 Ok(())
             }
@@ -263,7 +273,11 @@ impl Registry {
                 if first == 0 {
                     (sending.most_bytes, sending.is_too_large) = (LIMITED_CHUNK_BYTES, true);
                 }
-                Err(RegistryError::OutOfStep { task: task.clone() })
+                // If the number of bytes that the registry has is unknown, the upload cannot be continued.
+                Err(match is_certain {
+                    true => RegistryError::OutOfStep { task: task.clone() },
+                    false => RegistryError::Lost { task: task.clone() },
+                })
             }
             StatusCode::NOT_FOUND => Err(RegistryError::Lost { task: task.clone() }),
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED if first == 0 => {
@@ -377,7 +391,8 @@ impl Registry {
 fn session(task: &Task, response: &Response) -> Result<Session, RegistryError> {
     let min = text_of(response, MIN_CHUNK_HEADER).and_then(|text| text.trim().parse().ok());
     let address = next_address(task, response)?;
-    Ok(Session { address, bytes: 0, min_chunk_bytes: min.unwrap_or(0), is_uncertain: false })
+    let min_chunk_bytes = min.unwrap_or(0);
+    Ok(Session { address, bytes: 0, min_chunk_bytes, is_uncertain: false, has_outdated_range: false })
 }
 
 /// Reads the number of bytes that a registry has received. For example, `Range: 0-9` means ten. Some registries write

@@ -199,6 +199,26 @@ fn a_proxy_with_a_limit_gets_smaller_chunks_even_if_the_upload_was_lost() {
 }
 
 #[test]
+fn a_chunk_that_is_kept_counts_even_if_the_registry_reports_the_range_of_another_one() {
+    let bytes = large(8 * MIB);
+    for (range, breaks) in [("0-2097151", false), ("0-0", false), ("0-2097151", true)] {
+        let bench = Bench::new(testkit::Registry::new());
+        // After this response, the blob is sent in four chunks.
+        bench.server.fault(Fault::on(Operation::UploadChunk).status(413));
+        if breaks {
+            // The connection breaks before the registry keeps any byte of the third chunk.
+            bench.server.fault(Fault::on(Operation::UploadChunk).after(2).cut_request(0));
+            bench.server.fault(Fault::on(Operation::UploadStatus).after(1).header("Range", range));
+        }
+        bench.server.fault(Fault::on(Operation::UploadChunk).always().header("Range", range));
+        assert_eq!(bench.push("a", &bytes).unwrap(), Sent::Bytes(bytes.len() as u64), "{range}");
+        assert_there(&bench, "a", &bytes);
+        assert_eq!(bench.server.count(Operation::StartUpload), 1, "{range}");
+        assert_eq!(accepted_chunks(&bench).iter().sum::<u64>(), bytes.len() as u64, "no byte is sent twice");
+    }
+}
+
+#[test]
 fn passing_failures_are_tried_again_and_lasting_ones_are_told() {
     let bench = Bench::new(testkit::Registry::new());
     for operation in [Operation::HeadBlob, Operation::StartUpload, Operation::FinishUpload] {
