@@ -68,8 +68,7 @@ impl Environment {
         let home = self.path("HOME");
         let docker = self.path("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
         let docker_file = docker.map(|folder| folder.join("config.json"));
-        let podman = [self.path("XDG_RUNTIME_DIR"), self.configuration()];
-        let podman = podman.into_iter().flatten().map(|folder| folder.join("containers/auth.json"));
+        let podman = self.podman_files(rustix::process::getuid().as_raw());
         let named = self.path("REGISTRY_AUTH_FILE");
         let secret = |name: &str| self.text(name).filter(|value| !value.is_empty()).map(Secret::from);
         let user = self.text("LATH_REGISTRY_USER").filter(|user| !user.is_empty()).map(str::to_owned);
@@ -81,6 +80,17 @@ impl Environment {
             destinations: Vec::new(),
             github_token: secret("GITHUB_TOKEN"),
         }
+    }
+
+    /// Returns the files in which Podman keeps credentials for the user with this ID (containers-auth.json(5)).
+    fn podman_files(&self, user: u32) -> Vec<PathBuf> {
+        let runtime = match self.path("XDG_RUNTIME_DIR") {
+            Some(folder) => folder.join("containers"),
+            // Usually, root has no such folder.
+            None => PathBuf::from(format!("/run/containers/{user}")),
+        };
+        let own = self.configuration().map(|folder| folder.join("containers"));
+        [Some(runtime), own].into_iter().flatten().map(|folder| folder.join("auth.json")).collect()
     }
 
     /// Whether a panic prints the backtrace.
@@ -106,5 +116,25 @@ impl Environment {
             certificates: self.path("SSL_CERT_FILE"),
             proxies: names.filter_map(|name| self.text(&name).map(str::to_owned).map(|value| (name, value))).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_podman_depends_on_the_folder_for_the_session() {
+        let files = |variables: &[(&str, &str)], user| Environment::of(variables).podman_files(user);
+        let (home, session) = (("HOME", "/home/me"), ("XDG_RUNTIME_DIR", "/run/user/1000"));
+        let own = "/home/me/.config/containers/auth.json";
+        let paths = |first: &str| vec![PathBuf::from(first), PathBuf::from(own)];
+        assert_eq!(files(&[home, session], 1000), paths("/run/user/1000/containers/auth.json"));
+        assert_eq!(files(&[home], 0), paths("/run/containers/0/auth.json"));
+        assert_eq!(files(&[home, ("XDG_RUNTIME_DIR", "")], 1000), paths("/run/containers/1000/auth.json"));
+        assert_eq!(files(&[], 0), [PathBuf::from("/run/containers/0/auth.json")]);
+        let all = Environment::of(&[home, ("DOCKER_CONFIG", "/d")]).registry_logins().files;
+        assert_eq!(all.len(), 3, "{all:?}");
+        assert_eq!((all[0].as_path(), all[2].as_path()), ("/d/config.json".as_ref(), own.as_ref()));
     }
 }
