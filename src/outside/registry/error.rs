@@ -156,6 +156,10 @@ pub(crate) enum RegistryError {
     Lost { task: Task },
     #[error("cannot add an entry to `{list}`: another program writes the same list; run the command again")]
     Replaced { list: String },
+    #[error(
+        "cannot add an entry to `{list}`: the registry has no lists of referrers, and another manifest has this tag"
+    )]
+    NoReferrers { list: String },
     #[error("cannot {task}: cannot read its bytes")]
     Read { task: Task, source: io::Error },
     #[error("cannot {task}: cannot save its bytes")]

@@ -3,6 +3,7 @@
 
 use reqwest::header::{ACCEPT, HeaderValue, LINK};
 use reqwest::{Method, Response, StatusCode};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::formats::oci::{self, Descriptor, Index};
@@ -24,10 +25,19 @@ const MAX_ROUNDS: usize = 5;
 /// If a registry supports referrers, it repeats the digest of the subject in this header.
 pub(super) const SUBJECT_HEADER: &str = "oci-subject";
 
+/// A part of a list of referrers.
+struct Page {
+    referrers: Vec<Descriptor>,
+    bytes: usize,
+    /// The URL of the next page.
+    next: Option<Url>,
+}
+
 impl Registry {
     /// Pushes a manifest by its digest. The manifest refers to `subject`. `descriptor` is its entry in the list of
     /// referrers. If the registry does not support such lists, the entry is added to the index that is used instead of
-    /// the list. Fails if other programs replace the index after each attempt.
+    /// the list. Fails if other programs replace the index after each attempt, or if the registry uses the tag of the
+    /// index for another manifest.
     pub(crate) fn push_referrer(
         &self,
         image: &ImageReference,
@@ -44,7 +54,7 @@ impl Registry {
             // Another push at the same time may replace the list. Then the list lacks this entry, so it is checked
             // again.
             for _ in 0..MAX_ROUNDS {
-                if self.add_to_list(&tagged, descriptor).await? {
+                if self.add_to_list(&tagged, subject, descriptor).await? {
                     return Ok(());
                 }
             }
@@ -53,10 +63,19 @@ impl Registry {
     }
 
     /// Adds an entry to the list with this tag. Returns whether the list had it already.
-    async fn add_to_list(&self, tagged: &ImageReference, descriptor: &Descriptor) -> Result<bool, RegistryError> {
+    async fn add_to_list(
+        &self,
+        tagged: &ImageReference,
+        subject: &BlobDigest,
+        descriptor: &Descriptor,
+    ) -> Result<bool, RegistryError> {
         // The list of a mirror may be outdated. An outdated list must not replace the list of the registry.
         let mut index = match self.pull_own_manifest(tagged).await {
-            Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(tagged))?,
+            // Some registries answer with the subject itself, as if the tag were its digest. The subject may be an
+            // index, too.
+            Ok(found) => index_in(&found.bytes)
+                .filter(|_| found.digest != *subject)
+                .ok_or_else(|| RegistryError::NoReferrers { list: tagged.to_string() })?,
             Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),
             Err(error) => return Err(error),
         };
@@ -97,48 +116,61 @@ impl Registry {
         if let Some(artifact_type) = artifact_type {
             first.query_pairs_mut().append_pair("artifactType", artifact_type);
         }
-        let mut pages = self.pages(&access, first).await?;
-        if pages.is_empty() {
-            let tagged = list_tag(image, subject);
-            let path = format!("manifests/{}", tagged.reference());
-            pages = self.pages(&access, self.url(&access, &path).await?).await?;
+        if let Some(referrers) = self.list(&access, first).await? {
+            return Ok(referrers);
         }
-        let mut referrers = Vec::new();
-        for page in pages {
-            let index: Index = serde_json::from_slice(&page).map_err(|_| not_a_list(image))?;
-            referrers.extend(index.manifests);
+        let tagged = list_tag(image, subject);
+        let path = format!("manifests/{}", tagged.reference());
+        let listed = self.list(&access, self.url(&access, &path).await?).await?;
+        Ok(listed.unwrap_or_default())
+    }
+
+    /// Returns the entries on all pages of a list. Returns `None` if the registry does not have the list.
+    async fn list(&self, access: &Access, first: Url) -> Result<Option<Vec<Descriptor>>, RegistryError> {
+        let mut referrers: Option<Vec<Descriptor>> = None;
+        let (mut next, mut pages, mut bytes) = (Some(first), 0, 0);
+        while let Some(url) = next.filter(|_| pages < MAX_PAGES && bytes < MAX_LIST_BYTES) {
+            let page = match (with_retries(&*self.listener, || self.page(access, &url)).await?, &referrers) {
+                (Some(page), _) => page,
+                (None, None) => return Ok(None),
+                (None, Some(_)) => return Err(RegistryError::NoManifest { task: access.task.clone() }),
+            };
+            (pages, bytes) = (pages + 1, bytes + page.bytes);
+            referrers.get_or_insert_default().extend(page.referrers);
+            next = page.next.filter(|following| *following != url);
         }
         Ok(referrers)
     }
 
-    /// Returns the pages of a list. The result is empty if the registry does not have the list.
-    async fn pages(&self, access: &Access, first: Url) -> Result<Vec<Vec<u8>>, RegistryError> {
-        let (mut pages, mut next) = (Vec::new(), Some(first));
-        let mut bytes = 0;
-        while let Some(url) = next.filter(|_| pages.len() < MAX_PAGES && bytes < MAX_LIST_BYTES) {
-            let Some((page, following)) = with_retries(&*self.listener, || self.page(access, &url)).await? else {
-                break;
-            };
-            bytes += page.len();
-            pages.push(page);
-            next = following.filter(|following| *following != url);
-        }
-        Ok(pages)
-    }
-
-    async fn page(&self, access: &Access, url: &Url) -> Result<Option<(Vec<u8>, Option<Url>)>, RegistryError> {
+    /// Fetches a page of a list. A registry without such lists should respond with 404. But some respond with another
+    /// status, or successfully with a page for people.
+    async fn page(&self, access: &Access, url: &Url) -> Result<Option<Page>, RegistryError> {
         let mut call = Call::new(Method::GET, url.clone());
         call.headers.insert(ACCEPT, HeaderValue::from_static(oci::INDEX));
         let response = self.send(access, &call).await?;
         match response.status() {
-            StatusCode::NOT_FOUND => return Ok(None),
             status if status.is_success() => {}
+            // These concern the proxy or the moment, and not the list. Missing permission is already an error.
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                return Err(self.unexpected(access, response).await);
+            }
+            status if status.is_client_error() => return Ok(None),
             _ => return Err(self.unexpected(access, response).await),
         }
         let next = following(&response);
-        let page = self.read(&access.task, response, MAX_PAGE_BYTES).await?;
-        Ok(Some((page, next)))
+        let bytes = self.read(&access.task, response, MAX_PAGE_BYTES).await?;
+        Ok(index_in(&bytes).map(|index| Page { referrers: index.manifests, bytes: bytes.len(), next }))
     }
+}
+
+/// Reads an index. Returns `None` if the bytes are something else.
+fn index_in(bytes: &[u8]) -> Option<Index> {
+    let document: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+    if !document.contains_key("manifests") {
+        return None;
+    }
+    let index: Index = serde_json::from_value(Value::Object(document)).ok()?;
+    matches!(index.media_type.as_str(), oci::INDEX | oci::DOCKER_INDEX).then_some(index)
 }
 
 /// Returns the tag of the index that is used instead of a list of referrers (distribution-spec, "Referrers Tag
