@@ -21,6 +21,38 @@ fn a_layout_keeps_the_images_that_it_has_under_other_names() {
     ");
 }
 
+/// Returns the references and the digests in a layout.
+fn entries(world: &World) -> Vec<(String, String)> {
+    let index = std::fs::read(world.path("layout/index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let entry = |entry: &serde_json::Value| {
+        (text(&entry["annotations"]["org.opencontainers.image.ref.name"]), text(&entry["digest"]))
+    };
+    index["manifests"].as_array().unwrap().iter().map(entry).collect()
+}
+
+#[test]
+fn two_images_in_a_layout_may_have_the_same_tag() {
+    let world = World::usual();
+    stdout(world.build("tool -t one -o oci:layout"));
+    stdout(world.build("tool -t two -o oci:layout --label two=1"));
+    let [(one, first), (two, second)] = entries(&world).try_into().unwrap();
+    assert_eq!([one.as_str(), two.as_str()], ["latest", "two:latest"]);
+    assert_ne!(first, second);
+    // Each image replaces only itself.
+    stdout(world.build("tool -t two -o oci:layout --label two=2"));
+    let [(one, again), (two, changed)] = entries(&world).try_into().unwrap();
+    assert_eq!((one.as_str(), two.as_str(), &again), ("latest", "two:latest", &first));
+    assert_ne!(changed, second);
+    stdout(world.build("tool -t one -o oci:layout --label one=2"));
+    let names: Vec<String> = entries(&world).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["two:latest", "latest"]);
+    // A reference that the user gives replaces the image that has it.
+    stdout(world.build("tool -t three -o oci:layout:latest"));
+    assert_eq!(entries(&world).len(), 2);
+}
+
 #[test]
 fn a_destination_that_cannot_be_written_leaves_the_others_as_they_were() {
     let world = World::usual();

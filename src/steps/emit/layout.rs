@@ -72,7 +72,15 @@ pub(super) struct StagedLayout {
     blobs: Vec<StagedFile>,
     folders: NewFolders,
     /// The entries of the image in the index, each with its reference.
-    entries: BTreeMap<String, Descriptor>,
+    entries: BTreeMap<String, Entry>,
+}
+
+/// A new entry of an index.
+struct Entry {
+    descriptor: Descriptor,
+    /// The whole name of the image. The entry gets it as its reference if another image has the usual reference. `None`
+    /// if the user has given the reference, which then replaces any other image with this reference.
+    instead: Option<String>,
 }
 
 pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
@@ -122,7 +130,11 @@ pub(super) fn stage(
         staged.push(file);
     }
     let names = Name::all(&contents.names, reference).into_iter();
-    let entries = names.map(|name| (name.reference.clone(), entry(contents, &name))).collect();
+    let entries = names.map(|name| {
+        let descriptor = entry(contents, &name);
+        (name.reference, Entry { descriptor, instead: reference.is_none().then_some(name.image) })
+    });
+    let entries = entries.collect();
     Ok(StagedLayout { path: path.to_owned(), blobs: staged, folders, entries })
 }
 
@@ -157,11 +169,30 @@ fn entry(contents: &Contents<'_>, name: &Name) -> Descriptor {
     Descriptor { annotations, ..Descriptor::of(contents.root) }
 }
 
-/// Adds `entry` to the index of a layout. The entry replaces the entries with the same reference. All other entries
-/// stay as they are.
-fn put(index: &mut Index, entry: Descriptor, reference: &str) {
-    index.manifests.retain(|other| other.annotations.get(oci::REF_NAME).is_none_or(|name| name != reference));
-    index.manifests.push(entry);
+/// Adds an entry to the index of a layout. The entry replaces the entries with the same reference. But if another image
+/// has this reference, and the user has not given the reference, the reference of the new entry is the whole name of
+/// its image. All other entries stay as they are.
+fn put(index: &mut Index, entry: Entry, reference: &str) {
+    let Entry { mut descriptor, instead } = entry;
+    let image = descriptor.annotations.get(oci::IMAGE_NAME).cloned();
+    let has = |other: &Descriptor, reference: &str| {
+        other.annotations.get(oci::REF_NAME).is_some_and(|own| own.as_str() == reference)
+    };
+    let mut reference = reference;
+    if let Some(whole) = &instead {
+        // The image itself may have got its whole name as its reference earlier.
+        index.manifests.retain(|other| !has(other, whole) || other.annotations.get(oci::IMAGE_NAME) != image.as_ref());
+        // Entries that other programs have written may lack the name of the image.
+        let is_other = |other: &Descriptor| {
+            other.annotations.get(oci::IMAGE_NAME).is_some_and(|name| Some(name) != image.as_ref())
+        };
+        if index.manifests.iter().any(|other| has(other, reference) && is_other(other)) {
+            descriptor.annotations.insert(oci::REF_NAME.to_owned(), whole.clone());
+            reference = whole;
+        }
+    }
+    index.manifests.retain(|other| !has(other, reference));
+    index.manifests.push(descriptor);
 }
 
 /// Reads the index of the layout in `path`. If there is no layout yet, the index is empty.
@@ -216,7 +247,8 @@ mod tests {
         let (image, name) = (Image::example(), Name::of("team/tool:1", None));
         let mut index = read_index(home.path()).unwrap();
         let contents = Contents::of(&image, None);
-        put(&mut index, entry(&contents, &name), &name.reference);
+        let given = Entry { descriptor: entry(&contents, &name), instead: Some(name.image.clone()) };
+        put(&mut index, given, &name.reference);
         let new = serde_json::to_string(&entry(&contents, &name)).unwrap();
         let mut expected: serde_json::Value = text(&new).parse().unwrap();
         expected["mediaType"] = oci::INDEX.into();
