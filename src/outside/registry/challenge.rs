@@ -27,6 +27,14 @@ impl Challenge {
         bearer.or(all.first()).cloned()
     }
 
+    /// Returns the challenge without its scope.
+    pub(super) fn without_scope(self) -> Self {
+        match self {
+            Self::Bearer { realm, service, .. } => Self::Bearer { realm, service, scope: None },
+            Self::Basic => Self::Basic,
+        }
+    }
+
     /// Returns the challenges in the value of a header. Challenges that lath does not support are left out.
     fn each(value: &str) -> Vec<Self> {
         let challenges = parse_challenges(value).unwrap_or_default();

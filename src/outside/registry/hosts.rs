@@ -38,7 +38,7 @@ pub(super) struct Reached {
     /// `https://HOST/v2/`
     pub(super) base: Url,
     pub(super) clients: HostClients,
-    /// The authentication that the host requires, if it requires one.
+    /// The authentication that the host requires, if it requires one. It has no scope.
     pub(super) challenge: Option<Challenge>,
 }
 
@@ -106,6 +106,8 @@ impl Registry {
         // first host.
         let is_own = response.url().origin() == base.origin();
         let challenge = if is_own { Challenge::read(response.headers()) } else { None };
+        // This request concerns no repository, so its scope is only an example or too much.
+        let challenge = challenge.map(Challenge::without_scope);
         let status = response.status();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(self.failure(&host.name, &task, response, &[]).await);

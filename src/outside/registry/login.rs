@@ -6,7 +6,6 @@ use crate::outside::credentials::registries::Found;
 use crate::outside::credentials::{Login, LoginSource, RegistryLogin};
 use crate::outside::http::is_refused;
 use crate::outside::registry::Registry;
-use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{RegistryError, Task};
 use crate::outside::registry::tokens::Used;
 
@@ -38,10 +37,6 @@ impl Registry {
             problem: None,
         };
         // A login requests no access to a repository.
-        let challenge = match challenge {
-            Challenge::Bearer { realm, service, .. } => Challenge::Bearer { realm, service, scope: None },
-            Challenge::Basic => Challenge::Basic,
-        };
         let grant = self.obtain(&host, Some(challenge), found, Vec::new()).await?;
         let mut request = reached.clients.ordinary.get(reached.base.clone());
         if let Some(header) = &grant.header {

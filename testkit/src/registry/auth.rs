@@ -100,6 +100,8 @@ impl Shared {
         if !needed.is_empty() {
             let words: Vec<String> = needed.iter().map(|(name, actions)| scope_text(name, actions)).collect();
             value.push_str(&format!(",scope=\"{}\"", words.join(" ")));
+        } else if !self.settings.placeholder_scope.is_empty() {
+            value.push_str(&format!(",scope=\"{}\"", self.settings.placeholder_scope));
         }
         if !problem.is_empty() {
             value.push_str(&format!(",error=\"{problem}\""));

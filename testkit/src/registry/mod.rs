@@ -52,6 +52,7 @@ struct Settings {
     has_token_server: bool,
     token_uses: u32,
     token_fields: Vec<&'static str>,
+    placeholder_scope: &'static str,
     mounts: bool,
     chunks: bool,
     single_posts: bool,
@@ -87,6 +88,7 @@ impl Registry {
             has_token_server: false,
             token_uses: u32::MAX,
             token_fields: vec!["token", "access_token"],
+            placeholder_scope: "",
             mounts: true,
             chunks: true,
             single_posts: true,
@@ -158,6 +160,11 @@ impl Registry {
     /// Sends only this field in the response with a token: `token` or `access_token`.
     pub fn token_field(self, name: &'static str) -> Self {
         self.with(|settings| settings.token_fields = vec![name])
+    }
+
+    /// Like the registry of GitHub: the challenge for `/v2/` contains this scope, which is only an example.
+    pub fn placeholder_scope(self, scope: &'static str) -> Self {
+        self.with(|settings| settings.placeholder_scope = scope)
     }
 
     pub fn refuses_mounts(self) -> Self {

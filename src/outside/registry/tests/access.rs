@@ -27,7 +27,8 @@ fn basic_and_tokens_work_with_every_field() {
 
 #[test]
 fn a_token_has_the_scope_of_the_work_and_of_the_mounted_repository() {
-    let bench = Bench::with_login(testkit::Registry::new().bearer(USER, PASSWORD));
+    let server = testkit::Registry::new().bearer(USER, PASSWORD).placeholder_scope("repository:user/image:pull");
+    let bench = Bench::with_login(server);
     bench.push("base", b"layer").unwrap();
     assert_eq!(bench.push_from("a", b"layer", &["base"]).unwrap(), Sent::Mounted);
     let scopes: Vec<String> = bench
