@@ -30,7 +30,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("outside/config_files", &["model"]),
     ("outside/credentials", &["outside/credentials", "outside/staging", "catalog", "model"]),
-    ("outside/daemon", &["model"]),
+    ("outside/daemon", &["outside/daemon", "model"]),
     ("outside/facts", &["outside/store", "formats", "model"]),
     ("outside/http", &["outside/http", "outside/credentials", "outside/store", "model"]),
     (

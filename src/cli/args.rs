@@ -429,7 +429,8 @@ pub(super) struct Destinations {
     /// `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
     #[arg(long, short, value_name = "DEST")]
     output: Vec<String>,
-    /// Load the image into Docker or Podman: the daemon in `DOCKER_HOST`, or else the first socket that answers
+    /// Load the image into Docker or Podman: the daemon in `DOCKER_HOST` or in Docker's context, or else the first socket
+    /// that answers
     #[arg(long)]
     load: bool,
     /// Push the image to its registry, under each name of `--tag`

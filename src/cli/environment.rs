@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::model::secret::Secret;
-use crate::model::world_settings::{RegistryLogins, SandboxSettings, Variables};
+use crate::model::world_settings::{DaemonSettings, RegistryLogins, SandboxSettings, Variables};
 
 /// All environment variables at the start of lath.
 #[derive(Debug, Default)]
@@ -62,12 +62,26 @@ impl Environment {
         self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))
     }
 
+    /// Returns the folder of Docker's configuration.
+    fn docker_config(&self) -> Option<PathBuf> {
+        self.path("DOCKER_CONFIG").or_else(|| self.path("HOME").map(|home| home.join(".docker")))
+    }
+
+    /// Returns the settings from which the address of a daemon is found.
+    pub(super) fn daemon(&self) -> DaemonSettings {
+        let text = |name: &str| self.text(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        DaemonSettings {
+            host: text("DOCKER_HOST"),
+            context: text("DOCKER_CONTEXT"),
+            docker_config: self.docker_config(),
+            runtime_dir: self.path("XDG_RUNTIME_DIR"),
+        }
+    }
+
     /// Returns the places of credentials for registries. In the result, the list of the registries to which the run
     /// pushes is empty, because the environment does not contain this list.
     pub(super) fn registry_logins(&self) -> RegistryLogins {
-        let home = self.path("HOME");
-        let docker = self.path("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
-        let docker_file = docker.map(|folder| folder.join("config.json"));
+        let docker_file = self.docker_config().map(|folder| folder.join("config.json"));
         let podman = self.podman_files(rustix::process::getuid().as_raw());
         let named = self.path("REGISTRY_AUTH_FILE");
         let secret = |name: &str| self.text(name).filter(|value| !value.is_empty()).map(Secret::from);

@@ -13,10 +13,7 @@ pub(crate) struct WorldSettings {
     pub(crate) offline: bool,
     /// The maximum number of downloads at once.
     pub(crate) jobs: usize,
-    /// The value of `DOCKER_HOST`.
-    pub(crate) docker_host: Option<String>,
-    /// The folder that contains the sockets of the user's own daemons (`XDG_RUNTIME_DIR`).
-    pub(crate) runtime_dir: Option<PathBuf>,
+    pub(crate) daemon: DaemonSettings,
     pub(crate) sandbox: SandboxSettings,
     /// The environment variables. They are needed because requirements files may contain their names, such as
     /// `${TOKEN}`.
@@ -28,6 +25,19 @@ pub(crate) struct WorldSettings {
     /// The folder that contains the files of a lock (`--vendor`).
     pub(crate) vendor: Option<PathBuf>,
     pub(crate) registries: RegistrySettings,
+}
+
+/// The settings from which the address of a daemon is found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DaemonSettings {
+    /// The value of `DOCKER_HOST`.
+    pub(crate) host: Option<String>,
+    /// The value of `DOCKER_CONTEXT`.
+    pub(crate) context: Option<String>,
+    /// The folder of Docker's configuration (`DOCKER_CONFIG`, or `~/.docker`).
+    pub(crate) docker_config: Option<PathBuf>,
+    /// The folder that contains the sockets of the user's own daemons (`XDG_RUNTIME_DIR`).
+    pub(crate) runtime_dir: Option<PathBuf>,
 }
 
 /// The settings of registries of images.

@@ -1,6 +1,8 @@
 //! The daemon of an engine: Docker's daemon, or Podman's socket, which has the same API. `POST /images/load` loads an
 //! image.
 
+mod context;
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::model::hint::{EngineHint, Hint, Hints};
+use crate::model::world_settings::DaemonSettings;
+use crate::outside::daemon::context::{ContextError, Contexts};
 
 const CHUNK_BYTES: usize = 1 << 20;
 /// A running daemon responds at once. Without this limit, a daemon that hangs would block the build.
@@ -28,6 +32,8 @@ pub(crate) struct Daemon {
     /// Addresses in the form of `DOCKER_HOST`. The first one that responds is used.
     hosts: Vec<String>,
     is_named: bool,
+    /// Docker's contexts. If one is chosen, only its address is used.
+    contexts: Option<Contexts>,
 }
 
 /// The engine that responded.
@@ -47,6 +53,8 @@ pub(crate) enum DaemonError {
     Silent { host: String },
     #[error("cannot find a daemon: there is no socket at {}", listed(.looked))]
     Missing { looked: Vec<String> },
+    #[error(transparent)]
+    Context(#[from] ContextError),
     #[error("cannot load the image into the daemon at `{host}`")]
     Load { host: String, source: RequestError },
     #[error("cannot read the image `{name}` of the daemon at `{host}`")]
@@ -63,7 +71,7 @@ impl Hints for DaemonError {
             Self::Connect { .. } | Self::Silent { .. } | Self::Missing { .. } => {
                 vec![Hint::Engine(EngineHint::StartDaemon)]
             }
-            Self::Load { .. } | Self::Save { .. } | Self::Read(_) | Self::Runtime(_) => Vec::new(),
+            Self::Context(_) | Self::Load { .. } | Self::Save { .. } | Self::Read(_) | Self::Runtime(_) => Vec::new(),
         }
     }
 
@@ -71,6 +79,7 @@ impl Hints for DaemonError {
         match self {
             Self::Connect { source, .. } => Some(source),
             Self::Load { source, .. } | Self::Save { source, .. } => Some(source),
+            Self::Context(source) => Some(source),
             Self::Silent { .. } | Self::Missing { .. } | Self::Read(_) | Self::Runtime(_) => None,
         }
     }
@@ -103,20 +112,23 @@ fn listed(hosts: &[String]) -> String {
 }
 
 impl Daemon {
-    /// Creates the list of addresses from `host`, in the form of `DOCKER_HOST`. If `host` is `None`, the list contains
-    /// the sockets of Docker and Podman, including those of the user.
-    pub(crate) fn new(host: Option<String>, runtime_dir: Option<&Path>) -> Self {
+    /// Creates the list of addresses. If `DOCKER_HOST` is not set, the list contains the sockets of Docker and Podman,
+    /// including those of the user. They are used if no context of Docker is chosen.
+    pub(crate) fn new(settings: DaemonSettings) -> Self {
+        let DaemonSettings { host, context, docker_config, runtime_dir } = settings;
         if let Some(host) = host {
-            return Self { hosts: vec![host], is_named: true };
+            return Self { hosts: vec![host], is_named: true, contexts: None };
         }
-        let own = |name: &str| runtime_dir.map(|dir| dir.join(name).display().to_string());
+        let contexts = docker_config.map(|folder| Contexts { folder, named: context });
+        let own = |name: &str| runtime_dir.as_ref().map(|dir| dir.join(name).display().to_string());
         let sockets = [
             Some("/var/run/docker.sock".to_owned()),
             own("docker.sock"),
             own("podman/podman.sock"),
             Some("/run/podman/podman.sock".to_owned()),
         ];
-        Self { hosts: sockets.into_iter().flatten().map(|path| format!("unix://{path}")).collect(), is_named: false }
+        let hosts = sockets.into_iter().flatten().map(|path| format!("unix://{path}")).collect();
+        Self { hosts, is_named: false, contexts }
     }
 
     /// Requests the name and version of the daemon.
@@ -138,7 +150,7 @@ impl Daemon {
         block_on(async {
             let (endpoint, host, _) = self.answering().await?;
             let loaded = endpoint.load(Body::wrap_stream(chunks)).await;
-            loaded.map_err(|source| DaemonError::Load { host: host.to_owned(), source })
+            loaded.map_err(|source| DaemonError::Load { host, source })
         })
     }
 
@@ -147,12 +159,16 @@ impl Daemon {
         block_on(async {
             let (endpoint, host, _) = self.answering().await?;
             let saved = endpoint.save(name, to).await;
-            saved.map_err(|source| DaemonError::Save { host: host.to_owned(), name: name.to_owned(), source })
+            saved.map_err(|source| DaemonError::Save { host, name: name.to_owned(), source })
         })
     }
 
-    /// Returns the first daemon that responds. If there is none, returns the error of the first daemon that exists.
-    async fn answering(&self) -> Result<(Endpoint, &str, Engine), DaemonError> {
+    /// Returns the first daemon that responds. If there is none, returns the error of the first daemon that exists. The
+    /// context is read only here, because most runs need no daemon, so a wrong context does not concern them.
+    async fn answering(&self) -> Result<(Endpoint, String, Engine), DaemonError> {
+        if let Some(host) = self.contexts.as_ref().map(Contexts::host).transpose()?.flatten() {
+            return connect(&host).await.map(|(endpoint, engine)| (endpoint, host, engine));
+        }
         let mut failure = None;
         for host in &self.hosts {
             let socket = host.strip_prefix("unix://").unwrap_or_default();
@@ -160,7 +176,7 @@ impl Daemon {
                 continue;
             }
             match connect(host).await {
-                Ok((endpoint, engine)) => return Ok((endpoint, host, engine)),
+                Ok((endpoint, engine)) => return Ok((endpoint, host.clone(), engine)),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
@@ -302,6 +318,7 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
 
     use super::*;
+    use crate::model::digest::Digest;
 
     /// Starts a daemon that responds to one request with `version`.
     fn serve(dir: &Path, name: &str, version: &'static str) -> String {
@@ -357,7 +374,7 @@ mod tests {
     }
 
     fn daemon(hosts: &[String]) -> Daemon {
-        Daemon { hosts: hosts.to_vec(), is_named: false }
+        Daemon { hosts: hosts.to_vec(), is_named: false, contexts: None }
     }
 
     #[test]
@@ -384,7 +401,7 @@ mod tests {
 
     #[test]
     fn where_no_socket_is_all_places_are_named() {
-        let error = Daemon { hosts: vec!["unix:///no/a".to_owned(), "unix:///no/b".to_owned()], is_named: false };
+        let error = daemon(&["unix:///no/a".to_owned(), "unix:///no/b".to_owned()]);
         assert_eq!(
             error.ask().unwrap_err().to_string(),
             "cannot find a daemon: there is no socket at `/no/a`, `/no/b`"
@@ -415,8 +432,30 @@ mod tests {
     fn an_address_of_another_kind_is_refused() {
         let error = daemon(&["ssh://host".to_owned()]).ask().unwrap_err();
         assert!(matches!(error, DaemonError::Missing { .. }), "{error}");
-        let error = Daemon::new(Some("ssh://host".to_owned()), None).ask().unwrap_err();
+        let named = DaemonSettings { host: Some("ssh://host".to_owned()), ..DaemonSettings::default() };
+        let error = Daemon::new(named).ask().unwrap_err();
         assert!(matches!(error, DaemonError::Connect { source: RequestError::Address, .. }), "{error}");
+    }
+
+    #[test]
+    fn the_daemon_of_a_context_is_used_unless_the_variable_names_another() {
+        let home = tempfile::tempdir().unwrap();
+        let of_context = serve(home.path(), "context", VERSION.1);
+        let named = serve(home.path(), "named", r#"{"Version":"1","ApiVersion":"1.52"}"#);
+        let meta = home.path().join("contexts/meta").join(Digest::of(b"mine").to_string());
+        fs::create_dir_all(&meta).unwrap();
+        let text = format!(r#"{{"Endpoints":{{"docker":{{"Host":"{of_context}"}}}}}}"#);
+        fs::write(meta.join("meta.json"), text).unwrap();
+        let settings = |context: &str, host| DaemonSettings {
+            host,
+            context: Some(context.to_owned()),
+            docker_config: Some(home.path().to_owned()),
+            runtime_dir: None,
+        };
+        assert_eq!(Daemon::new(settings("mine", None)).ask().unwrap().name, "Docker 29.1.0");
+        assert_eq!(Daemon::new(settings("mine", Some(named))).ask().unwrap().name, "Docker 1");
+        let error = Daemon::new(settings("other", None)).ask().unwrap_err();
+        assert!(matches!(error, DaemonError::Context(_)), "{error}");
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl World {
             archive: Archive::new(keyring),
             sandbox: Sandbox::new(settings.sandbox),
             registry: Registry::new(registry, Arc::clone(&listener)),
-            daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
+            daemon: Daemon::new(settings.daemon),
             listener,
             messages,
             vendor: settings.vendor.as_deref().map(Vendor::open).transpose()?,

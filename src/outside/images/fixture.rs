@@ -1,6 +1,7 @@
 //! Doors for the tests of images.
 
 use super::ImageDoors;
+use crate::model::world_settings::DaemonSettings;
 use crate::outside::daemon::Daemon;
 use crate::outside::registry::Registry;
 use crate::outside::store::Store;
@@ -21,7 +22,12 @@ impl TestDoors {
     pub(crate) fn with_daemon(host: Option<String>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("store")).unwrap();
-        Self { home, store, daemon: Daemon::new(host, None), registry: Registry::for_tests(false) }
+        Self {
+            home,
+            store,
+            daemon: Daemon::new(DaemonSettings { host, ..DaemonSettings::default() }),
+            registry: Registry::for_tests(false),
+        }
     }
 
     /// Doors with the same store and without a network.
