@@ -1,5 +1,7 @@
 //! Names of images, according to the rules of engines and registries.
 
+use std::net::Ipv6Addr;
+
 /// The maximum length of a name. The length includes the registry but not the tag (`RepositoryNameTotalLengthMax` of
 /// github.com/distribution/reference; engines use that library to read names).
 const MAX_NAME_CHARACTERS: usize = 255;
@@ -46,14 +48,19 @@ fn is_registry(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
 }
 
-/// Whether `text` is a host, such as `registry.example:5000`.
+/// Whether `text` is a host, such as `registry.example:5000` or `[::1]:5000`.
 fn is_host(text: &str) -> bool {
+    let is_port = |port: &str| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((address, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        let has_good_port = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+        return address.parse::<Ipv6Addr>().is_ok() && has_good_port;
+    }
     let (host, port) = text.split_once(':').unwrap_or((text, "1"));
     let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_label = |label: &str| {
         label.starts_with(is_edge) && label.ends_with(is_edge) && label.chars().all(|c| is_edge(c) || c == '-')
     };
-    host.split('.').all(is_label) && port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit())
+    host.split('.').all(is_label) && is_port(port)
 }
 
 /// Whether a component matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
@@ -85,6 +92,8 @@ mod tests {
             "localhost/tool",
             "localhost:5000/tool",
             "127.0.0.1:5000/x",
+            "[::1]:5000/x:1",
+            "[fd00::2]/a/b",
             &long(237),
             &format!("h.example/{}", long(245)),
             &format!("tool:{}", long(128)),
@@ -110,6 +119,11 @@ mod tests {
             "tool:a+b",
             "tool:ä",
             "host.example:port/x",
+            "[::1/x",
+            "[::g]/x",
+            "[::1]5000/x",
+            "[::1]:port/x",
+            "[::1]",
             "host.example:99999/x",
             "host..example/x",
             "a/b:c/d",

@@ -99,6 +99,7 @@ mod tests {
             ("me/tool:1", "docker.io/me/tool:1"),
             ("host.example:5000/a/b", "host.example:5000/a/b:latest"),
             ("localhost/a:x_1", "localhost/a:x_1"),
+            ("[::1]:5000/a", "[::1]:5000/a:latest"),
         ];
         for (text, full) in table {
             assert_eq!(text.parse::<ImageReference>().unwrap().to_string(), full);
