@@ -96,6 +96,34 @@ fn one_platform_is_chosen_for_formats_that_contain_one() {
 }
 
 #[test]
+fn a_layer_that_may_not_be_distributed_is_left_out() {
+    let (world, registry) = (World::usual(), Registry::new().serve());
+    let layer = "sha256:".to_owned() + &"ab".repeat(32);
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "config": {}, "rootfs": { "type": "layers", "diff_ids": [layer] },
+    });
+    let config = config.to_string().into_bytes();
+    let digest = registry.put_blob("tool", &config);
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": config.len() },
+        "layers": [{
+            "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+            "digest": layer, "size": 9, "urls": ["https://layers.example/9"],
+        }],
+    });
+    let digest = registry.put_manifest("tool", "1", OCI_MANIFEST, manifest.to_string().as_bytes());
+    let from = format!("docker://{}", registry.image("tool:1"));
+    for words in ["", "--platform linux/amd64"] {
+        assert_eq!(stdout(copy(&world, &format!("{from} oci:layout {words}"))), format!("oci:layout@{digest}\n"));
+        assert_eq!(std::fs::read_dir(world.path("layout/blobs/sha256")).unwrap().count(), 2, "no layer");
+        let error = refusal(&world, &format!("{from} docker-archive:d.tar {words}"));
+        assert!(error.contains("it is only at other addresses"), "{error}");
+    }
+}
+
+#[test]
 fn a_damaged_source_gets_no_name() {
     let (world, _) = layout();
     let layer = oci::check(&world.path("layout")).unwrap().platforms[0].manifest["layers"][0].clone();

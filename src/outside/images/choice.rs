@@ -59,11 +59,16 @@ struct Search {
 impl OpenImage<'_> {
     /// Returns the image for `platform`. Refuses the image if lath cannot read the media type of one of its layers.
     pub(crate) fn choose(&self, platform: Platform) -> Result<ChosenImage, ImagesError> {
-        let mut search = Search::default();
-        let chosen = self.chosen_in(self.root(), platform, MAX_DEPTH, &mut search)?;
-        let chosen = chosen.ok_or(ImagesError::Platform { platform, there: search.there })?;
+        let chosen = self.find(platform)?;
         chosen.manifest.layers.iter().try_for_each(refuse_layer)?;
         Ok(chosen)
+    }
+
+    /// Returns the image for `platform`. Its layers may have any media type, so they may be impossible to read.
+    pub(crate) fn find(&self, platform: Platform) -> Result<ChosenImage, ImagesError> {
+        let mut search = Search::default();
+        let chosen = self.chosen_in(self.root(), platform, MAX_DEPTH, &mut search)?;
+        chosen.ok_or(ImagesError::Platform { platform, there: search.there })
     }
 
     /// Searches a document and all documents that are named in it. Platforms that do not fit are added to `search`.

@@ -85,10 +85,15 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
     let whole = image.root().digest;
     let chosen = chosen(&image, destination, *platform)?;
     let root = match chosen {
-        Some(platform) => image.choose(platform)?.document,
+        // Without its layers, an image in a Docker archive or a daemon is useless.
+        Some(platform) if has_one_platform(destination) => image.choose(platform)?.document,
+        Some(platform) => image.find(platform)?.document,
         None => image.root().clone(),
     };
     let mut graph = Graph::of(&image, root)?;
+    if let Some(layer) = graph.layer_elsewhere().filter(|_| has_one_platform(destination)) {
+        return Err(ImagesError::Foreign { digest: layer.digest.clone() }.into());
+    }
     // A Docker archive and a daemon contain no manifest, so lath makes one.
     let is_made = matches!(source, ImageSource::DockerArchive { .. } | ImageSource::Daemon(_));
     if is_made && !has_one_platform(destination) {
@@ -179,6 +184,11 @@ impl Graph {
         let mut seen = BTreeSet::from([root.digest.0]);
         graph.add_children(image, &root, MAX_DEPTH, &mut seen)?;
         Ok(graph)
+    }
+
+    /// Returns a layer that is not copied.
+    fn layer_elsewhere(&self) -> Option<&Descriptor> {
+        self.manifests.iter().flat_map(|manifest| &manifest.layers).find(|layer| is_elsewhere(layer))
     }
 
     /// Returns the image with compressed layers.
