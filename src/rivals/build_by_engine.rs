@@ -1,7 +1,5 @@
 //! Dockerfile -> image, by an engine: builds it, checks that it works, and measures its size.
 
-use std::path::PathBuf;
-
 use crate::model::event::Event;
 use crate::model::request::Request;
 use crate::outside::world::World;
@@ -46,14 +44,11 @@ pub(crate) fn build_by_engine(
 ) -> Result<EngineReceipt, EngineError> {
     let Builder { engine, how, mounts } = *builder;
     let name = request.output.name.as_str();
-    let copies: Vec<PathBuf> = request.copies.iter().map(|copied| copied.source.clone()).collect();
     let job = BuildJob {
         text: &dockerfile.text,
         tag: name,
         mounts,
         certificates: how.certificates.as_deref(),
-        copies: &copies,
-        app: request.app.as_ref(),
         context: &dockerfile.context,
         store: &world.store,
         uses_cache: how.uses_cache,

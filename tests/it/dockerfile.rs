@@ -355,6 +355,33 @@ fn an_engine_builds_checks_and_tells_the_size() {
 }
 
 #[test]
+fn an_engine_gets_a_copy_of_the_files_that_absolute_paths_name() {
+    let world = World::usual();
+    engine(&world, "docker", DOCKER);
+    fs::create_dir(world.path("shop")).unwrap();
+    let script = "# /// script\n# dependencies = ['tool']\n# ///\n";
+    let files = [("notes", "notes"), ("shop/app.py", script), ("shop/requirements.txt", "tool\n")];
+    files.iter().for_each(|(path, text)| fs::write(world.path(path), text).unwrap());
+    let (notes, shop) = (world.path("notes").display().to_string(), world.path("shop").display().to_string());
+    let words = format!("{shop} --build -t mine --copy {notes}:/srv/notes -- python app.py");
+    let (code, stdout, stderr) = outcome(world.dockerfile(&words));
+    assert_eq!((code, stdout.as_str()), (0, "mine\n"), "{stderr}");
+    for (path, text) in files {
+        assert_eq!(fs::read_to_string(world.path(path)).unwrap(), text, "{path}");
+        assert_eq!(fs::read_to_string(world.path("built").join(path)).unwrap(), text, "{path}");
+    }
+    // The same is true for a script and for links.
+    std::os::unix::fs::symlink(world.path("notes"), world.path("link")).unwrap();
+    let link = world.path("link").display().to_string();
+    let words = format!("{shop}/app.py --build -t mine --copy {link}:/srv/link --copy {notes}:/srv/notes");
+    let (code, _, stderr) = outcome(world.dockerfile(&words));
+    assert_eq!(code, 0, "{stderr}");
+    for (path, text) in files {
+        assert_eq!(fs::read_to_string(world.path(path)).unwrap(), text, "{path}");
+    }
+}
+
+#[test]
 fn no_engine_is_told_with_what_was_tried() {
     let world = World::usual();
     engine(&world, "podman", "echo 'cannot reach anything' >&2; exit 125");

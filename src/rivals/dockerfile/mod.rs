@@ -5,6 +5,7 @@
 //! need BuildKit, and mounts are used only if the builder supports them.
 
 mod contents;
+mod context;
 mod fat;
 mod indexes;
 mod lean;
@@ -137,7 +138,7 @@ pub(crate) fn dockerfile(
         (None, Style::Lean | Style::Uv) => lean::write(&page, &mut text)?,
         (None, Style::Fat) => fat::write(&page, &mut text)?,
     }
-    Ok(Dockerfile { text: text.finish(), checks: page.checks(), context: sources::context(&page)? })
+    Ok(Dockerfile { text: text.finish(), checks: page.checks(), context: context::context(&page)? })
 }
 
 /// The values that every style uses.

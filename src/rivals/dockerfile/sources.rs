@@ -85,7 +85,7 @@ fn refuse_line_breaks(page: &Page<'_>) -> Result<(), DockerfileError> {
     Ok(())
 }
 
-/// Returns the files that the Dockerfile copies, by their paths in the build context.
+/// Returns the wheels and sources that the Dockerfile copies, by their paths in the build context.
 pub(super) fn context(page: &Page<'_>) -> Result<Vec<ContextFile>, DockerfileError> {
     let mut files = BTreeMap::new();
     for wheel in wheels(page.ingredients) {

@@ -1,23 +1,22 @@
 //! An engine, which lath runs as a program: the first of `docker`, `podman` and `buildah` that works. The engine builds
 //! Dockerfiles, runs images and reports their sizes.
 
+mod context;
 mod images;
 mod program;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fs_err as fs;
 use thiserror::Error;
 
 use self::program::Ended;
-use crate::model::application::{AppFile, AppRequest};
 use crate::model::event::Listener;
 use crate::model::hint::{EngineHint, Hint, Hints};
 use crate::outside::store::Store;
-use crate::rivals::model::dockerfile::{ContainerCheck, ContextContents, ContextFile, EngineProgram, Mounts};
+use crate::rivals::model::dockerfile::{ContainerCheck, ContextFile, EngineProgram, Mounts};
 
 /// The time limit for commands that neither build nor run an image.
 const QUESTION: Duration = Duration::from_secs(60);
@@ -105,10 +104,7 @@ pub(crate) struct BuildJob<'a> {
     /// A file with certificates. The build gets this file as the secret `ca`, or, if mounts are not used, as the file
     /// `ca.crt` in the build context.
     pub(crate) certificates: Option<&'a Path>,
-    /// Files and directories that the Dockerfile copies, relative to the current directory.
-    pub(crate) copies: &'a [PathBuf],
-    pub(crate) app: Option<&'a AppRequest>,
-    /// Wheels and sources that the Dockerfile copies.
+    /// The files and folders that the Dockerfile copies.
     pub(crate) context: &'a [ContextFile],
     pub(crate) store: &'a Store,
     pub(crate) uses_cache: bool,
@@ -169,7 +165,7 @@ impl Engine {
     /// Builds the image, and passes all output of the engine to `listener`. Returns the duration of the build.
     pub(crate) fn build(&self, job: &BuildJob<'_>, listener: &dyn Listener) -> Result<Duration, EngineError> {
         let program = self.program.name();
-        let context = self.context(job).map_err(|source| EngineError::Context { program, source })?;
+        let context = context::context(job).map_err(|source| EngineError::Context { program, source })?;
         let mut command = Command::new(program);
         match self.docker {
             _ if self.program != EngineProgram::Docker => command.arg("build"),
@@ -201,35 +197,6 @@ impl Engine {
             Ok(_) => EngineError::Build { program, tag, how, said },
             Err(_) => EngineError::Gone { program, tag, how, said },
         })
-    }
-
-    /// Creates a directory with the Dockerfile and the files for its `COPY` instructions.
-    fn context(&self, job: &BuildJob<'_>) -> io::Result<tempfile::TempDir> {
-        let folder = tempfile::tempdir()?;
-        if let (Some(file), Mounts::Unknown) = (job.certificates, job.mounts) {
-            fs::copy(file, folder.path().join("ca.crt"))?;
-        }
-        for path in job.copies {
-            copy(path, &folder.path().join(path))?;
-        }
-        for (app, (path, file)) in job.app.iter().flat_map(|app| app.files.files.iter().map(move |file| (app, file))) {
-            let target = folder.path().join(&app.folder).join(path);
-            fs::create_dir_all(target.parent().unwrap_or(folder.path()))?;
-            match file {
-                AppFile::File { source, .. } => drop(fs::copy(source, target)?),
-                AppFile::Link { target: link } => fs::os::unix::fs::symlink(link, target)?,
-            }
-        }
-        for file in job.context {
-            let target = folder.path().join(&file.path);
-            match &file.contents {
-                ContextContents::Folder(archive) => unpack(&job.store.parcel_path(archive), &target)?,
-                ContextContents::File(path) => copy(path, &target)?,
-            }
-        }
-        // The Dockerfile is written last, so that it replaces a Dockerfile among the files of the application.
-        fs::write(folder.path().join("Dockerfile"), job.text)?;
-        Ok(folder)
     }
 
     /// Runs `check` in a container of the image, without a network.
@@ -354,44 +321,6 @@ fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<f64>().ok().map(|number| (number * scale).round() as u64)
-}
-
-/// Unpacks an archive that lath made of a source folder. The first component of each path is left out.
-fn unpack(archive: &Path, to: &Path) -> io::Result<()> {
-    for entry in tar::Archive::new(io::BufReader::new(fs::File::open(archive)?)).entries()? {
-        let mut entry = entry?;
-        let target = to.join(entry.path()?.components().skip(1).collect::<PathBuf>());
-        fs::create_dir_all(target.parent().unwrap_or(to))?;
-        entry.unpack(target)?;
-    }
-    // The archive contains no empty folders. But these two folders may be empty, and git refuses a repository without
-    // them.
-    if to.join(".git").is_dir() {
-        for folder in [".git/refs/heads", ".git/objects"] {
-            fs::create_dir_all(to.join(folder))?;
-        }
-    }
-    Ok(())
-}
-
-/// Copies a file, or a directory with its contents. Links are copied as links.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let kind = fs::symlink_metadata(from)?.file_type();
-    if kind.is_symlink() {
-        return fs::os::unix::fs::symlink(fs::read_link(from)?, to);
-    }
-    if !kind.is_dir() {
-        return fs::copy(from, to).map(drop);
-    }
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -94,11 +94,11 @@ pub(crate) struct Ingredients {
 pub(crate) struct Dockerfile {
     pub(crate) text: String,
     pub(crate) checks: Vec<ContainerCheck>,
-    /// The wheels and sources that the Dockerfile copies.
+    /// The files and folders that the Dockerfile copies. If two entries have the same path, the last one wins.
     pub(crate) context: Vec<ContextFile>,
 }
 
-/// A wheel or a source in the build context of a Dockerfile.
+/// A file or a folder in the build context of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContextFile {
     /// The path, relative to the build context.
@@ -111,8 +111,12 @@ pub(crate) enum ContextContents {
     /// A source folder, as the digest of an archive in the store. The archive contains one folder, and all files are
     /// below it.
     Folder(Digest),
-    /// A wheel or a source distribution that is a file of this machine.
+    /// The contents of a file of this machine. If the path is a link, the file to which it leads.
     File(PathBuf),
+    /// A file of this machine, or a folder with its contents. Links are copied as links.
+    Tree(PathBuf),
+    /// A link to this path.
+    Link(String),
 }
 
 /// A command that must succeed in a container.
