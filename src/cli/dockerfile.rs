@@ -250,6 +250,7 @@ pub(super) fn engine_request(settings: &Settings, request: &Request) -> Result<E
     };
     Ok(EngineRequest {
         programs: settings.engine.map_or_else(|| EngineProgram::ALL.to_vec(), |program| vec![program]),
+        platform: *request.platforms.first(),
         mounts: mounts(settings),
         certificates,
         uses_cache: !settings.no_cache.unwrap_or(false),

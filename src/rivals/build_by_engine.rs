@@ -13,7 +13,7 @@ pub(crate) fn suit(
     wanted: &DockerfileRequest,
     how: &EngineRequest,
 ) -> Result<(Engine, DockerfileRequest), EngineError> {
-    let engine = Engine::find(&how.programs)?;
+    let engine = Engine::find(&how.programs, how.platform)?;
     let mut wanted = wanted.clone();
     wanted.mounts = how.mounts.unwrap_or(engine.mounts());
     if wanted.mounts == Mounts::Known && engine.mounts() == Mounts::Unknown {

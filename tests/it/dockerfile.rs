@@ -43,7 +43,7 @@ fn engine(world: &World, name: &str, script: &str) {
 /// A fake Docker that accepts every command and writes the arguments to a file.
 const DOCKER: &str = r#"echo "$@" >> asked
 case "$1 $2" in
-  "version "*) echo 28.2.2 20.10.24 ;;
+  "version "*) echo 28.2.2 20.10.24 amd64 ;;
   "buildx version") exit 1 ;;
   "build "*) for folder in "$@"; do :; done; cp -r "$folder" built; echo "Step 1/9 : FROM"; echo "a warning" >&2 ;;
   "image inspect") case "$4" in *Size*) echo 123400000 ;; *) echo "debian@sha256:0123" ;; esac ;;
@@ -379,6 +379,22 @@ fn an_engine_gets_a_copy_of_the_files_that_absolute_paths_name() {
     for (path, text) in files {
         assert_eq!(fs::read_to_string(world.path(path)).unwrap(), text, "{path}");
     }
+}
+
+#[test]
+fn an_engine_on_another_platform_is_told_the_platform_of_the_image() {
+    let world = World::usual();
+    let asked = || fs::read_to_string(world.path("asked")).unwrap();
+    engine(&world, "docker", &DOCKER.replace("20.10.24 amd64", "20.10.24 arm64"));
+    let (code, _, stderr) = outcome(world.dockerfile("tool --style lean --build"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(asked().contains("build --platform linux/amd64 --tag tool "), "{}", asked());
+    assert!(asked().contains("run --rm --network none --platform linux/amd64 tool --version\n"), "{}", asked());
+    // On its own platform, an engine needs no option.
+    fs::remove_file(world.path("asked")).unwrap();
+    engine(&world, "docker", DOCKER);
+    assert_eq!(outcome(world.dockerfile("tool --style lean --build")).0, 0);
+    assert!(asked().contains("build --tag tool ") && !asked().contains("--platform"), "{}", asked());
 }
 
 #[test]

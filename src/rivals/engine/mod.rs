@@ -15,6 +15,7 @@ use thiserror::Error;
 use self::program::Ended;
 use crate::model::event::Listener;
 use crate::model::hint::{EngineHint, Hint, Hints};
+use crate::model::platform::{Architecture, Platform};
 use crate::outside::store::Store;
 use crate::rivals::model::dockerfile::{ContainerCheck, ContextFile, EngineProgram, Mounts};
 
@@ -49,6 +50,10 @@ pub(crate) struct Engine {
     program: EngineProgram,
     mounts: Mounts,
     docker: DockerBuilder,
+    /// The architecture of the machine on which the engine runs, such as `amd64`. Empty if the engine did not report it.
+    architecture: String,
+    /// The platform of the images, such as `linux/arm64`. `None` if it is the engine's own platform.
+    foreign: Option<String>,
 }
 
 #[derive(Debug, Error)]
@@ -111,12 +116,15 @@ pub(crate) struct BuildJob<'a> {
 }
 
 impl Engine {
-    /// Returns the first of `programs` that responds.
-    pub(crate) fn find(programs: &[EngineProgram]) -> Result<Self, EngineError> {
+    /// Returns the first of `programs` that responds. It builds and runs images of `platform`.
+    pub(crate) fn find(programs: &[EngineProgram], platform: Platform) -> Result<Self, EngineError> {
         let mut tried = Vec::new();
         for program in programs {
             match Self::ask(*program) {
-                Ok(engine) => return Ok(engine),
+                Ok(engine) => {
+                    let is_own = engine.architecture == platform.architecture.name();
+                    return Ok(Self { foreign: (!is_own).then(|| platform.to_string()), ..engine });
+                }
                 Err(why) => tried.push(format!("`{}` {why}", program.name())),
             }
         }
@@ -126,20 +134,24 @@ impl Engine {
     /// Runs the program to get its version and its features. An error is the end of a sentence that begins with the
     /// name of the program.
     fn ask(program: EngineProgram) -> Result<Self, String> {
-        let version = match program {
+        // The version of Docker's server is requested as well, because this request fails if the engine is not running.
+        let said = match program {
             EngineProgram::Docker => {
-                // The version of the server is requested as well, because this request fails if the engine is not
-                // running.
-                let both = answer("docker", &["version", "--format", "{{.Client.Version}} {{.Server.Version}}"])?;
-                both.split(' ').next().unwrap_or_default().to_owned()
+                answer("docker", &["version", "--format", "{{.Client.Version}} {{.Server.Version}} {{.Server.Arch}}"])?
             }
-            EngineProgram::Podman => answer("podman", &["info", "--format", "{{.Version.Version}}"])?,
-            EngineProgram::Buildah => {
-                let said = answer("buildah", &["--version"])?;
-                said.split_whitespace().nth(2).unwrap_or_default().to_owned()
-            }
+            EngineProgram::Podman => answer("podman", &["info", "--format", "{{.Version.Version}} {{.Host.Arch}}"])?,
+            EngineProgram::Buildah => answer("buildah", &["--version"])?,
         };
-        let version = numbers(&version);
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let of_host = || Architecture::of_host().map(Architecture::name);
+        let (version, architecture) = match program {
+            EngineProgram::Docker => (words.first(), words.get(2).copied()),
+            EngineProgram::Podman => (words.first(), words.get(1).copied()),
+            // Buildah has no server, so it always runs on this machine.
+            EngineProgram::Buildah => (words.get(2), of_host()),
+        };
+        let (version, architecture) = (version.copied().unwrap_or_default(), architecture.unwrap_or_default());
+        let version = numbers(version);
         let docker = match program {
             EngineProgram::Docker if answer("docker", &["buildx", "version"]).is_ok() => DockerBuilder::Buildx,
             EngineProgram::Docker if version.0 < DOCKER_WITH_BUILDX => DockerBuilder::BuildKit,
@@ -150,7 +162,8 @@ impl Engine {
             EngineProgram::Podman => version >= PODMAN_WITH_MOUNTS,
             EngineProgram::Buildah => version >= BUILDAH_WITH_MOUNTS,
         };
-        Ok(Self { program, mounts: if knows_mounts { Mounts::Known } else { Mounts::Unknown }, docker })
+        let mounts = if knows_mounts { Mounts::Known } else { Mounts::Unknown };
+        Ok(Self { program, mounts, docker, architecture: architecture.to_owned(), foreign: None })
     }
 
     pub(crate) fn program(&self) -> EngineProgram {
@@ -160,6 +173,11 @@ impl Engine {
     /// Returns the kinds of mounts that the engine's builder supports.
     pub(crate) fn mounts(&self) -> Mounts {
         self.mounts
+    }
+
+    /// Returns the option that names the platform. Empty if the platform is the engine's own.
+    fn platform(&self) -> Vec<String> {
+        self.foreign.iter().flat_map(|platform| ["--platform".to_owned(), platform.clone()]).collect()
     }
 
     /// Builds the image, and passes all output of the engine to `listener`. Returns the duration of the build.
@@ -178,7 +196,7 @@ impl Engine {
         if self.program == EngineProgram::Buildah {
             command.arg("--layers");
         }
-        command.args(["--tag", job.tag]);
+        command.args(self.platform()).args(["--tag", job.tag]);
         if !job.uses_cache {
             command.arg("--no-cache");
         }
@@ -223,6 +241,10 @@ impl Engine {
         }
         let mut command = Command::new(program);
         command.args(["run", "--rm", "--network", "none"]);
+        // Podman runs an image of any platform. With the option, some of its versions would try to pull the image.
+        if self.program == EngineProgram::Docker {
+            command.args(self.platform());
+        }
         if let Some(entrypoint) = entrypoint {
             command.args(["--entrypoint", entrypoint]);
         }
@@ -233,7 +255,9 @@ impl Engine {
     /// its entry point.
     fn run_by_buildah(&self, tag: &str, entrypoint: Option<&str>, arguments: &[String]) -> io::Result<Ended> {
         let ask = |words: &[&str]| program::run(Command::new("buildah").args(words), QUESTION, None);
-        let made = ask(&["from", "--pull-never", tag])?;
+        let platform = self.platform();
+        let words = [&["from", "--pull-never"][..], &platform.iter().map(String::as_str).collect::<Vec<_>>(), &[tag]];
+        let made = ask(&words.concat())?;
         if !made.is_success() {
             return Ok(made);
         }

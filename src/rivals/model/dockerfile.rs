@@ -11,7 +11,7 @@ use crate::model::assembly::InstalledScript;
 use crate::model::digest::Digest;
 use crate::model::lock::{LockedWheel, PlatformLock};
 use crate::model::non_empty::NonEmpty;
-use crate::model::platform::PythonVersion;
+use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::ReleaseRequest;
 use crate::model::user_base::UserBase;
 
@@ -157,6 +157,8 @@ impl EngineProgram {
 pub(crate) struct EngineRequest {
     /// The programs to try. The first one that works builds the Dockerfile.
     pub(crate) programs: Vec<EngineProgram>,
+    /// The platform of the image.
+    pub(crate) platform: Platform,
     /// The kinds of mounts that the Dockerfile may use. `None` means the kinds that the engine's builder supports.
     pub(crate) mounts: Option<Mounts>,
     /// A file with certificates.
