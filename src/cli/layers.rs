@@ -307,11 +307,11 @@ impl Settings {
         self
     }
 
-    /// Removes the command of this layer if the layer `upper` has a command. Three options can set a command: `run`,
-    /// `module` and `script`.
+    /// Removes the command of this layer (`run`, `module` or `script`) and its default arguments if the layer `upper` has
+    /// a command. Engines do the same if a user replaces the entry point of an image.
     fn without_commands_under(mut self, upper: &Self) -> Self {
         if upper.run.is_some() || upper.module.is_some() || upper.script.is_some() {
-            (self.run, self.module, self.script) = (None, None, None);
+            (self.run, self.module, self.script, self.cmd) = (None, None, None, None);
         }
         self
     }

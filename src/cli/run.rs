@@ -7,6 +7,7 @@ use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, joined, list};
 use crate::cli::runtime;
+use crate::cli::values::all;
 use crate::model::request::{Request, Volume};
 use crate::pipeline;
 
@@ -94,6 +95,8 @@ impl OwnRun {
         if is_application && !command.is_empty() {
             // An application without a Procfile has no command, so `command` becomes the command of the image.
             request.runtime.command = std::mem::take(&mut command);
+            // The default arguments of a variable or a file belong to the command that is replaced.
+            request.runtime.cmd = all(&call.stack.typed().cmd);
         }
         let volumes = runtime::mounts(settings)?;
         Ok(Self { request, command, volumes })

@@ -358,6 +358,21 @@ mod tests {
     }
 
     #[test]
+    fn the_default_arguments_of_a_command_are_not_passed_to_another_command() {
+        let file: Settings = toml::from_str("run = ['gunicorn', 'app:app']\ncmd = ['--bind=0.0.0.0']").unwrap();
+        let over = |upper: &str| {
+            let settings = toml::from_str::<Settings>(upper).unwrap().over(file.clone());
+            (all(&settings.run).join(" "), all(&settings.cmd).join(" "))
+        };
+        let expected = |run: &str, cmd: &str| (run.to_owned(), cmd.to_owned());
+        assert_eq!(over(""), expected("gunicorn app:app", "--bind=0.0.0.0"));
+        assert_eq!(over("run = ['celery', 'worker']"), expected("celery worker", ""));
+        assert_eq!(over("module = 'http.server'"), expected("", ""));
+        assert_eq!(over("run = ['celery']\ncmd = ['-l=info']"), expected("celery", "-l=info"));
+        assert_eq!(over("cmd = ['--reload']"), expected("gunicorn app:app", "--reload"));
+    }
+
+    #[test]
     fn of_several_commands_in_one_file_none_counts() {
         let settings: Settings = toml::from_str("run = ['a']\nmodule = 'b'").unwrap();
         assert!(refuse_two_commands(&settings).is_err());

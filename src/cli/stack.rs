@@ -74,6 +74,12 @@ impl Stack {
         Self { given, images: Vec::new(), files: Vec::new() }
     }
 
+    /// Returns the options on the command line.
+    pub(super) fn typed(&self) -> Settings {
+        let typed = self.given.iter().find(|layer| layer.source == Source::CommandLine);
+        typed.map(|layer| layer.settings.clone()).unwrap_or_default()
+    }
+
     /// Adds the layers of the configuration files.
     pub(super) fn read_files(
         &mut self,

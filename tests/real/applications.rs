@@ -49,10 +49,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             let said = lath::succeeded(lath::run(&home, &["run", ".", "--", "python", "client.py"]));
             assert_eq!(said, "{'name': 'x'} starlette.testclient\n");
             // The words on the command line have priority over the command in a file.
-            write(&home, &[("lath.toml", "run = [\"python\", \"-c\", \"print(7)\"]\n")]);
+            write(&home, &[("lath.toml", "run = [\"python\", \"-c\", \"print(7)\"]\ncmd = [\"x\"]\n")]);
             assert_eq!(lath::succeeded(lath::run(&home, &["run", "."])), "7\n");
-            let said = lath::succeeded(lath::run(&home, &["run", ".", "--", "python", "-c", "print(8)"]));
-            assert_eq!(said, "8\n");
+            // The default arguments in the file belong to the command that is replaced.
+            let script = "import sys; print(sys.argv)";
+            let said = lath::succeeded(lath::run(&home, &["run", ".", "--", "python", "-c", script]));
+            assert_eq!(said, "['-c']\n");
         }),
         trial("a_script_runs_with_its_requirements_and_arguments", &[Registries, Namespaces], || {
             let home = folder("script");
