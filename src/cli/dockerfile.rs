@@ -209,6 +209,7 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
         style,
         from: from.map_or_else(|| own_from(&request), Ok)?,
         user_base: request.user_base.clone(),
+        has_user: settings.user.is_some(),
         mounts: mounts(&settings).unwrap_or(Mounts::Known),
         has_certificates: settings.ca.is_some(),
         context: std::env::current_dir()

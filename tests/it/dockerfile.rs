@@ -527,3 +527,22 @@ fn a_user_base_is_the_typed_one_in_every_style_also_if_it_is_the_default_of_anot
     assert!(recipe.contains("ENV PYTHONUSERBASE=/opt/app\n") && !recipe.contains("/tmp/theuserbase"), "{recipe}");
     assert!(text(&world, "tool").contains("ENV PYTHONUSERBASE=/tmp/theuserbase\n"));
 }
+
+#[test]
+fn the_recipe_and_the_fat_image_run_the_program_with_its_user_and_its_arguments() {
+    let world = World::usual();
+    for style in ["--style recipe", "--fat"] {
+        let text = text(&world, &format!("tool {style} --user 1000:1001 --volume /data --cmd serve --cmd=--name=a$b"));
+        for expected in [
+            "useradd --non-unique --no-log-init --uid 1000 --gid 1001 --create-home",
+            "RUN install -d -o 1000 -g 1001 /data\n",
+            "\nUSER 1000:1001\n",
+            "\nCMD [\"/tmp/theuserbase/bin/tool serve '--name=a$b'\"]\n",
+        ] {
+            assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
+        }
+    }
+    // If the user chooses the shell, `--cmd` is a line for it.
+    let line = text(&world, "tool --entrypoint shell --cmd tool;true");
+    assert!(line.contains("CMD [\"tool;true\"]") && !line.contains("USER"), "{line}");
+}

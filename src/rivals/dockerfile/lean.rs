@@ -131,7 +131,7 @@ fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
 }
 
 /// Adds a user for the program. Nothing is added if the program runs as root or as a user of the base image.
-fn account(page: &Page<'_>, text: &mut Text) {
+pub(super) fn account(page: &Page<'_>, text: &mut Text) {
     let (user, group) = ids(page);
     let is_of_base = page.base().is_some_and(|base| base.keeps_user());
     if user == "0" || is_of_base {

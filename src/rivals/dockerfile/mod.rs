@@ -334,7 +334,7 @@ impl<'a> Page<'a> {
         }
         if !runtime.volumes.is_empty() {
             let paths: Vec<String> = runtime.volumes.iter().map(ToString::to_string).collect();
-            if !matches!(self.wanted.style, Style::Recipe | Style::Fat) {
+            if !matches!(self.wanted.style, Style::Recipe | Style::Fat) || self.wanted.has_user {
                 text.why("A new volume has the owner of the folder under it, so that the program can write there.");
                 let (user, group) = lean::ids(self);
                 text.run(&[], &[folded(&format!("install -d -o {user} -g {group}"), &paths)]);
@@ -396,11 +396,16 @@ impl<'a> Page<'a> {
 
     /// Returns the default command as a line for a shell.
     fn cmd_of_shell(&self) -> Vec<String> {
+        let Ingredients { entrypoint, cmd, .. } = self.ingredients;
         let runtime = &self.request.runtime;
-        if runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none() {
+        let is_of_script = runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none();
+        // A user who chose a shell as the entry point wrote `--cmd` as a line for this shell. Otherwise, `--cmd` has
+        // the arguments of the program, or if the image has no program, the words of a command.
+        let has_arguments = runtime.cmd.len() > 1 || !runtime.cmd.is_empty() && !entrypoint.is_empty();
+        if is_of_script && (!has_arguments || runtime.entrypoint == Entrypoint::Shell) {
             return runtime.cmd.clone();
         }
-        let words = self.ingredients.entrypoint.iter().chain(&self.ingredients.cmd);
+        let words = entrypoint.iter().chain(cmd);
         vec![words.map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")]
     }
 
@@ -505,6 +510,7 @@ mod tests {
             style: Style::Lean,
             from: "debian:trixie".to_owned(),
             user_base: request.user_base.clone(),
+            has_user: false,
             mounts: Mounts::Known,
             has_certificates: false,
             context: "/work".into(),

@@ -2,7 +2,7 @@
 
 use super::contents::{extra_packages, pins, requirements};
 use super::text::{Text, exec_form, folded, listed};
-use super::{DockerfileError, Page, sources};
+use super::{DockerfileError, Page, lean, sources};
 use crate::catalog::packages;
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
@@ -102,9 +102,16 @@ fn fetch(page: &Page<'_>, text: &mut Text) {
 
 /// Writes the instructions that define how the image runs.
 pub(super) fn finish(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
+    if page.wanted.has_user {
+        lean::account(page, text);
+    }
     page.settings(text)?;
     text.why("Commands of the user base can be called by name.");
     text.line("ENV PATH=${PYTHONUSERBASE}/bin:${PATH}");
+    if page.wanted.has_user {
+        let (user, group) = lean::ids(page);
+        text.line(format!("USER {user}:{group}"));
+    }
     text.why("The command is one line for a shell: `docker run IMAGE 'NAME --version'`.");
     text.line(format!("ENTRYPOINT {}", exec_form(&["/bin/bash".to_owned(), "-c".to_owned()])));
     let cmd = page.cmd_of_shell();

@@ -359,6 +359,7 @@ mod tests {
             style,
             from: "debian:trixie".to_owned(),
             user_base: request.user_base.clone(),
+            has_user: false,
             mounts: Mounts::Unknown,
             has_certificates: false,
             context: "/work".into(),

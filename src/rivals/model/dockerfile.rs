@@ -60,6 +60,9 @@ pub(crate) struct DockerfileRequest {
     pub(crate) from: String,
     /// The directory for executables and libraries (`PYTHONUSERBASE`).
     pub(crate) user_base: UserBase,
+    /// Whether the user chose the user of the image. If not, the styles `Recipe` and `Fat` run the program as root, as
+    /// people write such Dockerfiles.
+    pub(crate) has_user: bool,
     pub(crate) mounts: Mounts,
     /// Whether the build adds certificates, from the secret `ca` or from the file `ca.crt` of the build context.
     pub(crate) has_certificates: bool,
