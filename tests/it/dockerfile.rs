@@ -542,7 +542,4 @@ fn the_recipe_and_the_fat_image_run_the_program_with_its_user_and_its_arguments(
             assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
         }
     }
-    // If the user chooses the shell, `--cmd` is a line for it.
-    let line = text(&world, "tool --entrypoint shell --cmd tool;true");
-    assert!(line.contains("CMD [\"tool;true\"]") && !line.contains("USER"), "{line}");
 }

@@ -214,7 +214,8 @@ pub(super) fn all(locations: &IndexLocations, indexes: &Indexes) -> Result<AllIn
         locations.defined_indexes().partition(|index| index.format == IndexFormat::Flat);
     let (default, extra): (Vec<&Index>, Vec<&Index>) = simple.into_iter().partition(|index| index.default);
     // An explicit index is only for the distributions that are assigned to it. A Dockerfile cannot express that, so
-    // all indexes are searched for all distributions. This is safe, because the Dockerfile has the hash of every file.
+    // all indexes are searched for all distributions. This is safe, because a Dockerfile with several indexes has the
+    // hash of every file, or is refused.
     let is_explicit = extra.iter().any(|index| index.explicit);
     let torch = torch(indexes)?;
     Ok(AllIndexes {

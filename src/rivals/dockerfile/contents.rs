@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::sources;
 use super::text::shell_word;
+use super::{Page, indexes, sources};
 use crate::catalog::packages;
 use crate::model::assembly::InstalledScript;
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock, WheelSource};
@@ -51,10 +51,23 @@ pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
 /// Returns all distributions whose wheels are on a server, with their versions. Each entry is one shell word that pip
 /// and uv can read, such as `httpx==0.28.1`. If `has_hashes` is set, an entry contains the hashes of the wheels for all
 /// platforms.
-pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
-    let lock = &ingredients.lock;
+pub(super) fn pins(page: &Page<'_>, has_hashes: bool) -> Vec<String> {
+    let lock = &page.ingredients.lock;
     let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));
-    pinned(wheels, lock, has_hashes).iter().map(|pin| shell_word(pin)).collect()
+    let is_by_url = |wheel: &LockedWheel| wheel.source == WheelSource::Url || is_of_other_index(page, wheel);
+    pinned(wheels, lock, has_hashes, is_by_url).iter().map(|pin| shell_word(pin)).collect()
+}
+
+/// Returns whether the lock of another tool has wheels of an index that the request does not name.
+pub(super) fn has_other_index(page: &Page<'_>) -> bool {
+    let mut wheels = page.ingredients.lock.platforms.iter().flat_map(|half| &half.wheels);
+    wheels.any(|wheel| is_of_other_index(page, wheel))
+}
+
+/// Returns whether pip would not find the wheel of a lock of another tool by its name. So the Dockerfile has the URL.
+fn is_of_other_index(page: &Page<'_>, wheel: &LockedWheel) -> bool {
+    let is_foreign = page.request.python.lock.is_some() && wheel.source == WheelSource::Index;
+    is_foreign && !sources::is_own(wheel) && !indexes::is_of_default(&page.ingredients.indexes, &wheel.url)
 }
 
 /// Returns the requirements as the user typed them.
@@ -67,7 +80,7 @@ pub(super) fn uv_pins(ingredients: &Ingredients) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels =
         lock.platforms.iter().zip(&ingredients.uv).map(|(half, wheel)| (half.platform, std::slice::from_ref(wheel)));
-    pinned(wheels, lock, true).iter().map(|pin| shell_word(pin)).collect()
+    pinned(wheels, lock, true, |_| false).iter().map(|pin| shell_word(pin)).collect()
 }
 
 /// The platforms whose locks contain one version of a distribution, and the allowed hashes of its files.
@@ -81,13 +94,14 @@ fn pinned<'a>(
     wheels: impl Iterator<Item = (Platform, &'a [LockedWheel])>,
     lock: &Lock,
     has_hashes: bool,
+    is_by_url: impl Fn(&LockedWheel) -> bool,
 ) -> Vec<String> {
     let mut pins: BTreeMap<String, Pinned> = BTreeMap::new();
     for (platform, wheels) in wheels {
         for wheel in wheels.iter().filter(|wheel| !sources::is_own(wheel)) {
-            let pin = match wheel.source {
-                WheelSource::Url => format!("{} @ {}", wheel.name, sources::shown(&wheel.url)),
-                WheelSource::Index | WheelSource::Path => format!("{}=={}", wheel.name, wheel.version),
+            let pin = match is_by_url(wheel) {
+                true => format!("{} @ {}", wheel.name, sources::shown(&wheel.url)),
+                false => format!("{}=={}", wheel.name, wheel.version),
             };
             let found = pins.entry(pin).or_default();
             found.platforms.insert(platform);

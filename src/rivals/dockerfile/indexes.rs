@@ -1,9 +1,14 @@
 //! The indexes of the request as options of pip and uv, without credentials.
 
+use url::Url;
+
 use super::text::shell_word;
 use crate::model::all_indexes::AllIndexes;
 use crate::model::indexes::IndexStrategy;
 use crate::model::secret_text::SecretText;
+
+/// The server that has the files of PyPI.
+const PYPI_FILES: &str = "files.pythonhosted.org";
 
 /// The names of the options for the default index and for other indexes.
 struct Names {
@@ -20,7 +25,7 @@ pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
         options.push(option);
         // pip refuses an index with an `http` URL, unless an option names the host of the index as trusted.
         let parsed = url.and_then(SecretText::url).filter(|url| url.scheme() == "http");
-        if let Some(host) = parsed.as_ref().and_then(url::Url::host_str) {
+        if let Some(host) = parsed.as_ref().and_then(Url::host_str) {
             options.push(format!("--trusted-host {}", shell_word(host)));
         }
     }
@@ -37,6 +42,20 @@ pub(super) fn for_uv(indexes: &AllIndexes) -> Vec<String> {
     };
     let torch = indexes.torch_backend.as_ref().map(|backend| format!("--torch-backend {backend}"));
     options.into_iter().map(|(option, _)| option).chain(strategy).chain(torch).collect()
+}
+
+/// Returns whether pip searches another index besides the default one.
+pub(super) fn are_several(indexes: &AllIndexes) -> bool {
+    !(indexes.extra.is_empty() && indexes.torch.is_none() && indexes.find_links.is_empty())
+}
+
+/// Returns whether a file is on the server of the default index. The files of PyPI have a server of their own, which
+/// mirrors of PyPI use as well.
+pub(super) fn is_of_default(indexes: &AllIndexes, file: &str) -> bool {
+    let server = |url: &Url| url.host_str().map(|host| (host.to_owned(), url.port_or_known_default()));
+    let file = Url::parse(file).ok().and_then(|url| server(&url));
+    let index = indexes.default_index.as_ref().and_then(SecretText::url).and_then(|url| server(&url));
+    file.is_some() && (file == index || file.is_some_and(|(host, _)| host == PYPI_FILES))
 }
 
 /// Returns whether an index is a folder of this machine, which a Dockerfile cannot use.
@@ -62,6 +81,16 @@ fn options_of<'a>(indexes: &'a AllIndexes, names: &Names) -> Vec<(String, Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_of_the_default_index_are_on_its_server_or_on_that_of_pypi() {
+        let mut indexes = AllIndexes::default();
+        assert!(is_of_default(&indexes, "https://files.pythonhosted.org/packages/a/a-1.0-py3-none-any.whl"));
+        assert!(!is_of_default(&indexes, "https://download.pytorch.org/whl/cpu/torch-2.0-py3-none-any.whl"));
+        indexes.default_index = Some("https://me:secret@corp.example:8443/simple".into());
+        assert!(is_of_default(&indexes, "https://corp.example:8443/files/a-1.0-py3-none-any.whl"));
+        assert!(!is_of_default(&indexes, "https://corp.example/files/a-1.0-py3-none-any.whl"));
+    }
 
     #[test]
     fn pip_and_uv_have_the_same_indexes_strategy_and_build_of_pytorch() {

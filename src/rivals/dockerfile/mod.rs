@@ -27,6 +27,7 @@ pub(crate) use self::on_base::{on_its_base, refuse_base};
 pub(crate) use self::requests::{from_source, request_for_uv, request_without_wheels};
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::hint::{BaseHint, Hint, Hints};
+use crate::model::indexes::IndexStrategy;
 use crate::model::platform::PythonVersion;
 use crate::model::python_home::{Python, PythonHome};
 use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, OnBase, Owner, Request};
@@ -93,6 +94,10 @@ pub(crate) enum DockerfileError {
     NoPip { base: String },
     #[error("cannot write the index `{index}` into a Dockerfile: it is only on this machine; name one by a URL")]
     LocalIndex { index: SecretText },
+    #[error(
+        "cannot write a Dockerfile without hashes for several indexes: pip could install a distribution from the wrong one; use `--style uv`, or build the image with `lath build`"
+    )]
+    SeveralIndexes,
 }
 
 impl Hints for DockerfileError {
@@ -129,6 +134,9 @@ pub(crate) fn dockerfile(
         && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
     {
         return Err(DockerfileError::LocalIndex { index: index.clone() });
+    }
+    if page.is_unpinned() && page.mixes_indexes() {
+        return Err(DockerfileError::SeveralIndexes);
     }
     let mut text = Text::default();
     page.head(&mut text);
@@ -186,9 +194,26 @@ impl<'a> Page<'a> {
         self.ingredients.lock.python
     }
 
-    /// Returns whether the style writes a hash for each distribution from a server.
+    /// Returns whether the Dockerfile has a hash for each distribution from a server. Every style has hashes if there
+    /// are several indexes: pip searches all of them for each distribution, so without hashes, it could install a
+    /// distribution of the same name from the wrong index (dependency confusion).
     fn has_hashes(&self) -> bool {
-        matches!(self.wanted.style, Style::Lean | Style::Uv)
+        let has_several = indexes::are_several(&self.ingredients.indexes) || contents::has_other_index(self);
+        matches!(self.wanted.style, Style::Lean | Style::Uv) || has_several
+    }
+
+    /// Returns whether the installer searches all indexes for each distribution, although the user did not choose this
+    /// strategy. pip has no other strategy, and uv cannot assign an index to a distribution on its command line.
+    fn mixes_indexes(&self) -> bool {
+        let is_first = |strategy| strategy == IndexStrategy::FirstIndex;
+        let indexes = &self.ingredients.indexes;
+        let is_safe = self.wanted.style == Style::Uv && is_first(indexes.strategy);
+        !indexes.extra.is_empty() && is_first(self.request.python.indexes.strategy) && !is_safe
+    }
+
+    /// Returns whether the pins with their hashes are in a file of the first stage.
+    fn has_pin_file(&self) -> bool {
+        self.has_hashes() && !self.is_unpinned()
     }
 
     fn has_mounts(&self) -> bool {
@@ -255,7 +280,7 @@ impl<'a> Page<'a> {
 
     /// Returns whether pip or uv fetches distributions from a server.
     fn has_fetched(&self) -> bool {
-        self.is_unpinned() || !contents::pins(self.ingredients, false).is_empty()
+        self.is_unpinned() || !contents::pins(self, false).is_empty()
     }
 
     fn needs_mounts(&self) -> bool {

@@ -1,9 +1,10 @@
 //! A Dockerfile that starts from a base image with its own Python. Like lath's image on the same base, it adds only the
 //! distributions and packages that the base image lacks.
 
-use super::contents::{lean_packages, pins};
-use super::text::{Text, exec_form, folded, listed, pair, shell_word};
-use super::{DockerfileError, Page, lean, sources, uv};
+use super::contents::lean_packages;
+use super::pins::write_pins;
+use super::text::{Text, exec_form, folded, pair, shell_word};
+use super::{DockerfileError, Page, lean, recipe, sources, uv};
 use crate::model::base_image::Interpreter;
 use crate::model::image_path::ImagePath;
 use crate::model::image_source::ImageSource;
@@ -133,9 +134,12 @@ fn install(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), D
         Style::Lean => lean::install(page, text),
         Style::Recipe | Style::Fat if !page.has_fetched() => {}
         Style::Recipe | Style::Fat => {
+            if page.has_pin_file() {
+                write_pins(page, text);
+            }
             text.why("Every distribution that the base lacks, at the version that lath resolved.");
-            let options = [&page.target()[..], &["--no-cache-dir", "--ignore-installed", "--no-deps"]].concat();
-            text.run(&page.secret_mounts(), &[listed(&page.pip_install(&options), &pins(page.ingredients, false))]);
+            let options = [&page.target()[..], &["--no-cache-dir", "--ignore-installed"]].concat();
+            recipe::install_pins(page, &options, text);
         }
     }
     if sources::has_own(page.ingredients) {

@@ -7,7 +7,7 @@ use super::text::{Text, listed};
 /// Writes the requirements with their hashes to a file in the first stage.
 pub(super) fn write_pins(page: &Page<'_>, text: &mut Text) {
     text.why("Every distribution with the version and the hash that lath resolved.");
-    let write_pins = listed("printf '%s\\n'", &pins(page.ingredients, true));
+    let write_pins = listed("printf '%s\\n'", &pins(page, true));
     text.run(&[], &[format!("{write_pins} \\\n      > /tmp/requirements.txt")]);
 }
 

@@ -1,6 +1,7 @@
 //! The recipe style: two stages, so that the final image does not contain the tools for the installation.
 
 use super::contents::{extra_packages, pins, requirements};
+use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, listed};
 use super::{DockerfileError, Page, lean, sources};
 use crate::catalog::packages;
@@ -78,6 +79,9 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) -> Result<(), Dockerfile
 
 /// Installs the distributions that pip fetches from servers.
 fn fetch(page: &Page<'_>, text: &mut Text) {
+    if page.has_pin_file() {
+        write_pins(page, text);
+    }
     if page.is_unpinned() {
         text.why("The requested distributions, ignoring versions that Debian packages already installed.");
     } else {
@@ -90,14 +94,24 @@ fn fetch(page: &Page<'_>, text: &mut Text) {
             "The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.",
         );
     }
-    let mut options = vec!["--user", "--no-cache-dir", "--ignore-installed"];
-    let words = if page.is_unpinned() {
-        requirements(page.request)
+    let options = ["--user", "--no-cache-dir", "--ignore-installed"];
+    if page.is_unpinned() {
+        text.run(&page.secret_mounts(), &[listed(&page.pip_install(&options), &requirements(page.request))]);
     } else {
-        options.push("--no-deps");
-        pins(page.ingredients, false)
+        install_pins(page, &options, text);
+    }
+}
+
+/// Writes the command with which pip installs the pinned distributions.
+pub(super) fn install_pins(page: &Page<'_>, options: &[&str], text: &mut Text) {
+    let mut options = [options, &["--no-deps"]].concat();
+    let install = if page.has_pin_file() {
+        options.push("--require-hashes");
+        format!("{} {}", page.pip_install(&options), installed(page))
+    } else {
+        listed(&page.pip_install(&options), &pins(page, false))
     };
-    text.run(&page.secret_mounts(), &[listed(&page.pip_install(&options), &words)]);
+    text.run(&page.secret_mounts(), &[install]);
 }
 
 /// Writes the instructions that define how the image runs.

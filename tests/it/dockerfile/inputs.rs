@@ -1,6 +1,7 @@
 //! The parts of a request that a Dockerfile must contain: all files of the wheels, all indexes, and the right Python.
 
 use fs_err as fs;
+use testkit::digest::sha256_hex;
 use testkit::pypi::PyPiServer;
 use testkit::{PyPi, WheelBuilder};
 
@@ -92,6 +93,48 @@ fn the_indexes_of_a_requirements_file_are_in_the_dockerfile_without_their_passwo
         // compared.
         assert_eq!(lines[lines.len() - 3..], expected, "{style}: {text}");
         assert_eq!(lines.len(), if style == "--style uv" { 6 } else { 3 }, "{style}: {text}");
+    }
+}
+
+#[test]
+fn no_style_installs_from_several_indexes_without_hashes() {
+    let world = World::new(archive(), PyPi::new().built(&tool()).sdist("oldie-1.0.tar.gz", b"source"));
+    let extra = PyPi::new().built(&WheelBuilder::new("corp", "1.0").file("corp/__init__.py", "")).serve();
+    for style in ["recipe", "lean"] {
+        let text = text(&world, &format!("tool corp -c tool --style {style} --index {}", extra.url()));
+        for expected in
+            ["'corp==1.0 --hash=sha256:", "'tool==1.0 --hash=sha256:", "--require-hashes", "-r /tmp/requirements.txt"]
+        {
+            assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
+        }
+    }
+    assert!(!text(&world, "tool --style recipe").contains("--hash"));
+    // If pip chooses the versions, there are no hashes.
+    let words = format!("oldie corp -c oldie --index {}", extra.url());
+    let (code, text, stderr) = outcome(world.dockerfile(&words));
+    assert_eq!((code, text.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.contains("cannot write a Dockerfile without hashes for several indexes"), "{stderr}");
+}
+
+#[test]
+fn a_wheel_of_a_lock_that_is_from_another_index_is_named_by_its_url() {
+    let world = World::usual();
+    let torch = WheelBuilder::new("torch", "2.0").file("torch/__init__.py", "");
+    let other = PyPi::new().built(&torch).serve();
+    let package = |name: &str, server: &PyPiServer, wheel: &WheelBuilder| {
+        let (url, hash) = (server.server.url(&server.file_path(&wheel.file_name())), sha256_hex(&wheel.build()));
+        let wheels = format!("[{{ url = '{url}', hashes = {{ sha256 = '{hash}' }} }}]");
+        let version = wheel.file_name().split('-').nth(1).unwrap().to_owned();
+        format!("[[packages]]\nname = '{name}'\nversion = '{version}'\nwheels = {wheels}\n")
+    };
+    let packages = package("tool", world.pypi(), &tool()) + &package("torch", &other, &torch);
+    let lock = format!("lock-version = '1.0'\ncreated-by = 'uv'\n{packages}");
+    fs::write(world.path("pylock.toml"), lock).unwrap();
+    for style in ["recipe", "lean"] {
+        let text = text(&world, &format!("pylock.toml -t demo -c tool --style {style}"));
+        assert!(text.contains("'tool==1.0 --hash=sha256:"), "{text}");
+        let url = format!("'torch @ {} --hash=sha256:", other.server.url(&other.file_path(&torch.file_name())));
+        assert!(text.contains(&url), "{url} is missing in:\n{text}");
     }
 }
 
