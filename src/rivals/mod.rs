@@ -84,7 +84,8 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     let scripts = dockerfile::scripts(first, wheels);
     let names = resolved.iter().flat_map(|resolved| dockerfile::user_base_names(&resolved.wheels));
     let user_base_names: BTreeSet<String> = names.collect();
-    let by_exec = RuntimeRequest { entrypoint: Entrypoint::Exec, ..request.runtime.clone() };
+    // Every image of a Dockerfile has a shell, so a line of a Procfile may need one.
+    let by_exec = RuntimeRequest { entrypoint: Entrypoint::Exec, shell: true, ..request.runtime.clone() };
     let requested = first.requested();
     let programs = Programs { scripts: &scripts, requested: &requested, tree: None };
     let how = LaunchRequest {

@@ -543,3 +543,17 @@ fn the_recipe_and_the_fat_image_run_the_program_with_its_user_and_its_arguments(
         }
     }
 }
+
+#[test]
+fn a_line_of_a_procfile_for_a_shell_is_run_by_one() {
+    let world = World::usual();
+    fs::create_dir(world.path("shop")).unwrap();
+    fs::write(world.path("shop/requirements.txt"), "tool\n").unwrap();
+    fs::write(world.path("shop/Procfile"), "web: tool serve -b 0.0.0.0:$PORT\n").unwrap();
+    fs::write(world.path("shop/lath.toml"), "volume = ['/my data']\n").unwrap();
+    let lean = text(&world, "./shop -t shop --style lean");
+    assert!(lean.contains(r#"ENTRYPOINT ["/bin/sh", "-c", "exec tool serve -b 0.0.0.0:$PORT"]"#), "{lean}");
+    assert!(lean.contains("RUN install -d -o 65532 -g 65532 '/my data'\nVOLUME [\"/my data\"]\n"), "{lean}");
+    let recipe = text(&world, "./shop -t shop");
+    assert!(recipe.contains(r#"CMD ["/bin/sh -c 'exec tool serve -b 0.0.0.0:$PORT'"]"#), "{recipe}");
+}

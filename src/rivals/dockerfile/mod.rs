@@ -362,7 +362,8 @@ impl<'a> Page<'a> {
             if !matches!(self.wanted.style, Style::Recipe | Style::Fat) || self.wanted.has_user {
                 text.why("A new volume has the owner of the folder under it, so that the program can write there.");
                 let (user, group) = lean::ids(self);
-                text.run(&[], &[folded(&format!("install -d -o {user} -g {group}"), &paths)]);
+                let words: Vec<String> = paths.iter().map(|path| shell_word(path)).collect();
+                text.run(&[], &[folded(&format!("install -d -o {user} -g {group}"), &words)]);
             }
             text.line(format!("VOLUME {}", exec_form(&paths)));
         }
