@@ -8,6 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed};
 use crate::cli::locked;
 use crate::cli::options::Options;
+use crate::cli::registries;
 use crate::cli::screen::Screen;
 use crate::cli::settings;
 use crate::cli::stack::{Files, Stack};
@@ -68,7 +69,9 @@ impl Call {
 
     /// Opens the world with the cache in `cache_dir`.
     pub(super) fn open_with_cache(&self, cache_dir: PathBuf) -> Result<World, Failure> {
-        let settings = settings::world(&self.settings, &self.environment, cache_dir)?;
+        let mut settings = settings::world(&self.settings, &self.environment, cache_dir)?;
+        // Every image may be pushed to another registry.
+        settings.registries.logins.destinations = registries::destinations(&self.images);
         let listener: Arc<dyn Listener> = Arc::clone(&self.screen) as Arc<dyn Listener>;
         pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
     }

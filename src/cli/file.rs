@@ -27,7 +27,18 @@ const MIRROR_OPTION: &str = "registry-mirror";
 const NAME: &str = "name";
 
 /// Options of the whole run. The table of one image in a file cannot set them.
-pub(super) const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
+pub(super) const OF_THE_RUN: [&str; 10] = [
+    "cache-dir",
+    "quiet",
+    "verbose",
+    "color",
+    "offline",
+    "jobs",
+    "keyring",
+    "vendor",
+    "insecure-registry",
+    "registry-mirror",
+];
 
 /// The error if the text of a command cannot be split into words.
 const UNREADABLE: &str = "a quote is not closed, or there is no command";

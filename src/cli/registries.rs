@@ -34,7 +34,7 @@ pub(super) fn settings(settings: &Settings, environment: &Environment) -> Result
         mirrors.entry(registry(of)?).or_default().push(place(mirror).to_owned());
     }
     let mut logins = environment.registry_logins();
-    logins.destinations = destinations(settings);
+    logins.destinations = destinations(std::slice::from_ref(settings));
     Ok(RegistrySettings { insecure, mirrors, logins })
 }
 
@@ -52,13 +52,14 @@ pub(super) fn registry(text: &str) -> Result<String, Failure> {
     }
 }
 
-/// Returns the registries that a run pushes to.
-fn destinations(settings: &Settings) -> Vec<String> {
-    let images = all(&settings.output).into_iter().filter_map(|output| match output.parse() {
+/// Returns the registries to which a run pushes `images`.
+pub(super) fn destinations(images: &[Settings]) -> Vec<String> {
+    let named = images.iter().flat_map(|settings| all(&settings.output)).filter_map(|output| match output.parse() {
         Ok(Destination::Registry(image)) => Some(image.registry),
         _ => None,
     });
-    images.chain(outputs::pushed_registries(settings)).collect::<BTreeSet<String>>().into_iter().collect()
+    let pushed = images.iter().flat_map(outputs::pushed_registries);
+    named.chain(pushed).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// Returns a mirror without its scheme.
@@ -86,6 +87,14 @@ mod tests {
             ..Settings::default()
         };
         settings(&layer, &Environment::default()).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn the_registries_of_all_images_are_destinations() {
+        let image = |output: &str| Settings { output: Some(vec![output.to_owned()]), ..Settings::default() };
+        let images = [image("docker://b.example/x"), image("docker://a.example/y"), image("x.tar")];
+        assert_eq!(destinations(&images), ["a.example", "b.example"]);
+        assert_eq!(destinations(&images[..1]), ["b.example"]);
     }
 
     #[test]

@@ -212,6 +212,7 @@ fn a_file_that_contradicts_itself_is_refused_with_the_place() {
         "[[image]]\nname = ''\n",
         "[[image]]\nname = 'a'\n[[image]]\nname = 'a'\n",
         "[[image]]\nname = 'a'\njobs = 3\n",
+        "[[image]]\nname = 'a'\nvendor = 'wheels'\n",
         "[[image]]\nname = 'a'\nwiht = []\n",
     ];
     insta::assert_snapshot!(errors(&table), @"
@@ -262,6 +263,12 @@ fn a_file_that_contradicts_itself_is_refused_with_the_place() {
     jobs = 3
     exit 2
     error: cannot use `lath.toml`, line 3, column 1: `jobs` applies to all images: write it before the first `[[image]]`
+
+    [[image]]
+    name = 'a'
+    vendor = 'wheels'
+    exit 2
+    error: cannot use `lath.toml`, line 3, column 1: `vendor` applies to all images: write it before the first `[[image]]`
 
     [[image]]
     name = 'a'
