@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::file_paths::{Trust, placed};
 use crate::cli::layers::Settings;
 use crate::cli::options::{Described, Kind, Options};
+use crate::cli::values::{shell_hint, words};
 use crate::outside::config_files::ConfigFile;
 use crate::outside::similar::similar;
 
@@ -39,9 +40,6 @@ pub(super) const OF_THE_RUN: [&str; 10] = [
     "insecure-registry",
     "registry-mirror",
 ];
-
-/// The error if the text of a command cannot be split into words.
-const UNREADABLE: &str = "a quote is not closed, or there is no command";
 
 /// The settings in one table of a file, and for each setting its line in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -233,9 +231,10 @@ impl OneFile<'_> {
                 if choices.contains(&text) { Ok(Value::String(text)) } else { Err(refuse()) }
             }
             Kind::Words if value.is_str() => {
-                let words = shlex::split(&text(given)?).filter(|words| !words.is_empty());
-                let unreadable = || self.refused(&given.span(), format!("cannot split `{name}`: {UNREADABLE}"));
-                words.map(Value::from).ok_or_else(unreadable)
+                let line = text(given)?;
+                let refused = |why| self.refused(&given.span(), format!("cannot split `{name}`: {why}"));
+                let words = words(&line);
+                words.map(Value::from).map_err(|why| refused(why).with_hints(shell_hint(&line, "`shell = true`")))
             }
             Kind::TextOrTexts if value.is_str() => Ok(Value::Array(vec![path(given)?])),
             Kind::Words => {

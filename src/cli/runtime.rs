@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::cli::defaults;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
-use crate::cli::values::{all, pairs, usage};
+use crate::cli::values::{all, pairs, shell_hint, usage, words};
 use crate::model::image_path::ImagePath;
 use crate::model::request::{Copied, Healthcheck, Owner, RuntimeRequest, Volume, WrittenScript};
 
@@ -183,12 +183,9 @@ fn stop_signal(text: &str) -> Result<String, Failure> {
 
 fn healthcheck(settings: &Settings) -> Result<Option<Healthcheck>, Failure> {
     let Some(line) = &settings.healthcheck else { return Ok(None) };
-    let command = shlex::split(line).filter(|words| !words.is_empty());
-    let Some(command) = command else {
-        return Err(usage(format!(
-            "cannot read the health check `{line}`: a quote is not closed, or there is no command"
-        )));
-    };
+    let command = words(line).map_err(|why| {
+        usage(format!("cannot read the health check `{line}`: {why}")).with_hints(shell_hint(line, "`--shell`"))
+    })?;
     let time = |text: &Option<String>| text.as_deref().map(seconds).transpose();
     Ok(Some(Healthcheck {
         command,

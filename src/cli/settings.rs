@@ -17,8 +17,8 @@ use crate::cli::outputs;
 use crate::cli::projects;
 use crate::cli::registries;
 use crate::cli::runtime::{copies, refuse_two_commands, runtime};
-use crate::cli::values::all;
 pub(super) use crate::cli::values::usage;
+use crate::cli::values::{all, shell_hint, words};
 use crate::model::destination::Destination;
 use crate::model::distribution_name::normalised;
 use crate::model::glob;
@@ -306,16 +306,14 @@ fn default_proof_secs(checks: usize) -> u64 {
     300 + 240 * checks as u64
 }
 
-/// Returns the checks. Refuses a check that a shell could not split into words.
+/// Returns the checks. Refuses a check that cannot be split into words.
 fn checks(settings: &Settings) -> Result<Vec<String>, Failure> {
-    let unreadable = |check: &&String| shlex::split(check).is_none_or(|words| words.is_empty());
     let checks = all(&settings.check);
-    match checks.iter().find(unreadable) {
-        Some(check) => {
-            Err(usage(format!("cannot read the check `{check}`: a quote is not closed, or there is no command")))
-        }
-        None => Ok(checks),
+    for check in &checks {
+        let refused = |why| usage(format!("cannot read the check `{check}`: {why}"));
+        words(check).map_err(|why| refused(why).with_hints(shell_hint(check, "`--shell`")))?;
     }
+    Ok(checks)
 }
 
 #[cfg(test)]
@@ -343,6 +341,13 @@ mod tests {
         assert_eq!(request.python.version.to_string(), "3.13");
         assert_eq!(request.platforms.len(), 1);
         assert_eq!(request.output.destinations, [Destination::Archive("pre-commit.tar".into())]);
+    }
+
+    #[test]
+    fn a_check_with_the_syntax_of_a_shell_is_refused() {
+        let error = settle("x --check a>log").unwrap_err();
+        assert_eq!(error, "cannot read the check `a>log`: no shell reads it, so `>` would be plain text for the program");
+        assert!(settle("x --check a=b?c").is_ok());
     }
 
     #[test]

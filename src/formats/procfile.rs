@@ -1,6 +1,8 @@
 //! `Procfile`: the processes of an application, one per line, in the form `NAME: COMMAND`
 //! (devcenter.heroku.com/articles/procfile).
 
+use crate::model::shell_line::needs_shell;
+
 /// The command of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -42,28 +44,6 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let (name, command) = line.split_once(':')?;
         is_name(name.trim()).then(|| (name.trim(), command.trim()))
     })
-}
-
-/// Returns whether a shell would do more with the line than split it into words (POSIX, "Shell Command Language",
-/// sections 2.2 and 2.6).
-fn needs_shell(line: &str) -> bool {
-    let mut quote = None;
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
-        match (quote, letter) {
-            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
-            (Some('\''), _) => {}
-            (_, '\\') => {
-                letters.next();
-            }
-            (_, '$' | '`') => return true,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(letter),
-            (None, '|' | '&' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '[' | '#' | '~') => return true,
-            (None, _) => {}
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub(crate) mod request;
 pub(crate) mod script;
 pub(crate) mod secret;
 pub(crate) mod secret_text;
+pub(crate) mod shell_line;
 pub(crate) mod source;
 pub(crate) mod start_up;
 #[cfg(feature = "strength")]

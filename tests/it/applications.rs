@@ -420,6 +420,7 @@ fn volumes_signals_health_checks_and_owners_are_in_the_image() {
         "tool --stop-signal STOPP",
         "tool --copy conf:/etc/conf:888",
         "tool --healthcheck tool --healthcheck-interval soon",
+        "tool --healthcheck tool||false",
     ]), @"
     $ tool --volume data:/data
     exit 2
@@ -436,6 +437,12 @@ fn volumes_signals_health_checks_and_owners_are_in_the_image() {
     $ tool --healthcheck tool --healthcheck-interval soon
     exit 2
     error: cannot read the time `soon`: write it as `30s`, `5m` or `1h`
+
+    $ tool --healthcheck tool||false
+    exit 2
+    error: cannot read the health check `tool||false`: no shell reads it, so `||` would be plain text for the program
+
+    hint: let a shell run it: `sh -c '...'` (`lath build` needs `--shell` for it), or put `'` around plain text
     ");
 }
 

@@ -211,6 +211,7 @@ fn a_file_that_contradicts_itself_is_refused_with_the_place() {
         "[[image]]\ntag = 'x'\n",
         "[[image]]\nname = ''\n",
         "[[image]]\nname = 'a'\n[[image]]\nname = 'a'\n",
+        "run = 'a && b'\n",
         "[[image]]\nname = 'a'\njobs = 3\n",
         "[[image]]\nname = 'a'\nvendor = 'wheels'\n",
         "[[image]]\nname = 'a'\nwiht = []\n",
@@ -257,6 +258,12 @@ fn a_file_that_contradicts_itself_is_refused_with_the_place() {
     name = 'a'
     exit 2
     error: cannot use `lath.toml`, line 3, column 1: there are two images `a`
+
+    run = 'a && b'
+    exit 2
+    error: cannot use `lath.toml`, line 1, column 7: cannot split `run`: no shell reads it, so `&&` would be plain text for the program
+
+    hint: let a shell run it: `sh -c '...'` (`lath build` needs `shell = true` for it), or put `'` around plain text
 
     [[image]]
     name = 'a'

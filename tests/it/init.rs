@@ -64,8 +64,9 @@ fn a_folder_gets_a_commented_lath_toml() {
 
     # The command of the image:
     # From `web` in the Procfile:
-    # (This is a line for a shell. Without one, its variables and operators are plain text.)
-    # run = "gunicorn app:app --bind 0.0.0.0:$PORT"
+    # (This is a line for a shell, so the image needs one.)
+    # run = ["sh", "-c", "gunicorn app:app --bind 0.0.0.0:$PORT"]
+    # shell = true
     # From the Dockerfile:
     # run = ["gunicorn", "app:app"]
     # Django's own server, which is for development only:

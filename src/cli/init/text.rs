@@ -10,6 +10,7 @@ use crate::cli::defaults;
 use crate::cli::init::dockerfile::{DockerCommand, DockerfileFacts};
 use crate::cli::init::found::Found;
 use crate::cli::options::Options;
+use crate::model::shell_line;
 
 /// Packages that are only needed to build other software.
 const FOR_BUILDS: [&str; 14] = [
@@ -206,10 +207,13 @@ fn command(found: &Found, text: &mut Text<'_>) {
     }
 }
 
-/// Suggests the command of a Dockerfile if this command is a line for a shell.
+/// Suggests a command that is a line of a Procfile or of a Dockerfile.
 fn suggest_line(line: &str, text: &mut Text<'_>) {
-    if line.contains(['$', '&', ';', '|', '<', '>', '`', '*']) {
-        text.comment("(This is a line for a shell. Without one, its variables and operators are plain text.)");
+    if shell_line::needs_shell(line) {
+        text.comment("(This is a line for a shell, so the image needs one.)");
+        text.suggest("run", vec!["sh", "-c", line]);
+        text.suggest("shell", true);
+        return;
     }
     match shlex::split(line).filter(|words| !words.is_empty()) {
         Some(_) => text.suggest("run", line),
