@@ -56,7 +56,8 @@ fn a_folder_gets_a_commented_lath_toml() {
     insta::assert_snapshot!(read(&folder, "lath.toml"), @r#"
     # Settings of lath. Each option of `lath build` can be here; `lath config show` prints them all.
 
-    requirements = ["requirements.txt"]
+    # The application in this folder, and the distributions that it needs:
+    requirement = ["."]
     tag = "my-app-git"
 
     # `.python-version` has this version:
@@ -86,13 +87,36 @@ fn a_folder_gets_a_commented_lath_toml() {
     "#);
     let shown = String::from_utf8(run(&folder, &["config", "show"]).stdout).unwrap();
     let options: Vec<&str> = shown.lines().filter_map(|line| line.split(" = ").next()).collect();
-    assert_eq!(options, ["requirements", "tag"]);
+    assert_eq!(options, ["requirement", "tag"]);
     assert_eq!(
         said(&run(&folder, &["init"])),
         "exit 2\nerror: cannot write settings: `lath.toml` has some\n\nhint: replace them with `--force`\n"
     );
     fs_err::write(folder.path().join("lath.toml"), "broken").unwrap();
     assert_eq!(said(&run(&folder, &["init", "--force"])), "exit 0\nwrote `lath.toml`\n");
+}
+
+#[test]
+fn only_a_folder_with_an_application_is_an_input() {
+    let settings = |files: &[(&str, &str)]| {
+        let folder = folder_with(&[]);
+        for (name, text) in files {
+            fs_err::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+            fs_err::write(folder.path().join(name), text).unwrap();
+        }
+        assert_eq!(said(&run(&folder, &["init"])), "exit 0\nwrote `lath.toml`\n");
+        let text = read(&folder, "lath.toml");
+        text.lines().filter(|line| line.starts_with("requirement")).collect::<Vec<_>>().join("; ")
+    };
+    let file = ("requirements.txt", "tool\n");
+    assert_eq!(settings(&[file]), "requirements = [\"requirements.txt\"]");
+    assert_eq!(settings(&[file, ("app/main.py", "")]), "requirement = [\".\"]");
+    assert_eq!(settings(&[file, ("Procfile", "web: tool\n")]), "requirement = [\".\"]");
+    let other = ("requirements/base.txt", "tool\n");
+    assert_eq!(
+        settings(&[other, ("main.py", "")]),
+        "requirement = [\".\"]; requirements = [\"requirements/base.txt\"]"
+    );
 }
 
 #[test]

@@ -7,8 +7,10 @@ use toml::{Table, Value};
 
 use crate::cli::init::dockerfile::DockerfileFacts;
 
+/// The file with requirements that lath reads if a folder without a project is the input.
+pub(super) const OF_FOLDERS: &str = "requirements.txt";
 /// The files with requirements, the preferred one first.
-const REQUIREMENTS: [&str; 3] = ["requirements.txt", "requirements/production.txt", "requirements/base.txt"];
+const REQUIREMENTS: [&str; 3] = [OF_FOLDERS, "requirements/production.txt", "requirements/base.txt"];
 const LOCKS: [&str; 5] = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock"];
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(super) struct Found {
     /// The line `web:` of the Procfile.
     pub(super) web: Option<String>,
     pub(super) has_manage: bool,
+    /// Whether the folder has a Procfile or Python files. If it is no project, it is an application.
+    pub(super) has_application: bool,
     pub(super) requirements: Option<&'static str>,
     pub(super) lock: Option<&'static str>,
     pub(super) dockerfile: Option<DockerfileFacts>,
@@ -51,6 +55,7 @@ impl Found {
             scripts: scripts.map(|scripts| scripts.keys().cloned().collect()).unwrap_or_default(),
             web: text("Procfile").and_then(|text| web(&text)),
             has_manage: exists(&"manage.py"),
+            has_application: exists(&"Procfile") || has_python(folder, 1),
             requirements: REQUIREMENTS.into_iter().find(exists),
             lock: LOCKS.into_iter().find(exists),
             dockerfile: text("Dockerfile").map(|text| DockerfileFacts::read(&text)),
@@ -66,6 +71,17 @@ fn is_project(folder: &Path, pyproject: &Table) -> bool {
         || poetry.is_some_and(has_name)
         || pyproject.contains_key("build-system")
         || folder.join("setup.py").is_file()
+}
+
+/// Whether there is a Python file in the folder, or in folders in it down to this depth.
+fn has_python(folder: &Path, depth: usize) -> bool {
+    let entries = fs::read_dir(Path::new(".").join(folder)).into_iter().flatten().flatten();
+    let mut paths =
+        entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).map(|entry| entry.path());
+    paths.any(|path| match path.is_dir() {
+        true => depth > 0 && has_python(&path, depth - 1),
+        false => path.extension().is_some_and(|ending| ending == "py"),
+    })
 }
 
 fn table<'a>(parent: &'a Table, key: &str) -> Option<&'a Table> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::catalog::releases;
 use crate::cli::defaults;
 use crate::cli::init::dockerfile::{DockerCommand, DockerfileFacts};
-use crate::cli::init::found::Found;
+use crate::cli::init::found::{Found, OF_FOLDERS};
 use crate::cli::options::Options;
 use crate::model::shell_line;
 
@@ -118,6 +118,15 @@ fn inputs(found: &Found, text: &mut Text<'_>) {
         text.set("requirement", vec!["."]);
         found.requirements.into_iter().for_each(|file| text.suggest("requirements", vec![file]));
         text.suggest("tag", image_name(&found.name));
+    } else if found.has_application {
+        text.comment("The application in this folder, and the distributions that it needs:");
+        text.set("requirement", vec!["."]);
+        found
+            .requirements
+            .filter(|file| *file != OF_FOLDERS)
+            .into_iter()
+            .for_each(|file| text.set("requirements", vec![file]));
+        text.set("tag", image_name(&found.name));
     } else if let Some(file) = found.requirements {
         text.set("requirements", vec![file]);
         text.set("tag", image_name(&found.name));
