@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::args::{
-    Checks, Compiled, FromFile, Inputs, Locking, Packing, Program, ProofTime, Size, Sources, Words,
+    Checks, Compiled, FromFile, Inputs, Locking, Packing, Program, ProofTime, Size, SourceBuilds, Sources, Words,
 };
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
@@ -25,6 +25,8 @@ use crate::rivals::model::dockerfile::{EngineProgram, Style};
 pub(super) struct Compare {
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    source_builds: SourceBuilds,
     #[command(flatten)]
     from_file: FromFile,
     #[command(flatten)]
@@ -94,6 +96,7 @@ impl Typed for Compare {
     fn typed(&self) -> Settings {
         joined([
             self.inputs.typed(),
+            self.source_builds.typed(),
             self.from_file.typed(),
             self.words.typed(),
             self.locking.typed(),

@@ -6,7 +6,9 @@ use clap::Args;
 use fs_err as fs;
 
 use crate::catalog::releases::{self, Release};
-use crate::cli::args::{Checks, Compiled, FromFile, Inputs, Labels, Locking, Name, Program, Sources, Words};
+use crate::cli::args::{
+    Checks, Compiled, FromFile, Inputs, Labels, Locking, Name, Program, SourceBuilds, Sources, Words,
+};
 use crate::cli::choices::Builder;
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
@@ -53,6 +55,8 @@ pub(super) struct Dockerfile {
     writing: Writing,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    source_builds: SourceBuilds,
     #[command(flatten)]
     from_file: FromFile,
     #[command(flatten)]
@@ -132,6 +136,7 @@ impl Typed for Dockerfile {
         let image = joined([
             self.writing.typed(),
             self.inputs.typed(),
+            self.source_builds.typed(),
             self.from_file.typed(),
             self.words.typed(),
             self.compiled.typed(),

@@ -346,7 +346,10 @@ mod tests {
     #[test]
     fn a_check_with_the_syntax_of_a_shell_is_refused() {
         let error = settle("x --check a>log").unwrap_err();
-        assert_eq!(error, "cannot read the check `a>log`: no shell reads it, so `>` would be plain text for the program");
+        assert_eq!(
+            error,
+            "cannot read the check `a>log`: no shell reads it, so `>` would be plain text for the program"
+        );
         assert!(settle("x --check a=b?c").is_ok());
     }
 

@@ -15,6 +15,7 @@ use std::path::Path;
 
 pub(crate) use self::failure::RivalError;
 use crate::model::event::Event;
+use crate::model::hint::{Hint, Hints as _, MachineHint};
 use crate::model::launch::Launch;
 use crate::model::lock::PlatformLock;
 use crate::model::made::Share;
@@ -100,8 +101,12 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
 }
 
 /// Returns the Debian half of the lock, and the names of the distributions that have no fitting wheel. lath cannot
-/// build them, but pip may be able to do so. `error` is the failure of lath's own build.
+/// build them, because this machine has no sandbox, but pip may be able to do so. `error` is the failure of lath's own
+/// build. If it has another reason, pip would fail for the same reason, so the error is returned.
 fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result<(Lock, Vec<String>), RivalError> {
+    if !lacks_sandbox(&error) {
+        return Err(BuildError::Resolve(error).into());
+    }
     let mut wheels = request.clone();
     wheels.python.builds.no_build = true;
     let names = match resolve_all(&wheels, world) {
@@ -118,6 +123,15 @@ fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result
         return Err(BuildError::Resolve(error).into());
     }
     Ok((lock(resolve_all(&dockerfile::request_without_wheels(request), world)?, request), names))
+}
+
+/// Returns whether lath could not build a source, because this machine cannot run the programs of the build.
+fn lacks_sandbox(error: &ResolveError) -> bool {
+    let is_missing = |hint: &Hint| {
+        let Hint::Machine(hint) = hint else { return false };
+        matches!(hint, MachineHint::OrdinaryUser | MachineHint::UserNamespaces | MachineHint::InstallEmulator)
+    };
+    error.hints().iter().any(is_missing)
 }
 
 /// Resolves all platforms.
@@ -213,4 +227,22 @@ pub(crate) fn time_own(
 fn program(lock: &PlatformLock) -> String {
     let requested = lock.wheels.iter().filter(|wheel| wheel.is_requested);
     requested.map(|wheel| format!("{} {}", wheel.name, wheel.version)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outside::pypi::SourceFailure;
+    use crate::outside::sandbox::SandboxError;
+    use crate::steps::wheel::{BuildFailure, Reason};
+
+    #[test]
+    fn only_without_a_sandbox_does_pip_build_what_lath_cannot() {
+        let failed = |reason: Reason| {
+            ResolveError::Build(SourceFailure::from(BuildFailure { shown: "oldie".to_owned(), hint: None, reason }))
+        };
+        assert!(lacks_sandbox(&failed(Reason::Sandbox(SandboxError::Unavailable { reason: "x".to_owned() }))));
+        assert!(lacks_sandbox(&failed(Reason::Sandbox(SandboxError::OnlyRoot))));
+        assert!(!lacks_sandbox(&failed(Reason::NoCargoLock)));
+    }
 }

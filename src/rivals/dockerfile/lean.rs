@@ -29,12 +29,12 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     if page.is_unpinned() {
         text.why("pip, and compilers for distributions without a wheel.");
         packages.extend(packages::compilers().iter().cloned());
-    } else if !sources::packages(page.ingredients).is_empty() {
+    } else if !sources::packages(page).is_empty() {
         text.why("pip, and the packages that the builds of distributions without a wheel need.");
-        packages.extend(sources::packages(page.ingredients));
     } else {
         text.why("pip, without the packages that apt recommends, because nothing has to be compiled.");
     }
+    packages.extend(sources::packages(page));
     text.run(&apt_mounts(page, "build"), &page.apt(" --no-install-recommends", &packages, page.certificates()));
     match page.wanted.style {
         Style::Uv => uv::install(page, text),

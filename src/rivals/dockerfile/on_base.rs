@@ -123,7 +123,7 @@ fn install(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), D
             text.run(&page.secret_mounts(), &apt);
         }
     }
-    let for_builds: Vec<String> = sources::packages(page.ingredients).into_iter().collect();
+    let for_builds: Vec<String> = sources::packages(page).into_iter().collect();
     if !for_builds.is_empty() {
         text.why("The packages that the builds of distributions without a wheel need.");
         let apt = page.apt(" --no-install-recommends", &for_builds, page.certificates());

@@ -65,7 +65,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) -> Result<(), Dockerfile
     if page.is_unpinned() {
         packages.extend(packages::compilers().iter().cloned());
     }
-    packages.extend(sources::packages(page.ingredients));
+    packages.extend(sources::packages(page));
     text.run(&page.secret_mounts(), &page.apt("", &packages, page.certificates()));
     if page.has_fetched() {
         fetch(page, text);

@@ -61,3 +61,76 @@ pub(crate) fn from_source(
         env: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::lock::PlatformLock;
+    use crate::model::non_empty::NonEmpty;
+    use crate::model::platform::{Architecture, Platform};
+    use crate::rivals::dockerfile::{DockerfileError, dockerfile};
+    use crate::rivals::model::dockerfile::{Mounts, Style};
+
+    /// Returns the Dockerfile for a distribution that has no wheel and that lath cannot build.
+    fn unpinned(style: Style, indexes: AllIndexes) -> Result<String, DockerfileError> {
+        let mut request = Request::example();
+        request.python.requirements = vec!["oldie>=0.5".into()];
+        request.python.builds.packages = vec!["libpq-dev".to_owned()];
+        request.runtime.scripts = vec!["oldie".to_owned()];
+        let wanted = DockerfileRequest {
+            style,
+            from: "debian:trixie".to_owned(),
+            user_base: request.user_base.clone(),
+            has_user: false,
+            mounts: Mounts::Known,
+            has_certificates: false,
+            context: "/work".into(),
+        };
+        let half = PlatformLock {
+            platform: Platform { architecture: Architecture::Amd64 },
+            wheels: Vec::new(),
+            debs: Vec::new(),
+            hints: Vec::new(),
+            releases: Vec::new(),
+            base: None,
+        };
+        let lock =
+            Lock { python: request.python.version, base: request.release.clone(), platforms: NonEmpty::of(half) };
+        let ingredients = from_source(lock, vec!["oldie".to_owned()], &request, &wanted);
+        Ok(dockerfile(&Ingredients { indexes, ..ingredients }, &request, &wanted)?.text)
+    }
+
+    #[test]
+    fn a_distribution_without_a_wheel_is_named_and_gets_compilers_and_the_packages_of_the_user() {
+        for style in [Style::Recipe, Style::Lean, Style::Fat] {
+            let text = unpinned(style, AllIndexes::default()).unwrap();
+            let folded = text.replace("\\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+            for expected in [
+                "# No wheel of oldie fits: the first stage installs compilers and builds it from source.",
+                "# So versions are not pinned",
+                "build-essential python3-dev libpq-dev",
+                " 'oldie>=0.5'",
+            ] {
+                assert!(folded.contains(expected), "{style:?}: {expected:?} is missing in:\n{text}");
+            }
+            assert!(!text.contains("--require-hashes") && !text.contains("--no-deps"), "{text}");
+            // Only in the fat image, the last stage contains the compilers.
+            let last = text.rsplit("\nFROM ").next().unwrap();
+            assert_eq!(last.contains("build-essential"), style == Style::Fat, "{text}");
+        }
+        let lean = unpinned(Style::Lean, AllIndexes::default()).unwrap();
+        assert!(lean.contains("ENTRYPOINT [\"/opt/app/bin/oldie\"]"), "{lean}");
+    }
+
+    #[test]
+    fn without_pins_a_local_index_and_several_indexes_are_refused() {
+        let error = |style, index: &str| {
+            let indexes = AllIndexes { extra: vec![index.into()], ..AllIndexes::default() };
+            unpinned(style, indexes).map_err(|error| error.to_string())
+        };
+        let local = error(Style::Recipe, "file:///simple").unwrap_err();
+        assert!(local.starts_with("cannot write the index `file:///simple` into a Dockerfile"), "{local}");
+        let several = error(Style::Lean, "https://corp.example/simple").unwrap_err();
+        assert!(several.starts_with("cannot write a Dockerfile without hashes for several indexes"), "{several}");
+    }
+}

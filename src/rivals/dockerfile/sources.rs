@@ -32,12 +32,14 @@ pub(super) fn has_own(ingredients: &Ingredients) -> bool {
     wheels(ingredients).any(is_own)
 }
 
-/// Returns the Debian packages that the builds need. `git` is one of them if a source is a commit of a repository.
-pub(super) fn packages(ingredients: &Ingredients) -> BTreeSet<String> {
-    let of_builds = builds(ingredients).flat_map(|(_, build)| build.packages.iter().cloned());
+/// Returns the Debian packages that the builds need. `git` is one of them if a source is a commit of a repository. If
+/// pip chooses the versions, lath has built nothing, so only the packages of the user are known.
+pub(super) fn packages(page: &Page<'_>) -> BTreeSet<String> {
+    let of_builds = builds(page.ingredients).flat_map(|(_, build)| build.packages.iter().cloned());
     let is_git = |build: &LockedBuild| matches!(build.from.place, BuiltPlace::Git { .. });
-    let git = builds(ingredients).any(|(_, build)| is_git(build)).then(|| "git".to_owned());
-    of_builds.chain(git).collect()
+    let git = builds(page.ingredients).any(|(_, build)| is_git(build)).then(|| "git".to_owned());
+    let typed = page.request.python.builds.packages.iter().filter(|_| page.is_unpinned());
+    of_builds.chain(git).chain(typed.map(|name| shell_word(name))).collect()
 }
 
 /// Refuses sources that a Dockerfile cannot contain, or that pip cannot build in the same way as lath.

@@ -98,7 +98,7 @@ fn the_indexes_of_a_requirements_file_are_in_the_dockerfile_without_their_passwo
 
 #[test]
 fn no_style_installs_from_several_indexes_without_hashes() {
-    let world = World::new(archive(), PyPi::new().built(&tool()).sdist("oldie-1.0.tar.gz", b"source"));
+    let world = World::new(archive(), PyPi::new().built(&tool()));
     let extra = PyPi::new().built(&WheelBuilder::new("corp", "1.0").file("corp/__init__.py", "")).serve();
     for style in ["recipe", "lean"] {
         let text = text(&world, &format!("tool corp -c tool --style {style} --index {}", extra.url()));
@@ -109,11 +109,6 @@ fn no_style_installs_from_several_indexes_without_hashes() {
         }
     }
     assert!(!text(&world, "tool --style recipe").contains("--hash"));
-    // If pip chooses the versions, there are no hashes.
-    let words = format!("oldie corp -c oldie --index {}", extra.url());
-    let (code, text, stderr) = outcome(world.dockerfile(&words));
-    assert_eq!((code, text.as_str()), (1, ""), "{stderr}");
-    assert!(stderr.contains("cannot write a Dockerfile without hashes for several indexes"), "{stderr}");
 }
 
 #[test]
@@ -148,16 +143,6 @@ fn an_index_on_this_machine_that_has_no_wheel_of_the_lock_is_left_out() {
     let (code, text, stderr) = of_requirements_file(&world, "--style lean");
     assert_eq!(code, 0, "{stderr}");
     assert!(text.contains("--index-url") && !text.contains("file:") && !text.contains("extra-index"), "{text}");
-}
-
-#[test]
-fn a_local_index_is_refused_if_pip_chooses_the_versions() {
-    let world = World::new(archive(), PyPi::new().sdist("oldie-1.0.tar.gz", b"source"));
-    fs::create_dir(world.path("simple")).unwrap();
-    let folder = format!("file://{}", world.path("simple").display());
-    let (code, text, stderr) = outcome(world.dockerfile(&format!("oldie -c oldie --index {folder}")));
-    assert_eq!((code, text.as_str()), (1, ""), "{stderr}");
-    assert!(stderr.contains(&format!("cannot write the index `{folder}` into a Dockerfile")), "{stderr}");
 }
 
 #[test]
