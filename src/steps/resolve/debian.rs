@@ -41,12 +41,14 @@ pub(super) struct Rules<'a> {
     /// The packages of the base image. They are not added again. They are upgraded only if a relation requires another
     /// version.
     pub(super) installed: &'a Debs<'a>,
+    /// The components of the archive that the index contains.
+    pub(super) components: &'static [String],
 }
 
 #[derive(Debug, Error)]
 pub(crate) enum DebianError {
-    #[error("cannot find the Debian package `{name}` ({why}){}", did_you_mean(.near))]
-    Unknown { name: String, why: Why, near: Vec<String> },
+    #[error("cannot find the Debian package `{name}` ({why}): lath searches only {}{}", listed(.components), did_you_mean(.near))]
+    Unknown { name: String, why: Why, components: &'static [String], near: Vec<String> },
     #[error("cannot satisfy `{relation}`, needed by {chain}: {why}")]
     Unsatisfied { relation: String, chain: String, why: String },
     #[error("cannot read the relations of the Debian package `{package}`")]
@@ -56,6 +58,13 @@ pub(crate) enum DebianError {
 }
 
 impl Hints for DebianError {}
+
+fn listed(components: &[String]) -> String {
+    match components {
+        [one] => format!("the component `{one}`"),
+        all => format!("the components `{}`", all.join("` and `")),
+    }
+}
 
 fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; similar names are `{}`", near.join("`, `")) }
@@ -292,7 +301,10 @@ impl<'a> Closure<'a, '_> {
     fn unknown(&self, wanted: &Wanted) -> DebianError {
         let (name, why) = (wanted.package.clone(), wanted.why.clone());
         match self.narrowed.get(&name) {
-            None => DebianError::Unknown { near: self.index.near(&name), name, why },
+            None => {
+                let (near, components) = (self.index.near(&name), self.rules.components);
+                DebianError::Unknown { name, why, components, near }
+            }
             Some(relations) => DebianError::Unsatisfied {
                 relation: relations.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
                 chain: format!("packages that depend on {name} ({why})"),
@@ -374,7 +386,9 @@ fn locked(taken: Taken<'_>, required_by: BTreeSet<String>) -> Result<LockedDeb, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::releases;
     use crate::model::digest::Digest;
+    use crate::model::request::Distribution;
 
     /// Builds an index from lines of name, version, Depends, Recommends and Provides, separated by `;`.
     fn index(lines: &[&str]) -> PackageIndex {
@@ -393,10 +407,15 @@ mod tests {
         PackageIndex::of_reduced("http://mirror.example/debian", reduced)
     }
 
+    fn rules<'a>(skipped: &'a [Skip], recommends: bool, installed: &'a Debs<'a>) -> Rules<'a> {
+        let components = &releases::archive(Distribution::Debian).components;
+        Rules { skipped, recommends, installed, components }
+    }
+
     fn closed(lines: &[&str], wanted: &[&str], skipped: &[Skip], recommends: bool) -> Result<Vec<String>, String> {
         let wanted: Vec<Wanted> =
             wanted.iter().map(|name| Wanted { package: (*name).to_owned(), why: Why::Shell }).collect();
-        let debs = close(&index(lines), &wanted, Rules { skipped, recommends, installed: &Debs::default() })
+        let debs = close(&index(lines), &wanted, rules(skipped, recommends, &Debs::default()))
             .map_err(|error| error.to_string())?;
         Ok(debs.into_iter().map(|deb| format!("{} {} {}", deb.name, deb.version, deb.why)).collect())
     }
@@ -413,8 +432,7 @@ mod tests {
             ["a;1;lib, x | y, v;r;own", "b;1;lib (>= 1), own;;own", "lib;1;b", "x;1", "y;1", "v-is;1;;;v", "r;1"];
         let required_by = |recommends: bool| {
             let wanted = ["a", "b", "y", "x"].map(|name| Wanted { package: name.to_owned(), why: Why::Shell });
-            let debs = close(&index(&lines), &wanted, Rules { skipped: &[], recommends, installed: &Debs::default() })
-                .unwrap();
+            let debs = close(&index(&lines), &wanted, rules(&[], recommends, &Debs::default())).unwrap();
             debs.into_iter().map(|deb| format!("{}: {}", deb.name, deb.required_by.join(" "))).collect::<Vec<_>>()
         };
         assert_eq!(required_by(false), ["a: b", "b: lib", "lib: a b", "v-is: a", "x: a", "y: a"]);
@@ -476,11 +494,19 @@ mod tests {
             "cannot satisfy `c (>= 5)`, needed by `b`, needed by `a`, requested by `--shell`: the archive has `c 4`"
         );
         let unknown = closed(&lines, &["gti"], &[], false).unwrap_err();
-        assert_eq!(unknown, "cannot find the Debian package `gti` (`--shell`); similar names are `git`");
+        assert_eq!(
+            unknown,
+            "cannot find the Debian package `gti` (`--shell`): lath searches only the component `main`; similar names are `git`"
+        );
         let unknown = closed(&lines, &["hg"], &[], false).unwrap_err();
-        assert_eq!(unknown, "cannot find the Debian package `hg` (`--shell`)");
+        assert_eq!(unknown, "cannot find the Debian package `hg` (`--shell`): lath searches only the component `main`");
         let unknown = closed(&lines, &["gitt"], &[], false).unwrap_err();
-        assert_eq!(unknown, "cannot find the Debian package `gitt` (`--shell`); similar names are `git`");
+        assert_eq!(
+            unknown,
+            "cannot find the Debian package `gitt` (`--shell`): lath searches only the component `main`; similar names are `git`"
+        );
+        let of_ubuntu = listed(&releases::archive(Distribution::Ubuntu).components);
+        assert_eq!(of_ubuntu, "the components `main` and `universe`");
     }
 
     #[test]
@@ -489,7 +515,7 @@ mod tests {
         let closed = |installed: &[(&'static str, &'static str)]| {
             let (index, installed) = (index(&lines), Debs::of(installed));
             let wanted = [Wanted { package: "a".to_owned(), why: Why::Shell }];
-            let debs = close(&index, &wanted, Rules { skipped: &[], recommends: false, installed: &installed });
+            let debs = close(&index, &wanted, rules(&[], false, &installed));
             debs.unwrap().into_iter().map(|deb| format!("{} {}", deb.name, deb.version)).collect::<Vec<_>>().join(", ")
         };
         assert_eq!(closed(&[]), "a 1, base 5, lib 3, other 1, smtp 1");

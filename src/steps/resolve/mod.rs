@@ -525,7 +525,9 @@ impl Packages<'_> {
         let mut half = DebianHalf::default();
         let is_certain = self.add_libraries(needs, &mut wanted, &mut half)?;
         let index = self.index()?;
-        let rules = Rules { skipped: &skipped, recommends: request.release.recommends, installed: &installed };
+        let components = &releases::archive(request.release.distribution).components;
+        let rules =
+            Rules { skipped: &skipped, recommends: request.release.recommends, installed: &installed, components };
         let close = |wanted: &[Wanted]| debian::close(index, wanted, rules);
         let mut base = close(&base_roots)?;
         let terminals = terminals(&base);

@@ -36,10 +36,10 @@ fn what_is_not_there_is_named() {
       cause: the index has only 1.0 of `tool`
 
     $ tool --with no-such-package
-    error: cannot find the Debian package `no-such-package` (`--with no-such-package`)
+    error: cannot find the Debian package `no-such-package` (`--with no-such-package`): lath searches only the component `main`
 
     $ tool --with netbas
-    error: cannot find the Debian package `netbas` (`--with netbas`); similar names are `netbase`
+    error: cannot find the Debian package `netbas` (`--with netbas`): lath searches only the component `main`; similar names are `netbase`
 
     $ pre-comit
     error: cannot resolve `pre-comit` for python 3.13 on linux/amd64
@@ -54,7 +54,7 @@ fn what_is_not_there_is_named() {
     hint: did you mean `tool`?
 
     $ tool --with netbsae
-    error: cannot find the Debian package `netbsae` (`--with netbsae`); similar names are `netbase`
+    error: cannot find the Debian package `netbsae` (`--with netbsae`): lath searches only the component `main`; similar names are `netbase`
 
     $ tool -c other
     error: cannot run `other`: no distribution of the image installs it; it has `tool`
