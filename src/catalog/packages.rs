@@ -18,12 +18,15 @@ pub(super) struct Packages {
     pub(super) always: BTreeMap<String, Why>,
     pub(super) compilers: Vec<String>,
     pub(super) helpers: ByPackage,
+    pub(super) idle_programs: BTreeSet<String>,
     pub(super) idle_scripts: BTreeSet<String>,
     pub(super) in_every_base: BTreeSet<String>,
+    pub(super) interpreters: ByPackage,
     pub(super) pip: BTreeSet<String>,
     pub(super) shell: BTreeSet<String>,
     pub(super) skipped: ByPackage,
     pub(super) skipped_by_trim: ByPackage,
+    pub(super) tools: BTreeMap<String, String>,
 }
 
 /// Returns the packages that every image contains in addition to the interpreter, with their reasons.
@@ -40,6 +43,22 @@ pub(crate) fn compilers() -> &'static [String] {
 /// package with the scripts, and the value is the set of the packages with the programs.
 pub(crate) fn helpers() -> &'static BTreeMap<String, BTreeSet<String>> {
     &PACKAGES.helpers
+}
+
+/// Returns the essential packages that a script needs, if `program` is the name of the program in its first line.
+/// `None` if the program is no shell and not perl.
+pub(crate) fn of_interpreter(program: &str) -> Option<&'static BTreeSet<String>> {
+    PACKAGES.interpreters.get(program)
+}
+
+/// Returns the essential package with the program `name`. The packages of [`of_interpreter`] are not repeated here.
+pub(crate) fn of_tool(name: &str) -> Option<&'static str> {
+    PACKAGES.tools.get(name).map(String::as_str)
+}
+
+/// Returns whether the scripts among the programs of `package` do not run in an image.
+pub(crate) fn has_idle_programs(package: &str) -> bool {
+    PACKAGES.idle_programs.contains(package)
 }
 
 /// Returns whether the script `postinst` of `package` can be skipped. lath makes the same changes, or an image does not

@@ -180,12 +180,12 @@ fn every_library_and_package_has_a_valid_name() {
     let of_driver = |soname: &&String| sonames::is_of_driver(soname);
     assert_eq!(SONAMES.packages.keys().chain(&SONAMES.manylinux).find(of_driver), None);
     assert!(SONAMES.manylinux.iter().all(|soname| is_library(soname)));
-    let Packages { always, compilers, helpers, idle_scripts, in_every_base, pip, shell, skipped, skipped_by_trim } =
-        &*PACKAGES;
-    let lists = [helpers, skipped, skipped_by_trim];
+    let Packages { always, compilers, helpers, idle_programs, idle_scripts, in_every_base, .. } = &*PACKAGES;
+    let Packages { interpreters, pip, shell, skipped, skipped_by_trim, tools, .. } = &*PACKAGES;
+    let lists = [helpers, interpreters, skipped, skipped_by_trim];
     let listed = lists.iter().flat_map(|table| table.iter()).flat_map(|(one, others)| others.iter().chain([one]));
-    let all =
-        always.keys().chain(compilers).chain(idle_scripts).chain(in_every_base).chain(pip).chain(shell).chain(listed);
+    let all = always.keys().chain(compilers).chain(idle_programs).chain(idle_scripts).chain(in_every_base);
+    let all = all.chain(pip).chain(shell).chain(tools.values()).chain(listed);
     for name in all {
         assert!(is_package(name) || name == "*", "{name}");
     }

@@ -76,6 +76,11 @@ impl Ahead {
         (Self(parts.map(|part| (part.parcel, part)).collect()), result)
     }
 
+    /// Adds parts that were opened elsewhere.
+    pub(super) fn add(&mut self, parts: Vec<Part>) {
+        self.0.extend(parts.into_iter().map(|part| (part.parcel, part)));
+    }
+
     /// Returns the parts of `parcels` in their order. Fetches and opens those that were not opened ahead.
     pub(super) fn open_rest(mut self, parcels: &[Parcel<'_>], world: &World) -> Result<Vec<Part>, BuildError> {
         let is_new = |parcel: &&Parcel<'_>| !self.0.contains_key(&parcel.digest());

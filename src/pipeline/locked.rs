@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{BuildError, Resolved, build_again, resolve, source_files, to_lock, with_own_python};
+use super::{BuildError, build_again, resolve_with_scripts, source_files, to_lock, with_own_python};
 use crate::model::digest::Digest;
 use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
@@ -57,11 +57,11 @@ pub(crate) fn lock(request: &Request, locking: &Locking<'_>, world: &World) -> R
     let resolved = request.platforms.as_ref().try_map(|platform| {
         let mut preferring = request.clone();
         preferring.python.preferred = existing.as_ref().map(|file| pins(file, *platform, locking)).unwrap_or_default();
-        let mut resolved = resolve(preferring.to_resolve(*platform), *platform, world)?;
-        resolved.lock.base = to_lock(request, *platform);
-        Ok::<_, BuildError>(resolved)
+        let mut lock = resolve_with_scripts(preferring.to_resolve(*platform), *platform, world)?;
+        lock.base = to_lock(request, *platform);
+        Ok::<_, BuildError>(lock)
     })?;
-    let locks: Vec<&PlatformLock> = resolved.iter().map(|Resolved { lock, .. }| lock).collect();
+    let locks: Vec<&PlatformLock> = resolved.iter().collect();
     lock_step::refuse_folders(&locks)?;
     if let Some(folder) = locking.vendor {
         vendor(&locks, request, folder, world)?;
@@ -127,9 +127,9 @@ pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, B
     let Some(lock) = &request.lock else { return Ok(Outdated::default()) };
     let mut outdated = Outdated::default();
     for locked in &lock.file.platforms {
-        let current =
-            resolve(ResolveRequest { lock: None, ..request.to_resolve(locked.platform) }, locked.platform, world)?;
-        lock_step::add_newer(&mut outdated.newer, locked, &current.lock);
+        let wanted = ResolveRequest { lock: None, ..request.to_resolve(locked.platform) };
+        let current = resolve_with_scripts(wanted, locked.platform, world)?;
+        lock_step::add_newer(&mut outdated.newer, locked, &current);
     }
     let urls: BTreeSet<String> = lock.file.platforms.iter().flat_map(lock_step::urls).collect();
     let urls: Vec<String> = urls.into_iter().collect();

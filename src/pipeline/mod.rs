@@ -53,7 +53,7 @@ use crate::steps::explain;
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
 use crate::steps::prove::{OwnRun, Proved, ROUNDS, Round, evidence, execute, known_lacks, prove};
-use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
+use crate::steps::resolve::{Choice, Helpers, ResolveError, choose, helpers, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
 
@@ -194,9 +194,29 @@ pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &W
         return Ok(Resolved { lock, wheels });
     }
     let sources = FromSource::new(request, platform, world);
-    let resolved = sources.early(|| choose_packages(choose(request, platform, &sources, world)?, world));
+    let resolved = sources.early(|| choose_packages(&mut choose(request, platform, &sources, world)?, world));
     sources.end();
     resolved
+}
+
+/// Works like [`resolve`]. In addition, fetches the packages that the user named, because their scripts may need further
+/// packages.
+fn resolve_with_scripts(
+    request: ResolveRequest<'_>,
+    platform: Platform,
+    world: &World,
+) -> Result<PlatformLock, BuildError> {
+    if let Some(lock) = request.lock {
+        return locked::of_platform(lock, request, platform, world);
+    }
+    let sources = FromSource::new(request, platform, world);
+    let lock = sources.early(|| {
+        let mut choice = choose(request, platform, &sources, world)?;
+        let resolved = choose_packages(&mut choice, world)?;
+        Ok(add_interpreters(&mut choice, resolved, world)?.0.lock)
+    });
+    sources.end();
+    lock
 }
 
 /// The lock of one platform, and those of its parcels that are already open.
@@ -238,11 +258,15 @@ fn choose_all_with(
     sources: &FromSource<'_>,
     world: &World,
 ) -> Result<Chosen, BuildError> {
-    let choice = choose(request, platform, sources, world)?;
+    let mut choice = choose(request, platform, sources, world)?;
     let base = choice.base.clone();
     let base: Vec<Parcel<'_>> = base.iter().map(Parcel::Deb).collect();
-    let (ahead, resolved) = Ahead::open(&base, world, || choose_packages(choice, world));
-    let Resolved { lock, wheels } = resolved?;
+    let (mut ahead, chosen) = Ahead::open(&base, world, || {
+        let resolved = choose_packages(&mut choice, world)?;
+        add_interpreters(&mut choice, resolved, world)
+    });
+    let (Resolved { lock, wheels }, debs) = chosen?;
+    ahead.add(debs);
     Ok(Chosen { lock, open: Some((wheels, ahead)) })
 }
 
@@ -265,14 +289,29 @@ fn open_locked(lock: PlatformLock, world: &World) -> Result<Opened, BuildError> 
 
 /// Fetches and opens the chosen wheels, and chooses the packages. While some wheels are built from source, small
 /// wheels among the others are fetched and opened.
-fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
+fn choose_packages(choice: &mut Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
     let ready = choice.ready_wheels();
     let sizes = ready.iter().map(|wheel| wheel.size_bytes);
     let ready: Vec<Parcel<'_>> = small(sizes).into_iter().map(|number| Parcel::Wheel(&ready[number])).collect();
     let (ahead, locked) = Ahead::open(&ready, world, || choice.wheels());
     let locked = locked?;
     let wheels = ahead.open_rest(&locked.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
-    Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
+    Ok(Resolved { lock: choice.lock(locked, &wheels, &Helpers::new())?, wheels })
+}
+
+/// Adds the packages that the scripts of named packages need, such as a shell. For this, fetches and opens the named
+/// packages, and returns them, too.
+fn add_interpreters(
+    choice: &mut Choice<'_>,
+    resolved: Resolved,
+    world: &World,
+) -> Result<(Resolved, Vec<Part>), BuildError> {
+    let Resolved { lock, wheels } = resolved;
+    let debs: Vec<Parcel<'_>> = choice.named_debs(&lock).into_iter().map(Parcel::Deb).collect();
+    let debs = fetch_and_open(&debs, world)?;
+    let helpers = helpers(&debs, &world.store).map_err(ResolveError::from)?;
+    let lock = if helpers.is_empty() { lock } else { choice.lock(lock.wheels, &wheels, &helpers)? };
+    Ok((Resolved { lock, wheels }, debs))
 }
 
 /// Makes the share of one platform. If the proof finds removed files that a check needs, the files are put back, and

@@ -29,6 +29,7 @@ mod registries;
 mod registry_secrets;
 mod requires_python;
 mod same;
+mod scripts;
 mod secrets;
 mod store;
 mod trace;

@@ -6,6 +6,7 @@ mod direct;
 mod graphics;
 mod needs;
 mod on_base;
+mod scripts;
 mod source;
 
 use std::borrow::Cow;
@@ -16,8 +17,9 @@ use thiserror::Error;
 
 use self::debian::{DebianError, Rules, Skip, Wanted};
 use self::direct::DirectError;
-use self::needs::NeedsError;
+use self::needs::{Needs, NeedsError};
 use self::on_base::lacking;
+pub(crate) use self::scripts::{Helpers, helpers};
 use crate::catalog::packages;
 use crate::catalog::releases::{self, Release};
 use crate::catalog::sonames;
@@ -170,7 +172,8 @@ pub(crate) fn choose<'a>(
         None => both_halves(&request, platform, sources, world)?,
         Some(base) => half_on_base(&request, base, platform, sources, world)?,
     };
-    let base = packages.half(&request, &BTreeMap::new())?.debs;
+    let needs = Needs { libraries: &BTreeMap::new(), scripts: &Helpers::new() };
+    let base = packages.half(&request, &needs)?.debs;
     Ok(Choice { request, platform, packages, sources, answer, base })
 }
 
@@ -219,22 +222,28 @@ impl Choice<'_> {
         Ok(())
     }
 
-    /// Chooses all packages. `parts` are the opened `wheels`, in the same order.
-    pub(crate) fn lock(mut self, mut wheels: Vec<LockedWheel>, parts: &[Part]) -> Result<PlatformLock, ResolveError> {
+    /// Chooses all packages. `parts` are the opened `wheels`, in the same order. `scripts` are the packages that scripts
+    /// of chosen packages need. It is empty if these packages are not open yet.
+    pub(crate) fn lock(
+        &mut self,
+        mut wheels: Vec<LockedWheel>,
+        parts: &[Part],
+        scripts: &Helpers,
+    ) -> Result<PlatformLock, ResolveError> {
         if self.request.python.lock.is_some() {
             self.add_edges(&mut wheels, parts)?;
         }
-        let needs = lacking(needs::needs(&wheels, parts, self.platform)?, self.request.base);
-        let half = self.packages.half(&self.request, &needs)?;
+        let libraries = &lacking(needs::needs(&wheels, parts, self.platform)?, self.request.base);
+        let half = self.packages.half(&self.request, &Needs { libraries, scripts })?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
         let suite = self.request.release.suite.as_str();
         let suite = Some(suite).filter(|_| self.request.base.is_none_or(|base| base.release().is_some()));
         hints.extend(half.uncarried(suite));
-        hints.extend(self.answer.hints);
+        hints.extend(self.answer.hints.iter().cloned());
         hints.extend(graphics::hint(&wheels, parts, self.request.python));
         let base = self.request.base;
         hints.retain(|hint| !base.is_some_and(|base| base.answers(hint)));
-        let releases = self.packages.snapshot.map(|snapshot| snapshot.releases).unwrap_or_default();
+        let releases = self.packages.snapshot.as_ref().map(|snapshot| snapshot.releases.clone()).unwrap_or_default();
         Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints, releases, base: None })
     }
 }
@@ -343,7 +352,9 @@ struct HalfKey<'a> {
     recommends: bool,
     needs: &'a BTreeMap<String, String>,
     skipped: Vec<(&'a str, &'a str)>,
-    helpers: &'a BTreeMap<String, BTreeSet<String>>,
+    helpers: &'a Helpers,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    of_scripts: &'a Helpers,
     terminals: &'a str,
     /// The packages of the base image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -355,16 +366,17 @@ fn half_key(
     snapshot: Digest,
     request: &ResolveRequest<'_>,
     wanted: &[Wanted],
-    needs: &BTreeMap<String, String>,
+    needs: &Needs<'_>,
     skipped: &[Skip],
 ) -> Digest {
     Digest::of_key(&HalfKey {
         snapshot,
         wanted: wanted.iter().map(|one| (one.package.as_str(), &one.why)).collect(),
         recommends: request.release.recommends,
-        needs,
+        needs: needs.libraries,
         skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
         helpers: packages::helpers(),
+        of_scripts: needs.scripts,
         terminals: TERMINALS,
         installed: request.base.map(|base| base.debs().iter().collect()),
     })
@@ -500,19 +512,15 @@ impl Packages<'_> {
         Ok(is_certain)
     }
 
-    fn half(
-        &mut self,
-        request: &ResolveRequest<'_>,
-        needs: &BTreeMap<String, String>,
-    ) -> Result<DebianHalf, ResolveError> {
+    fn half(&mut self, request: &ResolveRequest<'_>, needs: &Needs<'_>) -> Result<DebianHalf, ResolveError> {
         let mut base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         if let Some(base) = request.base {
-            if wanted.is_empty() && needs.is_empty() {
+            if wanted.is_empty() && needs.libraries.is_empty() {
                 return Ok(DebianHalf::default());
             }
             if base.release().is_none() {
-                return Ok(DebianHalf { debs: Vec::new(), missing: needs.clone() });
+                return Ok(DebianHalf { debs: Vec::new(), missing: needs.libraries.clone() });
             }
         }
         let installed = request.base.map(OnBase::debs).unwrap_or_default();
@@ -523,7 +531,7 @@ impl Packages<'_> {
             return Ok(half);
         }
         let mut half = DebianHalf::default();
-        let is_certain = self.add_libraries(needs, &mut wanted, &mut half)?;
+        let is_certain = self.add_libraries(needs.libraries, &mut wanted, &mut half)?;
         let index = self.index()?;
         let components = &releases::archive(request.release.distribution).components;
         let rules =
@@ -537,7 +545,7 @@ impl Packages<'_> {
             base = close(&base_roots)?;
         }
         half.debs = close(&wanted)?;
-        let essential = essential(&half.debs);
+        let essential = scripts::essential(&half.debs, needs.scripts);
         if !essential.is_empty() {
             wanted.extend(essential);
             half.debs = close(&wanted)?;
@@ -620,18 +628,6 @@ fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
         skipped.extend(packages::skipped_by_trim().map(skip));
     }
     skipped
-}
-
-/// Returns the packages whose programs are run by packages in `debs`. Debian installs the returned packages on every
-/// system, so no package declares a dependency on them.
-fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
-    let runs = packages::helpers().iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == **runner));
-    runs.flat_map(|(runner, packages)| {
-        packages
-            .iter()
-            .map(move |package| Wanted { package: package.clone(), why: Why::ScriptsOf { package: runner.clone() } })
-    })
-    .collect()
 }
 
 /// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. The

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use super::scripts::Helpers;
 use crate::catalog::sonames;
 use crate::model::facts::{FileFacts, Linkage, is_extension_module};
 use crate::model::hint::Hints;
@@ -12,6 +13,14 @@ use crate::model::lock::LockedWheel;
 use crate::model::part::{Part, PartContents, PartEntry};
 use crate::model::platform::Platform;
 use crate::model::tree::Kind;
+
+/// Everything that the chosen wheels and packages need from other packages, although no package declares it.
+#[derive(Clone, Copy)]
+pub(super) struct Needs<'a> {
+    /// Libraries, each with a wheel that needs it.
+    pub(super) libraries: &'a BTreeMap<String, String>,
+    pub(super) scripts: &'a Helpers,
+}
 
 #[derive(Debug, Error)]
 #[error("cannot use `{wheel}` on {platform}: its `{file}` is made for another processor (ELF machine {machine})")]
