@@ -15,9 +15,12 @@ use crate::model::platform::Architecture;
 use crate::model::tree::Tree;
 use crate::outside::store::Store;
 
-/// The sections of `config6a`, as `dot -c` of Graphviz 2.42 writes them. Each section begins with the name of the
+/// The sections of `config6a`, as `dot -c` of Graphviz 2.42 writes them. Each section begins with the SONAME of the
 /// library.
-const GRAPHVIZ_PLUGINS: &str = include_str!("graphviz_plugins.txt");
+const GRAPHVIZ_2_PLUGINS: &str = include_str!("graphviz_2_plugins.txt");
+/// The sections of `config8`, as `dot -c` of Graphviz 14.1 writes them. They are also used for other versions, with
+/// their SONAMEs, because most sections are the same in all versions.
+const GRAPHVIZ_14_PLUGINS: &str = include_str!("graphviz_14_plugins.txt");
 /// The paragraphs of `loaders.cache`, as `gdk-pixbuf-query-loaders` 2.42 writes them. Each paragraph begins with the
 /// name of the library.
 const PIXBUF_LOADERS: &str = include_str!("pixbuf_loaders.txt");
@@ -45,29 +48,54 @@ pub(super) fn note(unknown: &[ImagePath]) -> Option<String> {
         .then(|| format!("{}: lath does not know these plugins, so their programs do not use them", names.join(", ")))
 }
 
-/// Writes the list from which `dot` reads its layouts and output formats.
+/// Writes the list from which `dot` reads its layouts and output formats. The name of the list contains the version in
+/// the SONAMEs of the plugins.
 fn write_graphviz(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
-    let sections: BTreeMap<&str, String> = GRAPHVIZ_PLUGINS
-        .split_inclusive("\n}\n")
-        .filter_map(|section| Some((section.split_once(' ')?.0, section.to_owned())))
-        .collect();
     // Accepts `libgvplugin_core.so.6`, but neither `libgvplugin_core.so` nor `libgvplugin_core.so.6.0.0`.
     let plugins = files(tree, directory, |name| {
-        let version = name.strip_prefix("libgvplugin_").and_then(|rest| rest.split_once(".so."));
-        version.is_some_and(|(_, version)| !version.contains('.'))
+        version(name).is_some_and(|(name, version)| name.starts_with("libgvplugin_") && !version.contains('.'))
     });
-    let path = format!("{directory}/config6a");
-    write_list(tree, &path, "# Written from the plugins of this image.\n\n", &known(plugins, &sections), store)
+    let mut by_version: BTreeMap<String, Vec<ImagePath>> = BTreeMap::new();
+    for plugin in plugins {
+        let version = version(plugin.file_name()).map_or("", |(_, version)| version);
+        by_version.entry(version.to_owned()).or_default().push(plugin);
+    }
+    let mut unknown = Vec::new();
+    for (version, plugins) in by_version {
+        let (list, sections) = match version.as_str() {
+            "6" => ("config6a".to_owned(), GRAPHVIZ_2_PLUGINS),
+            other => (format!("config{other}"), GRAPHVIZ_14_PLUGINS),
+        };
+        let entries = graphviz_sections(sections, &version);
+        let head = "# Written from the plugins of this image.\n\n";
+        unknown.extend(write_list(tree, &format!("{directory}/{list}"), head, &known(plugins, &entries), store)?);
+    }
+    Ok(unknown)
+}
+
+/// Splits the name of a library, such as `libx.so.6`, into `libx` and `6`.
+fn version(name: &str) -> Option<(&str, &str)> {
+    name.split_once(".so.")
+}
+
+/// Returns for each plugin its SONAME with the number `version`, and its section of the list.
+fn graphviz_sections(sections: &str, version: &str) -> BTreeMap<String, String> {
+    let section = |text: &str| {
+        let (soname, rest) = text.split_once(' ')?;
+        let soname = format!("{}.so.{version}", self::version(soname)?.0);
+        Some((soname.clone(), format!("{soname} {rest}")))
+    };
+    sections.split_inclusive("\n}\n").filter_map(section).collect()
 }
 
 /// Writes the list of the plugins with which gdk-pixbuf reads formats that are not built in.
 fn write_pixbuf(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
     let loaders = format!("{directory}/loaders");
-    let paragraphs: BTreeMap<&str, String> = PIXBUF_LOADERS
+    let paragraphs: BTreeMap<String, String> = PIXBUF_LOADERS
         .split("\n\n")
         .filter_map(|paragraph| {
             let (name, rest) = paragraph.trim_end().split_once('\n')?;
-            Some((name, format!("\"{loaders}/{name}\"\n{rest}\n\n")))
+            Some((name.to_owned(), format!("\"{loaders}/{name}\"\n{rest}\n\n")))
         })
         .collect();
     let plugins = files(tree, &loaders, |name| name.ends_with(".so"));
@@ -98,7 +126,7 @@ fn files(tree: &Tree, directory: &str, is_plugin: impl Fn(&str) -> bool) -> Vec<
 }
 
 /// Returns each plugin, and its entry if lath knows the plugin.
-fn known<'a>(plugins: Vec<ImagePath>, entries: &'a BTreeMap<&str, String>) -> Vec<(ImagePath, Option<&'a str>)> {
+fn known(plugins: Vec<ImagePath>, entries: &BTreeMap<String, String>) -> Vec<(ImagePath, Option<&str>)> {
     let entry = |path: &ImagePath| entries.get(path.file_name()).map(String::as_str);
     plugins.into_iter().map(|path| (path.clone(), entry(&path))).collect()
 }
@@ -168,6 +196,24 @@ mod tests {
         	}
         }
         ");
+    }
+
+    #[test]
+    fn each_version_of_dot_has_its_own_list() {
+        let (_home, store) = store();
+        let directory = "/usr/lib/x86_64-linux-gnu/graphviz";
+        let names = ["core.so.8", "core.so.8.0.7", "gs.so.8", "new.so.8", "dot_layout.so.9"];
+        let mut tree =
+            tree(&names.map(|name| format!("{directory}/libgvplugin_{name}")).each_ref().map(String::as_str));
+        let unknown = write(&mut tree, Architecture::Amd64, &store).unwrap();
+        assert_eq!(unknown, [ImagePath::parse(&format!("{directory}/libgvplugin_new.so.8")).unwrap()]);
+        let list = text(&tree, &format!("{directory}/config8"), &store);
+        assert!(list.contains("\nlibgvplugin_core.so.8 core {\n") && list.contains("\t\tsvg_inline:svg 1\n"), "{list}");
+        assert!(list.ends_with("libgvplugin_gs.so.8 gs {\n\tloadimage {\n\t\tps:cairo 1\n\t\teps:cairo 1\n\t}\n}\n"));
+        assert!(
+            text(&tree, &format!("{directory}/config9"), &store).contains("libgvplugin_dot_layout.so.9 dot_layout {")
+        );
+        assert!(tree.find(&format!("{directory}/config6a")).is_none());
     }
 
     #[test]
