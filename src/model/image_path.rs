@@ -183,6 +183,9 @@ pub(crate) fn usr_merged(path: &str) -> Cow<'_, str> {
     Cow::Borrowed(path)
 }
 
+/// The directories in `/var` that are links since Debian has `/run`, with their targets (base-files).
+pub(crate) const IN_RUN: [(&str, &str); 2] = [("/var/run", "/run"), ("/var/lock", "/run/lock")];
+
 #[cfg(test)]
 mod tests {
     use super::*;

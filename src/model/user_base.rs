@@ -90,8 +90,21 @@ impl FromStr for UserBase {
 
     fn from_str(text: &str) -> Result<Self, UserBaseError> {
         // Directories that belong to packages or that engines mount, and symbolic links to such directories.
-        const TAKEN: [&str; 11] =
-            ["/dev", "/proc", "/sys", "/run", "/etc", "/root", "/bin", "/sbin", "/lib", "/lib64", "/var/lib/dpkg"];
+        const TAKEN: [&str; 13] = [
+            "/dev",
+            "/proc",
+            "/sys",
+            "/run",
+            "/var/run",
+            "/var/lock",
+            "/etc",
+            "/root",
+            "/bin",
+            "/sbin",
+            "/lib",
+            "/lib64",
+            "/var/lib/dpkg",
+        ];
         let refuse = || UserBaseError(text.to_owned());
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
         if !text.starts_with('/') || !text.chars().all(is_plain) {

@@ -93,7 +93,7 @@ fn without_a_name_all_packages_are_a_table() {
     tool for linux/amd64: 8.3 kB of files; trim removed 4 bytes
 
            size     removed if left out   paths  package
-         6.5 kB     0 bytes           -      52  lath
+         6.5 kB     0 bytes           -      56  lath
          1.0 kB     0 bytes      1.7 kB       9  wheel tool 1.0
       700 bytes     0 bytes   700 bytes      12  wheel parts 2.0
        20 bytes     0 bytes           -       2  deb libpython3.13-stdlib 1

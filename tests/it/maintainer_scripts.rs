@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use testkit::oci::{self, CheckedPlatform};
+use testkit::oci::{self, CheckedPlatform, Kind};
 use testkit::{DebBuilder, PyPi};
 
 use crate::world::{World, archive, lath, stdout, tool};
@@ -76,4 +76,24 @@ fn settings_of_a_base_image_are_compiled_again_with_those_of_added_packages() {
     // If the same packages are installed without a base image, the compiled settings are the same.
     stdout(world.build("tool --with second --with first -o oci:both"));
     assert_eq!(compiled(&image(&world, "both")), more);
+}
+
+#[test]
+fn run_has_its_old_names_in_var_and_paths_below_them_go_to_run() {
+    let postinst = "#!/bin/sh\nadduser --system --home /var/run/daemon-home daemon-user\nmkdir -p /var/lock/daemon\n";
+    let daemon = DebBuilder::new("daemon", "1", "all").file("var/run/daemon/socket", 0o644, "s");
+    let daemon = daemon.dir("var/lock", 0o755).script("postinst", postinst).build();
+    let world = World::new(archive().deb(&daemon), PyPi::new().built(&tool()));
+    stdout(world.build("tool --with daemon --workdir /var/run/work -o oci:image"));
+    let image = image(&world, "image");
+    let link = |path: &str| match &image.files[path].kind {
+        Kind::Link(target) => target.clone(),
+        other => panic!("`{path}` is {other:?}"),
+    };
+    assert_eq!((link("var/run").as_str(), link("var/lock").as_str()), ("/run", "/run/lock"));
+    assert_eq!((image.files["run/lock"].mode, image.files["var/log"].mode), (0o1777, 0o755));
+    for path in ["run/daemon/socket", "run/daemon-home", "run/lock/daemon", "run/work"] {
+        assert!(image.files.contains_key(path), "{path}");
+    }
+    assert_eq!(image.config["config"]["WorkingDir"], "/var/run/work");
 }

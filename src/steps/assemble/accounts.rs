@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::on_base::landing;
 use super::shell::Command;
 use super::{AssembleError, read_text, write_text};
 use crate::catalog::accounts::{self, Group, User};
-use crate::model::image_path::ImagePath;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::Store;
 
@@ -63,7 +63,7 @@ pub(super) fn write(
         if let Some(home) = &account.home {
             passwd.push_str(&format!("{name}:x:{id}:{id}::{home}:{NOLOGIN}\n"));
             numbers.insert(name.clone(), id);
-            let path = ImagePath::parse(home)?;
+            let path = landing(tree, home)?;
             if account.creates_home && !tree.nodes.contains_key(&path) {
                 tree.insert(path, Node { owner: id, ..Node::directory(Origin::Lath) });
             }
@@ -101,7 +101,7 @@ pub(super) fn add(
         let Some(home) = home else { continue };
         users.push_str(&format!("{name}:x:{id}:{group_id}::{home}:{NOLOGIN}\n"));
         numbers.insert(name.clone(), id);
-        let path = ImagePath::parse(home)?;
+        let path = landing(tree, home)?;
         if *creates_home && !tree.nodes.contains_key(&path) {
             tree.insert(path, Node { owner: id, ..Node::directory(Origin::Lath) });
         }
@@ -197,6 +197,7 @@ fn is_usable(name: &str, home: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::image_path::ImagePath;
     use crate::steps::assemble::shell::tests::commands;
 
     fn of_script(script: &str) -> Vec<Account> {

@@ -4,7 +4,7 @@
 use super::accounts::USER;
 use super::{AssembleError, on_base, write_bytes, write_text};
 use crate::catalog::releases::{self, Release};
-use crate::model::image_path::{ImagePath, MERGED};
+use crate::model::image_path::{IN_RUN, ImagePath, MERGED};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{AssembleRequest, Distribution};
 use crate::model::tree::{Kind, Node, Origin, Tree};
@@ -16,8 +16,8 @@ const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files
 /// A replacement for env(1), for images without coreutils (docs/decisions/0024-programs-by-their-usual-names.md).
 const ENV: &str = include_str!("env.py");
 
-/// Creates the paths that must exist before any package is placed: the links of the merged `/usr`, mount points, `/tmp`
-/// and the home directory of the user.
+/// Creates the paths that must exist before any package is placed: the links of the merged `/usr`, mount points, the
+/// links to `/run`, `/tmp`, `/var/log` and the home directory of the user.
 pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Result<(), AssembleError> {
     tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
     for name in MERGED {
@@ -29,13 +29,19 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Resu
         ("/proc", 0o555),
         ("/sys", 0o555),
         ("/run", 0o755),
+        ("/run/lock", 0o1777),
         ("/root", 0o700),
         ("/home", 0o755),
         ("/tmp", 0o1777),
+        // Programs do not create this directory.
+        ("/var/log", 0o755),
         ("/var/tmp", 0o1777),
     ];
     for (path, mode) in modes {
         tree.insert(ImagePath::parse(path)?, Node { mode, ..Node::directory(Origin::Lath) });
+    }
+    for (path, target) in IN_RUN {
+        tree.insert(ImagePath::parse(path)?, Node::link(target, Origin::Lath));
     }
     tree.insert(ImagePath::parse(&request.user_base.bin())?, Node::directory(Origin::Lath));
     // An engine may run the image as any user. So every user has this home directory and may write to it.

@@ -8,9 +8,9 @@ use crate::catalog::packages;
 use crate::formats::deb822;
 use crate::formats::relation::{self, Relation};
 use crate::model::assembly::Assembly;
-use crate::model::image_path::{ImagePath, usr_merged};
+use crate::model::image_path::{IN_RUN, ImagePath, ImagePathError, usr_merged};
 use crate::model::part::{DebPart, Part, PartContents};
-use crate::model::tree::{Kind, Node, Origin};
+use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
 
 /// Paths that several packages contain with different contents.
@@ -89,7 +89,7 @@ pub(super) fn place(
 ) -> Result<(), AssembleError> {
     let Origin::Deb { name, .. } = origin else { return Ok(()) };
     for entry in &deb.entries {
-        let path = ImagePath::parse(&usr_merged(&entry.path))?;
+        let path = landing(&entry.path, &assembly.tree)?;
         let there = assembly.tree.nodes.get(&path);
         match (&entry.kind, there.map(|node| &node.kind)) {
             // A directory that several packages share belongs to the first of them. If an earlier package has a link at
@@ -124,6 +124,20 @@ pub(super) fn place(
     Ok(())
 }
 
+/// Returns the place of a package's path. Packages may still contain paths below `/var/run` and `/var/lock`, which are
+/// links in the image. A base image may have directories there, and then the path stays as it is.
+fn landing(path: &str, tree: &Tree) -> Result<ImagePath, ImagePathError> {
+    let path = ImagePath::parse(&usr_merged(path))?;
+    for (link, target) in IN_RUN {
+        let Some(below) = path.as_str().strip_prefix(link).filter(|below| below.starts_with('/')) else { continue };
+        let there = tree.nodes.get(&ImagePath::parse(link)?);
+        if there.is_some_and(|node| matches!(node.kind, Kind::Link { .. })) {
+            return ImagePath::parse(&format!("{target}{below}"));
+        }
+    }
+    Ok(path)
+}
+
 /// Returns whether lath can ignore the `postinst` of the package `name`.
 pub(super) fn is_known(name: &str) -> bool {
     let is_python = ["python3.", "libpython3."].iter().any(|prefix| name.starts_with(prefix));
@@ -136,6 +150,21 @@ mod tests {
     use crate::model::digest::Digest;
     use crate::model::facts::FileFacts;
     use crate::model::part::PartEntry;
+
+    #[test]
+    fn paths_below_a_link_to_run_go_to_run_and_a_directory_of_a_base_image_stays() {
+        let place = |path: &str, run: Node| {
+            let mut tree = Tree::default();
+            tree.insert(ImagePath::parse("/var/run").unwrap(), run);
+            landing(path, &tree).unwrap().to_string()
+        };
+        let link = || Node::link("/run", Origin::Lath);
+        assert_eq!(place("var/run/x/y", link()), "/run/x/y");
+        assert_eq!(place("var/run", link()), "/var/run");
+        assert_eq!(place("var/running/x", link()), "/var/running/x");
+        assert_eq!(place("var/run/x", Node::directory(Origin::Base)), "/var/run/x");
+        assert_eq!(place("lib/x", link()), "/usr/lib/x");
+    }
 
     #[test]
     fn a_path_of_two_packages_goes_to_the_one_that_replaces_the_other_or_is_reported() {

@@ -141,7 +141,8 @@ fn add_files_of_user(
     {
         // If the work directory is missing, an engine creates it. But the engine cannot create it if the root file
         // system is read-only.
-        assembly.tree.insert(workdir.clone(), Node::directory(Origin::Lath));
+        let folder = on_base::landing(&assembly.tree, workdir.as_str())?;
+        assembly.tree.insert(folder, Node::directory(Origin::Lath));
     }
     Ok(())
 }
