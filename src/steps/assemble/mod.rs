@@ -11,6 +11,7 @@ mod key_store;
 mod loader;
 mod odbc;
 mod on_base;
+mod pam;
 mod programs;
 mod scripts;
 mod shell;
@@ -162,6 +163,7 @@ fn configure(
     changes::make(&mut assembly.tree, &scripts.changes, &accounts);
     odbc::register(&mut assembly.tree, &scripts.drivers, store)?;
     key_store::write(&mut assembly.tree, store)?;
+    pam::write(&mut assembly.tree, store)?;
     let unknown = caches::write(&mut assembly.tree, architecture, store)?;
     assembly.notes.extend(caches::note(&unknown));
     assembly.notes.extend(caches::write_settings(&mut assembly.tree, store)?);

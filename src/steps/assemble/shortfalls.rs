@@ -24,11 +24,10 @@ pub(super) enum Shortfall {
     Capabilities,
     Download,
     Mailcap,
-    Passwords,
 }
 
 /// For each kind of result, the programs that would make it.
-const PROGRAMS: [(Shortfall, &[&str]); 16] = [
+const PROGRAMS: [(Shortfall, &[&str]); 15] = [
     (Shortfall::Aspell, &["aspell-autobuildhash"]),
     (
         Shortfall::Tex,
@@ -63,7 +62,6 @@ const PROGRAMS: [(Shortfall, &[&str]); 16] = [
     (Shortfall::Capabilities, &["setcap"]),
     (Shortfall::Download, &["wget", "curl", "download-mibs", "b-i_libdvdcss.sh", "update-ms-fonts"]),
     (Shortfall::Mailcap, &["update-mime"]),
-    (Shortfall::Passwords, &["pam-auth-update"]),
     (Shortfall::InputMethods, &["gtk-query-immodules-3.0", "gtk-query-immodules-2.0"]),
 ];
 
@@ -127,9 +125,6 @@ impl Shortfall {
                 "file capabilities are not set: programs that open raw sockets need root or `--cap-add`"
             }
             Self::Download => "files that are downloaded at installation are missing: add them with `--copy`",
-            Self::Passwords => {
-                "PAM is not configured: programs that check passwords with it, such as `su`, refuse all of them"
-            }
             Self::Mailcap => "`/etc/mailcap` is not written: programs that look up a viewer there find none",
         }
     }
