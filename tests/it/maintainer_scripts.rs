@@ -97,3 +97,20 @@ fn run_has_its_old_names_in_var_and_paths_below_them_go_to_run() {
     }
     assert_eq!(image.config["config"]["WorkingDir"], "/var/run/work");
 }
+
+#[test]
+fn programs_that_need_the_rights_of_their_owner_are_named() {
+    let sudo = DebBuilder::new("sudo", "1", "all").depends("mount").file("usr/bin/sudo", 0o4755, "ELF");
+    let sudo = sudo.file("usr/lib/openssh/ssh-keysign", 0o4755, "x").file("usr/bin/ssh-agent", 0o2755, "x");
+    let sudo = sudo.script("postinst", "dpkg-statoverride --update --add root crontab 2755 /usr/bin/crontab\n");
+    let mount = DebBuilder::new("mount", "1", "all").file("bin/mount", 0o4755, "ELF");
+    let archive = archive().deb(&sudo.build()).deb(&mount.build());
+    let world = World::new(archive, PyPi::new().built(&tool()));
+    let note = "without the rights of their owner or group: crontab, sudo.";
+    let said = stderr(&world.build("tool --with sudo"));
+    assert!(said.contains(note) && said.contains("`--user 0`"), "{said}");
+    for words in ["tool --with sudo --user 0", "tool --with netbase"] {
+        let said = stderr(&world.build(words));
+        assert!(!said.contains("without the rights"), "{said}");
+    }
+}

@@ -13,6 +13,7 @@ mod odbc;
 mod on_base;
 mod pam;
 mod programs;
+mod rights;
 mod scripts;
 mod shell;
 mod shortfalls;
@@ -105,6 +106,7 @@ pub(crate) fn assemble(
         wheels::write_script(script, &target, &mut assembly, store)?;
     }
     assembly.notes.extend(scripts.notes(&assembly.tree));
+    assembly.notes.extend(rights::note(lock, parts, &scripts, request));
     assembly.notes.extend(conflicts.notes());
     assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.python.version));
     alternatives::link(&mut assembly.tree, &scripts.alternatives)?;
@@ -161,9 +163,9 @@ fn configure(
         Some(_) => accounts::add(&mut assembly.tree, &scripts.accounts, store)?,
     };
     changes::make(&mut assembly.tree, &scripts.changes, &accounts);
+    pam::write(&mut assembly.tree, store)?;
     odbc::register(&mut assembly.tree, &scripts.drivers, store)?;
     key_store::write(&mut assembly.tree, store)?;
-    pam::write(&mut assembly.tree, store)?;
     let unknown = caches::write(&mut assembly.tree, architecture, store)?;
     assembly.notes.extend(caches::note(&unknown));
     assembly.notes.extend(caches::write_settings(&mut assembly.tree, store)?);
