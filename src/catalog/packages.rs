@@ -27,6 +27,7 @@ pub(super) struct Packages {
     pub(super) skipped: ByPackage,
     pub(super) skipped_by_trim: ByPackage,
     pub(super) tools: BTreeMap<String, String>,
+    pub(super) used_by: ByPackage,
 }
 
 /// Returns the packages that every image contains in addition to the interpreter, with their reasons.
@@ -82,10 +83,13 @@ pub(crate) fn is_of_shell(package: &str) -> bool {
     PACKAGES.shell.contains(package)
 }
 
-/// Returns the dependencies that are skipped. In each pair, the first package depends on the second package. `*` means
-/// any package.
-pub(crate) fn skipped() -> impl Iterator<Item = (&'static str, &'static str)> {
-    pairs(&PACKAGES.skipped)
+/// Returns the dependencies that are skipped if the user named the packages `named`. In each pair, the first package
+/// depends on the second package. `*` means any package.
+pub(crate) fn skipped(named: &[String]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_used = |package: &str| {
+        PACKAGES.used_by.get(package).is_some_and(|users| named.iter().any(|name| users.contains(name)))
+    };
+    pairs(&PACKAGES.skipped).filter(move |(_, package)| !is_used(package))
 }
 
 /// Returns the dependencies that are skipped only if the tree is trimmed. The pairs have the same form as in

@@ -181,8 +181,8 @@ fn every_library_and_package_has_a_valid_name() {
     assert_eq!(SONAMES.packages.keys().chain(&SONAMES.manylinux).find(of_driver), None);
     assert!(SONAMES.manylinux.iter().all(|soname| is_library(soname)));
     let Packages { always, compilers, helpers, idle_programs, idle_scripts, in_every_base, .. } = &*PACKAGES;
-    let Packages { interpreters, pip, shell, skipped, skipped_by_trim, tools, .. } = &*PACKAGES;
-    let lists = [helpers, interpreters, skipped, skipped_by_trim];
+    let Packages { interpreters, pip, shell, skipped, skipped_by_trim, tools, used_by, .. } = &*PACKAGES;
+    let lists = [helpers, interpreters, skipped, skipped_by_trim, used_by];
     let listed = lists.iter().flat_map(|table| table.iter()).flat_map(|(one, others)| others.iter().chain([one]));
     let all = always.keys().chain(compilers).chain(idle_programs).chain(idle_scripts).chain(in_every_base);
     let all = all.chain(pip).chain(shell).chain(tools.values()).chain(listed);
@@ -190,7 +190,7 @@ fn every_library_and_package_has_a_valid_name() {
         assert!(is_package(name) || name == "*", "{name}");
     }
     for name in always.keys() {
-        let mut others = packages::skipped().filter(|(_, skipped)| skipped == name);
+        let mut others = packages::skipped(&[]).filter(|(_, skipped)| skipped == name);
         assert_eq!(others.next(), None, "`{name}` is in every image");
     }
 }

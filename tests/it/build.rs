@@ -100,3 +100,17 @@ fn a_python_with_curses_has_the_descriptions_of_terminals() {
     let platform = &oci::check(&world.path("tool.tar")).unwrap().platforms[0];
     assert!(!platform.files.contains_key("var/lib/dpkg/status.d/ncurses-base"));
 }
+
+#[test]
+fn the_old_algorithms_of_openssl_are_there_if_the_user_named_a_program_that_has_them() {
+    let provider = DebBuilder::new("openssl-provider-legacy", "1", "all").file("usr/lib/legacy.so", 0o644, "x").build();
+    let library = DebBuilder::new("libssl3t64", "1", "all").depends("openssl-provider-legacy").build();
+    let using = |name: &str| DebBuilder::new(name, "1", "all").depends("libssl3t64").build();
+    let archive = archive().deb(&provider).deb(&library).deb(&using("openssl")).deb(&using("curl"));
+    let world = World::new(archive, PyPi::new().built(&tool()));
+    for (name, is_there) in [("openssl", true), ("curl", false)] {
+        stdout(world.build(&format!("tool --with {name} -o oci:{name}")));
+        let files = &oci::check(&world.path(name)).unwrap().platforms[0].files;
+        assert_eq!(files.contains_key("usr/lib/legacy.so"), is_there, "{name}");
+    }
+}

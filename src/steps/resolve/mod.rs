@@ -623,7 +623,7 @@ fn additions(request: &ResolveRequest<'_>) -> Vec<Wanted> {
 
 fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
     let skip = |(asker, package)| Skip { asker, package };
-    let mut skipped: Vec<Skip> = packages::skipped().map(skip).collect();
+    let mut skipped: Vec<Skip> = packages::skipped(&request.release.packages).map(skip).collect();
     if request.trim != TrimLevel::None {
         skipped.extend(packages::skipped_by_trim().map(skip));
     }
