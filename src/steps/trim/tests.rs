@@ -1,6 +1,7 @@
 //! Tests of trim. The listing of a tree before trim is compared with the listing after trim.
 
 mod conditional;
+mod named;
 mod reach;
 mod removed_data;
 mod trace;
@@ -49,9 +50,8 @@ impl Given {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(home.path()).unwrap();
-        let platform = Platform { architecture: Architecture::Amd64 };
         let lock = PlatformLock {
-            platform,
+            platform: Platform { architecture: Architecture::Amd64 },
             wheels: Vec::new(),
             debs: Vec::new(),
             hints: Vec::new(),

@@ -1,4 +1,4 @@
-//! Removes programs of `libc-bin`.
+//! Removes programs of `libc-bin`, unless the user named this package.
 
 use super::{Proposal, Scene, any_within};
 use crate::model::reason::Removed;
@@ -9,7 +9,8 @@ use crate::outside::store::StoreError;
 const MAINTENANCE: [&str; 7] = ["iconv", "iconvconfig", "localedef", "pldd", "tzselect", "zdump", "zic"];
 
 pub(super) fn maintenance(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    Ok(scene.remove(Removed::LibcMaintenance, |path, _| {
-        any_within(path, &["/usr/bin", "/usr/sbin"]) && MAINTENANCE.contains(&path.file_name())
+    Ok(scene.remove(Removed::LibcMaintenance, |path, package| {
+        let is_program = any_within(path, &["/usr/bin", "/usr/sbin"]) && MAINTENANCE.contains(&path.file_name());
+        is_program && scene.is_base(package)
     }))
 }

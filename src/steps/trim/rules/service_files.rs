@@ -1,16 +1,23 @@
-//! Removes files for init systems, cron, apt and logrotate, because no such daemon runs in the image.
+//! Removes files for init systems. Also removes files for cron, apt and logrotate, if the image does not contain these
+//! programs.
 
 use super::{Proposal, Scene, any_within};
 use crate::model::reason::Removed;
 use crate::outside::store::StoreError;
 
-const DIRECTORIES: [&str; 11] = [
-    "/etc/apt",
-    "/etc/cron.d",
-    "/etc/cron.daily",
-    "/etc/cron.weekly",
+/// The directories, each with the program that reads it. They stay if the image contains this program, for example
+/// because the user named `apt` or `cron`.
+const READ_BY: [(&str, &str); 5] = [
+    ("/etc/apt", "/usr/bin/apt-get"),
+    ("/etc/cron.d", "/usr/sbin/cron"),
+    ("/etc/cron.daily", "/usr/sbin/cron"),
+    ("/etc/cron.weekly", "/usr/sbin/cron"),
+    ("/etc/logrotate.d", "/usr/sbin/logrotate"),
+];
+
+/// Directories of systemd and of other init systems, which no image runs.
+const DIRECTORIES: [&str; 6] = [
     "/etc/init.d",
-    "/etc/logrotate.d",
     "/usr/lib/init",
     "/usr/lib/systemd/system",
     "/usr/lib/systemd/user",
@@ -19,5 +26,7 @@ const DIRECTORIES: [&str; 11] = [
 ];
 
 pub(super) fn service_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    Ok(scene.remove(Removed::ServiceFiles, |path, _| any_within(path, &DIRECTORIES)))
+    let unread = READ_BY.iter().filter(|(_, program)| scene.tree.find(program).is_none());
+    let directories: Vec<&str> = unread.map(|(directory, _)| *directory).chain(DIRECTORIES).collect();
+    Ok(scene.remove(Removed::ServiceFiles, |path, _| any_within(path, &directories)))
 }
