@@ -112,6 +112,10 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "only a distribution that is named by path may require files: if you want this file, name it as well, and use \
              a distribution that requires it by name",
         ),
+        RequestHint::NameRequiredUrl => f.write_str(
+            "lath replaces variables only in your own input: name this requirement yourself, and use a distribution that \
+             requires it by name",
+        ),
         RequestHint::RequirementsFile { path } => write!(f, "read it with `-r {path}`"),
         RequestHint::UpdateLock { command } => write!(f, "bring the lock up to date with `{command}`"),
         RequestHint::OtherVersion { name, version } => {
@@ -423,6 +427,7 @@ mod tests {
             RequestHint::BuildWheelOf { name: name.clone() },
             RequestHint::PlainDependencies,
             RequestHint::NameRequiredFile,
+            RequestHint::NameRequiredUrl,
             RequestHint::RequirementsFile { path: "r.txt".to_owned() },
             RequestHint::UpdateLock { command: "uv lock".to_owned() },
             RequestHint::OtherVersion { name: name.clone(), version: "1.0".to_owned() },

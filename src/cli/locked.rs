@@ -44,6 +44,13 @@ fn read(path: &Path) -> Result<Option<LockFile>, Failure> {
 /// Returns the request for an image that is built from the lock `file`.
 pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let has_inputs = settings.requirement.is_some() || settings.requirements.is_some();
+    if file.request.has_application && !has_inputs {
+        return Err(usage(format!(
+            "the lock `{}` does not contain the files of its application: name the folder or the script, such as \
+             `lath build . --locked`",
+            file.path.display()
+        )));
+    }
     let compares_inputs = has_inputs && settings.frozen != Some(true);
     let mut request = if compares_inputs {
         settings::request(settings, environment)?

@@ -41,6 +41,9 @@ pub(crate) struct LockedRequest {
     pub(crate) requirements: Vec<String>,
     #[serde(default)]
     pub(crate) constraints: Vec<String>,
+    /// Whether the image also contains files of an application or a script. The lock does not contain these files.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) has_application: bool,
     pub(crate) python: PythonVersion,
     /// The release, such as `debian:trixie`. The release is ignored if there is a base image that is not Debian or
     /// Ubuntu.

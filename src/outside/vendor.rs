@@ -13,10 +13,15 @@ use crate::outside::store::{Store, StoreError};
 
 const LIST: &str = "SHA256SUMS";
 
+/// The first line of a list that lath wrote. sha256sum(1) ignores it.
+const MARK: &str = "# The files of a lock of lath";
+
 #[derive(Debug, Error)]
 pub(crate) enum VendorError {
     #[error("cannot use the folder `{folder}`: it has no `{LIST}`")]
     NoList { folder: PathBuf },
+    #[error("cannot write the files of the lock into `{folder}`: lath did not write its `{LIST}`; name another folder")]
+    Foreign { folder: PathBuf },
     #[error("cannot read `{path}`")]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot read `{path}`: the line `{line}` is not a digest and a file name")]
@@ -33,7 +38,7 @@ impl Hints for VendorError {
     fn own_hints(&self) -> Vec<Hint> {
         match self {
             Self::NoList { .. } | Self::Line { .. } | Self::Changed { .. } => vec![Hint::Lock(LockHint::VendorAgain)],
-            Self::Read { .. } | Self::Write { .. } | Self::Store(_) => Vec::new(),
+            Self::Read { .. } | Self::Write { .. } | Self::Foreign { .. } | Self::Store(_) => Vec::new(),
         }
     }
 
@@ -50,6 +55,8 @@ impl Hints for VendorError {
 pub(crate) struct Vendor {
     folder: PathBuf,
     names: BTreeMap<Digest, String>,
+    /// Whether lath wrote the list.
+    is_own: bool,
 }
 
 impl Vendor {
@@ -63,7 +70,7 @@ impl Vendor {
             Err(source) => return Err(VendorError::Read { path, source }),
         };
         let mut names = BTreeMap::new();
-        for line in text.lines().filter(|line| !line.is_empty()) {
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let wrong = || VendorError::Line { path: path.clone(), line: line.to_owned() };
             let (digest, name) = line.split_once("  ").ok_or_else(wrong)?;
             if name.contains('/') || name.starts_with('.') {
@@ -71,7 +78,7 @@ impl Vendor {
             }
             names.insert(digest.parse().map_err(|_| wrong())?, name.to_owned());
         }
-        Ok(Self { folder: folder.to_owned(), names })
+        Ok(Self { folder: folder.to_owned(), names, is_own: text.starts_with(MARK) })
     }
 
     /// Puts a file of the folder into the store. Returns whether the folder has this file.
@@ -90,14 +97,21 @@ impl Vendor {
 /// in this lock.
 pub(crate) fn write(folder: &Path, files: &BTreeMap<Digest, String>, store: &Store) -> Result<(), VendorError> {
     fs::create_dir_all(folder).map_err(|source| VendorError::Write { path: folder.to_owned(), source })?;
-    let before = Vendor::open(folder).map(|vendor| vendor.names).unwrap_or_default();
+    let before = match Vendor::open(folder) {
+        Ok(vendor) if vendor.is_own => vendor.names,
+        Err(VendorError::NoList { .. }) => BTreeMap::new(),
+        // The files of this list belong to the user, so they must not be removed.
+        Ok(_) | Err(VendorError::Line { .. }) => return Err(VendorError::Foreign { folder: folder.to_owned() }),
+        Err(error) => return Err(error),
+    };
     let names = distinct(files);
     for (digest, name) in &names {
         write_file(&folder.join(name), |temporary| fs::copy(store.parcel_path(digest), temporary).map(drop))?;
     }
     let mut lines: Vec<String> = names.iter().map(|(digest, name)| format!("{digest}  {name}\n")).collect();
     lines.sort_by(|one, other| one[64..].cmp(&other[64..]));
-    write_file(&folder.join(LIST), |temporary| fs::write(temporary, lines.concat()))?;
+    let text = format!("{MARK}\n{}", lines.concat());
+    write_file(&folder.join(LIST), |temporary| fs::write(temporary, text))?;
     for name in before.values().filter(|name| !names.values().any(|new| new == *name)) {
         let path = folder.join(name);
         match fs::remove_file(&path) {

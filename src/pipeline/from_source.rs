@@ -292,7 +292,7 @@ impl<'a> FromSource<'a> {
             match step {
                 Step::Metadata(text) => return Ok(Made::Metadata(text)),
                 Step::Wheel(wheel) => return Ok(Made::Wheel(Box::new(Finished { wheel, plan, tree }))),
-                Step::Requires(requires) => plan.requires.extend(requires),
+                Step::Requires(requires) => plan.add_requires(requires, self.request.python.version),
                 Step::Compilers(groups) => {
                     for group in groups {
                         plan.add(&group, self.request.python.version);

@@ -210,6 +210,7 @@ fn without_inputs(request: &Request) -> LockedRequest {
     LockedRequest {
         requirements: Vec::new(),
         constraints: Vec::new(),
+        has_application: request.app.is_some(),
         python: python.version,
         base: release.name(),
         base_image: base_image.as_ref().map(|base| base.source.to_string()),

@@ -86,7 +86,8 @@ impl Rebuilding<'_> {
             self.refuse_new(wheel, build, &planned)?;
         }
         let packages = build.packages.iter().cloned().collect();
-        let plan = Plan { requires: build.requires.clone(), packages, ..planned };
+        let mut plan = Plan { requires: build.requires.clone(), packages, ..planned };
+        plan.find_rust();
         let machine = self.sources.machine(build.tree.platform).map_err(failed)?;
         let mut tree = build.tree.clone();
         self.all(&mut tree.wheels)?;

@@ -177,7 +177,7 @@ fn a_vendor_folder_replaces_the_network() {
     stdout(world.lock("tool --with extra --vendor parcels"));
     stdout(world.build("tool --with extra -o plain.tar"));
     let sums = fs_err::read_to_string(world.path("parcels/SHA256SUMS")).unwrap();
-    let names: Vec<&str> = sums.lines().map(|line| &line[66..]).collect();
+    let names: Vec<&str> = sums.lines().filter_map(|line| line.split_once("  ")).map(|(_, name)| name).collect();
     assert!(names.contains(&"lib-1.5-py3-none-any.whl") && names.contains(&"libc6_2.41-12_amd64.deb"), "{names:?}");
     lists(&world);
     stdout(world.build("--locked --offline --vendor parcels --cache-dir empty -o vendored.tar"));
@@ -212,6 +212,23 @@ fn a_vendor_folder_replaces_the_network() {
     stdout(world.lock("tool --vendor parcels"));
     assert!(!world.path("parcels/extra_1_all.deb").exists() && world.path("parcels/netbase_1_all.deb").exists());
     stdout(world.build("--locked --offline --vendor parcels --cache-dir third -o again.tar"));
+}
+
+#[test]
+fn a_list_of_hashes_that_lath_did_not_write_stays_with_its_files() {
+    let world = world();
+    fs_err::create_dir(world.path("dist")).unwrap();
+    fs_err::write(world.path("dist/release.tar.gz"), "release").unwrap();
+    for list in [format!("{}  release.tar.gz\n", "0".repeat(64)), format!("{} *release.tar.gz\n", "0".repeat(64))] {
+        fs_err::write(world.path("dist/SHA256SUMS"), &list).unwrap();
+        let output = world.lock("tool --vendor dist");
+        assert_eq!(output.status.code(), Some(1));
+        insta::allow_duplicates!(
+            insta::assert_snapshot!(world.error_in(&String::from_utf8(output.stderr).unwrap()), @"error: cannot write the files of the lock into `dist`: lath did not write its `SHA256SUMS`; name another folder")
+        );
+        assert_eq!(fs_err::read_to_string(world.path("dist/SHA256SUMS")).unwrap(), list);
+        assert!(world.path("dist/release.tar.gz").is_file());
+    }
 }
 
 #[test]

@@ -149,6 +149,22 @@ fn an_override_replaces_a_url_in_the_metadata_of_a_wheel() {
     assert_eq!(installed(&world, &output), ["inner-1", "top-1"]);
 }
 
+#[test]
+fn the_lock_of_an_application_is_built_only_with_its_folder() {
+    let world = world();
+    write(&world, "requirements.txt", "tool");
+    write(&world, "Procfile", "web: python3.13 app.py\n");
+    write(&world, "app.py", "");
+    assert!(world.lock("./service").status.success());
+    insta::assert_snapshot!(world.error("--locked -t image"), @"
+    exit 2
+    error: the lock `pylock.toml` does not contain the files of its application: name the folder or the script, such as `lath build . --locked`
+    ");
+    assert!(world.build("./service --locked -t image").status.success());
+    let image = oci::check(&world.path("image.tar")).unwrap();
+    assert!(image.platforms[0].files.keys().any(|path| path.ends_with("/app.py")));
+}
+
 /// Returns the table of an index in the form of Poetry or PDM.
 fn source(tool: &str, url: &str, more: &str) -> String {
     format!("[[tool.{tool}.source]]\nname = 'own'\nurl = '{url}'\n{more}\n")

@@ -20,10 +20,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_project_folder_is_built_again_only_if_its_files_change", needs, folder),
         trial("the_version_of_a_project_comes_from_its_repository", needs, history),
         trial("a_repository_is_built_by_its_url_with_its_commit_recorded", needs, repository),
+        trial("a_project_whose_last_file_is_a_zip_file_is_built", needs, ends_with_zip),
         trial("a_build_requirement_may_be_a_source_itself", needs, nested),
         trial("a_wheel_without_machine_code_serves_another_platform", needs, other_platform),
         trial("a_backend_that_fails_is_shown_and_its_files_are_kept", needs, failing),
         trial("a_backend_reaches_neither_the_network_nor_the_users_files", needs, confined),
+        trial("a_backend_changes_no_file_of_the_host_through_links", needs, links),
         trial("a_backend_that_makes_no_wheel_or_another_one_is_refused", needs, other_wheels),
         trial("sources_are_built_by_the_oldest_pythons_too", needs, old_pythons),
         trial("a_meson_project_is_built", slow, || imports("contourpy", &[])),
@@ -203,6 +205,15 @@ fn repository() {
     assert!(!output.status.success() && said.contains("hint: install git on this machine"), "{said}");
 }
 
+fn ends_with_zip() {
+    let home = home("ends-with-zip");
+    let project = project(&home, "project", "return wheel(directory)");
+    // This is a zip file without any entries.
+    let zip = [b"PK\x05\x06".as_slice(), &[0; 18]].concat();
+    fs_err::write(home.join("project/zzz.docx"), zip).unwrap();
+    assert_eq!(succeeds(&home, &["run", &project]).0, "made\n");
+}
+
 /// A build may require a distribution that is itself built from source. Then the order is: the requirements of this
 /// distribution, this distribution, and the build that requires it.
 fn nested() {
@@ -244,6 +255,26 @@ fn failing() {
     let (_, kept) = said.split_once("its files were kept in `").unwrap();
     let kept = Path::new(kept.split('`').next().unwrap());
     assert!(kept.join("source/left-behind").is_file() && kept.join("build.log").is_file());
+    fs_err::remove_dir_all(kept).unwrap();
+}
+
+fn links() {
+    let home = home("links");
+    let victim = home.join("victim");
+    fs_err::write(&victim, "mine").unwrap();
+    let names = "for name in ['plain.whl', 'wheel.whl', 'own', 'crates']:\n    os.symlink(victim, '/work/' + name)\n";
+    let results = "os.remove('/work/job.json')\nos.symlink(victim, '/work/job.json')\n";
+    let body = format!("victim = {victim:?}\n{names}{results}return wheel(directory)");
+    succeeds(&home, &["build", &project(&home, "names", &body), "-t", "own"]);
+    // The folder of the result is a link to a folder of the backend.
+    let body = "name = wheel(directory)\nos.rename('/work/out', '/work/moved')\nos.symlink('/work/moved', '/work/out')\nreturn name";
+    refused(&home, &["build", &project(&home, "folder", body), "-t", "x"]);
+    let body = format!("os.symlink({victim:?}, '/build/build.log')\nraise RuntimeError('broken on purpose')");
+    let said = refused(&home, &["build", &project(&home, "log", &body), "-t", "x", "--keep-failed"]);
+    assert_eq!(fs_err::read_to_string(&victim).unwrap(), "mine");
+    let (_, kept) = said.split_once("its files were kept in `").unwrap();
+    let kept = Path::new(kept.split('`').next().unwrap());
+    assert!(fs_err::read_to_string(kept.join("build.log")).unwrap().contains("broken on purpose"));
     fs_err::remove_dir_all(kept).unwrap();
 }
 

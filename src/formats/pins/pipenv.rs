@@ -64,6 +64,7 @@ pub(super) fn read(text: &str, wanted: &[String]) -> Result<Pins, PinsError> {
         is_default: at == 0,
         is_explicit: false,
         is_flat: false,
+        is_of_poetry: false,
     });
     let mut pins = Pins { indexes: indexes.filter(|index| !is_pypi(&index.url)).collect(), ..Pins::default() };
     for (group, packages) in document.groups {

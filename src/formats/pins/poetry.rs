@@ -123,6 +123,7 @@ fn place(source: &Source, pins: &mut Pins) -> PinSource {
                     is_default: false,
                     is_explicit: true,
                     is_flat: false,
+                    is_of_poetry: true,
                 });
             }
             PinSource::Index(Some(source.url.clone()))

@@ -53,6 +53,8 @@ pub(crate) struct NamedIndex {
     pub(crate) is_explicit: bool,
     /// Whether the index is a single list of files.
     pub(crate) is_flat: bool,
+    /// Whether the index is in a file of Poetry.
+    pub(crate) is_of_poetry: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,6 +147,7 @@ fn pdm_sources(list: Option<&Value>) -> Vec<NamedIndex> {
             url: text("url")?.to_owned(),
             is_explicit: false,
             is_flat: text("type") == Some("find_links"),
+            is_of_poetry: false,
         })
     };
     list.and_then(Value::as_array).into_iter().flatten().filter_map(source).collect()

@@ -163,6 +163,7 @@ fn sources(list: Option<&Value>) -> Vec<NamedIndex> {
             is_default: priority == "default",
             is_explicit: priority == "explicit",
             is_flat: false,
+            is_of_poetry: true,
         };
         if ["primary", "default"].contains(&priority) { first.push(index) } else { later.push(index) }
     }

@@ -118,6 +118,18 @@ pub(super) fn entry(index: &Index) -> IndexEntry {
     }
 }
 
+/// Returns the URL of an index of Poetry, with the user name and the password in Poetry's variables for it (Poetry's
+/// documentation, "Configuring Credentials").
+pub(super) fn with_login_of_poetry(named: &NamedIndex, variables: &Variables) -> String {
+    let entry = IndexEntry { name: Some(named.name.clone()), ..IndexEntry::default() };
+    let login = |kind: &str| variables.0.get(&format!("POETRY_HTTP_BASIC_{}_{kind}", entry.variable_name()?));
+    let (Some(user), Ok(mut url)) = (login("USERNAME"), Url::parse(&named.url)) else { return named.url.clone() };
+    // This fails only if the URL has no host. Such a URL needs no credentials.
+    let _ = url.set_username(user);
+    let _ = url.set_password(login("PASSWORD").map(String::as_str));
+    url.into()
+}
+
 /// Converts an index of Poetry, PDM or Pipenv. uv allows fewer characters in names than these programs do, so a name
 /// may be left out.
 pub(super) fn named_index(named: &NamedIndex) -> Result<Index, Cause> {
@@ -158,12 +170,11 @@ pub(super) fn authenticate(client: &RegistryClient, locations: &IndexLocations) 
 }
 
 /// Puts the user name and the password of a named index into its URL, and returns the names of the variables that
-/// contained them. lath's variables are preferred to those of uv
-/// and of Poetry.
+/// contained them. lath's variables are preferred to those of uv.
 fn with_variables(url: IndexUrl, entry: &IndexEntry, variables: &Variables) -> (IndexUrl, Option<LoginSource>) {
     let Some(name) = entry.variable_name() else { return (url, None) };
-    for program in ["LATH_INDEX", "UV_INDEX", "POETRY_HTTP_BASIC"] {
-        let names = ["USERNAME", "PASSWORD"].map(|kind| format!("{program}_{name}_{kind}"));
+    for program in ["LATH", "UV"] {
+        let names = ["USERNAME", "PASSWORD"].map(|kind| format!("{program}_INDEX_{name}_{kind}"));
         let [user, password] = names.each_ref().map(|name| variables.0.get(name).filter(|value| !value.is_empty()));
         if user.is_none() && password.is_none() {
             continue;

@@ -147,6 +147,11 @@ fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<()
     };
     let wheel = wheel.clone();
     let shown = public(&requirement.to_string());
+    let written = requirement.source.to_verbatim_parsed_url();
+    if let Some(variable) = written.and_then(|url| variable_in(url.verbatim.given()?)).filter(|_| *trust != Trust::Own)
+    {
+        return Err(PypiError::RequiresVariable { wheel, variable });
+    }
     match &requirement.source {
         RequirementSource::Path { .. } | RequirementSource::Directory { .. } if *trust == Trust::Foreign => {
             return Err(PypiError::RequiresLocal { wheel, requirement: shown });
@@ -160,6 +165,13 @@ fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<()
         Err(PypiError::FromSource { requirement, what }) => Err(PypiError::RequiresSource { wheel, requirement, what }),
         outcome => outcome,
     }
+}
+
+/// Returns the name of the variable in a URL, such as `TOKEN` in `https://host/${TOKEN}/x.whl`. uv has replaced it by its
+/// value, but `url` is the text before that.
+fn variable_in(url: &str) -> Option<String> {
+    let (name, _) = url.split_once("${")?.1.split_once('}')?;
+    Some(name.to_owned())
 }
 
 /// Returns the distribution that `requirement` names by path or URL, or `None` if it comes from an index.

@@ -122,6 +122,10 @@ pub(crate) enum PypiError {
     NoProject { requirement: String, folder: String },
     #[error(transparent)]
     Build(SourceFailure),
+    #[error(
+        "cannot use `{wheel}`: a URL in its requirements contains the variable `{variable}`, whose value could be a secret"
+    )]
+    RequiresVariable { wheel: String, variable: String },
     #[error("cannot use `{wheel}`: it requires `{requirement}`, a file on this machine")]
     RequiresLocal { wheel: String, requirement: String },
     #[error("cannot use the wheel `{wheel}`: it requires python {pythons}, and the image has {python}")]
@@ -180,6 +184,7 @@ impl Hints for PypiError {
             }
             Self::RequiresSource { .. } => RequestHint::PlainDependencies,
             Self::RequiresLocal { .. } => RequestHint::NameRequiredFile,
+            Self::RequiresVariable { .. } => RequestHint::NameRequiredUrl,
             Self::LockDiffers { update, .. } => RequestHint::UpdateLock { command: (*update).to_owned() },
             Self::RequirementsFile { path } => RequestHint::RequirementsFile { path: path.clone() },
             _ => return Vec::new(),

@@ -61,14 +61,14 @@ pub(super) fn drive(
         return Err(CompileError::Python { exit_code: outcome.exit_code, said });
     }
     let mut text = String::new();
-    let read = open_written(&work.join("sizes.json")).and_then(|mut file| file.read_to_string(&mut text));
+    let read = open_written(work, "sizes.json").and_then(|mut file| file.read_to_string(&mut text));
     read.map_err(CompileError::Folder)?;
     Ok(serde_json::from_str(&text)?)
 }
 
 /// Opens the bytecode that the driver wrote into the folder `work`.
 pub(super) fn open_code(work: &Path) -> Result<fs::File, CompileError> {
-    open_written(&work.join("code")).map_err(CompileError::Folder)
+    open_written(work, "code").map_err(CompileError::Folder)
 }
 
 /// Returns the error of the operating system in the last line of a traceback of Python. `None` if the error is not

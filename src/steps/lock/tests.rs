@@ -74,6 +74,7 @@ fn request() -> LockedRequest {
     LockedRequest {
         requirements: Vec::new(),
         constraints: Vec::new(),
+        has_application: false,
         python: PythonVersion { major: 3, minor: 13 },
         base: "debian:trixie".to_owned(),
         base_image: None,

@@ -37,6 +37,8 @@ fn plain(line: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Missing {
     Program(String),
+    /// The compiler of a language, as CMake names it, such as `CXX`.
+    Compiler(String),
     Header(String),
     /// A name of pkg-config.
     Library(String),
@@ -48,7 +50,7 @@ pub(super) enum Missing {
 /// The texts before and after the name of something that is missing.
 type Pattern = (&'static str, &'static str, fn(String) -> Missing);
 
-const PATTERNS: [Pattern; 21] = [
+const PATTERNS: [Pattern; 24] = [
     ("fatal error: ", ": No such file or directory", Missing::Header),
     ("error: command '", "' failed: No such file or directory", Missing::Program),
     ("unable to execute '", "': No such file or directory", Missing::Program),
@@ -63,6 +65,13 @@ const PATTERNS: [Pattern; 21] = [
     ("Did not find ", " ", Missing::Program),
     ("Program ", " found: NO", Missing::Program),
     ("Unknown compiler(s): [['", "'", Missing::Program),
+    ("No CMAKE_", "_COMPILER could be found", Missing::Compiler),
+    ("error: library ", " has Fortran sources but no Fortran compiler found", |_| {
+        Missing::Compiler("Fortran".to_owned())
+    }),
+    ("error: extension ", " has Fortran sources but no Fortran compiler found", |_| {
+        Missing::Compiler("Fortran".to_owned())
+    }),
     ("Package '", "' not found", Missing::Library),
     ("Package '", "', required by", Missing::Library),
     ("No package '", "' found", Missing::Library),
@@ -109,6 +118,12 @@ pub(super) fn missing(log: &str) -> Vec<Missing> {
 pub(super) fn groups(missing: &[Missing]) -> Vec<&'static str> {
     let group = |missing: &Missing| match missing {
         Missing::Program(program) => builds::group_of_program(program.rsplit('/').next().unwrap_or_default()),
+        Missing::Compiler(language) => match language.as_str() {
+            "C" => Some("c"),
+            "CXX" => Some("c++"),
+            "Fortran" => Some("fortran"),
+            _ => None,
+        },
         Missing::Header(header) if header == "Python.h" => Some("c"),
         _ => None,
     };
@@ -125,6 +140,8 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
                 let name = program.rsplit('/').next().unwrap_or_default();
                 builds::package_of_program(name).map(str::to_owned)
             }
+            // lath adds the compilers that it knows. It has no hint about others.
+            Missing::Compiler(_) => continue,
             Missing::Header(header) => builds::package_of_header(header, python),
             Missing::Library(library) => builds::package_of_library(library).map(str::to_owned),
             Missing::Module(module) => {
@@ -176,6 +193,12 @@ mod tests {
             ("Package 'cairo', required by 'virtual:world', not found", Missing::Library("cairo".to_owned())),
             ("ERROR: Dependency \"openblas\" not found, tried pkgconfig", Missing::Library("openblas".to_owned())),
             ("ModuleNotFoundError: No module named 'pkg_resources'", Missing::Module("pkg_resources".to_owned())),
+            ("  No CMAKE_CXX_COMPILER could be found.", Missing::Compiler("CXX".to_owned())),
+            ("CMake Error: No CMAKE_Fortran_COMPILER could be found", Missing::Compiler("Fortran".to_owned())),
+            (
+                "error: extension scipy.x has Fortran sources but no Fortran compiler found",
+                Missing::Compiler("Fortran".to_owned()),
+            ),
             ("curl: (6) Could not resolve host: example.org", Missing::Network),
         ];
         for (line, expected) in table {
@@ -189,6 +212,7 @@ mod tests {
         let python = PythonVersion { major: 3, minor: 13 };
         let gcc = missing("error: command 'aarch64-linux-gnu-gcc' failed: No such file or directory");
         assert_eq!((groups(&gcc), hints(&gcc, python)), (vec!["c"], vec![]));
+        assert_eq!(groups(&missing("No CMAKE_CXX_COMPILER could be found.")), ["c++"]);
         let header = missing("fatal error: ffi.h: No such file or directory");
         assert_eq!(groups(&header), Vec::<&str>::new());
         let add = Addition::BuildPackage("libffi-dev".to_owned());

@@ -26,7 +26,10 @@ BUILD = "/build"
 
 def unpack(archive):
     """Unpacks the source. Nothing is written outside of the folder."""
-    if zipfile.is_zipfile(archive):
+    # `zipfile.is_zipfile` would also accept a tar file that ends with a zip file.
+    with open(archive, "rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if is_zip:
         with zipfile.ZipFile(archive) as file:
             for entry in file.infolist():
                 path = file.extract(entry, BUILD)

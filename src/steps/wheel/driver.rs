@@ -92,15 +92,18 @@ pub(super) struct Run<'a> {
 
 /// The folders of a run on this machine.
 pub(super) struct Desk {
-    /// The driver's instructions and its results.
+    /// The driver's instructions and its results. The backend can write to this folder.
     pub(super) work: PathBuf,
-    /// The unpacked source.
+    /// The unpacked source. The backend can write to this folder.
     pub(super) build: PathBuf,
+    /// The result in the form in which it is kept. The backend cannot write to this folder.
+    pub(super) own: PathBuf,
 }
 
 impl Desk {
     pub(super) fn new(folder: &Path) -> io::Result<Self> {
-        let desk = Self { work: folder.join("work"), build: folder.join("build") };
+        let desk = Self { work: folder.join("work"), build: folder.join("build"), own: folder.join("own") };
+        fs::create_dir(&desk.own)?;
         fs::create_dir(&desk.work)?;
         fs::create_dir(&desk.build)?;
         // Any user may write to the folder, because if root runs lath, the build runs as another user. But other users
@@ -172,7 +175,7 @@ fn report(outcome: &Outcome, work: &Path, limit_secs: u64) -> Result<Report, Rea
     if outcome.exit_code != 0 {
         return Err(Reason::Backend { exit_code: outcome.exit_code, log, hints: Vec::new() });
     }
-    let Ok(file) = open_written(&work.join("result.json")) else { return Err(Reason::NoResult { log }) };
+    let Ok(file) = open_written(work, "result.json") else { return Err(Reason::NoResult { log }) };
     let mut text = String::new();
     let read = file.take(RESULT_BYTES).read_to_string(&mut text);
     read.ok().and_then(|_| serde_json::from_str(&text).ok()).ok_or(Reason::NoResult { log })
@@ -182,7 +185,7 @@ fn report(outcome: &Outcome, work: &Path, limit_secs: u64) -> Result<Report, Rea
 /// before it has written a log.
 fn log(outcome: &Outcome, work: &Path) -> Vec<u8> {
     let read = || -> io::Result<Vec<u8>> {
-        let mut file = open_written(&work.join("log"))?;
+        let mut file = open_written(work, "log")?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
         let mut bytes = Vec::new();

@@ -172,7 +172,7 @@ pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<
     let crates = fetched_crates(order.open, order.plan, world)?;
     let folder = world.store.temporary_dir()?;
     let desk = Desk::new(folder.path()).map_err(Reason::Work)?;
-    let built = run(order, site, crates.as_deref(), folder.path(), world)
+    let built = run(order, site, crates.as_deref(), &desk, world)
         .and_then(|report| keep(order, report, &desk, world))
         .map_err(|reason| advised(reason, order.version));
     let step = match built {
@@ -218,9 +218,13 @@ fn kept(reason: Reason, builds: &BuildsRequest, folder: tempfile::TempDir) -> Re
     let moved = place.and_then(|place| {
         let path = place.keep();
         copy_all(&folder.path().join("build"), &path)?;
-        let log = folder.path().join("work/log");
-        if log.is_file() {
-            fs::copy(log, path.join("build.log"))?;
+        if let Ok(mut log) = open_written(&folder.path().join("work"), "log") {
+            // The source may contain a link with this name, which must not be followed.
+            let place = path.join("build.log");
+            if place.symlink_metadata().is_ok() {
+                fs::remove_file(&place)?;
+            }
+            std::io::copy(&mut log, &mut fs::File::create_new(&place)?)?;
         }
         Ok(path)
     });
@@ -253,10 +257,9 @@ fn run(
     order: &Order<'_>,
     site: Site<'_>,
     crates: Option<&[Crate]>,
-    folder: &Path,
+    desk: &Desk,
     world: &World,
 ) -> Result<Report, Reason> {
-    let desk = Desk { work: folder.join("work"), build: folder.join("build") };
     let settings = order.builds.config_settings.iter().map(|(name, values)| {
         let value = match values.as_slice() {
             [one] => Value::from(one.as_str()),
@@ -283,15 +286,15 @@ fn run(
         user_base: order.user_base,
         emulation: site.emulation,
         archive: world.store.parcel_path(&order.open.archive),
-        crates: crates.map(|crates| lay_out(crates, folder, world)).transpose()?,
+        crates: crates.map(|crates| lay_out(crates, desk, world)).transpose()?,
         limit_secs: order.builds.limit_secs,
     };
-    drive(run, &instructions, &desk, world)
+    drive(run, &instructions, desk, world)
 }
 
 /// Makes a folder with the crates, by their file names.
-fn lay_out(crates: &[Crate], folder: &Path, world: &World) -> Result<PathBuf, Reason> {
-    let place = folder.join("crates");
+fn lay_out(crates: &[Crate], desk: &Desk, world: &World) -> Result<PathBuf, Reason> {
+    let place = desk.own.join("crates");
     fs::create_dir(&place).map_err(Reason::Work)?;
     for Crate { file, digest, .. } in crates {
         fs::hard_link(world.store.parcel_path(digest), place.join(file)).map_err(Reason::Work)?;
@@ -313,10 +316,10 @@ fn keep(order: &Order<'_>, report: Report, desk: &Desk, world: &World) -> Result
     if !(5..=6).contains(&stem.split('-').count()) {
         return Err(other());
     }
-    let file = open_written(&desk.work.join("out").join(&name)).map_err(Reason::Work)?;
+    let file = open_written(&desk.work, &format!("out/{name}")).map_err(Reason::Work)?;
     let mut wheel = Wheel::open(BufReader::new(file)).map_err(Reason::Wheel)?;
     let text = wheel.header().map_err(Reason::Wheel)?.metadata;
-    let path = desk.work.join("plain.whl");
+    let path = desk.own.join("plain.whl");
     let plain = BufWriter::new(fs::File::create(&path).map_err(Reason::Work)?);
     let mut plain = wheel.write_plain(plain).map_err(Reason::Plain)?;
     plain.flush().map_err(Reason::Work)?;

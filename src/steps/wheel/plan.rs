@@ -66,7 +66,7 @@ pub(crate) fn plan(open: &OpenSource, builds: &BuildsRequest, python: PythonVers
         has_rust: false,
         is_native: false,
     };
-    plan.has_rust = plan.requires("maturin") || plan.requires("setuptools-rust");
+    plan.find_rust();
     let groups = plan.groups(&open.sdist.files);
     plan.is_native = !groups.is_empty();
     for group in groups {
@@ -85,6 +85,20 @@ impl Plan {
         let version = python.to_string();
         self.packages.extend(builds::packages(group).map(|package| package.replace("{python}", &version)));
         self.packages.len() > before
+    }
+
+    /// Adds requirements that the backend names, and the Debian packages that they need.
+    pub(crate) fn add_requires(&mut self, requires: Vec<String>, python: PythonVersion) {
+        self.requires.extend(requires);
+        self.find_rust();
+        for group in self.groups(&[]) {
+            self.add(group, python);
+        }
+    }
+
+    /// Sets `has_rust` after the requirements were changed.
+    pub(crate) fn find_rust(&mut self) {
+        self.has_rust = self.requires("maturin") || self.requires("setuptools-rust");
     }
 
     /// Returns whether a distribution is among the requirements of the build.
@@ -181,6 +195,9 @@ mod tests {
         };
         let plan = planned(None, &["setup.py"], &builds);
         assert_eq!(plan.requires, [LEGACY_REQUIRES, "numpy"]);
+        let mut later = plan.clone();
+        later.add_requires(vec!["maturin>=1".to_owned()], PythonVersion { major: 3, minor: 13 });
+        assert!(!plan.has_rust && later.has_rust && later.packages.contains("cargo"), "{later:?}");
         assert_eq!(plan.packages.into_iter().collect::<Vec<_>>(), ["libpq-dev"]);
     }
 }

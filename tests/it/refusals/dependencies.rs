@@ -117,6 +117,17 @@ fn a_wheel_from_elsewhere_that_requires_a_file_or_folder_is_refused() {
 }
 
 #[test]
+fn a_wheel_that_requires_a_url_with_a_variable_is_refused_before_the_value_is_sent() {
+    let trap = Trap::new();
+    let wheel = tool(&format!("evil @ {}", trap.server.url("/${LATH_CACHE_DIR}/evil-1.0-py3-none-any.whl")));
+    trap.write(WHEEL, &wheel);
+    trap.server.set(&format!("/{WHEEL}"), Response::ok(wheel.build()));
+    let expected = ["cannot use `tool 1.0`: a URL in its requirements contains the variable `LATH_CACHE_DIR`"];
+    trap.assert_refused(&format!("./{WHEEL}"), &expected);
+    trap.assert_refused(&trap.server.url(&format!("/{WHEEL}")), &expected);
+}
+
+#[test]
 fn a_repository_is_refused_however_far_it_is_away() {
     let trap = Trap::new();
     for source in trap.repositories() {

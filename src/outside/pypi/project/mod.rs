@@ -37,7 +37,7 @@ use crate::model::distribution_name::normalised;
 use crate::model::project::{Extras, LockKind, ProjectRequest};
 use crate::model::request;
 use crate::model::world_settings::Variables;
-use crate::outside::pypi::indexes::named_index;
+use crate::outside::pypi::indexes::{named_index, with_login_of_poetry};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheels::Answer;
 use crate::outside::pypi::{Cause, PypiError, redacted};
@@ -99,7 +99,10 @@ impl<'a> Input<'a> {
         let is_needed = self.pinned.as_ref().is_none_or(Pinned::is_for_all_indexes);
         let of_tables = self.tables.indexes().filter(|_| is_needed);
         for index in of_lock.chain(of_tables) {
-            let url = with_variables(&index.url, variables);
+            let url = match index.is_of_poetry {
+                true => with_login_of_poetry(index, variables),
+                false => with_variables(&index.url, variables),
+            };
             let is_default = index.is_default && !has_default;
             let index = named_index(&NamedIndex { url, is_default, ..index.clone() });
             indexes.push(index.map_err(unreadable(&self.request.folder))?);
