@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog::releases;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
+use crate::cli::locked;
 use crate::cli::projects;
 use crate::cli::pythons::{allows, fitting_release};
 use crate::cli::tool_uv::{self, ToolUv};
@@ -50,8 +51,14 @@ fn kind(word: &str) -> Kind {
     Kind::Requirement
 }
 
-/// Returns a note if an input is the name of a distribution, but there is also a folder with this name.
+/// Returns a notice if an input is the name of a distribution, but the user may have meant a folder or a file with this
+/// name.
 fn of_index(word: &str) -> Option<Event> {
+    if word.ends_with(".py") && !word.contains("://") {
+        return Some(Event::Warning(format!(
+            "there is no file `{word}`, so lath takes the distribution `{word}` of the index: to build a script, name its file"
+        )));
+    }
     let has_folder = !is_path(word) && Path::new(word).is_dir();
     let text =
         || format!("`{word}` is the distribution of the index: to build the folder `{word}`, name it `./{word}`");
@@ -170,7 +177,10 @@ impl Inputs {
                 self.layer.python = Some(release.python.to_string());
             }
         }
-        self.notices.extend(projects::remarks(&project).into_iter().map(Event::Note));
+        // If there is a lock of lath, all versions come from it.
+        if !locked::is_named(settings) {
+            self.notices.extend(projects::remarks(&project).into_iter().map(Event::Note));
+        }
         self.add_tool_uv(&project)?;
         self.requires_python.clone_from(&project.requires_python);
         self.add_extra_requires(project.extra_requires.clone(), &project.folder.display().to_string())?;

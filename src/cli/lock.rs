@@ -42,6 +42,9 @@ pub(super) struct Lock {
     check: bool,
     #[command(flatten)]
     sources: Sources,
+    /// The command of the image, as in `lath build`. A lock does not depend on it
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
 }
 
 impl Typed for Lock {

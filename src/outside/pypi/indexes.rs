@@ -270,6 +270,10 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     if let Some(url) = folder.and_then(|path| DisplaySafeUrl::from_file_path(path).ok()) {
         return Ok(IndexUrl::from(VerbatimUrl::from_url(url)));
     }
+    // uv would use a folder that does not exist as an empty index.
+    if Url::parse(text.exposed()).is_err() {
+        return Err(PypiError::NoIndexFolder { index: text.to_string() });
+    }
     let index = IndexUrl::parse(text.exposed(), None);
     index.map_err(|error| PypiError::Index { index: text.to_string(), source: redacted(error.into()) })
 }
@@ -294,6 +298,14 @@ mod tests {
     fn a_password_never_reaches_an_error() {
         let error = index_url(&"https://me:secret@[nonsense/simple".into()).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_is_not_an_index() {
+        for text in ["nowhere", "./nowhere/simple", "/nowhere"] {
+            let error = index_url(&text.into()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("cannot use the index `{text}`: there is no such folder")), "{error}");
+        }
     }
 
     /// Returns `indexes` as values of uv, without variables.

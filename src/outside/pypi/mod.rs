@@ -140,6 +140,8 @@ pub(crate) enum PypiError {
     Hashes(#[source] Cause),
     #[error("cannot use the index `{index}`")]
     Index { index: String, source: Cause },
+    #[error("cannot use the index `{index}`: there is no such folder, and a URL begins with `https://`")]
+    NoIndexFolder { index: String },
     #[error("cannot use the index `{index}`: it is neither a path nor a plain URL of http, https or file")]
     IndexUrl { index: String },
     #[error("cannot use the backend `{backend}` of PyTorch")]
