@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::on_base::landing;
+use super::landing::landing;
 use super::shell::Command;
 use super::{AssembleError, read_text, write_text};
 use crate::catalog::accounts::{self, Group, User};

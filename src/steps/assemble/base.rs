@@ -2,7 +2,8 @@
 //! base.
 
 use super::accounts::USER;
-use super::{AssembleError, on_base, write_bytes, write_text};
+use super::landing::landing;
+use super::{AssembleError, write_bytes, write_text};
 use crate::catalog::releases::{self, Release};
 use crate::model::image_path::{IN_RUN, ImagePath, MERGED};
 use crate::model::python_home::PythonHome;
@@ -183,7 +184,7 @@ fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -
         return write_text(tree, "/usr/lib/python3/dist-packages/lath.pth", &line, store);
     };
     let Some(first) = sites.first() else { return Ok(()) };
-    let folder = on_base::landing(tree, first)?;
+    let folder = landing(tree, first)?;
     write_text(tree, &format!("{folder}/lath.pth"), &line, store)
 }
 

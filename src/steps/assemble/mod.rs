@@ -8,6 +8,7 @@ mod caches;
 mod changes;
 mod debs;
 mod key_store;
+mod landing;
 mod loader;
 mod odbc;
 mod on_base;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use self::debs::Conflicts;
+use self::landing::landing;
 use self::scripts::Scripts;
 use self::wheels::Target;
 use crate::model::assembly::Assembly;
@@ -144,7 +146,7 @@ fn add_files_of_user(
     {
         // If the work directory is missing, an engine creates it. But the engine cannot create it if the root file
         // system is read-only.
-        let folder = on_base::landing(&assembly.tree, workdir.as_str())?;
+        let folder = landing(&assembly.tree, workdir.as_str())?;
         assembly.tree.insert(folder, Node::directory(Origin::Lath));
     }
     Ok(())

@@ -53,20 +53,6 @@ fn add(tree: &mut Tree, path: &str, node: Node) -> Result<(), AssembleError> {
     Ok(())
 }
 
-/// Returns the path of `folder` with the links of the tree resolved. Directories at the end of the path may be missing.
-pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleError> {
-    let path = ImagePath::parse(folder)?;
-    let mut above = Some(path.clone());
-    while let Some(parent) = above {
-        if let Some(real) = tree.canonical(&parent) {
-            let below = path.as_str()[parent.as_str().len()..].trim_start_matches('/');
-            return Ok(if below.is_empty() { real } else { real.join(below)? });
-        }
-        above = parent.parent();
-    }
-    Ok(path)
-}
-
 /// Restores nodes of the base image that were replaced. A node is restored if the new node has the same contents, or if
 /// both are directories. A node that lath replaced is also restored if no added package needs the new node. Returns a
 /// note about the files that stay replaced.
