@@ -160,6 +160,9 @@ pub(crate) struct Interpreter {
     pub(crate) stdlib: ImagePath,
     /// The folders with distributions, in the order of `sys.path`. Some of these folders may be missing.
     pub(crate) site_packages: Vec<ImagePath>,
+    /// The folder in `site_packages` that Python searches only because of the user: the one in `PYTHONUSERBASE` or in
+    /// the user's home directory. `None` if there is no such folder, or if Python searches it for another reason, too.
+    pub(crate) user_site: Option<ImagePath>,
     /// Whether the image contains `ensurepip` and its wheels.
     pub(crate) has_ensurepip: bool,
     /// The file `EXTERNALLY-MANAGED`. If it exists, installers must not change the folders in `site_packages`

@@ -11,6 +11,7 @@ use crate::model::hint::{BaseHint, Hint, Hints};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{BaseImageRequest, LayersRequest, OnBase, ReleaseRequest, Request};
+use crate::model::user_base::UserBase;
 
 /// The maximum number of layers of an image. Docker has the same limit, because overlay mounts accept no more.
 pub(crate) const MAX_LAYERS: usize = LayersRequest::MAX;
@@ -56,7 +57,8 @@ pub(crate) fn on_base(
     allows: impl Fn(&str, PythonVersion) -> bool,
 ) -> Result<Request, OnBaseError> {
     let Some(wanted) = &request.base_image else { return Ok(request.clone()) };
-    let wanted = BaseImageRequest { images: images.into_iter().map(Arc::new).collect(), ..wanted.clone() };
+    let images = images.into_iter().map(|image| Arc::new(for_user_base(image, &request.user_base)));
+    let wanted = BaseImageRequest { images: images.collect(), ..wanted.clone() };
     let mut request = Request { base_image: Some(wanted.clone()), ..request.clone() };
     let bases: Vec<OnBase<'_>> = wanted.images.iter().map(|image| OnBase { image, request: &wanted }).collect();
     let Some((first, others)) = bases.split_first() else { return Ok(request) };
@@ -92,6 +94,18 @@ pub(crate) fn on_base(
         Some(specifiers) => Err(OnBaseError::NotAllowed { base: wanted.source.to_string(), wanted: specifiers, found }),
         None => Ok(request),
     }
+}
+
+/// Removes from the facts the distributions in the user site of the base image, because the new image has another user
+/// site and cannot import them. They stay if both have the same user site, for example if lath made the base image.
+fn for_user_base(mut image: BaseImage, user_base: &UserBase) -> BaseImage {
+    for interpreter in &mut image.found.interpreters {
+        let new = image.tree.find(&user_base.site(interpreter.version)).map(|(path, _)| path);
+        let Some(old) = interpreter.user_site.take_if(|old| Some(&*old) != new.as_ref()) else { continue };
+        interpreter.site_packages.retain(|folder| *folder != old);
+        interpreter.distributions.retain(|distribution| distribution.folder != old);
+    }
+    image
 }
 
 /// The facts about a base image that decide which wheels and packages fit: its Python and its release.

@@ -9,6 +9,8 @@ use testkit::{BuiltImage, ImageBuilder, LayerBuilder, PyPi, Registry, WheelBuild
 
 use crate::world::{World, archive, stdout, tool};
 
+mod distributions;
+
 /// A base image. Each list of files becomes a layer.
 struct Base {
     layers: Vec<Vec<(String, u32, Vec<u8>)>>,

@@ -118,7 +118,7 @@ impl Bucket {
             Self::BinaryTexts => "binary-texts-2",
             Self::CopiedFacts => "copied-facts-2",
             Self::BaseLayers => "base-layers-2",
-            Self::BaseImages => "base-images-3",
+            Self::BaseImages => "base-images-4",
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-10",
             Self::LastBytecode => "bytecode-last-5",

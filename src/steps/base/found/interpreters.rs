@@ -144,7 +144,7 @@ fn interpreter(
     is_on_path: bool,
     surroundings: &Surroundings<'_>,
 ) -> Result<Interpreter, FoundError> {
-    let site_packages = site_packages(scene, &place, surroundings.user)?;
+    let (site_packages, user_site) = site_packages(scene, &place, surroundings.user)?;
     let stdlib = &place.stdlib;
     let is_file = |name: &str| scene.file(&format!("{stdlib}/{name}")).is_some();
     let managed = ImagePath::parse(&format!("{stdlib}/EXTERNALLY-MANAGED")).ok();
@@ -160,6 +160,7 @@ fn interpreter(
         externally_managed: managed.filter(|_| is_file("EXTERNALLY-MANAGED")),
         distributions: distributions(scene, &site_packages)?,
         site_packages,
+        user_site,
         program: place.program,
         prefix: place.prefix,
         environment: place.environment,
@@ -187,13 +188,18 @@ fn binaries(scene: &Scene<'_>, place: &Place, library_folders: &[ImagePath]) -> 
 
 /// Returns the folders of distributions in the order of `sys.path` (CPython, `Lib/site.py`): `PYTHONPATH`, the folder
 /// of the user, then the folders of the prefix or of the virtual environment. The folders of `PYTHONPATH` and of the
-/// user are returned only if they exist.
-fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<Vec<ImagePath>, StoreError> {
+/// user are returned only if they exist. The second result is the folder of the user, unless Python also searches it
+/// for another reason.
+fn site_packages(
+    scene: &Scene<'_>,
+    place: &Place,
+    user: &ImageUser,
+) -> Result<(Vec<ImagePath>, Option<ImagePath>), StoreError> {
     let version = place.version;
     let listed = scene.variable("PYTHONPATH").unwrap_or_default();
     let listed =
         listed.split(':').filter(|folder| folder.starts_with('/')).filter_map(|folder| scene.directory(folder));
-    let mut folders: Vec<ImagePath> = listed.collect();
+    let listed: Vec<ImagePath> = listed.collect();
     let system = system_folders(scene, place)?;
     let inside = match &place.environment {
         None => None,
@@ -203,25 +209,31 @@ fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<V
             Some((own, uses_system(&settings)))
         }
     };
-    if inside.as_ref().is_none_or(|(_, uses_system)| *uses_system) {
+    let of_user = inside.as_ref().is_none_or(|(_, uses_system)| *uses_system).then(|| {
         let home = || user.home.as_ref().map(|home| format!("{home}/.local"));
-        let base = scene.variable("PYTHONUSERBASE").map(str::to_owned).or_else(home);
-        let own = base.and_then(|base| scene.directory(&format!("{base}/lib/python{version}/site-packages")));
-        folders.extend(own);
-    }
+        let base = scene.variable("PYTHONUSERBASE").map(str::to_owned).or_else(home)?;
+        scene.directory(&format!("{base}/lib/python{version}/site-packages"))
+    });
+    let of_user = of_user.flatten();
     let mut names: Vec<String> = Vec::new();
     match inside {
         Some((own, true)) => names.extend(own.into_iter().chain(system)),
         Some((own, false)) => names.extend(own),
         None => names.extend(system),
     }
-    folders.extend(names.iter().enumerate().filter_map(|(index, name)| {
-        // The first folder is returned even if it is missing, because an installer would create it.
-        scene.directory(name).or_else(|| ImagePath::parse(name).ok().filter(|_| index == 0))
-    }));
+    let others: Vec<ImagePath> = names
+        .iter()
+        .enumerate()
+        .filter_map(|(index, name)| {
+            // The first folder is returned even if it is missing, because an installer would create it.
+            scene.directory(name).or_else(|| ImagePath::parse(name).ok().filter(|_| index == 0))
+        })
+        .collect();
+    let user_site = of_user.clone().filter(|folder| !listed.contains(folder) && !others.contains(folder));
+    let mut folders: Vec<ImagePath> = listed.into_iter().chain(of_user).chain(others).collect();
     let mut known = BTreeSet::new();
     folders.retain(|folder| known.insert(folder.clone()));
-    Ok(folders)
+    Ok((folders, user_site))
 }
 
 /// Whether the `pyvenv.cfg` with this text sets `include-system-site-packages`.
