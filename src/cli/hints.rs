@@ -1,11 +1,14 @@
 //! The texts of hints. A text often names an option of the command line. The other parts of lath do not know these
 //! names: they return hints without a text.
 
+mod base;
+
 use std::fmt;
 
+use self::base::base;
 use crate::model::hint::{
-    Addition, ArchiveHint, BaseHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint,
-    ProofHint, RegistryHint, RequestHint,
+    Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint, ProofHint,
+    RegistryHint, RequestHint,
 };
 use crate::present::megabytes::megabytes;
 
@@ -39,7 +42,7 @@ impl fmt::Display for Hint {
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
-            Self::Base(hint) => f.write_str(base(*hint)),
+            Self::Base(hint) => base(*hint, f),
             Self::Build(hint) => build(hint, f),
             Self::Command(hint) => command(hint, f),
             Self::Proof(hint) => proof(hint, f),
@@ -51,17 +54,6 @@ impl fmt::Display for Hint {
             Self::Lock(hint) => lock(hint, f),
             Self::Resolver { text } => f.write_str(text),
         }
-    }
-}
-
-fn base(hint: BaseHint) -> &'static str {
-    match hint {
-        BaseHint::WithPython => {
-            "use a base image that has Python, or one of Debian or Ubuntu, to which lath adds its `python3`"
-        }
-        BaseHint::OwnPython => "leave out `--python`: the base image decides",
-        BaseHint::BuildInstead => "use `lath build --base`: it runs no program of the base image to add files",
-        BaseHint::NameUser => "name the user by its number with `--user UID[:GID]`",
     }
 }
 

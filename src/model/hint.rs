@@ -72,6 +72,8 @@ pub(crate) enum BaseHint {
     OwnPython,
     /// Name the user that runs the image's program by its number.
     NameUser,
+    /// Run the image's program as `user`, who can use the Python of the base image, or install Python for all users.
+    RunAs { user: u32 },
     /// Build the image with lath instead of a Dockerfile, because lath runs no program of the base image.
     BuildInstead,
 }

@@ -515,7 +515,7 @@ impl RuntimeRequest {
 
     /// Returns the IDs of the user that runs the image. If the user has no group, the group is that of root, like in
     /// engines.
-    fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> Owner {
         let mut ids = self.user.split(':').map(|id| id.parse().unwrap_or_default());
         Owner { user: ids.next().unwrap_or_default(), group: ids.next().unwrap_or_default() }
     }

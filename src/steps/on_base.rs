@@ -1,6 +1,8 @@
 //! Adds the Python, the release and the user of the base images to a request. Refuses an image on which the request
 //! cannot be built, before any package is fetched.
 
+mod access;
+
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -8,6 +10,7 @@ use thiserror::Error;
 use crate::catalog::releases;
 use crate::model::base_image::{BaseImage, Interpreter};
 use crate::model::hint::{BaseHint, Hint, Hints};
+use crate::model::image_path::ImagePath;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{BaseImageRequest, LayersRequest, OnBase, ReleaseRequest, Request};
@@ -34,6 +37,10 @@ pub(crate) enum OnBaseError {
     OtherRelease { base: String, wanted: String, found: String },
     #[error("cannot build on `{base}`: it starts as the user `{user}`, who is not in its `/etc/passwd`")]
     UnknownUser { base: String, user: String },
+    #[error(
+        "cannot build on `{base}`: the image runs as the user {user}, who cannot use its Python `{program}`, because `{path}` has the mode {mode:04o} and belongs to the user {owner}"
+    )]
+    NoAccess { base: String, user: String, program: String, path: ImagePath, mode: u32, owner: u32 },
     #[error("cannot build on `{base}`: it has {found} layers, and an image can have at most {MAX_LAYERS}")]
     TooManyLayers { base: String, found: usize },
 }
@@ -44,6 +51,7 @@ impl Hints for OnBaseError {
             Self::NoPython { .. } => vec![Hint::Base(BaseHint::WithPython)],
             Self::OtherPython { .. } => vec![Hint::Base(BaseHint::OwnPython)],
             Self::UnknownUser { .. } => vec![Hint::Base(BaseHint::NameUser)],
+            Self::NoAccess { owner, .. } => vec![Hint::Base(BaseHint::RunAs { user: *owner })],
             _ => Vec::new(),
         }
     }
@@ -78,6 +86,7 @@ pub(crate) fn on_base(
             request.python.version = interpreter.version;
             request.python.is_expected = false;
             request.python.home = home(interpreter);
+            bases.iter().try_for_each(|base| refuse_without_access(*base, &request))?;
         }
         None => {
             let release = releases::find(request.release.distribution, &request.release.suite);
@@ -191,6 +200,24 @@ fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
         (Some(uid), Some(gid)) => Ok(Some(format!("{uid}:{gid}"))),
         (Some(uid), None) => Ok(Some(uid.to_string())),
     }
+}
+
+/// Refuses a Python that the user of the image cannot start, for example because it is in the home directory of root.
+fn refuse_without_access(base: OnBase<'_>, request: &Request) -> Result<(), OnBaseError> {
+    let PythonHome::Image { program, stdlib, sites } = &request.python.home else { return Ok(()) };
+    let paths = [program, stdlib].into_iter().chain(sites.first()).filter_map(|path| ImagePath::parse(path).ok());
+    let tree = &base.image.tree;
+    let obstacle = paths.into_iter().find_map(|path| access::obstacle(tree, &path, request.runtime.owner()));
+    obstacle.map_or(Ok(()), |(path, node)| {
+        Err(OnBaseError::NoAccess {
+            base: base.request.source.to_string(),
+            user: request.runtime.user.clone(),
+            program: program.clone(),
+            path,
+            mode: node.mode,
+            owner: node.owner,
+        })
+    })
 }
 
 /// Sets the release of the packages to the release of the image.
