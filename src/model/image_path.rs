@@ -98,6 +98,13 @@ impl ImagePath {
         Self(format!("/{}", components.join("/")))
     }
 
+    /// Returns the name under which a layer contains the whiteout of this path. The result is not a path of an image. It
+    /// is only used for entries of layers.
+    pub(crate) fn whiteout(&self) -> Self {
+        let (folder, name) = self.0.rsplit_once('/').unwrap_or_default();
+        Self(format!("{folder}/.wh.{name}"))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

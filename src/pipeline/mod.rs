@@ -331,7 +331,8 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
             || timed(|| prove(&made, &mut stage, &request.to_prove(), round, world)),
             || {
                 let wanted = request.to_pack(made.lock.platform);
-                let layers = pack(&made.tree, &made.lock.requested(), wanted, &world.store);
+                let base = request.base_of(made.lock.platform).map(|base| &base.image.tree);
+                let layers = pack(&made.tree, base, &made.lock.requested(), wanted, &world.store);
                 (layers, gain.finish(&made, request, &world.store))
             },
         );

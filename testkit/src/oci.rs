@@ -292,13 +292,21 @@ impl Checker {
             let is_odd = raw.starts_with('/')
                 || path.split('/').any(|step| matches!(step, "." | "..") || (step.is_empty() && !path.is_empty()));
             self.claim(!is_odd, || format!("layer {number}: `{raw}` is no relative path"));
-            self.claim(!path.split('/').any(|step| step.starts_with(".wh.")), || {
-                format!("layer {number}: `{raw}` is a whiteout")
-            });
             self.claim(seen.insert(path.clone()), || format!("layer {number}: `{raw}` is there twice"));
             if let Some((parent, _)) = path.rsplit_once('/') {
                 let is_folder = files.get(parent).is_some_and(|file| file.kind == Kind::Folder);
                 self.claim(is_folder, || format!("layer {number}: `{raw}` comes without its folder"));
+            }
+            if path.split('/').any(|step| step.starts_with(".wh.")) {
+                let removed =
+                    removed_path(&path).filter(|_| entry.header().entry_type().is_file() && entry.size() == 0);
+                let removed = removed.filter(|removed| files.get(removed).is_some_and(|file| file.layer < number));
+                let Some(removed) = removed.filter(|removed| seen.insert(removed.clone())) else {
+                    self.problem(format!("layer {number}: `{raw}` is a whiteout of no path in a lower layer"));
+                    continue;
+                };
+                files.retain(|path, _| *path != removed && !path.starts_with(&format!("{removed}/")));
+                continue;
             }
             let target = entry.link_name_bytes().map(|target| String::from_utf8_lossy(&target).into_owned());
             let kind = match (entry.header().entry_type(), target) {
@@ -400,6 +408,15 @@ impl Checker {
         });
         Some(bytes)
     }
+}
+
+/// Returns the path that the whiteout at `path` removes from the lower layers. `None` if a folder has a name like a
+/// whiteout.
+fn removed_path(path: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let removed = name.strip_prefix(".wh.").filter(|name| !name.is_empty() && !name.starts_with(".wh."))?;
+    let removed = if folder.is_empty() { removed.to_owned() } else { format!("{folder}/{removed}") };
+    (!removed.split('/').any(|step| step.starts_with(".wh."))).then_some(removed)
 }
 
 fn array(value: &Value) -> Vec<Value> {

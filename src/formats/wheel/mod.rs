@@ -14,7 +14,7 @@ pub(crate) use self::entry_points::entry_point_groups;
 use self::entry_points::scripts;
 pub(crate) use self::plain::PlainError;
 use self::record::Record;
-pub(crate) use self::record::base64_url;
+pub(crate) use self::record::{base64_url, record_paths};
 use crate::model::distribution_name::normalised;
 use crate::model::part::RecordFault;
 

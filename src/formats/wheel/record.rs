@@ -82,6 +82,11 @@ impl Record {
     }
 }
 
+/// Returns the paths in the text of a RECORD. They are relative to the folder that contains dist-info.
+pub(crate) fn record_paths(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| !line.trim().is_empty()).map(|line| record_line(line).0)
+}
+
 /// Reads a line in the form `path,sha256=...,size`. The path is in quotes if it contains a comma or a quote.
 fn record_line(line: &str) -> (String, Option<Recorded>) {
     let line = line.trim_end();

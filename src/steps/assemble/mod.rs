@@ -19,6 +19,7 @@ mod scripts;
 mod shell;
 mod shortfalls;
 mod systemd;
+mod upgrades;
 mod users;
 mod wheels;
 
@@ -29,6 +30,7 @@ use thiserror::Error;
 use self::debs::Conflicts;
 use self::landing::landing;
 use self::scripts::Scripts;
+use self::upgrades::{Upgrades, remove_old};
 use self::wheels::Target;
 use crate::model::assembly::Assembly;
 use crate::model::facts::ElfFault;
@@ -99,6 +101,10 @@ pub(crate) fn assemble(
     let scripts = scripts::read(parts, &assembly.tree, store)?;
     // Requested distributions come last, so that their files replace files of other distributions at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
+    let upgrades = match request.base {
+        None => Upgrades::default(),
+        Some(base) => remove_old(&wheels, base, request, &mut assembly.tree, store)?,
+    };
     let target = Target { lock, python: request.python, user_base: request.user_base };
     for (origin, wheel) in &wheels {
         wheels::place(wheel, origin, &target, &mut assembly, store).map_err(of(origin))?;
@@ -117,8 +123,8 @@ pub(crate) fn assemble(
         configure(&scripts, &mut assembly, lock.platform.architecture, request, store)?;
     }
     if let Some(base) = request.base {
-        let notes = on_base::restore(&mut assembly.tree, base);
-        assembly.notes.extend(notes);
+        let notes = on_base::restore(&mut assembly.tree, base, &upgrades.removed);
+        assembly.notes.extend(upgrades.notes.into_iter().chain(notes));
     }
     add_files_of_user(&mut assembly, request, store)?;
     assembly.programs = programs::programs(lock, parts);

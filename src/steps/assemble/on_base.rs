@@ -55,8 +55,8 @@ fn add(tree: &mut Tree, path: &str, node: Node) -> Result<(), AssembleError> {
 
 /// Restores nodes of the base image that were replaced. A node is restored if the new node has the same contents, or if
 /// both are directories. A node that lath replaced is also restored if no added package needs the new node. Returns a
-/// note about the files that stay replaced.
-pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
+/// note about the files that stay replaced, except those of replaced distributions (`upgraded`).
+pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>, upgraded: &BTreeSet<ImagePath>) -> Vec<String> {
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();
     for (path, own) in &base.image.tree.nodes {
@@ -68,7 +68,7 @@ pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
         let is_needless = node.origin == Origin::Lath && !OWN_FILES.contains(&path.as_str()) && is_of_others();
         if is_same || is_needless {
             tree.nodes.insert(path.clone(), own.clone());
-        } else {
+        } else if !upgraded.contains(path) {
             replaced.push(format!("`{path}` ({})", node.origin));
         }
     }

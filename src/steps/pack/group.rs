@@ -61,15 +61,28 @@ struct Contents<'a> {
     shares: BTreeMap<String, Vec<Entry<'a>>>,
 }
 
+/// The paths that are packed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packed<'a> {
+    pub(super) tree: &'a Tree,
+    /// The whiteouts of all paths that the layers remove from the base image.
+    pub(super) removed: &'a BTreeMap<ImagePath, Node>,
+}
+
 /// Groups all paths of `tree` except the root itself and the paths of a base image. `requested` are the distributions
-/// that the user named.
-pub(super) fn group<'a>(tree: &'a Tree, requested: &[&str], layers: LayersRequest) -> Vec<Group<'a>> {
+/// that the user named. The whiteouts are in the layer with lath's files.
+pub(super) fn group<'a>(
+    Packed { tree, removed }: Packed<'a>,
+    requested: &[&str],
+    layers: LayersRequest,
+) -> Vec<Group<'a>> {
     let owners = Owners::of(tree);
     let placed = |entry: Entry<'a>| {
         let origin = owners.owner(&entry);
         (entry, origin, place(&entry, origin, requested))
     };
-    let placed: Vec<(Entry<'_>, &Origin, Place)> = leaves(tree).into_iter().map(placed).collect();
+    let whiteouts = removed.iter().map(|(path, node)| (Entry { path, node, link: None }, &node.origin, Place::Lath));
+    let placed: Vec<(Entry<'_>, &Origin, Place)> = leaves(tree).into_iter().map(placed).chain(whiteouts).collect();
     let mut places: BTreeMap<Place, u64> = BTreeMap::new();
     for (entry, _, place) in &placed {
         match places.get_mut(place) {
@@ -220,6 +233,11 @@ mod tests {
         tree
     }
 
+    fn group_all<'a>(tree: &'a Tree, requested: &[&str], layers: LayersRequest) -> Vec<Group<'a>> {
+        static NOTHING: BTreeMap<ImagePath, Node> = BTreeMap::new();
+        group(Packed { tree, removed: &NOTHING }, requested, layers)
+    }
+
     fn listing(groups: &[Group<'_>]) -> String {
         let mut text = String::new();
         for group in groups {
@@ -256,7 +274,7 @@ mod tests {
     #[test]
     fn what_changes_least_is_at_the_bottom_and_every_layer_has_its_own_folders() {
         let tree = of_each_kind();
-        insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
+        insta::assert_snapshot!(listing(&group_all(&tree, &["tool"], layers())), @"
         ca-certificates
           folders: /etc
           folders: /etc/ssl
@@ -317,7 +335,7 @@ mod tests {
             let node = Node { kept: Some(Kept::ApplicationBytecode), ..node };
             tree.insert(ImagePath::parse(path).unwrap(), node);
         }
-        insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
+        insta::assert_snapshot!(listing(&group_all(&tree, &["tool"], layers())), @"
         imports of the application
           folders: /opt
           folders: /opt/app
@@ -336,7 +354,7 @@ mod tests {
     fn the_files_of_a_neighbour_are_in_the_same_layer_each_origin_as_a_share_of_its_own() {
         let tree =
             tree(&[("/opt/b.py", wheel("b"), 1), ("/opt/a.py", wheel("a"), 1), ("/opt/c.py", wheel("c"), 9 << 20)]);
-        insta::assert_snapshot!(listing(&group(&tree, &[], layers())), @r"
+        insta::assert_snapshot!(listing(&group_all(&tree, &[], layers())), @r"
         c
           folders: /opt
           wheel c: /opt/c.py

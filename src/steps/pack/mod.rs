@@ -9,6 +9,7 @@ mod group;
 mod layering;
 mod segment;
 mod table;
+mod whiteouts;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,8 +18,9 @@ use fs_err as fs;
 use rayon::prelude::*;
 use thiserror::Error;
 
-use self::group::{Entry, Group, group};
+use self::group::{Entry, Group, Packed, group};
 use self::segment::Piece;
+use self::whiteouts::whiteouts;
 use crate::formats::oci;
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::hint::Hints;
@@ -47,20 +49,25 @@ impl Hints for PackError {
 }
 
 /// Packs `tree` and returns the layers from the bottom to the top. `requested` are the distributions that the user
-/// named.
+/// named. `base` is the tree of the base image. If `tree` lacks a path of this tree, the layers remove the path.
 pub(crate) fn pack(
     tree: &Tree,
+    base: Option<&Tree>,
     requested: &[&str],
     request: PackRequest,
     store: &Store,
 ) -> Result<Vec<Layer>, PackError> {
-    group(tree, requested, request.layers).par_iter().map(|group| layer(group, request, store)).collect()
+    let removed = base.map(|base| whiteouts(base, tree)).unwrap_or_default();
+    let contents = Packed { tree, removed: &removed };
+    group(contents, requested, request.layers).par_iter().map(|group| layer(group, request, store)).collect()
 }
 
 /// Compresses the files of `tree` into the store. If [`pack`] is called later for a tree with the same files, it uses
 /// the results.
 pub(crate) fn compress(tree: &Tree, requested: &[&str], request: PackRequest, store: &Store) -> Result<(), PackError> {
-    let groups = group(tree, requested, request.layers);
+    let removed = BTreeMap::new();
+    let contents = Packed { tree, removed: &removed };
+    let groups = group(contents, requested, request.layers);
     let pieces: Vec<Piece<'_>> = groups
         .iter()
         .flat_map(|group| &group.shares)

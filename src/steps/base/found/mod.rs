@@ -135,11 +135,7 @@ impl Scene<'_> {
 
     /// Returns the paths that are directly in a directory, in the order of their names.
     fn children(&self, directory: &ImagePath) -> Vec<(&ImagePath, &Node)> {
-        // `\u{1}` is the smallest name that a path can have.
-        let Ok(first) = directory.join("\u{1}") else { return Vec::new() };
-        let depth = directory.components().count() + 1;
-        let below = self.tree.nodes.range(first..).take_while(|(path, _)| path.is_within(directory.as_str()));
-        below.filter(|(path, _)| path.components().count() == depth).collect()
+        self.tree.children(directory).collect()
     }
 
     /// Returns the value of an environment variable of the config.
