@@ -9,6 +9,7 @@ pub(crate) mod git_index;
 pub(crate) mod git_url;
 pub(crate) mod gsettings;
 pub(crate) mod layer;
+pub(crate) mod ld_so_conf;
 pub(crate) mod ldcache;
 pub(crate) mod mentions;
 pub(crate) mod metadata;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use globset::GlobBuilder;
 use memchr::memmem;
 
 use super::Scene;
+use crate::formats::ld_so_conf::{ConfFiles, LD_SO_CONF, configured};
 use crate::formats::ldcache;
 use crate::model::base_image::{Libc, LibcFamily};
 use crate::model::image_path::ImagePath;
@@ -23,7 +23,7 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
         text.split([':', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
     };
     names.extend(scene.variable("LD_LIBRARY_PATH").map(listed).unwrap_or_default());
-    names.extend(configured(scene, "/etc/ld.so.conf", &mut BTreeSet::new(), MAX_INCLUDES)?);
+    names.extend(configured(scene, LD_SO_CONF, &mut BTreeSet::new())?);
     let cache = scene.bytes("/etc/ld.so.cache")?.and_then(|bytes| ldcache::read(&bytes)).unwrap_or_default();
     let cached = cache.iter().filter_map(|library| library.path.rsplit_once('/'));
     names.extend(cached.map(|(folder, _)| folder.to_owned()).collect::<BTreeSet<_>>());
@@ -37,40 +37,19 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     Ok(there.filter(|folder| known.insert(folder.clone())).collect())
 }
 
-/// The maximum length of a chain of files in which each file includes the next one. In real images, only `ld.so.conf`
-/// includes files.
-const MAX_INCLUDES: usize = 16;
+impl ConfFiles for Scene<'_> {
+    type Error = StoreError;
 
-/// Returns the folders in the file `path` and in the files that it includes, in the order of the lines (ldconfig(8)).
-/// Each file is read once.
-fn configured(
-    scene: &Scene<'_>,
-    path: &str,
-    known: &mut BTreeSet<ImagePath>,
-    includes: usize,
-) -> Result<Vec<String>, StoreError> {
-    let mut folders = Vec::new();
-    let Some((place, _)) = scene.file(path).filter(|(place, _)| known.insert(place.clone())) else {
-        return Ok(folders);
-    };
-    for line in scene.text(place.as_str())?.unwrap_or_default().lines() {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        let Some(pattern) = line.strip_prefix("include ").map(str::trim) else {
-            folders.extend(line.split([' ', '\t', ',', ':']).filter(|name| name.starts_with('/')).map(str::to_owned));
-            continue;
-        };
-        let Some(includes) = includes.checked_sub(1) else { continue };
-        let whole = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/{pattern}") };
-        // An image may contain any pattern, even a malicious one. `globset` is used, because it matches every pattern
-        // in limited time.
-        let glob = GlobBuilder::new(&whole).literal_separator(true).build().map(|glob| glob.compile_matcher());
-        let (Ok(glob), Some((folder, _))) = (glob, whole.rsplit_once('/')) else { continue };
-        let children = scene.directory(folder).map(|folder| scene.children(&folder)).unwrap_or_default();
-        for (child, _) in children.into_iter().filter(|(child, _)| glob.is_match(child.as_str())) {
-            folders.extend(configured(scene, child.as_str(), known, includes)?);
-        }
+    fn text(&self, path: &str) -> Result<Option<(ImagePath, String)>, StoreError> {
+        let Some((place, _)) = self.file(path) else { return Ok(None) };
+        let text = Scene::text(self, place.as_str())?.unwrap_or_default();
+        Ok(Some((place, text)))
     }
-    Ok(folders)
+
+    fn children(&self, folder: &str) -> Vec<ImagePath> {
+        let children = self.directory(folder).map(|folder| Scene::children(self, &folder)).unwrap_or_default();
+        children.into_iter().map(|(path, _)| path.clone()).collect()
+    }
 }
 
 /// Returns the path of each library in the folders, by its SONAME. If two libraries have the same SONAME, the loader
