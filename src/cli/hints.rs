@@ -2,13 +2,15 @@
 //! names: they return hints without a text.
 
 mod base;
+mod machine;
 
 use std::fmt;
 
 use self::base::base;
+use self::machine::machine;
 use crate::model::hint::{
-    Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint, ProofHint,
-    RegistryHint, RequestHint,
+    Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, NetworkHint, ProofHint, RegistryHint,
+    RequestHint,
 };
 use crate::present::megabytes::megabytes;
 
@@ -329,34 +331,6 @@ fn archive(hint: &ArchiveHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(text)
 }
 
-fn machine(hint: MachineHint) -> &'static str {
-    match hint {
-        MachineHint::AddressSpace => "raise the limit with `ulimit -v unlimited`",
-        MachineHint::DataMemory => "raise the limit with `ulimit -d unlimited`",
-        MachineHint::Threads => {
-            "raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an \
-             engine), or the limit on memory (`ulimit -v`)"
-        }
-        MachineHint::OrdinaryUser => {
-            "run lath as an ordinary user, or as root of a namespace that has more users; or build with `--no-verify \
-             --bytecode none` and try the image in an engine"
-        }
-        MachineHint::UserNamespaces => {
-            "the sandbox needs user namespaces: enable them (`sysctl user.max_user_namespaces`), or build with \
-             `--no-verify --bytecode none` and try the image in an engine"
-        }
-        MachineHint::WritableCache => "use a directory that you can write to: `--cache-dir DIR`",
-        MachineHint::EmptyCache => {
-            "empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`"
-        }
-        MachineHint::InstallEmulator => {
-            "install the static emulator of qemu's user mode (Debian's package `qemu-user-static`), or build on a machine \
-             of that platform"
-        }
-        MachineHint::RunAgain => "run the same command again: lath then fetches the file again",
-    }
-}
-
 fn engine(hint: EngineHint) -> &'static str {
     match hint {
         EngineHint::Install => {
@@ -573,32 +547,6 @@ mod tests {
         the mirror is out of date, or the clock of this machine is wrong; use another mirror with `--mirror URL`
         if the mirror is being updated, try again in some minutes; or use another mirror with `--mirror URL`
         the mirror does not have this platform: use one that has it with `--mirror URL`
-        ");
-    }
-
-    #[test]
-    fn hints_about_this_machine_in_words() {
-        let hints = [
-            MachineHint::AddressSpace,
-            MachineHint::DataMemory,
-            MachineHint::Threads,
-            MachineHint::OrdinaryUser,
-            MachineHint::UserNamespaces,
-            MachineHint::WritableCache,
-            MachineHint::EmptyCache,
-            MachineHint::InstallEmulator,
-            MachineHint::RunAgain,
-        ];
-        insta::assert_snapshot!(words(hints.map(Hint::Machine)), @"
-        raise the limit with `ulimit -v unlimited`
-        raise the limit with `ulimit -d unlimited`
-        raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an engine), or the limit on memory (`ulimit -v`)
-        run lath as an ordinary user, or as root of a namespace that has more users; or build with `--no-verify --bytecode none` and try the image in an engine
-        the sandbox needs user namespaces: enable them (`sysctl user.max_user_namespaces`), or build with `--no-verify --bytecode none` and try the image in an engine
-        use a directory that you can write to: `--cache-dir DIR`
-        empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`
-        install the static emulator of qemu's user mode (Debian's package `qemu-user-static`), or build on a machine of that platform
-        run the same command again: lath then fetches the file again
         ");
     }
 

@@ -319,8 +319,14 @@ pub(crate) enum MachineHint {
     Threads,
     /// Run lath as an ordinary user, or without the sandbox.
     OrdinaryUser,
-    /// Enable user namespaces, or run lath without the sandbox.
+    /// Allow more than no user namespaces, or run lath without the sandbox.
     UserNamespaces,
+    /// Allow user namespaces of ordinary users, which AppArmor restricts, or run lath as root.
+    AppArmor,
+    /// Allow user namespaces of ordinary users, or run lath without the sandbox.
+    UnprivilegedNamespaces,
+    /// Let the engine that runs this container allow user namespaces, or run lath without the sandbox.
+    ContainerNamespaces,
     /// Use a cache that can be written to.
     WritableCache,
     /// Empty the cache, which belongs to another version, or use another cache.

@@ -13,6 +13,7 @@ mod emulator;
 mod filter;
 mod identity;
 mod loopback;
+mod obstacle;
 mod order;
 mod signals;
 mod trace;
@@ -109,7 +110,7 @@ impl SandboxError {
 
 impl Hints for SandboxError {
     fn own_hints(&self) -> Vec<Hint> {
-        let hint = if matches!(self, Self::OnlyRoot) { MachineHint::OrdinaryUser } else { MachineHint::UserNamespaces };
+        let hint = if matches!(self, Self::OnlyRoot) { MachineHint::OrdinaryUser } else { obstacle::hint() };
         vec![Hint::Machine(hint)]
     }
 }
