@@ -10,6 +10,7 @@ use testkit::{BuiltImage, ImageBuilder, LayerBuilder, PyPi, Registry, WheelBuild
 use crate::world::{World, archive, stdout, tool};
 
 mod distributions;
+mod unmerged;
 mod users;
 
 /// A base image. Each list of files becomes a layer.

@@ -8,7 +8,7 @@ use crate::catalog::packages;
 use crate::formats::deb822;
 use crate::formats::relation::{self, Relation};
 use crate::model::assembly::Assembly;
-use crate::model::image_path::{IN_RUN, ImagePath, ImagePathError, usr_merged};
+use crate::model::image_path::{IN_RUN, ImagePath, ImagePathError, MERGED, usr_merged};
 use crate::model::part::{DebPart, Part, PartContents};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
@@ -89,6 +89,7 @@ pub(super) fn place(
 ) -> Result<(), AssembleError> {
     let Origin::Deb { name, .. } = origin else { return Ok(()) };
     for entry in &deb.entries {
+        merge_missing(&entry.path, &mut assembly.tree)?;
         let path = landing(&entry.path, &assembly.tree)?;
         let there = assembly.tree.nodes.get(&path);
         match (&entry.kind, there.map(|node| &node.kind)) {
@@ -111,6 +112,9 @@ pub(super) fn place(
         }
         let mode = if entry.kind == Kind::Directory { entry.mode & 0o7777 } else { entry.mode & 0o1777 };
         let node = Node { kind: entry.kind.clone(), mode, owner: 0, group: None, origin: origin.clone(), kept: None };
+        if entry.kind != Kind::Directory {
+            link_moved(&entry.path, &path, origin, &mut assembly.tree)?;
+        }
         assembly.tree.insert(path, node);
     }
     // In an image without a package manager, scanners read one file in `status.d` for each package.
@@ -136,6 +140,50 @@ fn landing(path: &str, tree: &Tree) -> Result<ImagePath, ImagePathError> {
         }
     }
     Ok(path)
+}
+
+/// Adds the link of the merged `/usr` for `path`, such as `/sbin` for `sbin/ldconfig`, if a base image does not have it.
+fn merge_missing(path: &str, tree: &mut Tree) -> Result<(), AssembleError> {
+    let Some(name) = MERGED.into_iter().find(|name| path.split('/').next() == Some(name)) else { return Ok(()) };
+    let (top, merged) = (ImagePath::parse(name)?, ImagePath::parse(&format!("/usr/{name}"))?);
+    if !tree.nodes.contains_key(&top) {
+        tree.insert(top, Node::link(format!("usr/{name}"), Origin::Lath));
+        if !tree.nodes.contains_key(&merged) {
+            tree.insert(merged, Node::directory(Origin::Lath));
+        }
+    }
+    Ok(())
+}
+
+/// Adds a link at the path `original`, which a file has in its package, to the path `moved` in the merged `/usr`. This is
+/// needed on a base image in which `/bin` and similar paths are directories and not links into `/usr`.
+fn link_moved(original: &str, moved: &ImagePath, origin: &Origin, tree: &mut Tree) -> Result<(), AssembleError> {
+    let original = ImagePath::parse(original)?;
+    let Some(top) = original.components().next().filter(|_| original != *moved) else { return Ok(()) };
+    let top = ImagePath::parse(top)?;
+    if tree.nodes.get(&top).is_none_or(|node| node.kind != Kind::Directory) {
+        return Ok(());
+    }
+    let there = tree.nodes.get(&original).map(|node| &node.kind);
+    // The loader searches both folders. But if the base image has an older file at this path, programs must not get it.
+    let is_found = there.is_none() && top.file_name().starts_with("lib") && original.file_name().contains(".so");
+    if !is_found && there != Some(&Kind::Directory) {
+        tree.insert(original, Node::link(moved.as_str(), origin.clone()));
+    }
+    Ok(())
+}
+
+/// Adds `/bin/sh` if an added package has a shell only in the merged `/usr`. Newer packages contain no paths outside of
+/// `/usr`.
+pub(super) fn link_shell(tree: &mut Tree) -> Result<(), AssembleError> {
+    const SHELLS: [&str; 2] = ["/bin/sh", "/usr/bin/sh"];
+    if let [None, Some((_, shell))] = SHELLS.map(|path| tree.find(path))
+        && matches!(shell.origin, Origin::Deb { .. })
+    {
+        let link = Node::link(SHELLS[1], shell.origin.clone());
+        tree.insert(ImagePath::parse(SHELLS[0])?, link);
+    }
+    Ok(())
 }
 
 /// Returns whether lath can ignore the `postinst` of the package `name`.

@@ -98,6 +98,7 @@ pub(crate) fn assemble(
             PartContents::Wheel(wheel) => wheels.push((&part.origin, wheel)),
         }
     }
+    debs::link_shell(&mut assembly.tree)?;
     let scripts = scripts::read(parts, &assembly.tree, store)?;
     // Requested distributions come last, so that their files replace files of other distributions at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));

@@ -97,9 +97,10 @@ impl<'a> OnBase<'a> {
         Some((distribution, suite))
     }
 
-    /// Returns whether the image has a shell for scripts.
+    /// Returns whether the image has a shell at the path that commands and scripts use.
     pub(super) fn has_shell(self) -> bool {
-        self.image.found.shell.is_some()
+        let shell = self.image.tree.find("/bin/sh");
+        shell.is_some_and(|(_, node)| node.digest().is_some() && node.is_executable())
     }
 
     /// Returns whether the image has no certificates of authorities and they can be added from its release.

@@ -10,7 +10,8 @@ const MAINTENANCE: [&str; 7] = ["iconv", "iconvconfig", "localedef", "pldd", "tz
 
 pub(super) fn maintenance(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Ok(scene.remove(Removed::LibcMaintenance, |path, package| {
-        let is_program = any_within(path, &["/usr/bin", "/usr/sbin"]) && MAINTENANCE.contains(&path.file_name());
+        let folders = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
+        let is_program = any_within(path, &folders) && MAINTENANCE.contains(&path.file_name());
         is_program && scene.is_base(package)
     }))
 }

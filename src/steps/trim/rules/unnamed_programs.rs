@@ -10,6 +10,8 @@ use crate::model::tree::Origin;
 use crate::model::vocabulary::is_program;
 use crate::outside::store::StoreError;
 
+/// The folders of programs. On a base image without the merged `/usr`, `/bin` and `/sbin` contain links to programs.
+const PROGRAM_FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 /// A helper package with at most this number of programs keeps all of them, because these few programs are probably the
 /// reason why the package is in the image.
 const FEW: usize = 4;
@@ -18,7 +20,7 @@ const FEW: usize = 4;
 pub(super) fn unnamed_programs(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let mut programs: BTreeMap<&str, Vec<&ImagePath>> = BTreeMap::new();
     for (path, package) in scene.package_files() {
-        if scene.is_aide(package) && any_within(path, &["/usr/bin", "/usr/sbin"]) {
+        if scene.is_aide(package) && any_within(path, &PROGRAM_FOLDERS) {
             programs.entry(package).or_default().push(path);
         }
     }
