@@ -320,6 +320,11 @@ fn notices(files: &AppFiles) -> Vec<Event> {
             named(&files.special)
         )));
     }
+    if !files.dangling.is_empty() {
+        let links = files.dangling.iter().map(|link| format!("`{}` to `{}`", link.path, link.target));
+        let links = links.collect::<Vec<_>>().join(", ");
+        notices.push(Event::Warning(format!("links lead to files that are not in the image: {links}")));
+    }
     notices
 }
 

@@ -60,6 +60,15 @@ pub(crate) struct AppFiles {
     pub(crate) secrets: Vec<String>,
     /// Paths that do not go into the image, because they are neither regular files nor links.
     pub(crate) special: Vec<String>,
+    /// Links whose target exists in the folder but does not go into the image.
+    pub(crate) dangling: Vec<DanglingLink>,
+}
+
+/// A link that leads to nothing in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DanglingLink {
+    pub(crate) path: String,
+    pub(crate) target: String,
 }
 
 /// One file of an application.

@@ -48,7 +48,7 @@ fn a_build_that_was_killed_at_any_step_leaves_a_store_that_the_next_one_can_use(
             files(&world.path("cache/store/partial")).len() + files(&world.path("cache/store/parcels")).len() > 1
         }),
         ("unpacking", |world| files(&world.path("cache/store/packs")).len() > 4),
-        ("unpacked", |world| world.path("cache/store/notes/parts-7").exists()),
+        ("unpacked", |world| world.path("cache/store/notes/parts-8").exists()),
         ("packing", |world| files(&world.path("cache/store/segments")).len() > 4),
         ("writing", |world| world.leftovers().iter().any(|path| path.parent() == Some(&world.path("")))),
     ];
@@ -100,7 +100,7 @@ fn contents_that_a_crash_cut_short_are_made_again() {
 fn a_parcel_whose_bytes_changed_is_removed_and_the_next_build_succeeds() {
     let world = World::usual();
     stdout(world.build("tool"));
-    let _ = fs_err::remove_dir_all(world.path("cache/store/notes/parts-7"));
+    let _ = fs_err::remove_dir_all(world.path("cache/store/notes/parts-8"));
     let parcels = files(&world.path("cache/store/parcels"));
     let is_deb = |path: &&std::path::PathBuf| fs_err::read(path).unwrap().starts_with(b"!<arch>");
     let parcel = parcels.iter().find(is_deb).unwrap();

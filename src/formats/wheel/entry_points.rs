@@ -19,16 +19,37 @@ pub(super) fn scripts(text: &str) -> Result<Vec<(String, String, String)>, Wheel
     }
 }
 
+/// A line that is neither empty nor a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line<'a> {
+    /// The name of a group: `[name]`.
+    Group(&'a str),
+    /// Any other line, without spaces at both ends.
+    Other(&'a str),
+}
+
+/// Returns the lines of `text`. A comment is a line that begins with `#` or `;`, like in Python's `configparser`.
+fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    lines.map(|line| match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        Some(name) => Line::Group(name.trim()),
+        None => Line::Other(line),
+    })
+}
+
 /// Returns the scripts of both groups. Those of console_scripts come first.
 fn entry_points(text: &str) -> Vec<(String, String, String)> {
     let mut console = Vec::new();
     let mut gui = Vec::new();
     let mut section = "";
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            section = name.trim();
-            continue;
-        }
+    for line in lines(text) {
+        let line = match line {
+            Line::Group(name) => {
+                section = name;
+                continue;
+            }
+            Line::Other(line) => line,
+        };
         let list = match section {
             "console_scripts" => &mut console,
             "gui_scripts" => &mut gui,
@@ -49,12 +70,14 @@ fn entry_points(text: &str) -> Vec<(String, String, String)> {
 pub(crate) fn entry_point_groups(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut group = "";
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            group = name.trim();
-        } else if let Some((_, target)) = line.split_once('=') {
-            let module = target.split([':', '[']).next().unwrap_or_default().trim();
-            found.push((group.to_owned(), module.to_owned()));
+    for line in lines(text) {
+        match line {
+            Line::Group(name) => group = name,
+            Line::Other(line) => {
+                let Some((_, target)) = line.split_once('=') else { continue };
+                let module = target.split([':', '[']).next().unwrap_or_default().trim();
+                found.push((group.to_owned(), module.to_owned()));
+            }
         }
     }
     found
@@ -66,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_modules_of_all_groups_are_read() {
-        let text = "[console_scripts]\na = m.n:f\n[my.group]\nx = y [extra]\nz= w . v : k\n";
+        let text = "[console_scripts]\na = m.n:f\n# c = o:m\n[my.group]\n;b = o\nx = y [extra]\nz= w . v : k\n";
         let found = entry_point_groups(text);
         let found: Vec<(&str, &str)> = found.iter().map(|(group, module)| (&**group, &**module)).collect();
         assert_eq!(found, [("console_scripts", "m.n"), ("my.group", "y"), ("my.group", "w . v")]);
@@ -74,7 +97,7 @@ mod tests {
 
     #[test]
     fn entry_points_are_read_with_extras_dropped() {
-        let text = "[console_scripts]\na = m.n:f.g [extra]\n[other]\nx = y:z\n[gui_scripts]\ng=m:h\n";
+        let text = "[console_scripts]\na = m.n:f.g [extra]\n#old = m:f\n ; older = m:f\n[other]\nx = y:z\n[gui_scripts]\ng=m:h\n";
         let expected = [("a", "m.n", "f.g"), ("g", "m", "h")];
         let expected: Vec<_> = expected.iter().map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string())).collect();
         assert_eq!(entry_points(text), expected);

@@ -14,7 +14,7 @@ pub(crate) use self::entry_points::entry_point_groups;
 use self::entry_points::scripts;
 pub(crate) use self::plain::PlainError;
 use self::record::Record;
-pub(crate) use self::record::{base64_url, record_paths};
+pub(crate) use self::record::{base64_url, record_paths, with_installed_paths};
 use crate::model::distribution_name::normalised;
 use crate::model::part::RecordFault;
 
@@ -232,7 +232,7 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
 /// scheme has a name that ends in `.data`. Like pip, lath accepts every folder with such a name, because in some
 /// wheels, this name differs from the name of dist-info. If the two names are the same, an unknown scheme in the folder
 /// is an error. If they differ, a file in an unknown scheme is installed like a module.
-fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
+pub(crate) fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
     let site = || Ok((Scheme::Site, name.to_owned()));
     let Some((top, rest)) = name.split_once('/') else { return site() };
     let Some(stem) = top.strip_suffix(".data") else { return site() };

@@ -87,6 +87,26 @@ pub(crate) fn record_paths(text: &str) -> impl Iterator<Item = String> {
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| record_line(line).0)
 }
 
+/// Changes the paths in the text of a RECORD. `installed` returns the path at which a file is installed, or `None` if the
+/// line is left out. Lines with an unchanged path stay exactly as they are.
+pub(crate) fn with_installed_paths(text: &str, installed: impl Fn(&str) -> Option<String>) -> String {
+    let mut result = String::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let (path, _) = record_line(line);
+        let Some(new) = installed(&path) else { continue };
+        if new == path {
+            result.push_str(line);
+        } else {
+            let quoted = if new.contains([',', '"']) { format!("\"{}\"", new.replace('"', "\"\"")) } else { new };
+            let fields: Vec<&str> = line.trim_end().rsplitn(3, ',').collect();
+            let field = |at: usize| fields.get(at).copied().unwrap_or_default();
+            result.push_str(&format!("{quoted},{},{}", field(1), field(0)));
+        }
+        result.push('\n');
+    }
+    result
+}
+
 /// Reads a line in the form `path,sha256=...,size`. The path is in quotes if it contains a comma or a quote.
 fn record_line(line: &str) -> (String, Option<Recorded>) {
     let line = line.trim_end();

@@ -21,7 +21,7 @@ use self::docker_ignore::{DockerIgnore, DockerIgnoreError};
 pub(crate) use self::left_out::{is_image, is_output_folder};
 use self::left_out::{is_left_out_file, is_left_out_folder, is_secret};
 use self::tracked::tracked;
-use crate::model::application::{AppFile, AppFiles};
+use crate::model::application::{AppFile, AppFiles, DanglingLink};
 use crate::model::hint::{Hint, Hints, RequestHint};
 
 /// The maximum size of all files of an application together.
@@ -97,6 +97,7 @@ pub(crate) fn list(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles, AppFi
     }
     listing.files.secrets.sort();
     listing.files.special.sort();
+    listing.files.dangling = listing.dangling();
     Ok(listing.files)
 }
 
@@ -236,6 +237,25 @@ impl Listing<'_> {
             self.files.files.insert(relative, file);
         }
         Ok(())
+    }
+
+    /// Returns the links whose target was left out. A link without a target is no such link, because the target may be
+    /// created when the program runs.
+    fn dangling(&self) -> Vec<DanglingLink> {
+        let files = &self.files.files;
+        let is_listed = |path: &str| {
+            let below = format!("{path}/");
+            path.is_empty()
+                || files.contains_key(path)
+                || files.range(below.clone()..).next().is_some_and(|(file, _)| file.starts_with(&below))
+        };
+        let dangling = files.iter().filter_map(|(path, file)| {
+            let AppFile::Link { target } = file else { return None };
+            let end = fs::canonicalize(self.root.join(path)).ok()?;
+            let end = end.strip_prefix(self.root).ok()?.to_str()?;
+            (!is_listed(end)).then(|| DanglingLink { path: path.clone(), target: target.clone() })
+        });
+        dangling.collect()
     }
 
     /// Returns the target of a link. Refuses a link that leads out of the folder, because its target is not in the

@@ -133,6 +133,32 @@ fn secrets_are_left_out_and_named() {
 }
 
 #[test]
+fn a_link_to_a_file_that_is_left_out_is_named() {
+    let folder = folder(&[
+        ("main.py", ""),
+        (".dockerignore", "data\nbig.bin\n"),
+        ("data/x", "x"),
+        ("big.bin", "x"),
+        ("app/a", ""),
+    ]);
+    let links = [
+        ("to-file", "big.bin"),
+        ("app/to-folder", "../data"),
+        ("to-link", "app/to-folder/x"),
+        ("good", "main.py"),
+        ("good-folder", "app"),
+        ("created-later", "run/socket"),
+        ("here", "."),
+    ];
+    for (path, target) in links {
+        symlink(target, folder.path().join(path)).unwrap();
+    }
+    let files = listed(folder.path());
+    let dangling: Vec<(&str, &str)> = files.dangling.iter().map(|link| (&*link.path, &*link.target)).collect();
+    assert_eq!(dangling, [("app/to-folder", "../data"), ("to-file", "big.bin"), ("to-link", "app/to-folder/x")]);
+}
+
+#[test]
 fn images_of_this_and_of_earlier_builds_are_left_out() {
     let folder = folder(&[("old.tar", "oci-layout\0rest"), ("data.tar", "data/x\0rest"), ("main.py", "")]);
     fs::write(folder.path().join("image.json"), "{}").unwrap();

@@ -113,7 +113,7 @@ impl Bucket {
             Self::DebianHalves => "debian-half-4",
             Self::IndexPages => "index-pages-1",
             Self::UnpinnedWheels => "unpinned-1",
-            Self::Parts => "parts-7",
+            Self::Parts => "parts-8",
             Self::PythonFiles => "python-files-11",
             Self::BinaryTexts => "binary-texts-2",
             Self::CopiedFacts => "copied-facts-2",

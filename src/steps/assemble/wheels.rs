@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Seek as _};
 
+use memchr::memmem;
+
 use super::{AssembleError, put, write_bytes, write_text};
 use crate::formats::mentions::Texts;
-use crate::formats::wheel::base64_url;
+use crate::formats::wheel::{self, Scheme, base64_url, with_installed_paths};
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::digest::Digest;
 use crate::model::facts::Facts;
@@ -83,7 +85,8 @@ pub(super) fn place(
             attribute: entry_point.map(|script| script.attribute.clone()),
         });
     }
-    complete_record(&format!("{site}/{}", wheel.dist_info), &record, locked, assembly, store)
+    let folder = Metadata { site: &site, dist_info: &wheel.dist_info, python: version, name };
+    complete_record(&folder, &record, locked, assembly, store)
 }
 
 /// Writes a console script that no distribution contains. Refuses a script that would replace another one.
@@ -278,16 +281,41 @@ fn record_line(path: &str, digest: &Digest, size_bytes: u64) -> String {
     format!("{path},sha256={},{size_bytes}\n", base64_url(digest.as_bytes()))
 }
 
+/// The folder with the metadata of a wheel.
+struct Metadata<'a> {
+    site: &'a str,
+    dist_info: &'a str,
+    python: PythonVersion,
+    /// The name of the distribution.
+    name: &'a str,
+}
+
+impl Metadata<'_> {
+    /// Returns the path of a wheel's file relative to site-packages, like in a RECORD of pip. `None` if the file is a
+    /// script, because lath adds other lines for scripts.
+    fn installed(&self, path: &str) -> Option<String> {
+        let Self { dist_info, python, name, .. } = self;
+        match wheel::place(path, dist_info) {
+            Ok((Scheme::Site, path)) => Some(path),
+            Ok((Scheme::Scripts, _)) => None,
+            Ok((Scheme::Data, path)) => Some(format!("../../../{path}")),
+            Ok((Scheme::Headers, path)) => Some(format!("../../../include/python{python}/{name}/{path}")),
+            Err(_) => Some(path.to_owned()),
+        }
+    }
+}
+
 /// Adds to dist-info the files that an installer writes: the name of the installer, whether the user requested the
 /// wheel, the source of the wheel, and a complete RECORD.
 fn complete_record(
-    folder: &str,
+    metadata: &Metadata<'_>,
     scripts: &str,
     locked: Option<&LockedWheel>,
     assembly: &mut Assembly,
     store: &Store,
 ) -> Result<(), AssembleError> {
-    let dist_info = folder.rsplit('/').next().unwrap_or_default();
+    let dist_info = metadata.dist_info;
+    let folder = format!("{}/{dist_info}", metadata.site);
     let mut lines = scripts.to_owned();
     let mut own = vec![("INSTALLER", "lath\n".to_owned())];
     if locked.is_some_and(|locked| locked.is_requested) {
@@ -302,6 +330,10 @@ fn complete_record(
     let Some(node) = assembly.tree.nodes.get(&record) else { return Ok(()) };
     let (Some(digest), mode, origin) = (node.digest(), node.mode, node.origin.clone()) else { return Ok(()) };
     let mut bytes = store.read(digest)?;
+    if memmem::find(&bytes, b".data/").is_some() {
+        let text = String::from_utf8_lossy(&bytes);
+        bytes = with_installed_paths(&text, |path| metadata.installed(path)).into_bytes();
+    }
     if !bytes.is_empty() && !bytes.ends_with(b"\n") {
         bytes.push(b'\n');
     }
@@ -360,6 +392,21 @@ mod tests {
             console_scripts: Vec::new(),
             record_faults: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_record_has_the_paths_at_which_files_are_installed() {
+        let metadata =
+            Metadata { site: "/s", dist_info: "demo-1.dist-info", python: "3.13".parse().unwrap(), name: "demo" };
+        let text = "demo/a.py,sha256=x,1\n\"demo-1.data/data/share/a,b\",sha256=y,2\ndemo-1.data/purelib/c.py,,\n\
+            demo-1.data/headers/d.h,sha256=z,3\ndemo-1.data/scripts/tool,sha256=o,4\nweather.data/model.bin,,\n";
+        insta::assert_snapshot!(with_installed_paths(text, |path| metadata.installed(path)), @r#"
+        demo/a.py,sha256=x,1
+        "../../../share/a,b",sha256=y,2
+        c.py,,
+        ../../../include/python3.13/demo/d.h,sha256=z,3
+        weather.data/model.bin,,
+        "#);
     }
 
     #[test]
