@@ -9,9 +9,11 @@ use crate::cli::args::{
     SourceBuilds, Sources, Words,
 };
 use crate::cli::command::{Call, Command};
+use crate::cli::default_file;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
 use crate::cli::settings::usage;
+use crate::model::destination::Destination;
 use crate::model::receipt::Receipt;
 use crate::model::request::{OutputRequest, Request};
 use crate::pipeline;
@@ -83,6 +85,7 @@ impl Command for Build {
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let requests = call.images.iter().map(|settings| call.request(settings)).collect::<Result<Vec<_>, _>>()?;
         refuse_same_places(&requests)?;
+        call.images.iter().zip(&requests).try_for_each(|(settings, request)| refuse_link(settings, &request.output))?;
         let world = call.open()?;
         let mut receipts: Vec<Receipt> = Vec::new();
         for request in &requests {
@@ -99,6 +102,16 @@ impl Command for Build {
         }
         Ok(0)
     }
+}
+
+/// Refuses the default destination if it is a link that leads out of the project.
+fn refuse_link(settings: &Settings, output: &OutputRequest) -> Result<(), Failure> {
+    let has_outputs = settings.output.iter().flatten().next().is_some();
+    if has_outputs || settings.load == Some(true) || settings.push == Some(true) {
+        return Ok(());
+    }
+    let mut paths = output.destinations.iter().filter_map(Destination::path);
+    paths.try_for_each(|path| default_file::refuse_link(path, "name the file for the image with `-o FILE`"))
 }
 
 /// Refuses images that would overwrite one another.

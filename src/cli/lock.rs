@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::args::{Inputs, Size, SourceBuilds, Sources};
 use crate::cli::command::{Call, Command};
+use crate::cli::default_file;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed, flag, joined, list};
@@ -76,6 +77,9 @@ impl Command for Lock {
         let path = settings.lock_output.clone().unwrap_or_else(|| Path::new(DEFAULT_LOCK).to_owned());
         if settings.check_lock == Some(true) {
             return check(&path, &settings, call);
+        }
+        if settings.lock_output.is_none() {
+            default_file::refuse_link(&path, "name the file for the lock with `-o FILE`")?;
         }
         let request = request(&path, &settings, call)?;
         let upgrade = match (settings.upgrade, &settings.upgrade_package) {

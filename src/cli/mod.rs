@@ -11,6 +11,7 @@ mod compare;
 mod completions;
 mod config;
 mod copy;
+mod default_file;
 mod defaults;
 mod dockerfile;
 mod environment;

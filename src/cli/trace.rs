@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::args::{FromFile, Inputs, Locking, Program, Shell, SourceBuilds, Sources};
 use crate::cli::command::{Call, Command};
+use crate::cli::default_file;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed, flag, joined};
@@ -68,6 +69,9 @@ impl Command for Trace {
     /// Runs the command, writes the record even if the command fails, and returns the exit code of the command.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let path = call.settings.trace_output.clone().unwrap_or_else(|| Path::new(DEFAULT).to_owned());
+        if call.settings.trace_output.is_none() {
+            default_file::refuse_link(&path, "name the file for the record with `-o FILE`")?;
+        }
         let is_added = call.settings.append == Some(true) && path.exists();
         let mut record = if is_added {
             pipeline::read_trace(&path).map_err(|error| Failure::of(&error))?

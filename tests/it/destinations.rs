@@ -319,6 +319,54 @@ fn a_link_is_followed_as_by_cp_also_to_a_file_that_is_not_there() {
 }
 
 #[test]
+fn a_default_destination_that_leads_out_of_the_project_is_refused_unless_it_is_named() {
+    let world = World::usual();
+    for folder in ["project/.git", "project/out"] {
+        fs_err::create_dir_all(world.path(folder)).unwrap();
+    }
+    fs_err::write(world.path("rc"), "mine").unwrap();
+    let link = |target: &str, name: &str| {
+        let _ = fs_err::remove_file(world.path("project").join(name));
+        fs_err::os::unix::fs::symlink(target, world.path("project").join(name)).unwrap();
+    };
+    let run = |mut command: std::process::Command, words: &str| {
+        command.current_dir(world.path("project")).env("LATH_CACHE_DIR", world.path("cache"));
+        command.args(words.split_whitespace()).output().unwrap()
+    };
+    link("../keys", "keys");
+    let refused = |output: std::process::Output| {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        said
+    };
+    for target in ["../rc", "../new", ".git/new"] {
+        link(target, "tool.tar");
+        let error = refused(run(world.command("tool"), ""));
+        let expected = format!(
+            "error: cannot write `tool.tar`: it is a link to `{target}`, which is not a file of this project\n\nhint: name the file for the image with `-o FILE`\n"
+        );
+        assert_eq!(error, expected);
+        link(target, "pylock.toml");
+        let error = refused(run(world.lock_command("tool"), ""));
+        assert!(error.contains(&format!("cannot write `pylock.toml`: it is a link to `{target}`")), "{error}");
+    }
+    assert!(world.debian.server.requests().is_empty() && world.pypi.server.requests().is_empty());
+    assert!(!world.path("new").exists() && !world.path("project/.git/new").exists());
+    assert_eq!(fs_err::read_to_string(world.path("rc")).unwrap(), "mine");
+    // A link to another file of the project, and a link that is named, are followed.
+    fs_err::write(world.path("project/out/old.tar"), "old").unwrap();
+    link("out/old.tar", "tool.tar");
+    stdout(run(world.command("tool"), ""));
+    oci::check(&world.path("project/out/old.tar")).unwrap();
+    link("../new", "tool.tar");
+    stdout(run(world.command("tool"), "-o tool.tar"));
+    oci::check(&world.path("new")).unwrap();
+    link("../lock", "pylock.toml");
+    stdout(run(world.lock_command("tool"), "-o pylock.toml"));
+    assert!(world.path("lock").is_file());
+}
+
+#[test]
 fn a_build_that_fails_at_one_destination_leaves_no_empty_folders_of_another() {
     let world = World::usual();
     let mut command = world.command("tool -o oci:new/layout -o oci:new/layout:2 -o dir:new/root");

@@ -37,6 +37,25 @@ fn read(folder: &Folder, name: &str) -> String {
     fs_err::read_to_string(folder.path().join(name)).unwrap()
 }
 
+#[test]
+fn a_link_that_leads_out_of_the_folder_is_not_written() {
+    for (name, force) in [("lath.toml", ""), ("lath.toml", "--force"), ("pyproject.toml", "")] {
+        let folder = folder_with(&[]);
+        let target = folder.0.path().join("other");
+        if name == "pyproject.toml" {
+            fs_err::write(&target, "[project]\n").unwrap();
+        }
+        fs_err::os::unix::fs::symlink("../other", folder.path().join(name)).unwrap();
+        let words: Vec<&str> = ["init", force].into_iter().filter(|word| !word.is_empty()).collect();
+        let expected = format!(
+            "exit 1\nerror: cannot write `{name}`: it is a link to `../other`, which is not a file of this project\n\n\
+             hint: replace the link with a file, or remove it\n"
+        );
+        assert_eq!(said(&run(&folder, &words)), expected);
+        assert_eq!(fs_err::read_to_string(&target).unwrap_or_default().len(), if name == "lath.toml" { 0 } else { 10 });
+    }
+}
+
 const SERVICE: [(&str, &str); 5] = [
     ("requirements.txt", "flask\n"),
     ("Procfile", "release: true\nweb: gunicorn app:app --bind 0.0.0.0:$PORT\n"),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::command::{Call, Command};
+use crate::cli::default_file;
 use crate::cli::failure::Failure;
 use crate::cli::file::Reader;
 use crate::cli::file_paths::Trust;
@@ -40,6 +41,9 @@ impl Command for Init {
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let is_forced = call.settings.force.unwrap_or(false);
         let (own, pyproject) = (Path::new(OWN), Path::new(PYPROJECT));
+        for path in [own, pyproject] {
+            default_file::refuse_link(path, "replace the link with a file, or remove it")?;
+        }
         // If there is a `lath.toml`, nothing is written to `pyproject.toml`, because other commands would ignore it.
         if own.exists() && !is_forced {
             return Err(refused(own));
