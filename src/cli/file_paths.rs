@@ -23,15 +23,12 @@ pub(super) enum Trust {
 pub(super) struct Placed {
     pub(super) text: String,
     path: Option<PathBuf>,
-    /// Whether the path is mounted into the sandbox. A program of the image can read or change the files at such a
-    /// path.
-    is_mount: bool,
-    /// Whether the value is a destination in a registry, to which the image is pushed.
-    is_push: bool,
+    /// What the file of a project would do with this value, although it must not.
+    refused: Option<&'static str>,
 }
 
 /// The options that the file of a project cannot set, and the reason for each.
-const REFUSED: [(&str, &str); 8] = [
+const REFUSED: [(&str, &str); 9] = [
     ("keyring", "it decides which signatures are trusted"),
     ("keyring-provider", "it starts a program of this machine"),
     ("ca", "it decides which servers are trusted"),
@@ -39,6 +36,7 @@ const REFUSED: [(&str, &str); 8] = [
     ("cache-dir", "all projects share the cache"),
     ("build", "it starts an engine"),
     ("measure", "it starts an engine"),
+    ("load", "it can replace an image of your engine"),
     ("push", "it writes to a registry with your password"),
 ];
 
@@ -57,13 +55,10 @@ impl Trust {
     /// Refuses a path that the file may not use.
     pub(super) fn check(&self, placed: &Placed) -> Result<(), String> {
         let Self::Project { realm } = self else { return Ok(()) };
-        if placed.is_push {
-            return Err("the file of a project cannot write to a registry, because that uses your password".to_owned());
+        if let Some(refused) = placed.refused {
+            return Err(format!("the file of a project cannot {refused}"));
         }
         let Some(path) = &placed.path else { return Ok(()) };
-        if placed.is_mount {
-            return Err("the file of a project cannot mount files of this machine".to_owned());
-        }
         if is_within(path, realm) {
             return Ok(());
         }
@@ -78,13 +73,26 @@ impl Trust {
 /// Returns the value of an option that is set in a file in `folder`. A relative path in the value becomes relative to
 /// the current folder.
 pub(super) fn placed(name: &str, kind: &Kind, text: String, folder: &Path) -> Placed {
-    let is_mount = name == "volume";
-    let is_push = name == "output" && text.starts_with("docker:");
+    let refused = refused(name, &text);
     let Some((before, path, after)) = path_in(name, kind, &text) else {
-        return Placed { text, path: None, is_mount, is_push };
+        return Placed { text, path: None, refused };
     };
     let path = folder.join(path);
-    Placed { text: format!("{before}{}{after}", path.display()), path: Some(path), is_mount, is_push }
+    Placed { text: format!("{before}{}{after}", path.display()), path: Some(path), refused }
+}
+
+/// Returns what the file of a project would do with this value, although it must not.
+fn refused(name: &str, text: &str) -> Option<&'static str> {
+    match (name, text.split_once(':').map(|(scheme, _)| scheme)) {
+        // A program of the image can read or change the files at such a path. A value without `:/` is a directory of
+        // the image.
+        ("volume", _) if text.contains(":/") => Some("mount files of this machine"),
+        ("output", Some("docker")) => Some("write to a registry, because that uses your password"),
+        ("output", Some("docker-daemon")) => {
+            Some("load an image into an engine, because that can replace another image there")
+        }
+        _ => None,
+    }
 }
 
 /// Splits the value of an option into the text before its path, the path, and the text after it. `None` if the value

@@ -411,6 +411,33 @@ fn the_users_own_file_and_a_named_one_are_trusted() {
     assert!(oci::check(&world.path("project/user.tar")).unwrap().platforms[0].files.contains_key("x"));
 }
 
+#[test]
+fn the_file_of_a_project_cannot_replace_images_of_an_engine() {
+    let world = World::usual();
+    let show = |words: &str| {
+        let output = lath(&world, "project", &format!("config show {words}")).env("HOME", world.path("home")).output();
+        said(&world, &output.unwrap())
+    };
+    let table = [
+        ("load = true", "column 1: `load` cannot be in the file of a project: it can replace an image of your engine"),
+        (
+            "output = ['x.tar', 'docker-daemon:postgres:16']",
+            "column 20: the file of a project cannot load an image into an engine, because that can replace another image there",
+        ),
+    ];
+    for (text, expected) in table {
+        write(&world, "project/lath.toml", text);
+        let error = show("");
+        assert!(error.starts_with("exit 2\n") && error.contains(expected), "{text}: {error}");
+        assert_eq!(show("--config lath.toml"), "exit 0\n");
+        // The base is only read.
+        write(&world, "project/lath.toml", "base = 'docker-daemon:company/base:7'");
+        write(&world, "home/.config/lath/lath.toml", text);
+        assert_eq!(show(""), "exit 0\n");
+        fs_err::remove_dir_all(world.path("home")).unwrap();
+    }
+}
+
 /// Creates a world with two tools that need the same library. A file describes an image for each tool.
 fn two_images() -> World {
     let library = WheelBuilder::new("library", "2.0").file("library.py", "x = 1\n".repeat(1000));
