@@ -61,7 +61,9 @@ pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
         let text = fs::read_to_string(project.join(file)).unwrap_or_default();
         USES_GIT.iter().any(|one| text.contains(one))
     };
-    root.join(".git").is_dir() && ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(uses_git)
+    // A link could lead to any folder of this machine.
+    let is_folder = fs::symlink_metadata(root.join(".git")).is_ok_and(|metadata| metadata.is_dir());
+    is_folder && ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(uses_git)
 }
 
 /// Writes an archive with the files of the folder `root`, except those that git ignores. If `has_git` is set, the
@@ -147,12 +149,13 @@ fn is_lock(name: &str, depth: usize) -> bool {
 }
 
 /// Returns the paths of the files of `.git` that the history needs. The index is left out, because it contains the
-/// times of the user's files. Hooks and settings are left out, because they are programs or can start some.
+/// times of the user's files. Hooks and settings are left out, because they are programs or can start some. Links are
+/// left out, because a link in a stranger's repository could lead to any folder of this machine.
 fn history(root: &Path) -> Result<Vec<PathBuf>, Reason> {
     let mut files = Vec::new();
     for place in ["HEAD", "packed-refs", "shallow", "refs", "objects"] {
         let place = root.join(".git").join(place);
-        if !place.exists() {
+        if fs::symlink_metadata(&place).map_or(true, |metadata| metadata.is_symlink()) {
             continue;
         }
         for entry in WalkBuilder::new(&place).standard_filters(false).build() {
@@ -270,6 +273,27 @@ mod tests {
             sdist.files,
             [".github/ci.yaml", ".gitignore", "dist/x.whl", "pyproject.toml", "src/x/__init__.py", "x.log"]
         );
+    }
+
+    #[test]
+    fn the_history_contains_no_files_to_which_links_lead() {
+        use fs_err::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        lay_out(folder.path(), &[("keys/id", "SECRET"), ("own/.git/HEAD", ""), ("own/.git/refs/x", "")]);
+        lay_out(folder.path(), &[("own/setup.py", "pbr"), ("linked/setup.py", "pbr"), ("file/setup.py", "pbr")]);
+        for (target, link) in [("../../keys", "own/.git/objects"), ("../../keys/id", "own/.git/shallow")] {
+            symlink(target, at(link)).unwrap();
+        }
+        symlink("../../../keys", at("own/.git/refs/heads")).unwrap();
+        assert_eq!(history(&at("own")).unwrap(), [".git/HEAD", ".git/refs/x"].map(PathBuf::from));
+        assert!(wants_git(&at("own"), &at("own")));
+        symlink("../own/.git", at("linked/.git")).unwrap();
+        fs::write(at("file/.git"), "gitdir: ../own/.git").unwrap();
+        for name in ["linked", "file"] {
+            assert!(!wants_git(&at(name), &at(name)), "{name}");
+        }
     }
 
     #[test]
