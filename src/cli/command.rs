@@ -36,6 +36,8 @@ pub(super) struct Call {
     /// The settings of all layers except the defaults. If the command works on several images, these are the settings
     /// of the first image.
     pub(super) settings: Settings,
+    /// The settings of each image without those of a file that was found in a project.
+    pub(super) trusted: Vec<Settings>,
     /// The settings of each image.
     pub(super) images: Vec<Settings>,
     /// The layers from which the settings come.
@@ -72,6 +74,7 @@ impl Call {
         let mut settings = settings::world(&self.settings, &self.environment, cache_dir)?;
         // Every image may be pushed to another registry.
         settings.registries.logins.destinations = registries::destinations(&self.images);
+        registries::limit_logins(&mut settings.registries.logins, &self.trusted);
         let listener: Arc<dyn Listener> = Arc::clone(&self.screen) as Arc<dyn Listener>;
         pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
     }

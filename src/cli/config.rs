@@ -160,7 +160,7 @@ fn source_of(source: &Source, option: &str) -> String {
     match source {
         Source::CommandLine => "command line".to_owned(),
         Source::Variables => variable(option),
-        Source::File { path, lines } => match lines.get(option) {
+        Source::File { path, lines, .. } => match lines.get(option) {
             Some(line) => format!("{}:{line}", path.display()),
             None => path.display().to_string(),
         },

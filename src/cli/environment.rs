@@ -78,8 +78,8 @@ impl Environment {
         }
     }
 
-    /// Returns the places of credentials for registries. In the result, the list of the registries to which the run
-    /// pushes is empty, because the environment does not contain this list.
+    /// Returns the places of credentials for registries. In the result, the lists of the registries to which the
+    /// run pushes are empty, because the environment does not contain these lists.
     pub(super) fn registry_logins(&self) -> RegistryLogins {
         let docker_file = self.docker_config().map(|folder| folder.join("config.json"));
         let podman = self.podman_files(rustix::process::getuid().as_raw());
@@ -92,6 +92,7 @@ impl Environment {
             search_path: self.sandbox().search_path,
             given: user.zip(secret("LATH_REGISTRY_PASSWORD")),
             destinations: Vec::new(),
+            of_project: Vec::new(),
             github_token: secret("GITHUB_TOKEN"),
         }
     }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::catalog::releases;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
-use crate::cli::locked;
 use crate::cli::projects;
 use crate::cli::pythons::{allows, fitting_release};
 use crate::cli::tool_uv::{self, ToolUv};
@@ -178,7 +177,7 @@ impl Inputs {
             }
         }
         // If there is a lock of lath, all versions come from it.
-        if !locked::is_named(settings) {
+        if !settings.is_locked() {
             self.notices.extend(projects::remarks(&project).into_iter().map(Event::Note));
         }
         self.add_tool_uv(&project)?;

@@ -282,6 +282,11 @@ layer! {
 }
 
 impl Settings {
+    /// Returns whether the options say that the image is built from a lock of lath.
+    pub(super) fn is_locked(&self) -> bool {
+        self.lock.is_some() || self.locked == Some(true) || self.frozen == Some(true)
+    }
+
     /// If this layer contains an option that excludes a flag, turns off this flag, so that a lower layer cannot turn it
     /// on. For example, a `--check` on the command line has to run even if `LATH_NO_VERIFY` is set.
     pub(super) fn without_excluded(mut self) -> Self {

@@ -18,7 +18,7 @@ use crate::pipeline;
 /// this lock.
 pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let input = input_lock(settings)?;
-    let is_named = is_named(settings);
+    let is_named = settings.is_locked();
     match input {
         Some(path) if !is_named => match read(&path)? {
             Some(file) => from(file, &without_inputs(settings), environment),
@@ -35,11 +35,6 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             from(file, settings, environment)
         }
     }
-}
-
-/// Returns whether the options say that the image is built from a lock of lath.
-pub(super) fn is_named(settings: &Settings) -> bool {
-    settings.lock.is_some() || settings.locked == Some(true) || settings.frozen == Some(true)
 }
 
 fn read(path: &Path) -> Result<Option<LockFile>, Failure> {

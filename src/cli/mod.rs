@@ -186,13 +186,13 @@ fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, 
     let reader = Reader { used: used::<C>(&options), options: &options };
     stack.read_files(C::FILES, &reader, &environment)?;
     let chosen = if C::FILES == Files::OfImages { stack.chosen()? } else { Vec::new() };
-    let mut images: Vec<Settings> = chosen.into_iter().map(|image| stack.settings(Some(image))).collect();
-    if images.is_empty() {
-        images.push(stack.settings(None));
-    }
+    // If no image is chosen, the settings are those without a table of an image.
+    let chosen = if chosen.is_empty() { vec![None] } else { chosen.into_iter().map(Some).collect() };
+    let trusted = chosen.iter().map(|image| stack.trusted_settings(*image)).collect();
+    let images: Vec<Settings> = chosen.into_iter().map(|image| stack.settings(image)).collect();
     let settings = images[0].clone();
     let screen = Arc::new(Screen::new(&settings));
-    Ok(Call { settings, images, stack, environment, screen, command_line, options })
+    Ok(Call { settings, trusted, images, stack, environment, screen, command_line, options })
 }
 
 /// Returns the names of the options that the command uses if they are set in a file.

@@ -11,7 +11,7 @@ use crate::cli::values::{all, usage};
 use crate::model::destination::Destination;
 use crate::model::image_reference::ImageReference;
 use crate::model::secret_text::public;
-use crate::model::world_settings::RegistrySettings;
+use crate::model::world_settings::{RegistryLogins, RegistrySettings};
 
 pub(super) fn settings(settings: &Settings, environment: &Environment) -> Result<RegistrySettings, Failure> {
     let mut insecure = Vec::new();
@@ -36,6 +36,13 @@ pub(super) fn settings(settings: &Settings, environment: &Environment) -> Result
     let mut logins = environment.registry_logins();
     logins.destinations = destinations(std::slice::from_ref(settings));
     Ok(RegistrySettings { insecure, mirrors, logins })
+}
+
+/// Lists the registries that only the file of a project names. `trusted` are the settings of all images without those of
+/// this file.
+pub(super) fn limit_logins(logins: &mut RegistryLogins, trusted: &[Settings]) {
+    let trusted = destinations(trusted);
+    logins.of_project = logins.destinations.iter().filter(|registry| !trusted.contains(registry)).cloned().collect();
 }
 
 /// Returns the name of the registry in `text`, such as `docker.io` or `localhost:5000`. Refuses a text that is not a
@@ -95,6 +102,29 @@ mod tests {
         let images = [image("docker://b.example/x"), image("docker://a.example/y"), image("x.tar")];
         assert_eq!(destinations(&images), ["a.example", "b.example"]);
         assert_eq!(destinations(&images[..1]), ["b.example"]);
+    }
+
+    #[test]
+    fn a_registry_that_only_the_file_of_a_project_names_gets_no_password() {
+        // The settings of the project, those of the user, and the registries that only the project names.
+        let table: [(&str, &str, &[&str]); 9] = [
+            ("tag = ['evil.example/x']", "push = true", &["evil.example"]),
+            ("tag = ['evil.example/x']", "push = true\nrepo = 'good.example/me'", &["evil.example"]),
+            ("repo = 'evil.example'", "push = true", &["evil.example"]),
+            ("repo = 'evil.example'", "push = true\ntag = ['x']", &["evil.example"]),
+            ("repo = 'evil.example'", "push = true\ntag = ['me/x']", &["evil.example"]),
+            ("tag = ['x']", "push = true\nrepo = 'good.example/me'", &[]),
+            ("tag = ['evil.example/x']", "push = true\ntag = ['good.example/x']", &[]),
+            ("tag = ['good.example/other']", "push = true\ntag = ['good.example/x', '...']", &[]),
+            ("tag = ['evil.example/x']", "output = ['docker://good.example/x']", &[]),
+        ];
+        for (project, user, expected) in table {
+            let [project, trusted] = [project, user].map(|text| toml::from_str::<Settings>(text).unwrap());
+            let whole = trusted.clone().over(project).complete();
+            let mut logins = settings(&whole, &Environment::default()).unwrap().logins;
+            limit_logins(&mut logins, &[trusted.complete()]);
+            assert_eq!(logins.of_project, expected, "{user}");
+        }
     }
 
     #[test]

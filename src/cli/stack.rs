@@ -31,10 +31,12 @@ pub(super) enum Files {
 pub(super) enum Source {
     CommandLine,
     Variables,
-    /// A table of a file. `lines` contains the line of each option.
+    /// A table of a file. `lines` contains the line of each option. `is_trusted` is false if the file was found in a
+    /// project.
     File {
         path: PathBuf,
         lines: BTreeMap<String, usize>,
+        is_trusted: bool,
     },
     Defaults,
 }
@@ -46,6 +48,10 @@ impl Source {
             Self::File { path, .. } => Some(path),
             Self::CommandLine | Self::Variables | Self::Defaults => None,
         }
+    }
+
+    fn is_trusted(&self) -> bool {
+        !matches!(self, Self::File { is_trusted: false, .. })
     }
 }
 
@@ -94,19 +100,19 @@ impl Stack {
         if files != Files::User
             && let Some((file, trust)) = of_project(&given)?
         {
-            self.add(&file.path, reader.read(&file, &trust)?);
+            self.add(&file.path, reader.read(&file, &trust)?, !matches!(trust, Trust::Project { .. }));
         }
         let user = environment.configuration().map(|folder| folder.join("lath").join(config_files::OWN));
         if let Some(path) = user.filter(|path| path.is_file()) {
             let file = ConfigFile::read(&path).map_err(unreadable)?;
-            self.add(&path, reader.read(&file, &Trust::User)?);
+            self.add(&path, reader.read(&file, &Trust::User)?, true);
         }
         Ok(())
     }
 
-    fn add(&mut self, path: &Path, contents: Contents) {
+    fn add(&mut self, path: &Path, contents: Contents, is_trusted: bool) {
         self.images.extend(contents.images);
-        let source = Source::File { path: path.to_owned(), lines: contents.table.lines };
+        let source = Source::File { path: path.to_owned(), lines: contents.table.lines, is_trusted };
         self.files.push(Layer { source, settings: contents.table.settings });
     }
 
@@ -115,9 +121,11 @@ impl Stack {
     pub(super) fn layers(&self, image: Option<&Image>) -> Vec<Layer> {
         // All images come from the first file, which is the project's, because the file of the user cannot describe
         // images.
-        let file = self.files.first().and_then(|file| file.source.path());
-        let image = image.zip(file).map(|(image, path)| {
-            let source = Source::File { path: path.to_owned(), lines: image.table.lines.clone() };
+        let image = image.zip(self.files.first()).map(|(image, file)| {
+            let mut source = file.source.clone();
+            if let Source::File { lines, .. } = &mut source {
+                lines.clone_from(&image.table.lines);
+            }
             Layer { source, settings: image.table.settings.clone() }
         });
         self.given.iter().cloned().chain(image).chain(self.files.iter().cloned()).collect()
@@ -125,8 +133,12 @@ impl Stack {
 
     /// Returns the settings of all layers.
     pub(super) fn settings(&self, image: Option<&Image>) -> Settings {
-        let layers = self.layers(image).into_iter().map(|layer| layer.settings);
-        layers.map(with_release).fold(Settings::default(), Settings::over).complete()
+        combined(self.layers(image))
+    }
+
+    /// Returns the settings without those of a file that was found in a project.
+    pub(super) fn trusted_settings(&self, image: Option<&Image>) -> Settings {
+        combined(self.layers(image).into_iter().filter(|layer| layer.source.is_trusted()))
     }
 
     /// Returns the images that the user chose. If the file describes no image and the user names none, the result is
@@ -164,6 +176,11 @@ impl Stack {
         let names: Vec<String> = self.images.iter().map(|image| format!("`{}`", image.name)).collect();
         names.join(", ")
     }
+}
+
+fn combined(layers: impl IntoIterator<Item = Layer>) -> Settings {
+    let settings = layers.into_iter().map(|layer| with_release(layer.settings));
+    settings.fold(Settings::default(), Settings::over).complete()
 }
 
 fn without_images(wish: &str) -> Failure {

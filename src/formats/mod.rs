@@ -6,7 +6,6 @@ pub(crate) mod deb;
 pub(crate) mod deb822;
 pub(crate) mod elf;
 pub(crate) mod git_index;
-pub(crate) mod git_url;
 pub(crate) mod gsettings;
 pub(crate) mod layer;
 pub(crate) mod ld_so_conf;

@@ -49,6 +49,21 @@ pub(crate) struct IndexEntry {
     pub(crate) cache_control_of_files: Option<String>,
 }
 
+/// An index that a project or its lock names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedIndex {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    /// Whether the index replaces PyPI.
+    pub(crate) is_default: bool,
+    /// Whether the index is searched only for the distributions whose dependency names it.
+    pub(crate) is_explicit: bool,
+    /// Whether the index is a single list of files.
+    pub(crate) is_flat: bool,
+    /// Whether the index is in a file of Poetry.
+    pub(crate) is_of_poetry: bool,
+}
+
 impl IndexEntry {
     /// Reads `URL` or `NAME=URL`. A name consists of ASCII letters, digits, `-`, `_` and `.`. If the text before `=` is
     /// not a valid name, it is a part of the URL.

@@ -15,6 +15,7 @@ pub(crate) mod event;
 pub(crate) mod explanation;
 pub(crate) mod extra_requires;
 pub(crate) mod facts;
+pub(crate) mod git_url;
 pub(crate) mod glob;
 pub(crate) mod hint;
 pub(crate) mod image;

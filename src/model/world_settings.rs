@@ -65,6 +65,9 @@ pub(crate) struct RegistryLogins {
     pub(crate) given: Option<(String, Secret)>,
     /// The registries to which this run pushes. If there is exactly one, `given` is used for it.
     pub(crate) destinations: Vec<String>,
+    /// Those of `destinations` that only the file of a project names. `given` is not used for them, because the file
+    /// may come from a stranger.
+    pub(crate) of_project: Vec<String>,
     /// The value of `GITHUB_TOKEN`.
     pub(crate) github_token: Option<Secret>,
 }

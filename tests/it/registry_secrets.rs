@@ -127,3 +127,29 @@ fn credentials_go_only_to_the_registry_and_its_token_server() {
         assert!(allowed.contains(&sent), "{exchange:?}");
     }
 }
+
+/// A pull request can change the file of a project, so this file alone does not decide who gets a password.
+#[test]
+fn a_registry_that_only_the_file_of_a_project_names_gets_no_password_of_a_variable() {
+    let world = World::usual();
+    let registry = Registry::new().bearer(USER, PASSWORD).serve();
+    let image = registry.image("team/tool:1");
+    fs_err::write(world.path("lath.toml"), format!("tag = '{image}'\n")).unwrap();
+    let login = [("LATH_REGISTRY_USER", USER), ("LATH_REGISTRY_PASSWORD", PASSWORD)];
+    let output = world.build_with("tool --push", &login);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let expected = format!("are not sent to `{}`, because only the file of the project names", registry.host());
+    assert!(error.contains(&expected) && !error.contains("lath login"), "{error}");
+    let is_login = |sent: &String| sent.starts_with("Basic");
+    let sent = |registry: &RegistryServer| {
+        registry.exchanges().iter().any(|exchange| exchange.headers.get("authorization").is_some_and(is_login))
+    };
+    assert!(!sent(&registry));
+    for words in [format!("tool --push -t {image}"), "tool --push --config lath.toml".to_owned()] {
+        stdout(world.build_with(&words, &login));
+        assert!(sent(&registry), "{words}");
+    }
+    let [user, password] = login;
+    stdout(world.build_with("tool --push", &[user, password, ("LATH_TAG", image.as_str())]));
+}

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use crate::formats::pyproject::NamedIndex;
 use crate::model::distribution_name::normalised;
+use crate::model::indexes::NamedIndex;
 
 /// A lock of another tool.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Pin, PinSource, Pins, PinsError};
-use crate::formats::git_url::git_url;
+use crate::model::git_url::git_url;
 
 #[derive(Debug, Deserialize)]
 struct Document {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Pin, PinSource, Pins, PinsError, is_pypi};
-use crate::formats::git_url::git_url;
-use crate::formats::pyproject::NamedIndex;
+use crate::model::git_url::git_url;
+use crate::model::indexes::NamedIndex;
 
 #[derive(Debug, Deserialize)]
 struct Document {

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::{Pin, PinSource, Pins, PinsError};
-use crate::formats::git_url::git_url;
-use crate::formats::pyproject::NamedIndex;
 use crate::model::distribution_name::normalised;
+use crate::model::git_url::git_url;
+use crate::model::indexes::NamedIndex;
 
 #[derive(Debug, Deserialize)]
 struct Document {

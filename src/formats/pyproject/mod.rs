@@ -13,6 +13,7 @@ use toml::Value;
 
 use self::poetry::Poetry;
 use crate::model::distribution_name::normalised;
+use crate::model::indexes::NamedIndex;
 
 /// The facts about a `pyproject.toml`.
 #[derive(Debug, Default, PartialEq)]
@@ -40,21 +41,6 @@ pub(crate) struct Pyproject {
     pub(crate) tool_uv: toml::Table,
     /// The names of the tables `[tool.NAME]` in the file.
     pub(crate) tools: Vec<String>,
-}
-
-/// An index that a project or its lock names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NamedIndex {
-    pub(crate) name: String,
-    pub(crate) url: String,
-    /// Whether the index replaces PyPI.
-    pub(crate) is_default: bool,
-    /// Whether the index is searched only for the distributions whose dependency names it.
-    pub(crate) is_explicit: bool,
-    /// Whether the index is a single list of files.
-    pub(crate) is_flat: bool,
-    /// Whether the index is in a file of Poetry.
-    pub(crate) is_of_poetry: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Value;
 
-use crate::formats::git_url::git_url;
-use crate::formats::pyproject::{NamedIndex, poetry_version};
+use crate::formats::pyproject::poetry_version;
 use crate::model::distribution_name::normalised;
+use crate::model::git_url::git_url;
+use crate::model::indexes::NamedIndex;
 
 /// The parts of `[tool.poetry]` that decide what is installed. All names are normalised.
 #[derive(Debug, Default, PartialEq)]

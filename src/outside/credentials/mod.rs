@@ -107,6 +107,10 @@ pub(crate) enum Tried {
         host: String,
         problem: String,
     },
+    /// The credentials in variables were not sent, because only the file of a project names this registry.
+    Withheld {
+        host: String,
+    },
     /// Another server redirected the request to this server. lath does not send the credentials of one server to
     /// another.
     Redirected {
@@ -120,6 +124,10 @@ impl fmt::Display for Tried {
             Self::None { host } => write!(f, "there are no credentials for `{host}`"),
             Self::Some { host, source } => write!(f, "the credentials for `{host}` came from {source}"),
             Self::Unreadable { host, problem } => write!(f, "there are no credentials for `{host}`: {problem}"),
+            Self::Withheld { host } => write!(
+                f,
+                "`LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD` are not sent to `{host}`, because only the file of the project names this registry: if you trust it, name it with `-t` or `--repo`"
+            ),
             Self::Redirected { host } => {
                 write!(f, "the request was redirected to `{host}`, and credentials are not sent to another server")
             }

@@ -23,11 +23,14 @@ pub(crate) struct Found {
     pub(crate) source: Option<LoginSource>,
     /// The reason why one of the sources could not be read.
     pub(crate) problem: Option<String>,
+    /// Whether there are credentials in variables that are not used, because only the file of a project names the
+    /// registry.
+    is_withheld: bool,
 }
 
 impl Found {
-    fn of(login: RegistryLogin, source: LoginSource) -> Self {
-        Self { login: Some(login), source: Some(source), problem: None }
+    pub(crate) fn of(login: RegistryLogin, source: LoginSource) -> Self {
+        Self { login: Some(login), source: Some(source), ..Self::default() }
     }
 
     /// Returns which credentials lath sends with a request to `host`. Errors show the result.
@@ -35,6 +38,7 @@ impl Found {
         let host = host.to_owned();
         match (&self.source, &self.problem) {
             (Some(source), _) => Tried::Some { host, source: source.clone() },
+            (None, _) if self.is_withheld => Tried::Withheld { host },
             (None, Some(problem)) => Tried::Unreadable { host, problem: problem.clone() },
             (None, None) => Tried::None { host },
         }
@@ -111,9 +115,9 @@ impl RegistryCredentials {
     }
 
     fn find(&self, registry: &str, repository: &str) -> Found {
-        if let Some((user, password)) = &self.places.given
-            && self.places.destinations == [registry]
-        {
+        let of_destination = self.places.given.as_ref().filter(|_| self.places.destinations == [registry]);
+        let is_withheld = of_destination.is_some() && self.places.of_project.iter().any(|other| other == registry);
+        if let Some((user, password)) = of_destination.filter(|_| !is_withheld) {
             let login = Login { user: user.clone(), password: password.exposed().to_owned() };
             let names = ["LATH_REGISTRY_USER", "LATH_REGISTRY_PASSWORD"].map(str::to_owned).to_vec();
             return Found::of(RegistryLogin::Password(login), LoginSource::Variables(names));
@@ -132,7 +136,7 @@ impl RegistryCredentials {
             let source = LoginSource::Variables(vec!["GITHUB_TOKEN".to_owned()]);
             return Found::of(RegistryLogin::Password(login), source);
         }
-        Found { problem, ..Found::default() }
+        Found { problem, is_withheld, ..Found::default() }
     }
 
     /// Returns the credentials from the helper program that is named in the file, or else the credentials in the file.

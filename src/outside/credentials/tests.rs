@@ -129,6 +129,15 @@ fn the_places_have_an_order() {
     let variables = from("`LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`");
     assert_eq!(show(&places, "host.example"), format!("env/secret; {variables}"));
     assert_eq!(show(&places, "other.example"), "nothing; there are no credentials for `HOST`");
+    // The file of a project may come from a stranger.
+    places.of_project = places.destinations.clone();
+    assert_eq!(show(&places, "host.example"), format!("named/p; {}", from("`named.json`")));
+    places.files.clear();
+    let withheld = "nothing; `LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD` are not sent to `HOST`, because only the \
+                    file of the project names this registry: if you trust it, name it with `-t` or `--repo`";
+    assert_eq!(show(&places, "host.example"), withheld);
+    places.files = home.places().files;
+    places.of_project.clear();
     // If there are two destinations, it is unclear to which one the credentials belong.
     places.destinations.push("other.example".to_owned());
     assert_eq!(show(&places, "host.example"), format!("named/p; {}", from("`named.json`")));

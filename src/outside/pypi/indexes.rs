@@ -18,8 +18,8 @@ use uv_requirements::RequirementsSpecification;
 use uv_resolver::ExcludeNewer;
 use uv_torch::{TorchMode, TorchSource, TorchStrategy};
 
-use crate::formats::pyproject::NamedIndex;
 use crate::model::all_indexes::AllIndexes;
+use crate::model::indexes::NamedIndex;
 use crate::model::indexes::{Authenticate, IndexEntry, IndexStrategy, Indexes, Keyring};
 use crate::model::secret_text::{SecretText, is_plain, public, without_credentials};
 use crate::model::world_settings::Variables;

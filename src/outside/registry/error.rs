@@ -194,7 +194,7 @@ impl Hints for RegistryError {
             Self::Status(answer) if answer.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 Hint::Network(NetworkHint::ProxyPassword)
             }
-            Self::Refused { tried: Tried::Redirected { .. }, .. } => return Vec::new(),
+            Self::Refused { tried: Tried::Redirected { .. } | Tried::Withheld { .. }, .. } => return Vec::new(),
             Self::Refused { answer, tried: Tried::Some { .. }, .. } => {
                 Hint::Registry(RegistryHint::OtherAccount { registry: answer.registry.clone() })
             }

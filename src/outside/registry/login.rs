@@ -31,11 +31,7 @@ impl Registry {
         let host = self.known_host(registry);
         let reached = self.reach(&host).await?;
         let Some(challenge) = reached.challenge.clone() else { return Ok(LoginCheck::NotNeeded) };
-        let found = Found {
-            login: Some(RegistryLogin::Password(login.clone())),
-            source: Some(LoginSource::Typed),
-            problem: None,
-        };
+        let found = Found::of(RegistryLogin::Password(login.clone()), LoginSource::Typed);
         // A login requests no access to a repository.
         let grant = self.obtain(&host, Some(challenge), found, Vec::new()).await?;
         let mut request = reached.clients.ordinary.get(reached.base.clone());

@@ -13,7 +13,7 @@ use uv_pep508::MarkerTree;
 use super::tables::Tables;
 use super::{parsed, url_of_path};
 use crate::formats::pins::{Pin, PinSource, Pins, PinsError};
-use crate::formats::pyproject::NamedIndex;
+use crate::model::indexes::NamedIndex;
 use crate::model::project::{FoundLock, LockKind, ProjectRequest};
 use crate::model::request;
 use crate::outside::pypi::indexes::assigned;

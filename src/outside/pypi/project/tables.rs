@@ -5,9 +5,10 @@ use fs_err as fs;
 use uv_distribution_types::{Requirement, RequirementSource};
 
 use super::{Chosen, parsed, unreadable};
+use crate::formats::pyproject::Pyproject;
 use crate::formats::pyproject::poetry::{PoetryDependency, PoetryPlace};
-use crate::formats::pyproject::{NamedIndex, Pyproject};
 use crate::model::distribution_name::normalised;
+use crate::model::indexes::NamedIndex;
 use crate::model::project::{Extras, ProjectRequest};
 use crate::outside::pypi::indexes::assigned;
 use crate::outside::pypi::{Cause, PypiError};
