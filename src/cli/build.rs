@@ -12,7 +12,7 @@ use crate::cli::command::{Call, Command};
 use crate::cli::default_file;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
-use crate::cli::settings::usage;
+use crate::cli::settings::{refuse_checks_for_a_shell, usage};
 use crate::model::destination::Destination;
 use crate::model::receipt::Receipt;
 use crate::model::request::{OutputRequest, Request};
@@ -83,6 +83,7 @@ impl Typed for Build {
 impl Command for Build {
     /// Builds one image after the other. The first error ends the run. Images that were already written stay.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
+        call.images.iter().try_for_each(refuse_checks_for_a_shell)?;
         let requests = call.images.iter().map(|settings| call.request(settings)).collect::<Result<Vec<_>, _>>()?;
         refuse_same_places(&requests)?;
         call.images.iter().zip(&requests).try_for_each(|(settings, request)| refuse_link(settings, &request.output))?;

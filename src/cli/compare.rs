@@ -14,6 +14,7 @@ use crate::cli::defaults;
 use crate::cli::dockerfile;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
+use crate::cli::settings::refuse_checks_for_a_shell;
 use crate::pipeline::{self, BuildError};
 use crate::present::{chart, json, table};
 use crate::rivals;
@@ -115,6 +116,7 @@ impl Typed for Compare {
 impl Command for Compare {
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let settings = &call.settings;
+        refuse_checks_for_a_shell(settings)?;
         settings.svg.as_deref().map_or(Ok(()), pipeline::refuse_document).map_err(|error| failed(&error))?;
         let comparison = if settings.measure.unwrap_or(false) { measured::measure(call)? } else { reckon(call)? };
         if let Some(path) = &settings.svg {

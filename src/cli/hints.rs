@@ -386,6 +386,11 @@ mod tests {
     #[test]
     fn hints_about_requests_in_words() {
         let (name, parcel) = ("x-y".to_owned(), "x_y-1.whl".to_owned());
+        let graphics = |bytes, required_by: &[&str], is_for_torch| RequestHint::GraphicsLibraries {
+            bytes,
+            required_by: required_by.iter().map(ToString::to_string).collect(),
+            is_for_torch,
+        };
         let hints = [
             RequestHint::PercentEncode,
             RequestHint::NameProject,
@@ -404,16 +409,8 @@ mod tests {
                 newer: "2.0".to_owned(),
                 python: "3.12".to_owned(),
             },
-            RequestHint::GraphicsLibraries {
-                bytes: 2_912_300_000,
-                required_by: vec!["torch".to_owned()],
-                is_for_torch: true,
-            },
-            RequestHint::GraphicsLibraries {
-                bytes: 200_000_000,
-                required_by: vec!["a".to_owned(), "b".to_owned()],
-                is_for_torch: false,
-            },
+            graphics(2_912_300_000, &["torch"], true),
+            graphics(200_000_000, &["a", "b"], false),
             RequestHint::OtherWheel { parcel: parcel.clone() },
             RequestHint::TrustedParcel { parcel },
             RequestHint::ChooseScript,
@@ -430,6 +427,7 @@ mod tests {
         let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`
         lath fetches a repository only if you name it: if you trust it, name it as well
         only a distribution that is named by path may require files: if you want this file, name it as well, and use a distribution that requires it by name
+        lath replaces variables only in your own input: name this requirement yourself, and use a distribution that requires it by name
         read it with `-r r.txt`
         bring the lock up to date with `uv lock`
         use `x-y==1.0`, which has a wheel that fits

@@ -211,9 +211,7 @@ fn a_file_that_contradicts_itself_is_refused_with_the_place() {
         "[[image]]\ntag = 'x'\n",
         "[[image]]\nname = ''\n",
         "[[image]]\nname = 'a'\n[[image]]\nname = 'a'\n",
-        "run = 'a && b'\n",
         "[[image]]\nname = 'a'\njobs = 3\n",
-        "[[image]]\nname = 'a'\nvendor = 'wheels'\n",
         "[[image]]\nname = 'a'\nwiht = []\n",
     ];
     insta::assert_snapshot!(errors(&table), @"
@@ -259,12 +257,6 @@ fn a_file_that_contradicts_itself_is_refused_with_the_place() {
     exit 2
     error: cannot use `lath.toml`, line 3, column 1: there are two images `a`
 
-    run = 'a && b'
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 7: cannot split `run`: no shell reads it, so `&&` would be plain text for the program
-
-    hint: let a shell run it: `sh -c '...'` (`lath build` needs `shell = true` for it), or put `'` around plain text
-
     [[image]]
     name = 'a'
     jobs = 3
@@ -273,17 +265,29 @@ fn a_file_that_contradicts_itself_is_refused_with_the_place() {
 
     [[image]]
     name = 'a'
-    vendor = 'wheels'
-    exit 2
-    error: cannot use `lath.toml`, line 3, column 1: `vendor` applies to all images: write it before the first `[[image]]`
-
-    [[image]]
-    name = 'a'
     wiht = []
     exit 2
     error: cannot use `lath.toml`, line 3, column 1: there is no option `wiht`
 
     hint: did you mean `with`?
+    ");
+}
+
+#[test]
+fn a_line_for_a_shell_and_an_option_of_all_images_are_refused_with_the_place() {
+    let table = ["run = 'a && b'\n", "[[image]]\nname = 'a'\nvendor = 'wheels'\n"];
+    insta::assert_snapshot!(errors(&table), @"
+    run = 'a && b'
+    exit 2
+    error: cannot use `lath.toml`, line 1, column 7: cannot split `run`: no shell reads it, so `&&` would be plain text for the program
+
+    hint: let a shell run it: `sh -c '...'` (`lath build` needs `shell = true` for it), or put `'` around plain text
+
+    [[image]]
+    name = 'a'
+    vendor = 'wheels'
+    exit 2
+    error: cannot use `lath.toml`, line 3, column 1: `vendor` applies to all images: write it before the first `[[image]]`
     ");
 }
 

@@ -371,7 +371,7 @@ fn an_engine_gets_a_copy_of_the_files_that_absolute_paths_name() {
         assert_eq!(fs::read_to_string(world.path("built").join(path)).unwrap(), text, "{path}");
     }
     // The same is true for a script and for links.
-    std::os::unix::fs::symlink(world.path("notes"), world.path("link")).unwrap();
+    fs::os::unix::fs::symlink(world.path("notes"), world.path("link")).unwrap();
     let link = world.path("link").display().to_string();
     let words = format!("{shop}/app.py --build -t mine --copy {link}:/srv/link --copy {notes}:/srv/notes");
     let (code, _, stderr) = outcome(world.dockerfile(&words));
