@@ -14,6 +14,7 @@ use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
 use crate::cli::settings::{refuse_checks_for_a_shell, usage};
 use crate::model::destination::Destination;
+use crate::model::event::{Event, Listener as _};
 use crate::model::receipt::Receipt;
 use crate::model::request::{OutputRequest, Request};
 use crate::pipeline;
@@ -93,6 +94,7 @@ impl Command for Build {
             let failed = |failure: Failure| failure.with_hints(written(&receipts));
             let receipt = pipeline::build(request, &world).map_err(|error| failed(Failure::of_build(&error)))?;
             call.screen.say(summary::summary(&receipt, &request.output.destinations));
+            summary::warnings(&receipt).into_iter().for_each(|text| call.screen.hear(Event::Warning(text)));
             receipts.push(receipt);
             for destination in receipts.iter().rev().take(1).flat_map(|receipt| &receipt.destinations) {
                 call.screen.print(destination).map_err(|failure| failure.with_hints(written(&receipts)))?;

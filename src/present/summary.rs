@@ -136,9 +136,6 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     if !receipt.entrypoint.is_empty() {
         line(&mut text, "runs", &receipt.entrypoint.join(" "));
     }
-    if let Some(failed) = failed_start(receipt) {
-        line(&mut text, "warning", &format!("the program that the image runs fails its check `{}`", failed.command));
-    }
     receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
     text
 }
@@ -176,6 +173,12 @@ fn oddities(base: &BaseReceipt) -> Vec<String> {
         notes.push(format!("{} more unusual paths of the base image are not listed", base.more_oddities));
     }
     notes
+}
+
+/// Returns the warnings about a new image. They are shown even if the summary is not.
+pub(crate) fn warnings(receipt: &Receipt) -> BTreeSet<String> {
+    let failed = receipt.platforms.iter().filter_map(failed_start);
+    failed.map(|failed| format!("the program that the image runs fails its check `{}`", failed.command)).collect()
 }
 
 /// Returns the check of the image's own program if this check failed. Such a program may still work, because some
