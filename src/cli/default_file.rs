@@ -11,7 +11,9 @@ use crate::outside::config_files::is_within;
 pub(super) fn refuse_link(path: &Path, way_out: &str) -> Result<(), Failure> {
     let Ok(target) = fs_err::read_link(path) else { return Ok(()) };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if fs_err::canonicalize(folder).is_ok_and(|folder| is_within(path, &folder)) {
+    // A link to a file that does not exist yet cannot be resolved itself.
+    let place = if path.exists() { path.to_owned() } else { folder.join(&target) };
+    if fs_err::canonicalize(folder).is_ok_and(|folder| is_within(&place, &folder)) {
         return Ok(());
     }
     let (link, target) = (path.display(), target.display());

@@ -312,10 +312,15 @@ impl Settings {
         self
     }
 
-    /// Removes the command of this layer (`run`, `module` or `script`) and its default arguments if the layer `upper` has
-    /// a command. Engines do the same if a user replaces the entry point of an image.
+    fn has_command(&self) -> bool {
+        self.run.is_some() || self.module.is_some() || self.script.is_some()
+    }
+
+    /// Removes the command of this layer (`run`, `module` or `script`) if the layer `upper` has a command. The default
+    /// arguments belong to the command of their layer, so they are removed with it. Engines do the same if a user
+    /// replaces the entry point of an image.
     fn without_commands_under(mut self, upper: &Self) -> Self {
-        if upper.run.is_some() || upper.module.is_some() || upper.script.is_some() {
+        if upper.has_command() && self.has_command() {
             (self.run, self.module, self.script, self.cmd) = (None, None, None, None);
         }
         self

@@ -21,7 +21,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     let is_named = settings.is_locked();
     match input {
         Some(path) if !is_named => match read(&path)? {
-            Some(file) => from(file, &without_inputs(settings), environment),
+            Some(file) => for_image(file, &without_inputs(settings), environment),
             None => foreign(&path, settings, environment),
         },
         None if !is_named => settings::request(settings, environment),
@@ -32,9 +32,25 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             // the build.
             let is_own_input = input.is_some_and(|input| input == path);
             let settings = if is_own_input { &without_inputs(settings) } else { settings };
-            from(file, settings, environment)
+            for_image(file, settings, environment)
         }
     }
+}
+
+/// Works like [`from`], but refuses a lock without the files that the image needs.
+fn for_image(file: LockFile, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
+    if file.request.has_application && !has_inputs(settings) {
+        return Err(usage(format!(
+            "the lock `{}` does not contain the files of its application: name the folder or the script, such as \
+             `lath build . --locked`",
+            file.path.display()
+        )));
+    }
+    from(file, settings, environment)
+}
+
+fn has_inputs(settings: &Settings) -> bool {
+    settings.requirement.is_some() || settings.requirements.is_some()
 }
 
 fn read(path: &Path) -> Result<Option<LockFile>, Failure> {
@@ -43,15 +59,7 @@ fn read(path: &Path) -> Result<Option<LockFile>, Failure> {
 
 /// Returns the request for an image that is built from the lock `file`.
 pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
-    let has_inputs = settings.requirement.is_some() || settings.requirements.is_some();
-    if file.request.has_application && !has_inputs {
-        return Err(usage(format!(
-            "the lock `{}` does not contain the files of its application: name the folder or the script, such as \
-             `lath build . --locked`",
-            file.path.display()
-        )));
-    }
-    let compares_inputs = has_inputs && settings.frozen != Some(true);
+    let compares_inputs = has_inputs(settings) && settings.frozen != Some(true);
     let mut request = if compares_inputs {
         settings::request(settings, environment)?
     } else {

@@ -1,8 +1,11 @@
 //! The result of the step assemble: the untrimmed tree, and the programs in it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::facts::TreeFacts;
+use crate::model::image_path::ImagePath;
 use crate::model::tree::Tree;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +14,10 @@ pub(crate) struct Assembly {
     /// The facts about the files of the tree.
     #[serde(skip)]
     pub(crate) facts: TreeFacts,
+    /// The files of the base image that packages replaced by others. No rule removes them, because other programs of the
+    /// base image may need them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) replaced: BTreeSet<ImagePath>,
     /// The scripts, sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
     /// The distributions that the user named, sorted by name.

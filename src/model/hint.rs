@@ -337,6 +337,21 @@ pub(crate) enum MachineHint {
     RunAgain,
 }
 
+impl MachineHint {
+    /// Whether the hint is about a machine that cannot run the programs of an image.
+    pub(crate) fn is_about_running(self) -> bool {
+        matches!(
+            self,
+            Self::OrdinaryUser
+                | Self::UserNamespaces
+                | Self::AppArmor
+                | Self::UnprivilegedNamespaces
+                | Self::ContainerNamespaces
+                | Self::InstallEmulator
+        )
+    }
+}
+
 /// How to change the engine or the Dockerfile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

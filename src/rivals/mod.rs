@@ -15,7 +15,7 @@ use std::path::Path;
 
 pub(crate) use self::failure::RivalError;
 use crate::model::event::Event;
-use crate::model::hint::{Hint, Hints as _, MachineHint};
+use crate::model::hint::{Hint, Hints as _};
 use crate::model::launch::Launch;
 use crate::model::lock::PlatformLock;
 use crate::model::made::Share;
@@ -129,7 +129,7 @@ fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result
 fn lacks_sandbox(error: &ResolveError) -> bool {
     let is_missing = |hint: &Hint| {
         let Hint::Machine(hint) = hint else { return false };
-        matches!(hint, MachineHint::OrdinaryUser | MachineHint::UserNamespaces | MachineHint::InstallEmulator)
+        hint.is_about_running()
     };
     error.hints().iter().any(is_missing)
 }

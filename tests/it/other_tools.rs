@@ -281,6 +281,6 @@ fn an_unknown_group_of_pipenv_is_refused() {
     insta::assert_snapshot!(world.error("./service --group nope"), @"
     exit 1
     error: cannot read the project `[DIR]/service`
-      cause: it has no group `nope`; it has `develop`
+      cause: it has no group `nope`; it has `default`, `develop`
     ");
 }

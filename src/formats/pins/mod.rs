@@ -17,7 +17,7 @@ pub(crate) struct Pins {
     pub(crate) pins: Vec<Pin>,
     /// The indexes in the lock, except PyPI.
     pub(crate) indexes: Vec<NamedIndex>,
-    /// The names of the groups in the lock, except the default group. Only the locks of Pipenv have them.
+    /// The names of the groups in the lock. Only the locks of Pipenv have them.
     pub(crate) groups: Vec<String>,
 }
 

@@ -71,9 +71,7 @@ pub(super) fn read(text: &str, wanted: &[String]) -> Result<Pins, PinsError> {
         if group == "default" || wanted.contains(&group) {
             pins.pins.extend(packages.into_iter().map(|(name, package)| pin(&name, package, &group, &pins.indexes)));
         }
-        if group != "default" {
-            pins.groups.push(group);
-        }
+        pins.groups.push(group);
     }
     Ok(pins)
 }
@@ -129,7 +127,10 @@ mod tests {
     fn the_default_group_is_read_and_others_if_they_are_named() {
         let pins = read(LOCK, &[]).unwrap();
         let indexes: Vec<_> = pins.indexes.iter().map(|index| (index.name.as_str(), index.is_default)).collect();
-        assert_eq!((indexes, &pins.groups[..]), (vec![("private", true)], &["develop".to_owned()][..]));
+        assert_eq!(
+            (indexes, &pins.groups[..]),
+            (vec![("private", true)], &["default".to_owned(), "develop".to_owned()][..])
+        );
         assert_eq!((pins.pins.len(), &pins.pins[0].source), (3, &PinSource::Index(None)));
         assert_eq!(pins.pins[1].source, PinSource::Index(Some("https://index.example/simple".to_owned())));
         assert_eq!((pins.pins[0].name.as_str(), pins.pins[0].version.as_str()), ("requests", "2.32.0"));

@@ -77,7 +77,7 @@ pub(super) fn read(text: &str) -> Result<Pins, PinsError> {
         pin.hashes = files.iter().map(|file| file.hash.clone()).collect();
         pin.groups.clone_from(&package.groups);
         pin.extras = extras.get(&pin.name).cloned().unwrap_or_default();
-        pin.marker = package.markers.as_ref().and_then(marker);
+        pin.marker = package.markers.as_ref().and_then(|value| marker(value, &package.groups));
         if let Some(source) = &package.source {
             pin.source = place(source, &mut pins);
         }
@@ -86,10 +86,13 @@ pub(super) fn read(text: &str) -> Result<Pins, PinsError> {
     Ok(pins)
 }
 
-/// Returns a marker. If there are several markers for different groups, returns `None`. This is safe because the
-/// requirements of the project contain the markers, too.
-fn marker(value: &Value) -> Option<String> {
-    value.as_str().map(str::to_owned)
+/// Returns the marker for a distribution of `groups`. If each group has its own marker, one of them must be true.
+/// Returns `None` if a group has none.
+fn marker(value: &Value, groups: &[String]) -> Option<String> {
+    let Some(table) = value.as_table() else { return value.as_str().map(str::to_owned) };
+    let each = groups.iter().map(|group| Some(format!("({})", table.get(group)?.as_str()?)));
+    let each = each.collect::<Option<Vec<_>>>()?;
+    (!each.is_empty()).then(|| each.join(" or "))
 }
 
 /// Returns the extras of each distribution that other distributions require.
@@ -188,6 +191,16 @@ mod tests {
             (&PinSource::Index(Some("https://index.example/simple".to_owned())), &["sha256:cc".to_owned()][..])
         );
         assert!(pins.contains("inner", "2") && !pins.contains("inner", "3"));
+    }
+
+    #[test]
+    fn each_group_may_have_its_own_marker() {
+        let read = |groups: &[&str]| {
+            let value: Value = toml::from_str("main = \"python_version < '3.11'\"\ndev = \"os_name == 'nt'\"").unwrap();
+            marker(&value, &groups.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(read(&["main", "dev"]).unwrap(), "(python_version < '3.11') or (os_name == 'nt')");
+        assert_eq!((read(&["main", "docs"]), read(&[])), (None, None));
     }
 
     #[test]

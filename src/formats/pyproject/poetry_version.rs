@@ -155,7 +155,9 @@ impl Range {
                 range.to = Some(range.to.map_or(to.clone(), |old| old.min(to)));
             } else if let Some(series) = part.strip_prefix("==").and_then(|version| version.strip_suffix(".*")) {
                 let numbers = numbers(series)?;
-                range = Self { to: Some(next(&numbers, numbers.len() - 1)), from: without_zeros(numbers) };
+                let to = next(&numbers, numbers.len() - 1);
+                range.to = Some(range.to.map_or(to.clone(), |old| old.min(to)));
+                range.from = range.from.max(without_zeros(numbers));
             } else {
                 return None;
             }
@@ -251,6 +253,7 @@ mod tests {
             ("^1.0 || ^3.1", Some(">=1,<4,!=2.*,!=3.0.*")),
             ("<2 || >=3", Some("!=2.*")),
             (">=1.22 <2 || >=1.5", Some(">=1.5")),
+            (">=1.5,1.* || ^3.0", Some(">=1.5,<4,!=2.*")),
             ("~1.4 || 1.6.*", Some(">=1.4,<1.7,!=1.5.*")),
             ("^1.0 || *", Some("")),
             // No constraint in PEP 440 excludes all versions between 1.5 and 3, or after 1.2.3.

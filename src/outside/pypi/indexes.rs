@@ -144,7 +144,8 @@ pub(super) fn named_index(named: &NamedIndex) -> Result<Index, Cause> {
 /// contain the credentials in `url`. uv finds them with the index itself.
 pub(super) fn assigned(mut requirement: Requirement, url: &str) -> Result<Requirement, Cause> {
     if let RequirementSource::Registry { index, .. } = &mut requirement.source {
-        let url = DisplaySafeUrl::from_url(without_credentials(&Url::parse(url)?));
+        // Poetry removes a slash at the end only in its lock, and uv would take both forms for different indexes.
+        let url = DisplaySafeUrl::from_url(without_credentials(&Url::parse(url.trim_end_matches('/'))?));
         *index = Some(IndexMetadata { url: IndexUrl::from(VerbatimUrl::from_url(url)), format: IndexFormat::Simple });
     }
     Ok(requirement)

@@ -87,6 +87,8 @@ impl Resolve<'_> {
                 queue.extend(needed.map(|requirement| {
                     // A requirement that is not in the wheel comes from the user.
                     let is_named = !requested.requirements().contains(&requirement);
+                    // If the wheel requires itself with extras, the URL is that of the requirement for the wheel.
+                    let is_named = is_named || requirement.name == *requested.package();
                     let trust = if is_named { Trust::Own } else { trust };
                     (requirement.into_owned(), Some(Requiring { wheel: wheel.clone(), trust }))
                 }));

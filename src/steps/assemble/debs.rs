@@ -159,7 +159,8 @@ fn merge_missing(path: &str, tree: &mut Tree) -> Result<(), AssembleError> {
 /// needed on a base image in which `/bin` and similar paths are directories and not links into `/usr`.
 fn link_moved(original: &str, moved: &ImagePath, origin: &Origin, tree: &mut Tree) -> Result<(), AssembleError> {
     let original = ImagePath::parse(original)?;
-    let Some(top) = original.components().next().filter(|_| original != *moved) else { return Ok(()) };
+    let is_merged = |top: &&str| original != *moved && MERGED.contains(top);
+    let Some(top) = original.components().next().filter(is_merged) else { return Ok(()) };
     let top = ImagePath::parse(top)?;
     if tree.nodes.get(&top).is_none_or(|node| node.kind != Kind::Directory) {
         return Ok(());

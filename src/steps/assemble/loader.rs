@@ -29,7 +29,7 @@ pub(super) fn write_cache(
         for (path, node) in tree.children(&real) {
             let is_library = path.file_name().contains(".so")
                 && (path.file_name().starts_with("lib") || path.file_name().starts_with("ld-"));
-            let soname = if is_library { soname(tree, facts, (path, node), architecture)? } else { None };
+            let soname = if is_library { soname(tree, facts, path, node, architecture)? } else { None };
             let Some(soname) = soname.filter(|soname| !soname.contains('/')) else { continue };
             // The loader opens a library at the path with its SONAME. If this path does not exist, ldconfig creates it
             // as a link to the library.
@@ -113,7 +113,8 @@ fn spelled(tree: &Tree, directory: &str) -> String {
 fn soname(
     tree: &Tree,
     facts: &TreeFacts,
-    (path, node): (&ImagePath, &Node),
+    path: &ImagePath,
+    node: &Node,
     architecture: Architecture,
 ) -> Result<Option<String>, AssembleError> {
     let is_of_base = node.origin == Origin::Base;

@@ -124,7 +124,7 @@ pub(crate) fn assemble(
         configure(&scripts, &mut assembly, lock.platform.architecture, request, store)?;
     }
     if let Some(base) = request.base {
-        let notes = on_base::restore(&mut assembly.tree, base, &upgrades.removed);
+        let notes = on_base::restore(&mut assembly, base, &upgrades.removed);
         assembly.notes.extend(upgrades.notes.into_iter().chain(notes));
     }
     add_files_of_user(&mut assembly, request, store)?;

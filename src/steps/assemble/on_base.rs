@@ -56,7 +56,8 @@ fn add(tree: &mut Tree, path: &str, node: Node) -> Result<(), AssembleError> {
 /// Restores nodes of the base image that were replaced. A node is restored if the new node has the same contents, or if
 /// both are directories. A node that lath replaced is also restored if no added package needs the new node. Returns a
 /// note about the files that stay replaced, except those of replaced distributions (`upgraded`).
-pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>, upgraded: &BTreeSet<ImagePath>) -> Vec<String> {
+pub(super) fn restore(assembly: &mut Assembly, base: OnBase<'_>, upgraded: &BTreeSet<ImagePath>) -> Vec<String> {
+    let tree = &mut assembly.tree;
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();
     for (path, own) in &base.image.tree.nodes {
@@ -70,6 +71,7 @@ pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>, upgraded: &BTreeSet<Ima
             tree.nodes.insert(path.clone(), own.clone());
         } else if !upgraded.contains(path) {
             replaced.push(format!("`{path}` ({})", node.origin));
+            assembly.replaced.insert(path.clone());
         }
     }
     let count = replaced.len();

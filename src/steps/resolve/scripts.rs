@@ -140,6 +140,10 @@ fn of_script(bytes: &[u8]) -> Option<BTreeSet<&'static str>> {
     let program = words.next()?;
     let program = if program == "env" { words.find(|word| !word.starts_with('-'))? } else { program };
     let mut needed: BTreeSet<&str> = packages::of_interpreter(program)?.iter().map(String::as_str).collect();
+    // Scripts of perl contain their documentation, so a word in them is often not a program.
+    if program.starts_with("perl") {
+        return Some(needed);
+    }
     let code = rest.lines().filter(|line| !line.trim_start().starts_with('#'));
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '+');
     needed.extend(code.flat_map(|line| line.split(|letter| !is_part(letter))).filter_map(packages::of_tool));
@@ -190,7 +194,7 @@ mod tests {
             deb("office-common", &[("usr/lib/office/soffice", "#! /bin/bash -e\n")], &store),
             deb(
                 "wrapper",
-                &[("bin/psql", "-> /usr/share/wrapper"), ("usr/share/wrapper", "#!/usr/bin/perl -w\n")],
+                &[("bin/psql", "-> /usr/share/wrapper"), ("usr/share/wrapper", "#!/usr/bin/perl -w\nfind x\n")],
                 &store,
             ),
             deb("env", &[("usr/sbin/env-user", "#!/usr/bin/env -S sh\nawk\n")], &store),

@@ -64,6 +64,7 @@ pub(super) fn explain(tree: &mut Tree, lock: &PlatformLock, held: &Held) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::assembly::Assembly;
     use crate::model::digest::Digest;
     use crate::model::image_path::ImagePath;
     use crate::model::reason::Removed;
@@ -85,7 +86,8 @@ mod tests {
     fn changed(keep: &[&str]) -> Vec<(String, u64)> {
         let mut slim = slim(&["/a", "/b", "/c", "/d"]);
         let keep: Vec<String> = keep.iter().map(|&pattern| pattern.to_owned()).collect();
-        let held = Held::of(&slim.tree, &keep, &BTreeSet::new());
+        let whole = Assembly { tree: slim.tree.clone(), ..Assembly::default() };
+        let held = Held::of(&whole, &keep, &BTreeSet::new());
         let new = Node::file(Digest::of(b"other"), 5, 0o755, Origin::Lath);
         let substitute = Proposal::Substitute {
             paths: vec![path("/a"), path("/b")],

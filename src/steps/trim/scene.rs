@@ -43,7 +43,7 @@ impl<'a> Inputs<'a> {
             whole,
             lock,
             request,
-            held: Held::of(&whole.tree, &request.options.keep, &request.options.put_back),
+            held: Held::of(whole, &request.options.keep, &request.options.put_back),
             store,
             base: base.map(|deb| deb.name.as_str()).collect(),
             aides: aides.map(|deb| deb.name.as_str()).collect(),

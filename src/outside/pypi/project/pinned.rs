@@ -154,17 +154,19 @@ impl<'a> Pinned<'a> {
         pins.filter(|pin| !is_direct(pin) && !pin.version.is_empty())
     }
 
-    /// Returns whether the lock has several versions of a distribution and does not say which one is used.
+    /// Returns whether the lock has several versions of a distribution, and does not say when this one is used.
     fn is_unclear(&self, pin: &Pin) -> bool {
         pin.marker.is_none() && self.pins.versions(&pin.name).len() > 1
     }
 
-    /// Returns the pins of [`Self::is_unclear`] by name, and the newest version first.
+    /// Returns the pins of [`Self::is_unclear`] by name, and the newest version first. If the lock says when one of the
+    /// other versions is used, the result does not contain this name, because no range contains the right versions.
     fn unclear(&self) -> BTreeMap<&str, Vec<&Pin>> {
         let mut all: BTreeMap<&str, Vec<&Pin>> = BTreeMap::new();
         for pin in self.of_index().filter(|pin| self.is_unclear(pin)) {
             all.entry(&pin.name).or_default().push(pin);
         }
+        all.retain(|name, pins| pins.len() == self.pins.pins.iter().filter(|pin| pin.name == *name).count());
         for pins in all.values_mut() {
             pins.sort_by_key(|pin| std::cmp::Reverse(pin.version.parse::<Version>().ok()));
         }
@@ -215,7 +217,11 @@ fn is_direct(pin: &Pin) -> bool {
 
 /// Returns the name of a group in `Pipfile.lock`. Pipenv's group of development has several names.
 pub(super) fn of_pipenv_group(name: &str) -> String {
-    if ["dev", "dev-packages"].contains(&name) { "develop".to_owned() } else { name.to_owned() }
+    match name {
+        "dev" | "dev-packages" => "develop".to_owned(),
+        "packages" => "default".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// Returns the pins of the distributions that the `Pipfile` names. If there is no such file, returns all pins.

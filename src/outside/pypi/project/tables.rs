@@ -88,12 +88,17 @@ impl<'a> Tables<'a> {
     /// `[project]` may contain the name of a dependency, and Poetry's table its place.
     pub(super) fn places(&self) -> Result<Places, Cause> {
         let mut places = Places::default();
-        for dependency in &self.toml.poetry.main {
+        let main = &self.toml.poetry.main;
+        let has_place = |one: &PoetryDependency| matches!(one.place, PoetryPlace::Url(_) | PoetryPlace::Path(_));
+        for dependency in main {
             let requirement = || self.requirement(dependency, true);
-            match (&dependency.place, &dependency.index) {
-                (PoetryPlace::Url(_) | PoetryPlace::Path(_), _) => places.replacements.push(requirement()?),
-                (_, Some(_)) => places.constraints.push(with_some_version(requirement()?)?),
-                (_, None) => {}
+            // A replacement replaces all requirements of its name. So if a dependency has several entries, such as one
+            // for each processor, all of them are replacements.
+            let is_replacement = main.iter().any(|other| other.name == dependency.name && has_place(other));
+            match (is_replacement, &dependency.index) {
+                (true, _) => places.replacements.push(requirement()?),
+                (false, Some(_)) => places.constraints.push(with_some_version(requirement()?)?),
+                (false, None) => {}
             }
         }
         Ok(places)
