@@ -321,7 +321,9 @@ fn checks(settings: &Settings) -> Result<Vec<String>, Failure> {
 /// Refuses a check with the syntax of a shell. lath runs checks without a shell. Only an engine runs the checks of a
 /// Dockerfile with a shell.
 pub(super) fn refuse_checks_for_a_shell(settings: &Settings) -> Result<(), Failure> {
-    for check in settings.check.iter().flatten() {
+    // A check that cannot be read at all is refused later, for every command.
+    let readable = settings.check.iter().flatten().filter(|check| shlex::split(check).is_some());
+    for check in readable {
         let refused = |why| usage(format!("cannot run the check `{check}`: {why}"));
         words(check).map_err(|why| refused(why).with_hints(shell_hint(check, "`--shell`")))?;
     }
