@@ -89,71 +89,39 @@ pub(crate) enum RequestHint {
     /// Install git on this machine.
     InstallGit,
     /// Build a wheel of `name`, because the index has only a source distribution.
-    BuildWheelOf {
-        name: String,
-    },
+    BuildWheelOf { name: String },
     /// Name the repository that a wheel requires, because lath fetches a repository only if the user names it.
     PlainDependencies,
     /// Name the file that a wheel requires, because only a distribution that is named by its path may require files.
     NameRequiredFile,
+    /// Name the URL that a distribution requires, because lath replaces variables only in the user's own input.
     NameRequiredUrl,
     /// Use the file as a requirements file (`-r`), because it is one.
-    RequirementsFile {
-        path: String,
-    },
+    RequirementsFile { path: String },
     /// Update the lock of another tool with `command`.
-    UpdateLock {
-        command: String,
-    },
+    UpdateLock { command: String },
     /// Use the version `version` of `name`, because it has a wheel that fits.
-    OtherVersion {
-        name: String,
-        version: String,
-    },
+    OtherVersion { name: String, version: String },
     /// Use the Python `python`, because the index has wheels of `name` for it.
-    OtherPython {
-        name: String,
-        python: String,
-    },
+    OtherPython { name: String, python: String },
     /// Use the Python `python`, because it can run `newer`, the newest version of the distribution `name`. `chosen` is
     /// the older version that was chosen.
-    NewerForPython {
-        name: String,
-        chosen: String,
-        newer: String,
-        python: String,
-    },
+    NewerForPython { name: String, chosen: String, newer: String, python: String },
     /// The image contains NVIDIA's libraries. The fields are their size, the distributions that require them, and
     /// whether PyTorch requires them.
-    GraphicsLibraries {
-        bytes: u64,
-        required_by: Vec<String>,
-        is_for_torch: bool,
-    },
+    GraphicsLibraries { bytes: u64, required_by: Vec<String>, is_for_torch: bool },
     /// Leave out the version of Python, because the release `base` has `python`.
-    OwnPython {
-        base: String,
-        python: String,
-    },
+    OwnPython { base: String, python: String },
     /// Use the release `base`, which has `python`.
-    ReleaseOfPython {
-        base: String,
-        python: String,
-    },
+    ReleaseOfPython { base: String, python: String },
     /// Name a Python or another release, because this release has no default Python.
     NameRelease,
     /// Use one of these names, because they exist and are similar to the name that was not found.
-    SimilarName {
-        names: Vec<String>,
-    },
+    SimilarName { names: Vec<String> },
     /// Report the malformed wheel, and use another version.
-    OtherWheel {
-        parcel: String,
-    },
+    OtherWheel { parcel: String },
     /// Check that the malformed parcel comes from a trusted server.
-    TrustedParcel {
-        parcel: String,
-    },
+    TrustedParcel { parcel: String },
     /// Choose the script that the image starts.
     ChooseScript,
     /// Exclude files of the application (`.dockerignore`).

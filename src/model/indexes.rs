@@ -47,30 +47,22 @@ pub(crate) struct IndexEntry {
     pub(crate) cache_control_of_pages: Option<String>,
     /// The `Cache-Control` header for files. It replaces the header of the server.
     pub(crate) cache_control_of_files: Option<String>,
-}
-
-/// An index that a project or its lock names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NamedIndex {
-    pub(crate) name: String,
-    pub(crate) url: String,
-    /// Whether the index replaces PyPI.
-    pub(crate) is_default: bool,
-    /// Whether the index is searched only for the distributions whose dependency names it.
-    pub(crate) is_explicit: bool,
-    /// Whether the index is a single list of files.
-    pub(crate) is_flat: bool,
-    /// Whether the index is in a file of Poetry.
+    /// Whether the index is in a file of Poetry. Poetry has its own variables for credentials.
+    #[serde(skip)]
     pub(crate) is_of_poetry: bool,
 }
 
 impl IndexEntry {
-    /// Reads `URL` or `NAME=URL`. A name consists of ASCII letters, digits, `-`, `_` and `.`. If the text before `=` is
-    /// not a valid name, it is a part of the URL.
-    pub(crate) fn parse(text: &SecretText) -> Self {
+    /// Returns whether uv accepts the name: it consists of ASCII letters, digits, `-`, `_` and `.`.
+    pub(crate) fn is_name(text: &str) -> bool {
         let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        !text.is_empty() && text.chars().all(is_of_name)
+    }
+
+    /// Reads `URL` or `NAME=URL`. If the text before `=` is not a valid name, it is a part of the URL.
+    pub(crate) fn parse(text: &SecretText) -> Self {
         match text.exposed().split_once('=') {
-            Some((name, url)) if !name.is_empty() && name.chars().all(is_of_name) => {
+            Some((name, url)) if Self::is_name(name) => {
                 Self { name: Some(name.to_owned()), url: url.into(), ..Self::default() }
             }
             _ => Self { url: text.clone(), ..Self::default() },

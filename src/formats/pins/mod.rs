@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 use crate::model::distribution_name::normalised;
-use crate::model::indexes::NamedIndex;
+use crate::model::indexes::IndexEntry;
 
 /// A lock of another tool.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pins {
     pub(crate) pins: Vec<Pin>,
     /// The indexes in the lock, except PyPI.
-    pub(crate) indexes: Vec<NamedIndex>,
+    pub(crate) indexes: Vec<IndexEntry>,
     /// The names of the groups in the lock. Only the locks of Pipenv have them.
     pub(crate) groups: Vec<String>,
 }
@@ -78,10 +78,16 @@ impl Pins {
         pipenv::read(text, groups)
     }
 
+    /// Returns the name that a group has in `Pipfile.lock`. `name` may be that of its table in the `Pipfile`.
+    pub(crate) fn pipenv_group(name: &str) -> String {
+        pipenv::group(name)
+    }
+
     /// Returns the names of the distributions that a `Pipfile` requires: its packages, and those of `groups`.
     pub(crate) fn names_of_pipfile(text: &str, groups: &[String]) -> Result<Vec<String>, PinsError> {
         let document: toml::Table = toml::from_str(text)?;
-        let tables = document.iter().filter(|(name, _)| *name == "packages" || groups.contains(&pipenv::group(name)));
+        let is_wanted = |name: &str| name == "packages" || groups.contains(&Self::pipenv_group(name));
+        let tables = document.iter().filter(|(name, _)| is_wanted(name));
         let names = tables.filter_map(|(_, table)| table.as_table()).flat_map(|table| table.keys());
         Ok(names.map(|name| normalised(name)).collect())
     }

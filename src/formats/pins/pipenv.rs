@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Pin, PinSource, Pins, PinsError, is_pypi};
 use crate::model::git_url::git_url;
-use crate::model::indexes::NamedIndex;
+use crate::model::indexes::IndexEntry;
 
 #[derive(Debug, Deserialize)]
 struct Document {
@@ -28,8 +28,7 @@ struct Meta {
 
 #[derive(Debug, Deserialize)]
 struct Source {
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
     url: String,
 }
 
@@ -58,15 +57,13 @@ pub(super) fn read(text: &str, wanted: &[String]) -> Result<Pins, PinsError> {
         return Err(PinsError::Version { tool: "Pipenv", found: version, known: "6" });
     }
     // The first source is the default index.
-    let indexes = document.meta.sources.into_iter().enumerate().map(|(at, source)| NamedIndex {
+    let indexes = document.meta.sources.into_iter().enumerate().map(|(at, source)| IndexEntry {
         name: source.name,
-        url: source.url,
+        url: source.url.into(),
         is_default: at == 0,
-        is_explicit: false,
-        is_flat: false,
-        is_of_poetry: false,
+        ..IndexEntry::default()
     });
-    let mut pins = Pins { indexes: indexes.filter(|index| !is_pypi(&index.url)).collect(), ..Pins::default() };
+    let mut pins = Pins { indexes: indexes.filter(|index| !is_pypi(index.url.exposed())).collect(), ..Pins::default() };
     for (group, packages) in document.groups {
         if group == "default" || wanted.contains(&group) {
             pins.pins.extend(packages.into_iter().map(|(name, package)| pin(&name, package, &group, &pins.indexes)));
@@ -76,12 +73,15 @@ pub(super) fn read(text: &str, wanted: &[String]) -> Result<Pins, PinsError> {
     Ok(pins)
 }
 
-/// Returns the name that the group of a table of the `Pipfile` has in the lock.
-pub(super) fn group(table: &str) -> String {
-    if table == "dev-packages" { "develop".to_owned() } else { table.to_owned() }
+pub(super) fn group(name: &str) -> String {
+    match name {
+        "dev" | "dev-packages" => "develop".to_owned(),
+        "packages" => "default".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
-fn pin(name: &str, package: Package, group: &str, indexes: &[NamedIndex]) -> Pin {
+fn pin(name: &str, package: Package, group: &str, indexes: &[IndexEntry]) -> Pin {
     let source = match (package.git, package.file, package.path) {
         (Some(git), _, _) => {
             PinSource::Url(git_url(&git, package.revision.as_deref(), package.subdirectory.as_deref()))
@@ -89,8 +89,8 @@ fn pin(name: &str, package: Package, group: &str, indexes: &[NamedIndex]) -> Pin
         (_, Some(file), _) if file.contains("://") => PinSource::Url(file),
         (_, Some(path), _) | (_, _, Some(path)) => PinSource::Path(path),
         _ => {
-            let index = indexes.iter().find(|index| Some(&index.name) == package.index.as_ref());
-            PinSource::Index(index.map(|index| index.url.clone()))
+            let index = indexes.iter().find(|index| index.name.is_some() && index.name == package.index);
+            PinSource::Index(index.map(|index| index.url.exposed().to_owned()))
         }
     };
     Pin {
@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn the_default_group_is_read_and_others_if_they_are_named() {
         let pins = read(LOCK, &[]).unwrap();
-        let indexes: Vec<_> = pins.indexes.iter().map(|index| (index.name.as_str(), index.is_default)).collect();
+        let indexes: Vec<_> =
+            pins.indexes.iter().map(|index| (index.name.as_deref().unwrap(), index.is_default)).collect();
         assert_eq!(
             (indexes, &pins.groups[..]),
             (vec![("private", true)], &["default".to_owned(), "develop".to_owned()][..])

@@ -8,7 +8,7 @@ use toml::Value;
 use super::{Pin, PinSource, Pins, PinsError};
 use crate::model::distribution_name::normalised;
 use crate::model::git_url::git_url;
-use crate::model::indexes::NamedIndex;
+use crate::model::indexes::IndexEntry;
 
 #[derive(Debug, Deserialize)]
 struct Document {
@@ -119,14 +119,13 @@ fn place(source: &Source, pins: &mut Pins) -> PinSource {
         // The other types, such as `legacy`, are indexes other than PyPI. Each is searched only for its own
         // distributions.
         _ => {
-            if !pins.indexes.iter().any(|index| index.url == source.url) {
-                pins.indexes.push(NamedIndex {
-                    name: source.reference.clone().unwrap_or_default(),
-                    url: source.url.clone(),
-                    is_default: false,
+            if !pins.indexes.iter().any(|index| index.url.exposed() == source.url) {
+                pins.indexes.push(IndexEntry {
+                    name: source.reference.clone(),
+                    url: source.url.as_str().into(),
                     is_explicit: true,
-                    is_flat: false,
                     is_of_poetry: true,
+                    ..IndexEntry::default()
                 });
             }
             PinSource::Index(Some(source.url.clone()))
@@ -174,7 +173,8 @@ mod tests {
             inner = [{ file = "inner.whl", hash = "sha256:cc" }]
         "#;
         let pins = read(text).unwrap();
-        let indexes: Vec<_> = pins.indexes.iter().map(|index| (index.name.as_str(), index.url.as_str())).collect();
+        let indexes: Vec<_> =
+            pins.indexes.iter().map(|index| (index.name.as_deref().unwrap(), index.url.exposed())).collect();
         assert_eq!(indexes, [("private", "https://index.example/simple")]);
         assert_eq!(
             (&pins.pins[0].extras[..], &pins.pins[1].extras[..]),

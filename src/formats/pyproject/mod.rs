@@ -13,7 +13,7 @@ use toml::Value;
 
 use self::poetry::Poetry;
 use crate::model::distribution_name::normalised;
-use crate::model::indexes::NamedIndex;
+use crate::model::indexes::IndexEntry;
 
 /// The facts about a `pyproject.toml`.
 #[derive(Debug, Default, PartialEq)]
@@ -36,7 +36,7 @@ pub(crate) struct Pyproject {
     /// The groups in `[tool.pdm.dev-dependencies]`, with requirements as in PEP 508.
     pub(crate) pdm_groups: BTreeMap<String, Vec<String>>,
     /// The indexes in `[[tool.pdm.source]]`.
-    pub(crate) pdm_sources: Vec<NamedIndex>,
+    pub(crate) pdm_sources: Vec<IndexEntry>,
     /// The table `[tool.uv]`.
     pub(crate) tool_uv: toml::Table,
     /// The names of the tables `[tool.NAME]` in the file.
@@ -123,17 +123,15 @@ fn pdm_groups(table: Option<&Value>) -> BTreeMap<String, Vec<String>> {
 
 /// Returns the indexes of PDM. The index with the name `pypi` replaces PyPI (PDM's documentation, "Configure the
 /// package indexes").
-fn pdm_sources(list: Option<&Value>) -> Vec<NamedIndex> {
+fn pdm_sources(list: Option<&Value>) -> Vec<IndexEntry> {
     let source = |source: &Value| {
         let text = |key: &str| source.get(key).and_then(Value::as_str);
-        let name = text("name").unwrap_or_default().to_owned();
-        Some(NamedIndex {
-            is_default: name == "pypi",
-            name,
-            url: text("url")?.to_owned(),
-            is_explicit: false,
+        Some(IndexEntry {
+            name: text("name").map(str::to_owned),
+            url: text("url")?.into(),
+            is_default: text("name") == Some("pypi"),
             is_flat: text("type") == Some("find_links"),
-            is_of_poetry: false,
+            ..IndexEntry::default()
         })
     };
     list.and_then(Value::as_array).into_iter().flatten().filter_map(source).collect()

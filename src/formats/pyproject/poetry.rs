@@ -7,7 +7,7 @@ use toml::Value;
 use crate::formats::pyproject::poetry_version;
 use crate::model::distribution_name::normalised;
 use crate::model::git_url::git_url;
-use crate::model::indexes::NamedIndex;
+use crate::model::indexes::IndexEntry;
 
 /// The parts of `[tool.poetry]` that decide what is installed. All names are normalised.
 #[derive(Debug, Default, PartialEq)]
@@ -18,7 +18,7 @@ pub(crate) struct Poetry {
     /// The names of the optional dependencies of each extra.
     pub(crate) extras: BTreeMap<String, Vec<String>>,
     /// The indexes, in the order in which they are searched.
-    pub(crate) sources: Vec<NamedIndex>,
+    pub(crate) sources: Vec<IndexEntry>,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -142,7 +142,7 @@ fn dependency(name: &str, value: &Value) -> PoetryDependency {
 
 /// Returns the indexes, without PyPI. If there are primary sources and PyPI is not one of them, the last one replaces
 /// PyPI (Poetry's documentation, "Repositories").
-fn sources(list: Option<&Value>) -> Vec<NamedIndex> {
+fn sources(list: Option<&Value>) -> Vec<IndexEntry> {
     let (mut first, mut later, mut has_pypi) = (Vec::new(), Vec::new(), false);
     for source in list.and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| source.get(key).and_then(Value::as_str);
@@ -158,13 +158,13 @@ fn sources(list: Option<&Value>) -> Vec<NamedIndex> {
             has_pypi |= priority != "explicit";
             continue;
         };
-        let index = NamedIndex {
-            name,
-            url: url.to_owned(),
+        let index = IndexEntry {
+            name: Some(name),
+            url: url.into(),
             is_default: priority == "default",
             is_explicit: priority == "explicit",
-            is_flat: false,
             is_of_poetry: true,
+            ..IndexEntry::default()
         };
         if ["primary", "default"].contains(&priority) { first.push(index) } else { later.push(index) }
     }
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn indexes_are_searched_by_priority() {
         let sources = |text: &str| {
-            let shown = |index: &NamedIndex| (index.name.clone(), index.is_default, index.is_explicit);
+            let shown = |index: &IndexEntry| (index.name.clone().unwrap(), index.is_default, index.is_explicit);
             read(text).sources.iter().map(shown).collect::<Vec<_>>()
         };
         let source = |name: &str, priority: &str| {

@@ -19,7 +19,6 @@ use uv_resolver::ExcludeNewer;
 use uv_torch::{TorchMode, TorchSource, TorchStrategy};
 
 use crate::model::all_indexes::AllIndexes;
-use crate::model::indexes::NamedIndex;
 use crate::model::indexes::{Authenticate, IndexEntry, IndexStrategy, Indexes, Keyring};
 use crate::model::secret_text::{SecretText, is_plain, public, without_credentials};
 use crate::model::world_settings::Variables;
@@ -115,29 +114,8 @@ pub(super) fn entry(index: &Index) -> IndexEntry {
         ignored_codes: ignored_codes(index),
         cache_control_of_pages: header("api"),
         cache_control_of_files: header("files"),
+        is_of_poetry: false,
     }
-}
-
-/// Returns the URL of an index of Poetry, with the user name and the password in Poetry's variables for it (Poetry's
-/// documentation, "Configuring Credentials").
-pub(super) fn with_login_of_poetry(named: &NamedIndex, variables: &Variables) -> String {
-    let entry = IndexEntry { name: Some(named.name.clone()), ..IndexEntry::default() };
-    let login = |kind: &str| variables.0.get(&format!("POETRY_HTTP_BASIC_{}_{kind}", entry.variable_name()?));
-    let (Some(user), Ok(mut url)) = (login("USERNAME"), Url::parse(&named.url)) else { return named.url.clone() };
-    // This fails only if the URL has no host. Such a URL needs no credentials.
-    let _ = url.set_username(user);
-    let _ = url.set_password(login("PASSWORD").map(String::as_str));
-    url.into()
-}
-
-/// Converts an index of Poetry, PDM or Pipenv. uv allows fewer characters in names than these programs do, so a name
-/// may be left out.
-pub(super) fn named_index(named: &NamedIndex) -> Result<Index, Cause> {
-    let mut index = Index::from(IndexUrl::from(VerbatimUrl::from_url(DisplaySafeUrl::parse(&named.url)?)));
-    index.name = Some(named.name.as_str()).filter(|name| !name.is_empty()).and_then(|name| name.parse().ok());
-    (index.default, index.explicit) = (named.is_default, named.is_explicit);
-    index.format = if named.is_flat { IndexFormat::Flat } else { IndexFormat::Simple };
-    Ok(index)
 }
 
 /// Returns a requirement that is searched only in the index at `url`. The requirement may be shown, so it does not
@@ -171,11 +149,12 @@ pub(super) fn authenticate(client: &RegistryClient, locations: &IndexLocations) 
 }
 
 /// Puts the user name and the password of a named index into its URL, and returns the names of the variables that
-/// contained them. lath's variables are preferred to those of uv.
+/// contained them. lath's variables are preferred to those of uv, and these to those of Poetry.
 fn with_variables(url: IndexUrl, entry: &IndexEntry, variables: &Variables) -> (IndexUrl, Option<LoginSource>) {
     let Some(name) = entry.variable_name() else { return (url, None) };
-    for program in ["LATH", "UV"] {
-        let names = ["USERNAME", "PASSWORD"].map(|kind| format!("{program}_INDEX_{name}_{kind}"));
+    let of_poetry = Some("POETRY_HTTP_BASIC").filter(|_| entry.is_of_poetry);
+    for program in ["LATH_INDEX", "UV_INDEX"].into_iter().chain(of_poetry) {
+        let names = ["USERNAME", "PASSWORD"].map(|kind| format!("{program}_{name}_{kind}"));
         let [user, password] = names.each_ref().map(|name| variables.0.get(name).filter(|value| !value.is_empty()));
         if user.is_none() && password.is_none() {
             continue;

@@ -382,8 +382,8 @@ impl Pypi {
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
         let mut request = asked.clone();
         let own = OwnInputs::read(asked, &cache).await?;
-        let of_own = own.indexes(&self.variables, request.indexes.default_index.is_some())?;
-        request.indexes.extra.extend(of_own.iter().map(indexes::entry));
+        let has_default = request.indexes.default_index.is_some();
+        request.indexes.extra.extend(own.indexes(&self.variables, has_default));
         if let Some(project) = &own.project {
             request.preferred.extend(project.preferred());
             if project.is_for_all_indexes() && request.indexes.strategy == IndexStrategy::default() {

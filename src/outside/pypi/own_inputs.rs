@@ -1,12 +1,14 @@
 //! The user's own project or script: its indexes and its requirements.
 
 use uv_cache::Cache;
-use uv_distribution_types::{DependencyMetadata, Index, NameRequirementSpecification};
+use uv_distribution_types::{DependencyMetadata, NameRequirementSpecification};
 use uv_types::BuildContext;
 
+use crate::model::indexes::IndexEntry;
 use crate::model::request::PythonRequest;
 use crate::model::world_settings::Variables;
 use crate::outside::pypi::PypiError;
+use crate::outside::pypi::indexes::entry;
 use crate::outside::pypi::project::{self, Context, Wanted};
 use crate::outside::pypi::script::Script;
 
@@ -28,11 +30,9 @@ impl<'a> OwnInputs<'a> {
 
     /// Returns the indexes that are named in the project or script. `has_default` means that the user gave a default
     /// index.
-    pub(super) fn indexes(&self, variables: &Variables, has_default: bool) -> Result<Vec<Index>, PypiError> {
-        let of_project = self.project.as_ref().map(|project| project.indexes(variables, has_default));
-        let mut indexes = of_project.transpose()?.unwrap_or_default();
-        indexes.extend(self.script.iter().flat_map(Script::indexes));
-        Ok(indexes)
+    pub(super) fn indexes(&self, variables: &Variables, has_default: bool) -> Vec<IndexEntry> {
+        let of_project = self.project.iter().flat_map(|project| project.indexes(variables, has_default));
+        of_project.chain(self.script.iter().flat_map(Script::indexes).map(|index| entry(&index))).collect()
     }
 
     /// Returns the digests of the files in the lock of the project.

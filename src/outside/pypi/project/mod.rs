@@ -29,15 +29,16 @@ use uv_types::BuildContext;
 use uv_workspace::{DiscoveryOptions, VirtualProject, WorkspaceCache, WorkspaceMember};
 
 pub(crate) use self::facts::{member_folder, read_project};
-use self::pinned::{Pinned, of_pipenv_group};
+use self::pinned::Pinned;
 use self::tables::Tables;
 pub(super) use self::uv_lock::Locked;
+use crate::formats::pins::Pins;
 use crate::model::distribution_name::normalised;
-use crate::model::indexes::NamedIndex;
+use crate::model::indexes::IndexEntry;
 use crate::model::project::{Extras, LockKind, ProjectRequest};
 use crate::model::request;
 use crate::model::world_settings::Variables;
-use crate::outside::pypi::indexes::{named_index, with_login_of_poetry};
+use crate::outside::pypi::indexes::entry;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheels::Answer;
 use crate::outside::pypi::{Cause, PypiError, redacted};
@@ -78,7 +79,7 @@ impl<'a> Input<'a> {
         let discovered = if has_toml { Some(Discovered::new(request, cache, &other_groups).await?) } else { None };
         let failed = unreadable(&request.folder);
         if discovered.is_none() {
-            let names = request.groups.iter().map(|name| of_pipenv_group(name));
+            let names = request.groups.iter().map(|name| Pins::pipenv_group(name));
             Chosen { what: "group", known: &other_groups }.of(names).map_err(&failed)?;
         }
         tables.extras().map_err(failed)?;
@@ -88,26 +89,24 @@ impl<'a> Input<'a> {
     /// Returns the indexes that are named in the project and its lock. `variables` are those of the environment, because
     /// the URLs of PDM and Pipenv may contain their names. If the user gave a default index (`has_default`), an index of
     /// Poetry, PDM or Pipenv that replaces PyPI is one more index.
-    pub(super) fn indexes(&self, variables: &Variables, has_default: bool) -> Result<Vec<Index>, PypiError> {
-        let mut indexes = self.discovered.as_ref().map(Discovered::indexes).unwrap_or_default();
+    pub(super) fn indexes(&self, variables: &Variables, has_default: bool) -> Vec<IndexEntry> {
+        let mut indexes: Vec<IndexEntry> =
+            self.discovered.iter().flat_map(Discovered::indexes).map(|index| entry(&index)).collect();
         // The lock of uv contains the URLs of all files.
         if self.request.lock.as_ref().is_some_and(|lock| lock.kind == LockKind::Uv) {
-            return Ok(indexes);
+            return indexes;
         }
         let of_lock = self.pinned.iter().flat_map(Pinned::indexes);
         // The lock of Poetry names the index of each distribution.
         let is_needed = self.pinned.as_ref().is_none_or(Pinned::is_for_all_indexes);
         let of_tables = self.tables.indexes().filter(|_| is_needed);
-        for index in of_lock.chain(of_tables) {
-            let url = match index.is_of_poetry {
-                true => with_login_of_poetry(index, variables),
-                false => with_variables(&index.url, variables),
-            };
-            let is_default = index.is_default && !has_default;
-            let index = named_index(&NamedIndex { url, is_default, ..index.clone() });
-            indexes.push(index.map_err(unreadable(&self.request.folder))?);
-        }
-        Ok(indexes)
+        indexes.extend(of_lock.chain(of_tables).map(|index| IndexEntry {
+            name: index.name.clone().filter(|name| IndexEntry::is_name(name)),
+            url: if index.is_of_poetry { index.url.clone() } else { expanded(index.url.exposed(), variables).into() },
+            is_default: index.is_default && !has_default,
+            ..index.clone()
+        }));
+        indexes
     }
 
     /// Returns whether every index may be searched for every distribution, because the lock has the digests of all
@@ -453,7 +452,7 @@ fn groups(
     let names = request.groups.iter().map(|name| name.parse()).collect::<Result<Vec<GroupName>, _>>()?;
     let (mut wanted, of_others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| known.contains(&name));
     let all: Vec<String> = known.iter().map(ToString::to_string).chain(others.iter().cloned()).collect();
-    Chosen { what: "group", known: &all }.of(of_others.iter().map(|name| of_pipenv_group(name.as_ref())))?;
+    Chosen { what: "group", known: &all }.of(of_others.iter().map(|name| Pins::pipenv_group(name.as_ref())))?;
     let defaults: Cow<'_, [GroupName]> = match uv.and_then(|uv| uv.default_groups.as_ref()) {
         None => Cow::Borrowed(&[]),
         Some(DefaultGroups::List(names)) => Cow::Borrowed(names),
@@ -507,7 +506,7 @@ fn url_of_path(folder: &Path, path: &str) -> Result<String, Cause> {
 
 /// Replaces `$NAME` and `${NAME}` by the values of variables. Like in Pipenv and PDM, the text stays as it is if a
 /// variable is unknown.
-fn with_variables(text: &str, variables: &Variables) -> String {
+fn expanded(text: &str, variables: &Variables) -> String {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let (mut done, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once('$') {

@@ -13,7 +13,7 @@ use uv_pep508::MarkerTree;
 use super::tables::Tables;
 use super::{parsed, url_of_path};
 use crate::formats::pins::{Pin, PinSource, Pins, PinsError};
-use crate::model::indexes::NamedIndex;
+use crate::model::indexes::IndexEntry;
 use crate::model::project::{FoundLock, LockKind, ProjectRequest};
 use crate::model::request;
 use crate::outside::pypi::indexes::assigned;
@@ -34,7 +34,7 @@ impl<'a> Pinned<'a> {
         let Some(lock) = request.lock.as_ref().filter(|lock| lock.kind != LockKind::Uv) else { return Ok(None) };
         let failed = |error: Cause| PypiError::ForeignLock { path: lock.path.clone(), source: redacted(error) };
         let text = fs::read_to_string(&lock.path).map_err(|error| failed(error.into()))?;
-        let groups: Vec<String> = request.groups.iter().map(|name| of_pipenv_group(name)).collect();
+        let groups: Vec<String> = request.groups.iter().map(|name| Pins::pipenv_group(name)).collect();
         let pins = parse(lock.kind, &text, &groups).map_err(|error| failed(error.into()))?;
         let requirements = match lock.kind {
             LockKind::Pipenv => of_pipenv(&pins, request, &groups),
@@ -103,7 +103,7 @@ impl<'a> Pinned<'a> {
     }
 
     /// Returns the indexes that are named in the lock.
-    pub(super) fn indexes(&self) -> &[NamedIndex] {
+    pub(super) fn indexes(&self) -> &[IndexEntry] {
         &self.pins.indexes
     }
 
@@ -213,15 +213,6 @@ fn parse(kind: LockKind, text: &str, groups: &[String]) -> Result<Pins, PinsErro
 /// Returns whether a pin comes from a URL or a path, and not from an index.
 fn is_direct(pin: &Pin) -> bool {
     !matches!(pin.source, PinSource::Index(_))
-}
-
-/// Returns the name of a group in `Pipfile.lock`. Pipenv's group of development has several names.
-pub(super) fn of_pipenv_group(name: &str) -> String {
-    match name {
-        "dev" | "dev-packages" => "develop".to_owned(),
-        "packages" => "default".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 /// Returns the pins of the distributions that the `Pipfile` names. If there is no such file, returns all pins.

@@ -8,7 +8,7 @@ use super::{Chosen, parsed, unreadable};
 use crate::formats::pyproject::Pyproject;
 use crate::formats::pyproject::poetry::{PoetryDependency, PoetryPlace};
 use crate::model::distribution_name::normalised;
-use crate::model::indexes::NamedIndex;
+use crate::model::indexes::IndexEntry;
 use crate::model::project::{Extras, ProjectRequest};
 use crate::outside::pypi::indexes::assigned;
 use crate::outside::pypi::{Cause, PypiError};
@@ -54,7 +54,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Returns the indexes in the order in which they are searched.
-    pub(super) fn indexes(&self) -> impl Iterator<Item = &NamedIndex> {
+    pub(super) fn indexes(&self) -> impl Iterator<Item = &IndexEntry> {
         self.toml.poetry.sources.iter().chain(&self.toml.pdm_sources)
     }
 
@@ -133,10 +133,15 @@ impl<'a> Tables<'a> {
         let Some(index) = index.as_ref().filter(|index| !index.eq_ignore_ascii_case("pypi")) else {
             return Ok(requirement);
         };
-        let known = self.toml.poetry.sources.iter().find(|source| source.name.eq_ignore_ascii_case(index));
+        let known = self
+            .toml
+            .poetry
+            .sources
+            .iter()
+            .find(|source| source.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(index)));
         let known = known
             .ok_or_else(|| format!("its dependency `{name}` names the source `{index}`, which it does not define"))?;
-        assigned(requirement, &known.url)
+        assigned(requirement, known.url.exposed())
     }
 }
 
