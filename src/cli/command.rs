@@ -72,9 +72,7 @@ impl Call {
     /// Opens the world with the cache in `cache_dir`.
     pub(super) fn open_with_cache(&self, cache_dir: PathBuf) -> Result<World, Failure> {
         let mut settings = settings::world(&self.settings, &self.environment, cache_dir)?;
-        // Every image may be pushed to another registry.
-        settings.registries.logins.destinations = registries::destinations(&self.images);
-        registries::limit_logins(&mut settings.registries.logins, &self.trusted);
+        registries::name_destinations(&mut settings.registries.logins, &self.images, &self.trusted);
         let listener: Arc<dyn Listener> = Arc::clone(&self.screen) as Arc<dyn Listener>;
         pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
     }

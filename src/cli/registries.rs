@@ -33,14 +33,13 @@ pub(super) fn settings(settings: &Settings, environment: &Environment) -> Result
         }
         mirrors.entry(registry(of)?).or_default().push(place(mirror).to_owned());
     }
-    let mut logins = environment.registry_logins();
-    logins.destinations = destinations(std::slice::from_ref(settings));
-    Ok(RegistrySettings { insecure, mirrors, logins })
+    Ok(RegistrySettings { insecure, mirrors, logins: environment.registry_logins() })
 }
 
-/// Lists the registries that only the file of a project names. `trusted` are the settings of all images without those of
-/// this file.
-pub(super) fn limit_logins(logins: &mut RegistryLogins, trusted: &[Settings]) {
+/// Lists the registries to which a run pushes `images`, and those of them that only the file of a project names. `trusted`
+/// are the settings of all images without those of this file.
+pub(super) fn name_destinations(logins: &mut RegistryLogins, images: &[Settings], trusted: &[Settings]) {
+    logins.destinations = destinations(images);
     let trusted = destinations(trusted);
     logins.of_project = logins.destinations.iter().filter(|registry| !trusted.contains(registry)).cloned().collect();
 }
@@ -60,7 +59,7 @@ pub(super) fn registry(text: &str) -> Result<String, Failure> {
 }
 
 /// Returns the registries to which a run pushes `images`.
-pub(super) fn destinations(images: &[Settings]) -> Vec<String> {
+fn destinations(images: &[Settings]) -> Vec<String> {
     let named = images.iter().flat_map(|settings| all(&settings.output)).filter_map(|output| match output.parse() {
         Ok(Destination::Registry(image)) => Some(image.registry),
         _ => None,
@@ -93,7 +92,9 @@ mod tests {
             output: texts(&["docker://b.example/x:1", "docker://a.example/x", "docker://b.example/y", "x.tar"]),
             ..Settings::default()
         };
-        settings(&layer, &Environment::default()).map_err(|failure| failure.to_string())
+        let mut read = settings(&layer, &Environment::default()).map_err(|failure| failure.to_string())?;
+        name_destinations(&mut read.logins, std::slice::from_ref(&layer), &[]);
+        Ok(read)
     }
 
     #[test]
@@ -122,7 +123,7 @@ mod tests {
             let [project, trusted] = [project, user].map(|text| toml::from_str::<Settings>(text).unwrap());
             let whole = trusted.clone().over(project).complete();
             let mut logins = settings(&whole, &Environment::default()).unwrap().logins;
-            limit_logins(&mut logins, &[trusted.complete()]);
+            name_destinations(&mut logins, &[whole], &[trusted.complete()]);
             assert_eq!(logins.of_project, expected, "{user}");
         }
     }

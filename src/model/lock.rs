@@ -26,6 +26,13 @@ pub(crate) struct PlatformLock {
 }
 
 impl PlatformLock {
+    /// A lock for tests.
+    #[cfg(test)]
+    pub(crate) fn example(wheels: Vec<LockedWheel>) -> Self {
+        let platform = Platform { architecture: crate::model::platform::Architecture::Amd64 };
+        Self { platform, wheels, debs: Vec::new(), hints: Vec::new(), releases: Vec::new(), base: None }
+    }
+
     /// Returns the wheels that are built from source, with their builds.
     pub(crate) fn builds(&self) -> impl Iterator<Item = (&LockedWheel, &LockedBuild)> {
         self.wheels.iter().filter_map(|wheel| Some((wheel, wheel.built.as_deref()?)))
@@ -189,6 +196,11 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
+    /// Returns whether the user named this package. `packages` are the packages of the request.
+    pub(crate) fn is_named(&self, packages: &[String]) -> bool {
+        matches!(self.why, Why::Named { .. }) || packages.contains(&self.name)
+    }
+
     /// Returns the name of its file, such as `libc6_2.41-12_amd64.deb`.
     pub(crate) fn file_name(&self) -> String {
         format!("{}_{}_{}.deb", self.name, self.version, self.architecture)

@@ -176,15 +176,19 @@ impl Tree {
         Some((canonical, node))
     }
 
-    /// Returns the paths that are directly in a directory, in the order of their names.
-    pub(crate) fn children(&self, directory: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
+    /// Returns all paths below a directory, in their order.
+    pub(crate) fn below(&self, directory: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
         // `\u{1}` is the smallest name that a path can have.
         let first = directory.join("\u{1}").ok();
-        let depth = directory.components().count() + 1;
         let directory = directory.clone();
         let below = first.into_iter().flat_map(|first| self.nodes.range(first..));
-        let below = below.take_while(move |(path, _)| path.is_within(directory.as_str()));
-        below.filter(move |(path, _)| path.components().count() == depth)
+        below.take_while(move |(path, _)| path.is_within(directory.as_str()))
+    }
+
+    /// Returns the paths that are directly in a directory, in the order of their names.
+    pub(crate) fn children(&self, directory: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        let depth = directory.components().count() + 1;
+        self.below(directory).filter(move |(path, _)| path.components().count() == depth)
     }
 
     /// Returns the sum of the sizes of all files. Hard links count once.

@@ -193,10 +193,7 @@ pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &W
         let wheels = fetch_and_open(&lock.wheels.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
         return Ok(Resolved { lock, wheels });
     }
-    let sources = FromSource::new(request, platform, world);
-    let resolved = sources.early(|| choose_packages(&mut choose(request, platform, &sources, world)?, world));
-    sources.end();
-    resolved
+    with_choice(request, platform, world, |choice| choose_packages(choice, world))
 }
 
 /// Works like [`resolve`]. In addition, fetches the packages that the user named, because their scripts may need further
@@ -209,14 +206,23 @@ fn resolve_with_scripts(
     if let Some(lock) = request.lock {
         return locked::of_platform(lock, request, platform, world);
     }
+    with_choice(request, platform, world, |choice| {
+        let resolved = choose_packages(choice, world)?;
+        Ok(add_interpreters(choice, resolved, world)?.0.lock)
+    })
+}
+
+/// Chooses the wheels of a platform, and passes the choice to `work`.
+fn with_choice<T>(
+    request: ResolveRequest<'_>,
+    platform: Platform,
+    world: &World,
+    work: impl FnOnce(&mut Choice<'_>) -> Result<T, BuildError>,
+) -> Result<T, BuildError> {
     let sources = FromSource::new(request, platform, world);
-    let lock = sources.early(|| {
-        let mut choice = choose(request, platform, &sources, world)?;
-        let resolved = choose_packages(&mut choice, world)?;
-        Ok(add_interpreters(&mut choice, resolved, world)?.0.lock)
-    });
+    let outcome = sources.early(|| work(&mut choose(request, platform, &sources, world)?));
     sources.end();
-    lock
+    outcome
 }
 
 /// The lock of one platform, and those of its parcels that are already open.

@@ -8,12 +8,23 @@ use fs_err as fs;
 use super::error::StoreError;
 use super::files::{is_whole, place};
 use super::handle::Store;
+use crate::model::allowed_hashes::AllowedHashes;
 use crate::model::digest::{Digest, DigestWriter};
 
 impl Store {
     /// Returns the path of a complete .deb or wheel. The file does not have to exist.
     pub(crate) fn parcel_path(&self, digest: &Digest) -> PathBuf {
         self.path_in("parcels", digest)
+    }
+
+    /// Returns whether `allowed` has the hash of a parcel in the store. The sha256 is not compared, because it is `digest`.
+    pub(crate) fn parcel_matches(&self, digest: &Digest, allowed: &AllowedHashes) -> Result<bool, StoreError> {
+        if allowed.others.is_empty() {
+            return Ok(true);
+        }
+        let path = self.parcel_path(digest);
+        let bytes = fs::read(&path).map_err(|source| StoreError::Read { path, source })?;
+        Ok(allowed.allows_bytes(&bytes))
     }
 
     /// Returns whether the store has the parcel. If a size is given, it must be the parcel's size.

@@ -502,9 +502,8 @@ fn healthcheck(check: &Healthcheck, python: Python<'_>) -> String {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
-    use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
-    use crate::model::non_empty::NonEmpty;
-    use crate::model::platform::{Architecture, Platform};
+    use crate::model::lock::{LockedWheel, WheelSource};
+
     use crate::rivals::model::dockerfile::Lock;
 
     #[test]
@@ -522,25 +521,8 @@ mod tests {
             source: WheelSource::Index,
             built: None,
         };
-        let half = PlatformLock {
-            platform: Platform { architecture: Architecture::Amd64 },
-            wheels: vec![wheel],
-            debs: Vec::new(),
-            hints: Vec::new(),
-            releases: Vec::new(),
-            base: None,
-        };
-        let lock =
-            Lock { python: request.python.version, base: request.release.clone(), platforms: NonEmpty::of(half) };
-        let wanted = DockerfileRequest {
-            style: Style::Lean,
-            from: "debian:trixie".to_owned(),
-            user_base: request.user_base.clone(),
-            has_user: false,
-            mounts: Mounts::Known,
-            has_certificates: false,
-            context: "/work".into(),
-        };
+        let lock = Lock::example(vec![wheel], &request);
+        let wanted = DockerfileRequest::example(Style::Lean, &request);
         let ingredients = from_source(lock, Vec::new(), &request, &wanted);
         let error = dockerfile(&ingredients, &request, &wanted).unwrap_err();
         assert!(error.to_string().starts_with("cannot write `tool-1.0-py3-none-any.whl` into"), "{error}");

@@ -65,11 +65,9 @@ pub(crate) fn from_source(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lock::PlatformLock;
-    use crate::model::non_empty::NonEmpty;
-    use crate::model::platform::{Architecture, Platform};
+
     use crate::rivals::dockerfile::{DockerfileError, dockerfile};
-    use crate::rivals::model::dockerfile::{Mounts, Style};
+    use crate::rivals::model::dockerfile::Style;
 
     /// Returns the Dockerfile for a distribution that has no wheel and that lath cannot build.
     fn unpinned(style: Style, indexes: AllIndexes) -> Result<String, DockerfileError> {
@@ -77,25 +75,8 @@ mod tests {
         request.python.requirements = vec!["oldie>=0.5".into()];
         request.python.builds.packages = vec!["libpq-dev".to_owned()];
         request.runtime.scripts = vec!["oldie".to_owned()];
-        let wanted = DockerfileRequest {
-            style,
-            from: "debian:trixie".to_owned(),
-            user_base: request.user_base.clone(),
-            has_user: false,
-            mounts: Mounts::Known,
-            has_certificates: false,
-            context: "/work".into(),
-        };
-        let half = PlatformLock {
-            platform: Platform { architecture: Architecture::Amd64 },
-            wheels: Vec::new(),
-            debs: Vec::new(),
-            hints: Vec::new(),
-            releases: Vec::new(),
-            base: None,
-        };
-        let lock =
-            Lock { python: request.python.version, base: request.release.clone(), platforms: NonEmpty::of(half) };
+        let wanted = DockerfileRequest::example(style, &request);
+        let lock = Lock::example(Vec::new(), &request);
         let ingredients = from_source(lock, vec!["oldie".to_owned()], &request, &wanted);
         Ok(dockerfile(&Ingredients { indexes, ..ingredients }, &request, &wanted)?.text)
     }

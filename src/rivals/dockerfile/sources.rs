@@ -316,17 +316,11 @@ fn local_path(wheel: &LockedWheel) -> Option<PathBuf> {
 mod tests {
     use super::*;
     use crate::model::lock::PlatformLock;
-    use crate::model::non_empty::NonEmpty;
-    use crate::model::platform::{Architecture, Platform};
+
     use crate::model::request::Request;
     use crate::model::source::BuiltFrom;
     use crate::rivals::dockerfile::{dockerfile, from_source};
     use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, Lock, Mounts};
-
-    fn half(wheels: Vec<LockedWheel>) -> PlatformLock {
-        let platform = Platform { architecture: Architecture::Amd64 };
-        PlatformLock { platform, wheels, debs: Vec::new(), hints: Vec::new(), releases: Vec::new(), base: None }
-    }
 
     fn wheel(name: &str, source: WheelSource, place: Option<(BuiltPlace, &[&str])>) -> LockedWheel {
         let tool = |name: &str| wheel(name, WheelSource::Index, None);
@@ -339,7 +333,7 @@ mod tests {
             },
             requires: Vec::new(),
             packages: packages.iter().map(|name| (*name).to_owned()).collect(),
-            tree: half(vec![tool("hatchling")]),
+            tree: PlatformLock::example(vec![tool("hatchling")]),
             dependencies: Vec::new(),
         });
         LockedWheel {
@@ -357,20 +351,8 @@ mod tests {
     }
 
     fn written(wheels: Vec<LockedWheel>, style: Style, request: &Request) -> Result<Dockerfile, DockerfileError> {
-        let wanted = DockerfileRequest {
-            style,
-            from: "debian:trixie".to_owned(),
-            user_base: request.user_base.clone(),
-            has_user: false,
-            mounts: Mounts::Unknown,
-            has_certificates: false,
-            context: "/work".into(),
-        };
-        let lock = Lock {
-            python: request.python.version,
-            base: request.release.clone(),
-            platforms: NonEmpty::of(half(wheels)),
-        };
+        let wanted = DockerfileRequest { mounts: Mounts::Unknown, ..DockerfileRequest::example(style, request) };
+        let lock = Lock::example(wheels, request);
         dockerfile(&from_source(lock, Vec::new(), request, &wanted), request, &wanted)
     }
 

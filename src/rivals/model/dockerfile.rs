@@ -24,6 +24,15 @@ pub(crate) struct Lock {
     pub(crate) platforms: NonEmpty<PlatformLock>,
 }
 
+#[cfg(test)]
+impl Lock {
+    /// A lock of one platform for tests.
+    pub(crate) fn example(wheels: Vec<LockedWheel>, request: &crate::model::request::Request) -> Self {
+        let platforms = NonEmpty::of(PlatformLock::example(wheels));
+        Self { python: request.python.version, base: request.release.clone(), platforms }
+    }
+}
+
 /// The default user base of the styles `Recipe` and `Fat`.
 pub(crate) const RECIPE_USER_BASE: &str = "/tmp/theuserbase";
 
@@ -68,6 +77,22 @@ pub(crate) struct DockerfileRequest {
     pub(crate) has_certificates: bool,
     /// The build context: the folder in which the Dockerfile is built, as an absolute path.
     pub(crate) context: PathBuf,
+}
+
+#[cfg(test)]
+impl DockerfileRequest {
+    /// A request for tests.
+    pub(crate) fn example(style: Style, request: &crate::model::request::Request) -> Self {
+        Self {
+            style,
+            from: "debian:trixie".to_owned(),
+            user_base: request.user_base.clone(),
+            has_user: false,
+            mounts: Mounts::Known,
+            has_certificates: false,
+            context: "/work".into(),
+        }
+    }
 }
 
 /// The values from which a Dockerfile is written. They are the result of resolving the request.

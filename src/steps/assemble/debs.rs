@@ -90,7 +90,7 @@ pub(super) fn place(
     let Origin::Deb { name, .. } = origin else { return Ok(()) };
     for entry in &deb.entries {
         merge_missing(&entry.path, &mut assembly.tree)?;
-        let path = landing(&entry.path, &assembly.tree)?;
+        let path = place_of(&entry.path, &assembly.tree)?;
         let there = assembly.tree.nodes.get(&path);
         match (&entry.kind, there.map(|node| &node.kind)) {
             // A directory that several packages share belongs to the first of them. If an earlier package has a link at
@@ -130,7 +130,7 @@ pub(super) fn place(
 
 /// Returns the place of a package's path. Packages may still contain paths below `/var/run` and `/var/lock`, which are
 /// links in the image. A base image may have directories there, and then the path stays as it is.
-fn landing(path: &str, tree: &Tree) -> Result<ImagePath, ImagePathError> {
+fn place_of(path: &str, tree: &Tree) -> Result<ImagePath, ImagePathError> {
     let path = ImagePath::parse(&usr_merged(path))?;
     for (link, target) in IN_RUN {
         let Some(below) = path.as_str().strip_prefix(link).filter(|below| below.starts_with('/')) else { continue };
@@ -205,7 +205,7 @@ mod tests {
         let place = |path: &str, run: Node| {
             let mut tree = Tree::default();
             tree.insert(ImagePath::parse("/var/run").unwrap(), run);
-            landing(path, &tree).unwrap().to_string()
+            place_of(path, &tree).unwrap().to_string()
         };
         let link = || Node::link("/run", Origin::Lath);
         assert_eq!(place("var/run/x/y", link()), "/run/x/y");

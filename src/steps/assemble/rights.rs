@@ -9,7 +9,6 @@ use super::shortfalls;
 use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
-use crate::model::reason::Why;
 use crate::model::request::AssembleRequest;
 use crate::model::tree::{Kind, Origin};
 
@@ -34,8 +33,7 @@ pub(super) fn note(
     }
     let is_named = |origin: &Origin| match origin {
         Origin::Deb { name, .. } => {
-            let named = |why: &Why| matches!(why, Why::Named { .. });
-            request.release.packages.contains(name) || lock.debs.iter().any(|deb| deb.name == *name && named(&deb.why))
+            lock.debs.iter().any(|deb| deb.name == *name && deb.is_named(&request.release.packages))
         }
         _ => false,
     };

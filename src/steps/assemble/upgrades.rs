@@ -74,10 +74,7 @@ fn files(
     for module in files.clone() {
         files.extend(bytecode(tree, &module));
     }
-    let metadata =
-        tree.nodes.range(&old.metadata..).take_while(|(path, _)| path.as_str().starts_with(old.metadata.as_str()));
-    let metadata =
-        metadata.filter(|(path, node)| path.is_within(old.metadata.as_str()) && node.kind != Kind::Directory);
+    let metadata = tree.below(&old.metadata).filter(|(_, node)| node.kind != Kind::Directory);
     files.extend(metadata.map(|(path, _)| path.clone()));
     Ok(files)
 }

@@ -47,7 +47,7 @@ fn built(name: &str, source: WheelSource, place: BuiltPlace, tools: Vec<LockedWh
 fn lock(architecture: Architecture, wheels: Vec<LockedWheel>) -> PlatformLock {
     let debs = vec![LockedDeb::example("gcc"), LockedDeb::example("python3.13-minimal")];
     let platform = Platform { architecture };
-    PlatformLock { platform, wheels, debs, hints: Vec::new(), releases: Vec::new(), base: None }
+    PlatformLock { platform, debs, ..PlatformLock::example(wheels) }
 }
 
 /// Returns a lock in the folder `home` with every kind of source.

@@ -172,15 +172,10 @@ mod tests {
     use crate::model::assembly::Assembly;
     use crate::model::digest::Digest;
     use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock, WheelSource};
-    use crate::model::platform::{Architecture, Platform};
+
     use crate::model::source::BuiltFrom;
     use crate::model::tree::Tree;
     use crate::outside::store::tests::store;
-
-    fn lock(wheels: Vec<LockedWheel>) -> PlatformLock {
-        let platform = Platform { architecture: Architecture::Amd64 };
-        PlatformLock { platform, wheels, debs: Vec::new(), hints: Vec::new(), releases: Vec::new(), base: None }
-    }
 
     /// Returns an image with the distribution `own`, which was built from a folder.
     fn made() -> Made {
@@ -189,7 +184,7 @@ mod tests {
             from: BuiltFrom { place, subdirectory: None, archive: Digest::of(b""), has_git: false },
             requires: Vec::new(),
             packages: Vec::new(),
-            tree: lock(Vec::new()),
+            tree: PlatformLock::example(Vec::new()),
             dependencies: Vec::new(),
         };
         let wheel = LockedWheel {
@@ -205,7 +200,7 @@ mod tests {
             built: Some(Box::new(build)),
         };
         let (assembly, launch, tree) = (Assembly::default(), Launch::default(), Tree::default());
-        Made { lock: lock(vec![wheel]), assembly, launch, tree, reached: None }
+        Made { lock: PlatformLock::example(vec![wheel]), assembly, launch, tree, reached: None }
     }
 
     #[test]

@@ -80,14 +80,9 @@ fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError>
     if !wheel.allowed.allows_sha256(&digest) {
         return Err(DirectError::Digest { file: wheel.file_name.clone(), found: digest });
     }
-    if !wheel.allowed.others.is_empty() {
-        let path = world.store.parcel_path(&digest);
-        let unreadable =
-            |source| DirectError::Take { path: path.clone(), source: StoreError::Read { path: path.clone(), source } };
-        let bytes = fs_err::read(&path).map_err(unreadable)?;
-        if !wheel.allowed.allows_bytes(&bytes) {
-            return Err(DirectError::Hash { file: wheel.file_name.clone() });
-        }
+    let unreadable = |source| DirectError::Take { path: world.store.parcel_path(&digest), source };
+    if !world.store.parcel_matches(&digest, &wheel.allowed).map_err(unreadable)? {
+        return Err(DirectError::Hash { file: wheel.file_name.clone() });
     }
     Ok(wheel.locked(digest, Some(size_bytes)))
 }

@@ -26,9 +26,8 @@ impl Choice<'_> {
     /// depend. Packages of the base are left out. Packages that only contain a library for a wheel are left out, too,
     /// because nothing runs their programs.
     pub(crate) fn named_debs<'a>(&self, lock: &'a PlatformLock) -> Vec<&'a LockedDeb> {
-        let named = &self.request.release.packages;
-        let is_named = |deb: &&LockedDeb| matches!(deb.why, Why::Named { .. }) || named.contains(&deb.name);
-        let mut found: BTreeSet<&str> = lock.debs.iter().filter(is_named).map(|deb| deb.name.as_str()).collect();
+        let named = lock.debs.iter().filter(|deb| deb.is_named(&self.request.release.packages));
+        let mut found: BTreeSet<&str> = named.map(|deb| deb.name.as_str()).collect();
         loop {
             let is_required = |deb: &&LockedDeb| deb.required_by.iter().any(|other| found.contains(other.as_str()));
             let required: Vec<&str> = lock.debs.iter().filter(is_required).map(|deb| deb.name.as_str()).collect();

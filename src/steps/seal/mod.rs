@@ -237,11 +237,7 @@ mod tests {
         let made = |architecture: &Architecture| Made {
             lock: PlatformLock {
                 platform: Platform { architecture: *architecture },
-                wheels: Vec::new(),
-                debs: Vec::new(),
-                hints: Vec::new(),
-                releases: Vec::new(),
-                base: None,
+                ..PlatformLock::example(Vec::new())
             },
             assembly: assembly(),
             launch: launch.clone(),

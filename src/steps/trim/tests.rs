@@ -20,7 +20,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
 use crate::model::locale::Locale;
 use crate::model::lock::{LockedDeb, LockedWheel, WheelSource};
-use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::python_home::{Python, PythonHome};
 use crate::model::reason::{Kept, Removed, Why};
 use crate::model::request::{TrimLevel, TrimRequest};
@@ -50,14 +50,7 @@ impl Given {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(home.path()).unwrap();
-        let lock = PlatformLock {
-            platform: Platform { architecture: Architecture::Amd64 },
-            wheels: Vec::new(),
-            debs: Vec::new(),
-            hints: Vec::new(),
-            releases: Vec::new(),
-            base: None,
-        };
+        let lock = PlatformLock::example(Vec::new());
         let (assembly, put_back) = (Assembly::default(), BTreeSet::new());
         Self { _home: home, store, assembly, lock, keep: Vec::new(), locales: Vec::new(), only_scripts: None, put_back }
     }

@@ -14,7 +14,7 @@ use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::source::{BuiltFrom, BuiltPlace, Source, SourcePlace};
 use crate::outside::http::Download;
-use crate::outside::store::{Bucket, StoreError};
+use crate::outside::store::Bucket;
 use crate::outside::world::World;
 
 /// A source whose archive is in the store.
@@ -74,13 +74,9 @@ fn refuse_others(source: &Source, archive: &Digest, world: &World) -> Result<(),
     if !allowed.allows_sha256(archive) {
         return Err(Reason::Digest { found: *archive, allowed: allowed.sha256s.clone() });
     }
-    if !allowed.others.is_empty() {
-        let path = world.store.parcel_path(archive);
-        let unreadable = |source| StoreError::Read { path: path.clone(), source };
-        let bytes = fs::read(&path).map_err(|error| Reason::Take { path: path.clone(), source: unreadable(error) })?;
-        if !allowed.allows_bytes(&bytes) {
-            return Err(Reason::Hash);
-        }
+    let unreadable = |source| Reason::Take { path: world.store.parcel_path(archive), source };
+    if !world.store.parcel_matches(archive, allowed).map_err(unreadable)? {
+        return Err(Reason::Hash);
     }
     Ok(())
 }
