@@ -142,9 +142,14 @@ fn place_of(path: &str, tree: &Tree) -> Result<ImagePath, ImagePathError> {
     Ok(path)
 }
 
+/// Returns the directory of the merged `/usr`, such as `sbin`, in which a package's path begins.
+fn merged_top(path: &str) -> Option<&'static str> {
+    MERGED.into_iter().find(|name| path.trim_start_matches('/').split('/').next() == Some(name))
+}
+
 /// Adds the link of the merged `/usr` for `path`, such as `/sbin` for `sbin/ldconfig`, if a base image does not have it.
 fn merge_missing(path: &str, tree: &mut Tree) -> Result<(), AssembleError> {
-    let Some(name) = MERGED.into_iter().find(|name| path.split('/').next() == Some(name)) else { return Ok(()) };
+    let Some(name) = merged_top(path) else { return Ok(()) };
     let (top, merged) = (ImagePath::parse(name)?, ImagePath::parse(&format!("/usr/{name}"))?);
     if !tree.nodes.contains_key(&top) {
         tree.insert(top, Node::link(format!("usr/{name}"), Origin::Lath));
@@ -158,16 +163,14 @@ fn merge_missing(path: &str, tree: &mut Tree) -> Result<(), AssembleError> {
 /// Adds a link at the path `original`, which a file has in its package, to the path `moved` in the merged `/usr`. This is
 /// needed on a base image in which `/bin` and similar paths are directories and not links into `/usr`.
 fn link_moved(original: &str, moved: &ImagePath, origin: &Origin, tree: &mut Tree) -> Result<(), AssembleError> {
-    let original = ImagePath::parse(original)?;
-    let is_merged = |top: &&str| original != *moved && MERGED.contains(top);
-    let Some(top) = original.components().next().filter(is_merged) else { return Ok(()) };
-    let top = ImagePath::parse(top)?;
-    if tree.nodes.get(&top).is_none_or(|node| node.kind != Kind::Directory) {
+    let Some(top) = merged_top(original) else { return Ok(()) };
+    if tree.nodes.get(&ImagePath::parse(top)?).is_none_or(|node| node.kind != Kind::Directory) {
         return Ok(());
     }
+    let original = ImagePath::parse(original)?;
     let there = tree.nodes.get(&original).map(|node| &node.kind);
     // The loader searches both folders. But if the base image has an older file at this path, programs must not get it.
-    let is_found = there.is_none() && top.file_name().starts_with("lib") && original.file_name().contains(".so");
+    let is_found = there.is_none() && top.starts_with("lib") && original.file_name().contains(".so");
     if !is_found && there != Some(&Kind::Directory) {
         tree.insert(original, Node::link(moved.as_str(), origin.clone()));
     }
